@@ -1,0 +1,63 @@
+# Everything here works on a machine with nothing but Python 3.11 or newer.
+#   make setup   environment to run and develop in       make demo   the main job, once
+#   make test    environment with the reference, then lint and all tests
+
+VENV ?= .venv
+# The first of these that really runs and is new enough. 3.11 first: the reference
+# for the parity tests is known to install there.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$p && break; done)
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+# uv does not read pip's settings; this hands it the folder of local wheels, if any.
+UV = UV_FIND_LINKS="$${PIP_FIND_LINKS:-}" VIRTUAL_ENV="$(abspath $(VENV))" \
+	$(BIN)/uv pip install --quiet
+
+.PHONY: setup setup-test demo test lint format clean
+
+setup: $(VENV)/.setup
+setup-test: $(VENV)/.setup-test
+
+$(BIN)/uv:
+	@test -n "$(PYTHON)" || { \
+	  echo "no Python 3.11 or newer found: install one, or name it by PYTHON=..."; \
+	  exit 2; } >&2
+	$(PYTHON) -m venv "$(VENV)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/.setup: pyproject.toml | $(BIN)/uv
+	$(UV) --editable '.[plot]'
+	@touch "$@"
+
+# PyTorch and the sam2 package are what the parity tests compare with. Both are
+# installed apart: this torch, then sam2 without the torchvision it asks for, built
+# without CUDA and against the torch that is there.
+$(VENV)/.setup-test: pyproject.toml | $(BIN)/uv
+	@if $(UV) torch==2.13.0 setuptools wheel hydra-core iopath pillow tqdm \
+	  && SAM2_BUILD_CUDA=0 $(UV) --no-build-isolation --no-deps sam2==1.1.0; then \
+	  extras=train,port,plot,test; \
+	else \
+	  echo "torch or sam2 cannot be installed here: parity is reported as skipped"; \
+	  extras=train,plot,test; \
+	fi; \
+	$(UV) --editable ".[$$extras]"
+	@touch "$@"
+
+demo: setup
+	$(BIN)/python tools/demo.py
+
+lint: setup-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+test: lint
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+format: setup-test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf "$(VENV)" .pytest_cache .ruff_cache

@@ -1,0 +1,182 @@
+"""A video as a stream of sampled frames, from images or arrays."""
+
+import itertools
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+from c2g_jax import images
+from c2g_jax.types import Frame, InputError
+
+DEFAULT_FPS = 5.0  # the rate of OpenPVSG's videos
+AHEAD = 8  # frames decoded before they are asked for
+CLOCK_SLACK = 0.002  # seconds; webm rounds its times to milliseconds
+
+
+class Video:
+    """Sampled frames of a source; each `iter()` is a new pass over them.
+
+    num_frames is None where only the end of the pass tells; fps is the rate of the
+    sampled frames, None for a single image. Leave a pass early by closing its iterator
+    (`contextlib.closing`), which ends the thread behind it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        size: tuple[int, int],
+        fps: float | None,
+        num_frames: int | None,
+        frames: Callable[[], Iterator[Frame]],
+    ):
+        self.name = name
+        self.width, self.height = size
+        self.fps = fps
+        self.num_frames = num_frames
+        self._frames = frames
+
+    def __iter__(self) -> Iterator[Frame]:
+        return read_ahead(self._frames(), AHEAD)
+
+
+def check_sampling(
+    fps: float | None, start: float | None, end: float | None, max_frames: int | None
+) -> None:
+    """Raise InputError for a sampling that no video can follow."""
+    if fps is not None and not 0 < fps < float("inf"):
+        raise InputError(f"fps is {fps:g}: give a number above 0")
+    if start is not None and not start >= 0:
+        raise InputError(f"start is {start:g} s: give 0 or more seconds")
+    if end is not None and not end > (start or 0):
+        raise InputError(f"end is {end:g} s but start is {start or 0:g} s: end later")
+    if max_frames is not None and max_frames < 1:
+        raise InputError(f"max_frames is {max_frames}: give 1 or more")
+
+
+def pick_frames(
+    times: np.ndarray,
+    fps: float | None,
+    start: float | None = None,
+    end: float | None = None,
+    max_frames: int | None = None,
+) -> np.ndarray:
+    """Indices int64 [m] into `times` (ascending seconds [n]) of the frames to take.
+
+    The frame nearest to each tick start + k / fps, none twice: a video slower than
+    `fps` gives every frame it has.
+    """
+    first = times[0] if start is None else start
+    inside = times >= first - CLOCK_SLACK
+    if end is not None:
+        inside &= times <= end + CLOCK_SLACK
+    chosen = np.flatnonzero(inside)
+    if fps is not None and len(chosen):
+        kept = times[chosen]
+        ticks = np.arange(int((kept[-1] - first + CLOCK_SLACK) * fps) + 1) / fps + first
+        after = np.clip(np.searchsorted(kept, ticks), 0, len(kept) - 1)
+        before = np.maximum(after - 1, 0)
+        nearer = ticks - kept[before] < kept[after] - ticks
+        chosen = chosen[np.unique(np.where(nearer, before, after))]
+    return chosen[:max_frames]
+
+
+def read_ahead(source: Iterable, depth: int) -> Iterator:
+    """Yield the items of `source`, up to `depth` of them made ahead in a thread.
+
+    An error in `source` is raised here in its turn. Closing the generator ends the
+    thread and closes `source`.
+    """
+    room = threading.Semaphore(depth)
+    ready = queue.SimpleQueue()  # of (item, error, more)
+    stopped = threading.Event()
+
+    def produce():
+        try:
+            for item in source:
+                room.acquire()
+                if stopped.is_set():
+                    break
+                ready.put((item, None, True))
+            ready.put((None, None, False))
+        except BaseException as error:  # handed over, raised by the reader
+            ready.put((None, error, False))
+        finally:
+            if hasattr(source, "close"):
+                source.close()
+
+    thread = threading.Thread(target=produce, name="read_ahead", daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error, more = ready.get()
+            if error is not None:
+                raise error
+            if not more:
+                return
+            room.release()
+            yield item
+    finally:
+        stopped.set()
+        room.release()
+        thread.join()
+
+
+def open_images(name, files, rate, start, end, max_frames):
+    times = np.arange(len(files)) / (rate or 1)
+    chosen = pick_frames(times, None, start, end, max_frames)
+    if not len(chosen):
+        raise InputError(
+            f"{name}: no frame between start and end: the last is at {times[-1]:.2f} s"
+        )
+    height, width = images.read_image(files[chosen[0]]).shape[:2]
+
+    def frames():
+        for count, i in enumerate(chosen):
+            rgb = images.read_image(files[i])
+            if rgb.shape[:2] != (height, width):
+                raise InputError(
+                    f"{files[i]} is {rgb.shape[1]}x{rgb.shape[0]} but the first frame "
+                    f"is {width}x{height}: use frames of one size"
+                )
+            yield Frame(count, round(float(times[i]), 6), rgb)
+
+    return Video(name, (width, height), rate, len(chosen), frames)
+
+
+def open_arrays(source, fps, start, end, max_frames):
+    rate = fps or DEFAULT_FPS
+    arrays = iter(source)
+    first = next(arrays, None)
+    if first is None:
+        raise InputError("no frames were given: give at least one")
+    size = images.to_rgb(first).shape
+    again = iter(source) is not arrays  # a list can be walked again, a generator not
+    passes = itertools.count()
+
+    def frames():
+        if next(passes) and not again:
+            raise ValueError("the frames came from an iterator and are used up")
+        rest = source if again else itertools.chain([first], arrays)
+        low = (start or 0) - CLOCK_SLACK
+        high = float("inf") if end is None else end + CLOCK_SLACK
+        count = 0
+        for i, array in enumerate(rest):
+            if i / rate > high or count == max_frames:
+                return
+            if i / rate >= low:
+                rgb = images.to_rgb(array)
+                if rgb.shape != size:
+                    raise InputError(
+                        f"frame {i} is {rgb.shape[1]}x{rgb.shape[0]} but the first is "
+                        f"{size[1]}x{size[0]}: use frames of one size"
+                    )
+                yield Frame(count, round(i / rate, 6), rgb)
+                count += 1
+
+    num_frames = None
+    if again and hasattr(source, "__len__"):
+        times = np.arange(len(source)) / rate
+        num_frames = len(pick_frames(times, None, start, end, max_frames))
+    return Video("frames", (size[1], size[0]), rate, num_frames, frames)

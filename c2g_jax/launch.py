@@ -1,0 +1,54 @@
+"""How every main starts and ends: one line and an exit code, never a traceback."""
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import app, flags
+
+from c2g_jax.types import InputError
+
+BAD_INPUT = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+_HELP = ("--help", "-help", "--helpshort", "-h")
+
+
+def run(main: Callable[[Sequence[str]], int | None]) -> None:
+    """Run an absl main; does not return.
+
+    InputError and wrong flags end with their line on stderr and exit code 2, Ctrl-C
+    with one line and 130; any other error is ours and keeps its traceback.
+    """
+    # absl shows INFO; which backends JAX tried in vain concerns nobody.
+    logging.getLogger("jax").setLevel(logging.WARNING)
+    try:
+        app.run(main, flags_parser=lambda argv: _parse(main, argv))
+    except InputError as error:
+        _stop(error, BAD_INPUT)
+    except KeyboardInterrupt:
+        _stop("stopped before the end", INTERRUPTED)
+
+
+def _parse(main: Callable, argv: Sequence[str]) -> list[str]:
+    # absl looks for flags in __main__, which a console script leaves empty, and
+    # answers --help with exit code 1.
+    if any(word in _HELP for word in argv[1:]):
+        module = sys.modules[main.__module__]
+        print((module.__doc__ or "").strip(), end="\n\n")
+        print(flags.FLAGS.module_help(module).strip().partition("\n")[2])
+        raise SystemExit(0)
+    try:
+        rest = flags.FLAGS(argv)
+    except flags.Error as error:
+        _stop(error, BAD_INPUT)
+    if len(rest) > 1:
+        _stop(
+            f"unexpected argument {rest[1]!r}: write flags as --name=value", BAD_INPUT
+        )
+    return rest
+
+
+def _stop(reason: object, code: int) -> None:
+    print(" ".join(str(reason).split()), file=sys.stderr)
+    raise SystemExit(code)

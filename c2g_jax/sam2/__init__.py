@@ -1,0 +1,1 @@
+"""SAM2.1 in Flax NNX: modules, pure functions over video, and predictors."""

@@ -1,0 +1,137 @@
+"""The few layers that SAM2.1 is built of, with torch's numerics."""
+
+import functools
+import itertools
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+gelu = functools.partial(jax.nn.gelu, approximate=False)  # torch's default is exact
+
+TORCH_EPS = 1e-5  # torch.nn.LayerNorm's own default; Hiera and LayerNorm2d have 1e-6
+
+
+def layer_norm(
+    channels: int, dtype: jnp.dtype, rngs: nnx.Rngs, eps: float = 1e-6
+) -> nnx.LayerNorm:
+    """A norm over the last axis; statistics in float32 and by the two-pass formula."""
+    return nnx.LayerNorm(
+        channels, epsilon=eps, use_fast_variance=False, dtype=dtype, rngs=rngs
+    )
+
+
+def conv(
+    inputs: int,
+    outputs: int,
+    kernel: int,
+    dtype: jnp.dtype,
+    rngs: nnx.Rngs,
+    stride: int = 1,
+    padding: int = 0,
+) -> nnx.Conv:
+    """A square convolution; padding is symmetric, where "SAME" on strides is not."""
+    return nnx.Conv(
+        inputs,
+        outputs,
+        (kernel, kernel),
+        strides=stride,
+        padding=((padding, padding), (padding, padding)),
+        dtype=dtype,
+        rngs=rngs,
+    )
+
+
+class Mlp(nnx.Module):
+    """Linear layers with an activation between them."""
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        dtype: jnp.dtype,
+        rngs: nnx.Rngs,
+        activation: Callable[[jax.Array], jax.Array] = jax.nn.relu,
+    ):
+        self.activation = activation
+        self.layers = nnx.List(
+            nnx.Linear(n, m, dtype=dtype, rngs=rngs)
+            for n, m in itertools.pairwise(sizes)
+        )
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map [..., sizes[0]] to [..., sizes[-1]]."""
+        for layer in list(self.layers)[:-1]:
+            x = self.activation(layer(x))
+        return self.layers[-1](x)
+
+
+def shifted_depthwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Depthwise convolution of x [b, h, w, c] with [k, k, 1, c] as k*k shifted sums.
+
+    Equal to the convolution with padding k // 2. XLA's own depthwise convolution is
+    tens of times slower than this on a CPU, forward and backward.
+    """
+    size = kernel.shape[0]
+    height, width = x.shape[1:3]
+    pad = size // 2
+    padded = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    total = jnp.zeros_like(x)
+    for row in range(size):
+        for column in range(size):
+            window = padded[:, row : row + height, column : column + width]
+            total = total + window * kernel[row, column, 0]
+    return total
+
+
+def grouped_depthwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The same by XLA's grouped convolution, which accelerators have kernels for."""
+    pad = kernel.shape[0] // 2
+    return jax.lax.conv_general_dilated(
+        x,
+        kernel,
+        window_strides=(1, 1),
+        padding=((pad, pad), (pad, pad)),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=x.shape[-1],
+    )
+
+
+class DepthwiseConv(nnx.Module):
+    """A convolution of each channel by itself, padded to keep the size."""
+
+    def __init__(self, channels: int, size: int, dtype: jnp.dtype, rngs: nnx.Rngs):
+        self.dtype = dtype
+        scale = size**-1.0
+        kernel = scale * jax.random.normal(rngs.params(), (size, size, 1, channels))
+        self.kernel = nnx.Param(kernel)
+        self.bias = nnx.Param(jnp.zeros(channels))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map [b, h, w, c] to [b, h, w, c]."""
+        x, kernel = x.astype(self.dtype), self.kernel[...].astype(self.dtype)
+        y = jax.lax.platform_dependent(
+            x, kernel, cpu=shifted_depthwise, default=grouped_depthwise
+        )
+        return y + self.bias[...].astype(self.dtype)
+
+
+class TransposedConv2x2(nnx.Module):
+    """A transposed 2x2 convolution of stride 2: each cell becomes a 2x2 block.
+
+    Blocks do not overlap, so it is one matrix product and a reshape.
+    """
+
+    def __init__(self, inputs: int, outputs: int, dtype: jnp.dtype, rngs: nnx.Rngs):
+        self.dtype = dtype
+        scale = inputs**-0.5
+        kernel = scale * jax.random.normal(rngs.params(), (2, 2, inputs, outputs))
+        self.kernel = nnx.Param(kernel)
+        self.bias = nnx.Param(jnp.zeros(outputs))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map [b, h, w, inputs] to [b, 2h, 2w, outputs]."""
+        b, h, w, _ = x.shape
+        kernel = self.kernel[...].astype(self.dtype)
+        y = jnp.einsum("bhwi,klio->bhkwlo", x.astype(self.dtype), kernel)
+        return y.reshape(b, 2 * h, 2 * w, -1) + self.bias[...].astype(self.dtype)

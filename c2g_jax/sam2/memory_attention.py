@@ -1,0 +1,103 @@
+"""A frame attends to its memories (sam2/modeling/memory_attention.py)."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from c2g_jax.sam2.attention import Attention, attend
+from c2g_jax.sam2.config import Sam2Config
+from c2g_jax.sam2.layers import TORCH_EPS, layer_norm
+from c2g_jax.sam2.position import rotary_table, rotate
+
+
+class RotaryAttention(Attention):
+    """One head, whose queries and spatial keys turn with their place in the image.
+
+    sam2/modeling/sam/transformer.py:263-311.
+    """
+
+    def __call__(
+        self,
+        q: jax.Array,
+        k: jax.Array,
+        v: jax.Array,
+        valid: jax.Array | None = None,
+        num_unplaced: int = 0,
+    ) -> jax.Array:
+        """Attend from q [b, hw, c] to k, v [b, t, ck], t = frames * hw + unplaced.
+
+        Each frame of hw keys turns by the same table as the queries; the last
+        `num_unplaced` keys have no place in the image and do not turn.
+        """
+        size = q.shape[1]
+        side = round(size**0.5)
+        q, k, v = self.q_proj(q), self.k_proj(k), self.v_proj(v)
+        table = rotary_table(side, side, q.shape[-1])
+        placed = k.shape[1] - num_unplaced
+        frames = k[:, :placed].reshape(k.shape[0], placed // size, size, -1)
+        turned = rotate(frames, table).reshape(k.shape[0], placed, -1)
+        k = jnp.concatenate([turned, k[:, placed:]], axis=1)
+        q = jnp.broadcast_to(rotate(q, table), (k.shape[0], *q.shape[1:]))
+        out = attend(q[:, None], k[:, None], v[:, None], valid)
+        return self.out_proj(out[:, 0])
+
+
+class MemoryAttentionLayer(nnx.Module):
+    """Self-attention, attention to the memories, MLP; each pre-normed."""
+
+    def __init__(self, config: Sam2Config, rngs: nnx.Rngs):
+        c, dtype, hidden = config.d_model, config.compute_dtype, config.memory_mlp_dim
+        self.self_attn = RotaryAttention(c, 1, dtype, rngs)
+        self.cross_attn_image = RotaryAttention(
+            c, 1, dtype, rngs, key_channels=config.mem_dim
+        )
+        self.linear1 = nnx.Linear(c, hidden, dtype=dtype, rngs=rngs)
+        self.linear2 = nnx.Linear(hidden, c, dtype=dtype, rngs=rngs)
+        self.norm1 = layer_norm(c, dtype, rngs, TORCH_EPS)
+        self.norm2 = layer_norm(c, dtype, rngs, TORCH_EPS)
+        self.norm3 = layer_norm(c, dtype, rngs, TORCH_EPS)
+
+    def __call__(
+        self,
+        x: jax.Array,
+        keys: jax.Array,
+        values: jax.Array,
+        valid: jax.Array,
+        num_unplaced: int,
+    ) -> jax.Array:
+        y = self.norm1(x)
+        x = x + self.self_attn(y, y, y)
+        y = self.norm2(x)
+        x = x + self.cross_attn_image(y, keys, values, valid, num_unplaced)
+        return x + self.linear2(jax.nn.relu(self.linear1(self.norm3(x))))
+
+
+class MemoryAttention(nnx.Module):
+    """A stack of such layers and a last norm."""
+
+    def __init__(self, config: Sam2Config, rngs: nnx.Rngs):
+        self.layers = nnx.List(
+            MemoryAttentionLayer(config, rngs) for _ in range(config.memory_layers)
+        )
+        self.norm = layer_norm(config.d_model, config.compute_dtype, rngs, TORCH_EPS)
+
+    def __call__(
+        self,
+        image: jax.Array,
+        position: jax.Array,
+        memory: jax.Array,
+        memory_position: jax.Array,
+        valid: jax.Array,
+        num_pointer_tokens: int,
+    ) -> jax.Array:
+        """Features [n, hw, c] of the frame, in the light of each object's memory.
+
+        image [1 or n, hw, c] (with 1, the first self-attention runs once for all
+        objects), position [hw, c], memory and memory_position [n, t, m], valid bool
+        [n, t]. The last `num_pointer_tokens` of t are object pointers.
+        """
+        x = image + 0.1 * position.astype(image.dtype)
+        keys = memory + memory_position.astype(memory.dtype)
+        for layer in self.layers:
+            x = layer(x, keys, memory, valid, num_pointer_tokens)
+        return self.norm(x)

@@ -1,0 +1,76 @@
+"""A frame's features and its mask to a memory (sam2/modeling/memory_encoder.py)."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from c2g_jax.sam2.config import Sam2Config
+from c2g_jax.sam2.layers import DepthwiseConv, conv, gelu, layer_norm
+
+
+class MaskDownsampler(nnx.Module):
+    """A mask [n, S, S, 1] to [n, S/16, S/16, c] by four halvings."""
+
+    def __init__(self, config: Sam2Config, rngs: nnx.Rngs):
+        dtype, widths = config.compute_dtype, (1, 4, 16, 64, 256)
+        convs = [
+            conv(n, m, 3, dtype, rngs, stride=2, padding=1)
+            for n, m in itertools.pairwise(widths)
+        ]
+        convs.append(conv(widths[-1], config.d_model, 1, dtype, rngs))
+        self.convs = nnx.List(convs)
+        self.norms = nnx.List(layer_norm(m, dtype, rngs) for m in widths[1:])
+
+    def __call__(self, masks: jax.Array) -> jax.Array:
+        x = masks
+        for layer, norm in zip(list(self.convs)[:-1], self.norms, strict=True):
+            x = gelu(norm(layer(x)))
+        return self.convs[-1](x)
+
+
+class CXBlock(nnx.Module):
+    """A ConvNeXt block."""
+
+    def __init__(self, channels: int, dtype: jnp.dtype, rngs: nnx.Rngs):
+        self.dwconv = DepthwiseConv(channels, 7, dtype, rngs)
+        self.norm = layer_norm(channels, dtype, rngs)
+        self.pwconv1 = nnx.Linear(channels, 4 * channels, dtype=dtype, rngs=rngs)
+        self.pwconv2 = nnx.Linear(4 * channels, channels, dtype=dtype, rngs=rngs)
+        self.gamma = nnx.Param(jnp.full(channels, 1e-6))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        y = self.pwconv2(gelu(self.pwconv1(self.norm(self.dwconv(x)))))
+        return x + self.gamma[...].astype(y.dtype) * y
+
+
+class Fuser(nnx.Module):
+    """Two ConvNeXt blocks."""
+
+    def __init__(self, channels: int, dtype: jnp.dtype, rngs: nnx.Rngs):
+        self.layers = nnx.List(CXBlock(channels, dtype, rngs) for _ in range(2))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+class MemoryEncoder(nnx.Module):
+    """Fuses image features with a mask to the memory of a frame."""
+
+    def __init__(self, config: Sam2Config, rngs: nnx.Rngs):
+        c, dtype = config.d_model, config.compute_dtype
+        self.mask_downsampler = MaskDownsampler(config, rngs)
+        self.pix_feat_proj = conv(c, c, 1, dtype, rngs)
+        self.fuser = Fuser(c, dtype, rngs)
+        self.out_proj = conv(c, config.mem_dim, 1, dtype, rngs)
+
+    def __call__(self, image: jax.Array, masks: jax.Array) -> jax.Array:
+        """Memory [n, h, w, m] of features [1 or n, h, w, c] and masks [n, S, S].
+
+        The masks are scaled probabilities, as `Sam2.encode_memory` makes them.
+        """
+        x = self.pix_feat_proj(image) + self.mask_downsampler(masks[..., None])
+        return self.out_proj(self.fuser(x))

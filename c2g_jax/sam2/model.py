@@ -1,0 +1,142 @@
+"""SAM2.1: the modules in one, and the steps between them.
+
+sam2/modeling/sam2_base.py, with objects as a batch over the features of one frame.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from c2g_jax.sam2.config import Sam2Config
+from c2g_jax.sam2.layers import Mlp, conv
+from c2g_jax.sam2.mask_decoder import ChosenMask, DecodedMasks, MaskDecoder
+from c2g_jax.sam2.memory import Memories
+from c2g_jax.sam2.memory_attention import MemoryAttention
+from c2g_jax.sam2.memory_encoder import MemoryEncoder
+from c2g_jax.sam2.neck import ImageEncoder
+from c2g_jax.sam2.position import sine_position_encoding, sine_time_encoding
+from c2g_jax.sam2.prompt_encoder import PromptEncoder
+from c2g_jax.sam2.prompts import Prompts
+
+
+class FrameFeatures(NamedTuple):
+    """What the image encoder makes of b frames."""
+
+    embed: jax.Array  # [b, h, w, c], stride 16
+    high_res: tuple[jax.Array, jax.Array]  # [b, 4h, 4w, c/8] and [b, 2h, 2w, c/4]
+
+
+class Sam2(nnx.Module):
+    """SAM2.1 of a given configuration. All state of a video is outside it."""
+
+    def __init__(self, config: Sam2Config, *, rngs: nnx.Rngs):
+        c, m, dtype = config.d_model, config.mem_dim, config.compute_dtype
+        self.config = config
+        self.image_encoder = ImageEncoder(config, rngs)
+        self.sam_prompt_encoder = PromptEncoder(config, rngs)
+        self.sam_mask_decoder = MaskDecoder(config, rngs)
+        self.memory_attention = MemoryAttention(config, rngs)
+        self.memory_encoder = MemoryEncoder(config, rngs)
+        self.obj_ptr_proj = Mlp((c, c, c, c), dtype, rngs)
+        self.obj_ptr_tpos_proj = nnx.Linear(c, m, dtype=dtype, rngs=rngs)
+        self.mask_downsample = conv(1, 1, 4, dtype, rngs, stride=4)
+
+        def embedding(*shape: int) -> nnx.Param:
+            return nnx.Param(0.02 * jax.random.normal(rngs.params(), shape))
+
+        self.maskmem_tpos_enc = embedding(config.num_maskmem, m)
+        self.no_mem_embed = embedding(c)
+        # In every checkpoint, though no published configuration reads it.
+        self.no_mem_pos_enc = embedding(c)
+        self.no_obj_ptr = embedding(c)
+        self.no_obj_embed_spatial = embedding(m)
+
+    def encode_image(self, images: jax.Array) -> FrameFeatures:
+        """Features of normalised images, float32 [b, S, S, 3]."""
+        fine, middle, coarse = self.image_encoder(images)
+        decoder, dtype = self.sam_mask_decoder, self.config.compute_dtype
+        high_res = (decoder.conv_s0(fine), decoder.conv_s1(middle))
+        return FrameFeatures(coarse.astype(dtype), high_res)
+
+    def without_memory(self, features: FrameFeatures) -> jax.Array:
+        """The image [1, h, w, c] that a prompt meets where there is no memory."""
+        return features.embed + self.no_mem_embed[...].astype(features.embed.dtype)
+
+    def with_memory(
+        self, features: FrameFeatures, memories: Memories, num_frames: jax.Array
+    ) -> jax.Array:
+        """The image [n, h, w, c] as each object sees it after its memories.
+
+        `num_frames` int32: length of the video, which scales the time of pointers; 16
+        or more where it is long or unknown.
+        """
+        _, h, w, c = features.embed.shape
+        n, slots = memories.spatial_valid.shape
+        m, dtype = self.config.mem_dim, features.embed.dtype
+        spatial = memories.spatial.reshape(n, slots * h * w, m)
+        place = sine_position_encoding(h, w, m).reshape(1, 1, h * w, m)
+        time = self.maskmem_tpos_enc[...][memories.spatial_time]
+        spatial_position = (place + time[:, :, None]).reshape(n, -1, m)
+
+        # A pointer is cut into c / m tokens, all of one time.
+        parts = c // m
+        pointers = memories.pointers.reshape(n, -1, m)
+        longest = jnp.minimum(num_frames, self.config.max_obj_ptrs) - 1
+        scaled = memories.pointer_time / jnp.maximum(longest, 1)
+        pointer_position = self.obj_ptr_tpos_proj(sine_time_encoding(scaled, c))
+        pointer_position = jnp.repeat(pointer_position, parts, axis=1)
+
+        valid = [
+            jnp.repeat(memories.spatial_valid, h * w, axis=1),
+            jnp.repeat(memories.pointer_valid, parts, axis=1),
+        ]
+        out = self.memory_attention(
+            features.embed.reshape(-1, h * w, c),
+            sine_position_encoding(h, w, c).reshape(h * w, c),
+            jnp.concatenate([spatial, pointers], axis=1).astype(dtype),
+            jnp.concatenate([spatial_position, pointer_position], axis=1),
+            jnp.concatenate(valid, axis=1),
+            pointers.shape[1],
+        )
+        return out.reshape(n, h, w, c)
+
+    def decode(
+        self, image: jax.Array, features: FrameFeatures, prompts: Prompts
+    ) -> DecodedMasks:
+        """Masks of n objects on an image [1 or n, h, w, c] from their prompts."""
+        sparse, valid, dense = self.sam_prompt_encoder(prompts)
+        position = self.sam_prompt_encoder.dense_position()
+        return self.sam_mask_decoder(
+            image, position, features.high_res, sparse, valid, dense
+        )
+
+    def pointer(self, chosen: ChosenMask, present: jax.Array) -> jax.Array:
+        """Object pointers [n, c]; the fixed one where the object is not in view."""
+        return self.absent_pointer(self.obj_ptr_proj(chosen.token), present)
+
+    def absent_pointer(self, pointer: jax.Array, present: jax.Array) -> jax.Array:
+        """`pointer` [n, c] where `present`, bool [n], else the learned absent one."""
+        absent = self.no_obj_ptr[...].astype(pointer.dtype)
+        return jnp.where(present[:, None], pointer, absent)
+
+    def encode_memory(
+        self,
+        features: FrameFeatures,
+        mask_logits: jax.Array,
+        present: jax.Array,
+        binarise: jax.Array,
+    ) -> jax.Array:
+        """The memory [n, h, w, m] of a frame and its masks.
+
+        mask_logits float32 [n, S, S]; present bool [n]; binarise bool [n], for masks
+        that a person made or corrected (sam2_base.py:690-724).
+        """
+        config = self.config
+        hard = (mask_logits > 0).astype(jnp.float32)
+        masks = jnp.where(binarise[:, None, None], hard, jax.nn.sigmoid(mask_logits))
+        masks = masks * config.memory_sigmoid_scale + config.memory_sigmoid_bias
+        memory = self.memory_encoder(features.embed, masks)
+        absent = self.no_obj_embed_spatial[...].astype(memory.dtype)
+        return memory + jnp.where(present[:, None, None, None], 0, absent)

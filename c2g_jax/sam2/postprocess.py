@@ -1,0 +1,80 @@
+"""Mask logits to what people see: on the host, so the same on every device.
+
+The step sends small logits; enlarging them here needs no compilation for each size
+of video.
+"""
+
+import numpy as np
+from scipy import ndimage
+
+_SUPPRESSED = -10.0  # sam2/modeling/sam2_base.py:905-907
+
+
+def enlarge_logits(logits: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Bilinear resize of float32 [..., h, w] to [..., height, width].
+
+    As torch.nn.functional.interpolate does with align_corners=False and without
+    antialiasing.
+    """
+    logits = np.asarray(logits, np.float32)
+    return _stretch(_stretch(logits, height, -2), width, -1)
+
+
+def _stretch(x: np.ndarray, size: int, axis: int) -> np.ndarray:
+    old = x.shape[axis]
+    if old == size:
+        return x
+    centres = (np.arange(size, dtype=np.float32) + 0.5) * np.float32(old / size) - 0.5
+    centres = np.maximum(centres, 0)
+    low = np.minimum(centres.astype(np.int64), old - 1)
+    high = np.minimum(low + 1, old - 1)
+    share = (centres - low).astype(np.float32)
+    if axis == -2:
+        share = share[:, None]
+    first, second = np.take(x, low, axis), np.take(x, high, axis)
+    return first * (1 - share) + second * share
+
+
+def fill_holes(logits: np.ndarray, max_area: int) -> np.ndarray:
+    """Fill background regions of at most `max_area` pixels with a logit of 0.1.
+
+    logits float32 [..., h, w]; regions touch by sides or corners
+    (sam2/utils/misc.py:312-335, which does this on CUDA alone). 0 fills nothing.
+    """
+    if max_area <= 0:
+        return logits
+    return _repaint(logits, logits <= 0, max_area, 0.1)
+
+
+def remove_specks(logits: np.ndarray, max_area: int) -> np.ndarray:
+    """Clear foreground regions of at most `max_area` pixels to a logit of -10."""
+    if max_area <= 0:
+        return logits
+    return _repaint(logits, logits > 0, max_area, -10.0)
+
+
+def _repaint(logits, region, max_area, value):
+    out = logits.copy()
+    flat, regions = (
+        out.reshape(-1, *out.shape[-2:]),
+        region.reshape(-1, *region.shape[-2:]),
+    )
+    for image, mask in zip(flat, regions, strict=True):
+        labels, _ = ndimage.label(mask, np.ones((3, 3), int))
+        areas = np.bincount(labels.ravel())
+        small = areas <= max_area
+        small[0] = False  # what is not in the region
+        image[small[labels]] = value
+    return out
+
+
+def keep_apart(logits: np.ndarray) -> np.ndarray:
+    """Leave each pixel to the object that claims it most: [n, ..., h, w].
+
+    The others' logits are lowered to at most -10.
+    """
+    if len(logits) < 2:
+        return logits
+    winner = np.argmax(logits, axis=0)
+    own = np.arange(len(logits)).reshape(-1, *[1] * (logits.ndim - 1))
+    return np.where(winner == own, logits, np.minimum(logits, _SUPPRESSED))

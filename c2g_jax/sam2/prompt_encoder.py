@@ -1,0 +1,83 @@
+"""Points, boxes and masks to the tokens and the dense map that the decoder takes.
+
+sam2/modeling/sam/prompt_encoder.py.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from c2g_jax.sam2.config import Sam2Config
+from c2g_jax.sam2.layers import conv, gelu, layer_norm
+from c2g_jax.sam2.position import RandomFourierEncoding
+from c2g_jax.sam2.prompts import ABSENT, NOT_A_POINT, Prompts
+
+
+class MaskDownscaling(nnx.Module):
+    """Mask logits [n, 4h, 4w, 1] to an embedding [n, h, w, c]."""
+
+    def __init__(self, config: Sam2Config, rngs: nnx.Rngs):
+        dtype, width = config.compute_dtype, config.mask_in_chans
+        self.conv1 = conv(1, width // 4, 2, dtype, rngs, stride=2)
+        self.norm1 = layer_norm(width // 4, dtype, rngs)
+        self.conv2 = conv(width // 4, width, 2, dtype, rngs, stride=2)
+        self.norm2 = layer_norm(width, dtype, rngs)
+        self.conv3 = conv(width, config.d_model, 1, dtype, rngs)
+
+    def __call__(self, logits: jax.Array) -> jax.Array:
+        x = gelu(self.norm1(self.conv1(logits)))
+        x = gelu(self.norm2(self.conv2(x)))
+        return self.conv3(x)
+
+
+class PromptEncoder(nnx.Module):
+    """Encodes `Prompts` of n objects."""
+
+    def __init__(self, config: Sam2Config, rngs: nnx.Rngs):
+        c = config.d_model
+        self.image_size, self.feature_size = config.image_size, config.feature_size
+        self.dtype = config.compute_dtype
+        self.pe_layer = RandomFourierEncoding(c, rngs=rngs)
+        self.point_embeddings = nnx.List(nnx.Embed(1, c, rngs=rngs) for _ in range(4))
+        self.not_a_point_embed = nnx.Embed(1, c, rngs=rngs)
+        self.mask_downscaling = MaskDownscaling(config, rngs)
+        self.no_mask_embed = nnx.Embed(1, c, rngs=rngs)
+
+    def dense_position(self) -> jax.Array:
+        """The position encoding of the image embedding: float32 [h, w, c]."""
+        return self.pe_layer.grid(self.feature_size, self.feature_size)
+
+    def encode_points(
+        self, coords: jax.Array, labels: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """Tokens [n, p + 1, c] and which of them exist, bool [n, p + 1].
+
+        The last token is the one "not a point" that always closes the list.
+        """
+        n = coords.shape[0]
+        coords = jnp.concatenate([coords, jnp.zeros((n, 1, 2))], axis=1)
+        closing = jnp.full((n, 1), NOT_A_POINT, labels.dtype)
+        labels = jnp.concatenate([labels, closing], axis=1)
+        # Pixel centres, as fractions of the model image.
+        tokens = self.pe_layer((coords + 0.5) / self.image_size)
+        kinds = jnp.stack([e.embedding[0] for e in self.point_embeddings])
+        tokens = tokens + kinds[jnp.clip(labels, 0, len(kinds) - 1)]
+        blank = self.not_a_point_embed.embedding[0]
+        tokens = jnp.where((labels >= 0)[..., None], tokens, blank)
+        return tokens.astype(self.dtype), labels != ABSENT
+
+    def encode_masks(self, prompts: Prompts) -> jax.Array:
+        """The dense map: [n, h, w, c], or [1, 1, 1, c] where no object has a mask."""
+        blank = self.no_mask_embed.embedding[...].reshape(1, 1, 1, -1)
+        blank = blank.astype(self.dtype)
+        if prompts.mask_logits is None:
+            return blank
+        dense = self.mask_downscaling(prompts.mask_logits[..., None])
+        if prompts.has_mask is None:
+            return dense
+        return jnp.where(prompts.has_mask[:, None, None, None], dense, blank)
+
+    def __call__(self, prompts: Prompts) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Sparse tokens [n, s, c], their validity [n, s], and the dense map."""
+        tokens, valid = self.encode_points(prompts.point_coords, prompts.point_labels)
+        return tokens, valid, self.encode_masks(prompts)

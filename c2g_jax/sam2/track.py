@@ -1,0 +1,171 @@
+"""Segment and track: pure functions over the model, the bank and one frame.
+
+Every function takes the features of one frame (b = 1) and any number of objects as a
+batch, has static shapes and no host round trip, and so runs under `jax.jit` and
+inside `jax.lax.scan`.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from c2g_jax.sam2 import memory
+from c2g_jax.sam2.mask_decoder import choose_mask
+from c2g_jax.sam2.masks import NO_OBJECT, resize_logits, shrink_masks
+from c2g_jax.sam2.memory import MemoryBank
+from c2g_jax.sam2.model import FrameFeatures, Sam2
+from c2g_jax.sam2.prompts import Prompts, no_prompt
+
+LONG = 1 << 20  # frames of a video whose length is unknown, or does not matter
+
+_MASK_SCALE, _MASK_BIAS = 20.0, -10.0  # a given mask as logits: +10 and -10
+
+
+class Segmentation(NamedTuple):
+    """Masks of n objects on one frame."""
+
+    mask_logits: jax.Array  # float32 [n, 4h, 4w], NO_OBJECT all over if absent
+    iou: jax.Array  # float32 [n], predicted
+    object_score: jax.Array  # float32 [n], a logit: above 0 the object is in view
+    obj_ptr: jax.Array  # [n, c]
+    candidates: jax.Array  # float32 [n, 3, 4h, 4w], readings of an ambiguous prompt
+    candidate_ious: jax.Array  # float32 [n, 3]
+
+
+def _decode(
+    model: Sam2, image: jax.Array, features: FrameFeatures, prompts: Prompts
+) -> Segmentation:
+    """Decode and choose (sam2_base.py:257-418)."""
+    decoded = model.decode(image, features, prompts)
+    present = decoded.object_score > 0
+    # One point at most is ambiguous, and so is tracking without any.
+    chosen = choose_mask(decoded, prompts.num_points <= 1, model.config)
+
+    def hide(logits: jax.Array) -> jax.Array:
+        seen = present.reshape(-1, *[1] * (logits.ndim - 1))
+        return jnp.where(seen, logits, NO_OBJECT)
+
+    return Segmentation(
+        mask_logits=hide(chosen.logits),
+        iou=chosen.iou,
+        object_score=decoded.object_score,
+        obj_ptr=model.pointer(chosen, present),
+        candidates=hide(decoded.logits[:, 1:]),
+        candidate_ious=decoded.ious[:, 1:],
+    )
+
+
+def segment(model: Sam2, features: FrameFeatures, prompts: Prompts) -> Segmentation:
+    """Masks of n prompted objects on a frame, without any memory."""
+    return _decode(model, model.without_memory(features), features, prompts)
+
+
+def segment_mask(
+    model: Sam2, features: FrameFeatures, masks: jax.Array
+) -> Segmentation:
+    """Take given masks, bool or float [n, S, S], as the answer.
+
+    The decoder serves the pointer alone; whether an object is in view is whether its
+    mask has a pixel (sam2_base.py:420-459).
+    """
+    masks = masks.astype(jnp.float32)
+    n, size = masks.shape[0], model.config.low_res_size
+    logits = shrink_masks(masks * _MASK_SCALE + _MASK_BIAS, size, size)
+    prompt = model.mask_downsample(masks[..., None])[..., 0]
+    prompts = no_prompt(n)._replace(mask_logits=prompt)
+    decoded = model.decode(features.embed, features, prompts)
+    single = choose_mask(decoded, jnp.zeros(n, bool), model.config)
+    present = jnp.any(masks > 0, axis=(1, 2))
+    pointer = model.pointer(single, decoded.object_score > 0)
+    return Segmentation(
+        mask_logits=logits,
+        iou=jnp.ones(n, jnp.float32),
+        object_score=jnp.where(present, -_MASK_BIAS, _MASK_BIAS),
+        obj_ptr=model.absent_pointer(pointer, present),
+        candidates=jnp.broadcast_to(logits[:, None], (n, 3, size, size)),
+        candidate_ious=jnp.ones((n, 3), jnp.float32),
+    )
+
+
+def correct(
+    model: Sam2,
+    bank: MemoryBank,
+    features: FrameFeatures,
+    frame: jax.Array,
+    prompts: Prompts | None = None,
+    initial: jax.Array | None = None,
+    num_frames: jax.Array | int = LONG,
+    direction: jax.Array | int = 1,
+) -> Segmentation:
+    """Masks of n objects on a frame from their memories and what is prompted there.
+
+    Objects in `initial`, bool [n], are segmented without memory. `frame` int32 is the
+    frame's index, `num_frames` the length of the video, where it is known;
+    `direction` is 1 forward in time, -1 in reverse.
+    """
+    memories = memory.gather(bank, frame, direction)
+    image = model.with_memory(features, memories, num_frames)
+    if initial is not None:
+        blank = model.without_memory(features)
+        image = jnp.where(initial[:, None, None, None], blank, image)
+    prompts = no_prompt(bank.num_objects) if prompts is None else prompts
+    return _decode(model, image, features, prompts)
+
+
+def remember(
+    model: Sam2,
+    bank: MemoryBank,
+    features: FrameFeatures,
+    segmentation: Segmentation,
+    frame: jax.Array,
+    where: jax.Array,
+    prompted: jax.Array,
+) -> MemoryBank:
+    """Write the frame to the memory of the objects in `where`, bool [n].
+
+    Those in `prompted`, bool [n], have been prompted on it: their mask is binarised
+    and the memory goes to a conditioning slot, the others' to the ring.
+    """
+    size = model.config.image_size
+    memories = model.encode_memory(
+        features,
+        resize_logits(segmentation.mask_logits, size, size),
+        segmentation.object_score > 0,
+        prompted,
+    )
+    entry = (memories, segmentation.obj_ptr, frame)
+    bank = memory.push_recent(bank, *entry, where & ~prompted)
+    return memory.push_conditioning(bank, *entry, where & prompted)
+
+
+def track_step(
+    model: Sam2,
+    bank: MemoryBank,
+    features: FrameFeatures,
+    frame: jax.Array,
+    active: jax.Array,
+    prompts: Prompts | None = None,
+    initial: jax.Array | None = None,
+    num_frames: jax.Array | int = LONG,
+    direction: jax.Array | int = 1,
+) -> tuple[MemoryBank, Segmentation]:
+    """One frame of video: segment n objects with their memories, then remember it.
+
+    Objects outside `active`, bool [n], get an answer without meaning and no memory.
+    `prompts` says what is prompted on this frame, if anything; of those objects,
+    `initial`, bool [n], by default all, are segmented without memory, as upstream
+    does on frames that were not tracked before, and the others are corrected with it.
+    The remaining arguments are those of `correct`.
+    """
+    prompted = jnp.zeros(bank.num_objects, bool)
+    if prompts is not None:
+        prompted = prompts.num_points > 0
+        if prompts.has_mask is not None:
+            prompted = prompted | prompts.has_mask
+        initial = prompted if initial is None else initial
+    answer = correct(
+        model, bank, features, frame, prompts, initial, num_frames, direction
+    )
+    bank = remember(model, bank, features, answer, frame, active, prompted)
+    return bank, answer

@@ -1,0 +1,174 @@
+"""Parameters of a module in a folder: weights.safetensors and manifest.json.
+
+A tensor is named by its path in the module, joined by dots, and is float32. Files are
+written aside and renamed, so a folder never holds half of them.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from c2g_jax.types import InputError
+
+WEIGHTS, MANIFEST = "weights.safetensors", "manifest.json"
+M = TypeVar("M", bound=nnx.Module)
+
+
+def parameters(module: nnx.Module) -> dict[str, Any]:
+    """The leaves of a module by name: arrays, or shapes if it is abstract."""
+    return _flatten(nnx.to_pure_dict(nnx.state(module)))
+
+
+def fill_parameters(module: M, values: Mapping[str, np.ndarray], source: str) -> M:
+    """The module with all of its parameters from `values`, strict both ways.
+
+    `module` may be abstract (`nnx.eval_shape`) and is not changed. InputError names
+    everything of `source` that is missing, unexpected or misshapen.
+    """
+    wanted = {k: (tuple(v.shape), v.dtype) for k, v in parameters(module).items()}
+    got = {k: (tuple(v.shape), v.dtype) for k, v in values.items()}
+    check_names(wanted, got, source)
+    graph, state = nnx.split(module)
+    nested = _nest((name, jnp.asarray(value)) for name, value in values.items())
+    # Unlike `replace_by_pure_dict`, this leaves the caller's own state alone.
+    state = jax.tree.map(lambda x: x, state)
+    nnx.replace_by_pure_dict(state, nested)
+    return nnx.merge(graph, state)
+
+
+def check_names(wanted: Mapping, got: Mapping, source: str) -> None:
+    """InputError unless both name the same tensors, (shape, dtype) each."""
+    missing = sorted(wanted.keys() - got.keys())
+    unexpected = sorted(got.keys() - wanted.keys())
+    misshapen = [
+        f"{name} {_describe(got[name])} instead of {_describe(wanted[name])}"
+        for name in sorted(wanted.keys() & got.keys())
+        if wanted[name] != got[name]
+    ]
+    faults = {"missing": missing, "unexpected": unexpected, "misshapen": misshapen}
+    found = [f"{len(v)} {k}: {', '.join(v)}" for k, v in faults.items() if v]
+    if found:
+        raise InputError(f"{source} does not fit the model; {'; '.join(found)}")
+
+
+def save_weights(
+    module: nnx.Module, folder: str | Path, manifest: Mapping[str, Any]
+) -> None:
+    """Write the module's parameters and the manifest to `folder`.
+
+    `manifest` holds JSON values, `size` at least; the sha256 of the weights is added.
+    """
+    folder = Path(folder)
+    values = {k: np.asarray(v, np.float32) for k, v in parameters(module).items()}
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        save_file(values, aside / WEIGHTS)
+        # Both were made for their owner alone.
+        os.chmod(aside, 0o755)
+        os.chmod(aside / WEIGHTS, 0o644)
+        manifest = {**manifest, "sha256": file_sha256(aside / WEIGHTS)}
+        text = json.dumps(manifest, indent=2, ensure_ascii=False)
+        (aside / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        if folder.exists():
+            # A manifest beside the weights of another is noticed by its sha256.
+            os.replace(aside / WEIGHTS, folder / WEIGHTS)
+            os.replace(aside / MANIFEST, folder / MANIFEST)
+        else:
+            os.replace(aside, folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def read_manifest(folder: str | Path) -> dict[str, Any]:
+    """What `save_weights` wrote beside the weights: `size`, `sha256` and more."""
+    path = Path(folder) / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(manifest["size"], str) and isinstance(manifest["sha256"], str):
+            return manifest
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"no checkpoint in {folder}: give a folder that holds {MANIFEST} and "
+            f"{WEIGHTS}, as porting.convert writes it"
+        ) from error
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise InputError(f"{path} is not a checkpoint's manifest: convert it again")
+
+
+def load_weights(
+    module: M, folder: str | Path, prefix: str = "", size: str | None = None
+) -> M:
+    """The module with its parameters from `folder`; `module` may be abstract.
+
+    With a `prefix`, only tensors whose names start with it and a dot are read, as the
+    module's own. `size` is the size of SAM2.1 that is asked for, if the caller knows.
+    InputError where the folder holds no such checkpoint, or a damaged one.
+    """
+    manifest, path = read_manifest(folder), Path(folder) / WEIGHTS
+    if size is not None and manifest["size"] != size:
+        raise InputError(
+            f"the checkpoint in {folder} is of size {manifest['size']}, not {size}: "
+            f"ask for {manifest['size']} or give another checkpoint"
+        )
+    if not path.is_file():
+        raise InputError(f"{path} is missing: convert the checkpoint again")
+    if file_sha256(path) != manifest["sha256"]:
+        raise InputError(
+            f"{path} is not the file that its manifest names, it is cut short or "
+            "changed: convert the checkpoint again"
+        )
+    start = f"{prefix}." if prefix else ""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            names = [name for name in file.keys() if name.startswith(start)]  # noqa: SIM118
+            values = {name[len(start) :]: file.get_tensor(name) for name in names}
+    except SafetensorError as error:
+        raise InputError(f"{path} is not a safetensors file: {error}") from error
+    return fill_parameters(module, values, str(path))
+
+
+def file_sha256(path: str | Path) -> str:
+    """The sha256 of a file, in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _describe(shape_and_dtype: tuple) -> str:
+    shape, dtype = shape_and_dtype
+    return f"{np.dtype(dtype).name}{list(shape)}"
+
+
+def _flatten(tree: Mapping, start: str = "") -> dict[str, Any]:
+    flat = {}
+    for key, value in tree.items():
+        name = f"{start}{key}"
+        if isinstance(value, Mapping):
+            flat |= _flatten(value, f"{name}.")
+        else:
+            flat[name] = value
+    return flat
+
+
+def _nest(items: Iterable[tuple[str, Any]]) -> dict:
+    tree: dict = {}
+    for name, value in items:
+        *parents, leaf = (int(k) if k.isdigit() else k for k in name.split("."))
+        node = tree
+        for key in parents:
+            node = node.setdefault(key, {})
+        node[leaf] = value
+    return tree

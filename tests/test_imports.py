@@ -1,0 +1,211 @@
+"""Who may import whom, and that the library never needs torch or tensorflow."""
+
+import ast
+import fnmatch
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = ("c2g_jax", "porting", "configs", "datasets", "benchmarks", "tools", "tests")
+ANYTHING = "*"
+
+# Patterns of modules; what they may import of this project, as patterns too; and which
+# packages from outside the standard library. The first row that matches counts, and a
+# module that no row matches is an error: a new file states its place here.
+MAINS = ("predict", "train", "evaluate", "prepare", "web")
+_SAM2 = "c2g_jax.sam2.*"
+_ARRAYS = "jax numpy flax jaxtyping"
+TABLE = (
+    ("c2g_jax", "", ""),
+    ("c2g_jax.types", "", "numpy jaxtyping"),
+    ("c2g_jax.vocabulary", "c2g_jax.types", "numpy"),
+    ("c2g_jax.launch", "c2g_jax.types", "absl"),
+    ("c2g_jax.images", "c2g_jax.types", "numpy PIL"),
+    ("c2g_jax.frames", "c2g_jax.types c2g_jax.images", "numpy"),
+    (
+        "c2g_jax.video",
+        "c2g_jax.types c2g_jax.images c2g_jax.frames",
+        "numpy av PIL",
+    ),
+    ("c2g_jax.sam2.postprocess", "", "numpy scipy"),
+    (
+        "c2g_jax.sam2.*_predictor|c2g_jax.sam2.video_state|c2g_jax.sam2.mask_generator",
+        f"{_SAM2} c2g_jax.types c2g_jax.video c2g_jax.frames c2g_jax.images "
+        "c2g_jax.weights",
+        f"{_ARRAYS} scipy",
+    ),
+    ("c2g_jax.sam2|c2g_jax.sam2.*", f"{_SAM2} c2g_jax.types", _ARRAYS),
+    ("c2g_jax.dropout", "", _ARRAYS),
+    (
+        "c2g_jax.didm|c2g_jax.sch",
+        f"{_SAM2} c2g_jax.types c2g_jax.dropout",
+        _ARRAYS,
+    ),
+    (
+        "c2g_jax.losses|c2g_jax.matching|c2g_jax.optim",
+        f"{_SAM2} c2g_jax.types",
+        f"{_ARRAYS} optax",
+    ),
+    ("c2g_jax.object_tracks", "c2g_jax.types", "numpy scipy"),
+    (
+        "c2g_jax.click2graph",
+        f"{_SAM2} c2g_jax.types c2g_jax.vocabulary c2g_jax.didm c2g_jax.sch "
+        "c2g_jax.object_tracks",
+        _ARRAYS,
+    ),
+    ("c2g_jax.weights", "c2g_jax.types", f"{_ARRAYS} safetensors"),
+    ("c2g_jax.checkpoints", "c2g_jax.types c2g_jax.weights", f"{_ARRAYS} orbax"),
+    ("c2g_jax.sharding", "c2g_jax.types", _ARRAYS),
+    (
+        "c2g_jax.prompts|c2g_jax.scene_graph",
+        "c2g_jax.types c2g_jax.vocabulary",
+        "numpy scipy",
+    ),
+    ("c2g_jax.outputs", "c2g_jax.types", ""),
+    ("c2g_jax.report", "c2g_jax.types", "rich"),
+    ("c2g_jax.rle", "", "numpy pycocotools"),
+    (
+        "c2g_jax.prompts_file",
+        "c2g_jax.types c2g_jax.images c2g_jax.rle",
+        "numpy",
+    ),
+    (
+        "c2g_jax.export|c2g_jax.overlay",
+        "c2g_jax.types c2g_jax.video c2g_jax.images c2g_jax.vocabulary "
+        "c2g_jax.scene_graph c2g_jax.rle",
+        "numpy av PIL pycocotools networkx",
+    ),
+    # Mains: anything of the library, but see `test_mains_do_not_import_each_other`.
+    (
+        "|".join(f"c2g_jax.{name}" for name in MAINS) + "|c2g_jax.web.*",
+        "c2g_jax c2g_jax.*",
+        f"{_ARRAYS} absl rich scipy",
+    ),
+    (
+        "porting|porting.*",
+        f"porting.* {_SAM2} c2g_jax c2g_jax.weights c2g_jax.types c2g_jax.launch",
+        f"{_ARRAYS} torch sam2 hydra omegaconf absl PIL safetensors",
+    ),
+    ("configs.*", "", "ml_collections"),
+    ("datasets.*", "", "tensorflow_datasets numpy PIL av etils"),
+    ("benchmarks.*|tools.*|tests|tests.*", ANYTHING, ANYTHING),
+)
+
+
+def matches(name: str, patterns: str, separator: str | None = None) -> bool:
+    return any(fnmatch.fnmatchcase(name, p) for p in patterns.split(separator))
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def sources() -> list[Path]:
+    return [p for folder in FOLDERS for p in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def row_of(module: str) -> tuple[str, str] | None:
+    for modules, internal, external in TABLE:
+        if matches(module, modules, "|"):
+            return internal, external
+    return None
+
+
+def imported_names(path: Path) -> set[str]:
+    """The dotted names a file imports, anywhere in it, deepest module first."""
+    package = module_name(path).split(".")
+    if path.name != "__init__.py":
+        package = package[:-1]
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join(base + ([node.module] if node.module else []))
+            for alias in node.names:  # `from package import module`, or a name of it
+                whole = f"{base}.{alias.name}"
+                names.add(whole if is_module(whole) else base)
+    return names
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
+
+def faults(path: Path) -> list[str]:
+    """What the file imports against the table, one line each."""
+    module = module_name(path)
+    row = row_of(module)
+    if row is None:
+        return [f"{module} has no row in the import table"]
+    internal, external = row
+    wrong = []
+    for name in sorted(imported_names(path)):
+        top = name.split(".")[0]
+        if top in FOLDERS:
+            allowed = internal == ANYTHING or matches(name, internal)
+        elif top in sys.stdlib_module_names:
+            allowed = True
+        else:
+            allowed = external == ANYTHING or top in external.split()
+        if not allowed:
+            wrong.append(f"{module} may not import {name}")
+    return wrong
+
+
+@pytest.mark.parametrize("path", sources(), ids=module_name)
+def test_imports_follow_the_table(path):
+    assert faults(path) == []
+
+
+def test_the_table_forbids_what_must_never_be():
+    for modules, internal, external in TABLE:
+        if modules.startswith("c2g_jax"):
+            assert not {"torch", "tensorflow", "sam2"} & set(external.split())
+            assert all(word.startswith("c2g_jax") for word in internal.split())
+
+
+def test_mains_do_not_import_each_other():
+    mains = {f"c2g_jax.{name}" for name in MAINS}
+    for path in sources():
+        if module_name(path) in mains:
+            assert not imported_names(path) & (mains - {module_name(path)})
+
+
+def test_datasets_is_a_folder_of_builders_not_a_package():
+    assert not (ROOT / "datasets" / "__init__.py").exists()
+
+
+_IMPORT_ALL = """
+import importlib, json, sys
+for name in ("torch", "tensorflow"):
+    sys.modules[name] = None  # importing it now raises ImportError
+for name in json.loads(sys.argv[1]):
+    importlib.import_module(name)
+"""
+
+
+def run_python(code: str, *args: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", code, *args], cwd=ROOT, capture_output=True, text=True
+    )
+
+
+def test_library_imports_without_torch_and_tensorflow():
+    names = [module_name(p) for p in sources() if p.is_relative_to(ROOT / "c2g_jax")]
+    assert "c2g_jax.sam2.track" in names
+    done = run_python(_IMPORT_ALL, json.dumps(names))
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_the_package_does_not_start_jax():
+    code = "import sys, c2g_jax; print(c2g_jax.__version__, 'jax' in sys.modules)"
+    done = run_python(code)
+    assert done.stdout.split() == ["0.1.0", "False"], done.stderr
