@@ -48,6 +48,32 @@ def fill_parameters(module: M, values: Mapping[str, np.ndarray], source: str) ->
     return nnx.merge(graph, state)
 
 
+def initialise(module: M, seed: int) -> M:
+    """An abstract module (`nnx.eval_shape`) with random parameters, from a seed.
+
+    Kernels are normal and scaled by their inputs, norms and biases neutral, embeddings
+    small. Made by numpy: a module's own constructor compiles a program for each shape.
+    """
+    rng = np.random.default_rng(seed)
+
+    def draw(name: str, shape: tuple[int, ...]) -> np.ndarray:
+        leaf = name.rsplit(".", 1)[-1]
+        if leaf in ("bias", "scale"):
+            return np.full(shape, float(leaf == "scale"), np.float32)
+        if leaf == "gamma":  # of a residual branch that starts as good as closed
+            return np.full(shape, 1e-6, np.float32)
+        std = 0.02
+        if leaf == "kernel":
+            std = float(np.prod(shape[:-1])) ** -0.5
+        if leaf.endswith("gaussian_matrix"):
+            std = 1.0
+        return np.float32(std) * rng.standard_normal(shape, np.float32)
+
+    shapes = {name: leaf.shape for name, leaf in sorted(parameters(module).items())}
+    values = {name: draw(name, shape) for name, shape in shapes.items()}
+    return fill_parameters(module, values, f"seed {seed}")
+
+
 def check_names(wanted: Mapping, got: Mapping, source: str) -> None:
     """InputError unless both name the same tensors, (shape, dtype) each."""
     missing = sorted(wanted.keys() - got.keys())

@@ -130,6 +130,11 @@ class VideoState:
         """Ids of the objects, in the order they were added."""
         return list(self.objects)
 
+    def close(self) -> None:
+        """Stop reading the video and drop its frames; masks already given stay."""
+        self.reader.close()
+        self.features.clear()
+
     def check_frame(self, frame: int) -> None:
         """InputError unless the video has this frame, as far as is known."""
         if frame < 0 or (self.num_frames is not None and frame >= self.num_frames):

@@ -1,0 +1,46 @@
+"""Tiny videos whose frames tell their own number by how bright they are."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+STEP = 8
+
+
+def numbered(i: int, width: int = 64, height: int = 48) -> np.ndarray:
+    return np.full((height, width, 3), 10 + STEP * i, np.uint8)
+
+
+def number_of(rgb: np.ndarray) -> int:
+    return round((float(rgb.mean()) - 10) / STEP)
+
+
+def write_clip(
+    path: Path,
+    frames,
+    times_ms=None,
+    fps: int = 30,
+    codec: str = "libx264",
+    rotation: int = 0,
+    **options: str,
+) -> Path:
+    """uint8 [H, W, 3] frames at `fps`, or at times in milliseconds."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=fps)
+        stream.options = options
+        for i, rgb in enumerate(frames):
+            if i == 0:
+                stream.height, stream.width = rgb.shape[:2]
+                stream.pix_fmt = "yuv420p"
+                stream.codec_context.time_base = Fraction(1, 30_000)
+                if rotation:
+                    stream.set_display_rotation(rotation)
+            picture = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+            picture.time_base = Fraction(1, 30_000)
+            milliseconds = 1000 * i / fps if times_ms is None else times_ms[i]
+            picture.pts = round(30 * milliseconds)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    return path

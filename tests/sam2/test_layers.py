@@ -1,0 +1,145 @@
+"""Layers against the plain form of what they compute."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from c2g_jax.sam2.attention import _attend, attend
+from c2g_jax.sam2.hiera import join_windows, max_pool_2x2, partition_windows
+from c2g_jax.sam2.layers import (
+    TransposedConv2x2,
+    grouped_depthwise,
+    shifted_depthwise,
+)
+from c2g_jax.sam2.position import (
+    bicubic_matrix,
+    rotary_table,
+    rotate,
+    sine_position_encoding,
+)
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def test_shifted_depthwise_equals_the_grouped_convolution():
+    x, kernel = normal(2, 9, 7, 5), normal(7, 7, 1, 5, seed=1)
+    expected = grouped_depthwise(x, kernel)
+    np.testing.assert_allclose(
+        shifted_depthwise(x, kernel),
+        expected,
+        atol=2e-5,  # 49 terms of order 1, summed in another order
+    )
+
+
+def test_shifted_depthwise_has_the_gradients_of_the_grouped_convolution():
+    x, kernel, weight = (
+        normal(1, 8, 8, 3),
+        normal(7, 7, 1, 3, seed=1),
+        normal(1, 8, 8, 3),
+    )
+
+    def loss(f, x, kernel):
+        return jnp.sum(f(x, kernel) * weight)
+
+    got = jax.grad(lambda *a: loss(shifted_depthwise, *a), (0, 1))(x, kernel)
+    want = jax.grad(lambda *a: loss(grouped_depthwise, *a), (0, 1))(x, kernel)
+    for ours, plain in zip(got, want, strict=True):
+        np.testing.assert_allclose(ours, plain, atol=5e-5)
+
+
+def test_transposed_convolution_writes_one_block_a_cell():
+    layer = TransposedConv2x2(3, 2, jnp.float32, nnx.Rngs(0))
+    layer.bias = nnx.Param(jnp.array([0.5, -0.5]))
+    x, kernel = normal(1, 2, 3, 3), np.asarray(layer.kernel[...])
+    out = np.asarray(layer(x))
+    assert out.shape == (1, 4, 6, 2)
+    for row in range(4):
+        for column in range(6):
+            cell = x[0, row // 2, column // 2]
+            expected = cell @ kernel[row % 2, column % 2] + [0.5, -0.5]
+            np.testing.assert_allclose(out[0, row, column], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("window", [2, 3, 4])
+def test_windows_join_to_what_was_cut(window):
+    x = normal(2, 6, 5, 4)
+    windows = partition_windows(x, window)
+    assert windows.shape[1:] == (window, window, 4)
+    np.testing.assert_array_equal(join_windows(windows, window, 6, 5), x)
+
+
+def test_max_pool_drops_an_odd_edge():
+    x = np.arange(15, dtype=np.float32).reshape(1, 3, 5, 1)
+    np.testing.assert_array_equal(max_pool_2x2(x)[0, ..., 0], [[6, 8]])
+
+
+def test_masked_attention_ignores_what_does_not_exist():
+    q, k, v = normal(1, 2, 4, 8), normal(1, 2, 6, 8, seed=1), normal(1, 2, 6, 8, seed=2)
+    valid = np.array([[True, False, True, True, False, False]])
+    kept = [0, 2, 3]
+    np.testing.assert_allclose(
+        attend(q, k, v, valid), attend(q, k[:, :, kept], v[:, :, kept]), atol=1e-6
+    )
+    loud = v.copy()
+    loud[:, :, [1, 4, 5]] = 1e30
+    np.testing.assert_array_equal(
+        attend(q, k, v, valid), np.nan_to_num(attend(q, k, loud, valid))
+    )
+
+
+def test_attention_without_any_key_is_finite():
+    q = normal(1, 1, 3, 4)
+    out = attend(q, q, q, np.zeros((1, 3), bool))
+    assert np.isfinite(out).all()
+
+
+def test_long_attention_in_blocks_equals_the_whole():
+    q, k, v = (normal(1, 1, 4096, 4, seed=s) for s in range(3))
+    k, v = np.tile(k, (1, 1, 2, 1)), np.tile(v, (1, 1, 2, 1))
+    valid = np.random.default_rng(0).random((1, 8192)) > 0.3
+    np.testing.assert_allclose(
+        attend(q, k, v, valid), _attend(q, k, v, valid), atol=1e-6
+    )
+
+
+def test_rotation_keeps_lengths_and_speaks_of_distance_alone():
+    table = rotary_table(4, 5, 8)
+    q, k = normal(8), normal(8, seed=1)
+    turned_q = rotate(np.broadcast_to(q, (20, 8)), table)
+    turned_k = rotate(np.broadcast_to(k, (20, 8)), table)
+    np.testing.assert_allclose(
+        np.linalg.norm(turned_q, axis=-1), np.linalg.norm(q), rtol=1e-6
+    )
+    scores = np.asarray(turned_q) @ np.asarray(turned_k).T
+    # Cells (x, y) = (1, 0) and (3, 1) lie apart as (0, 2) and (2, 3) do.
+    assert scores[1, 5 + 3] == pytest.approx(scores[10, 15 + 2], abs=1e-5)
+    assert scores[1, 8] != pytest.approx(scores[8, 1], abs=1e-3)
+
+
+def test_bicubic_matrix_by_hand():
+    # One cell of two becomes two: the sample at -0.25 takes -1, 0, 1 and the clamped
+    # -2 with Keys' weights for a = -0.75.
+    def keys(d, a=-0.75):
+        d = abs(d)
+        if d <= 1:
+            return (a + 2) * d**3 - (a + 3) * d**2 + 1
+        return a * d**3 - 5 * a * d**2 + 8 * a * d - 4 * a
+
+    first = [keys(-0.25 - tap) for tap in (-2, -1, 0, 1)]
+    expected = [first[0] + first[1] + first[2], first[3]]
+    np.testing.assert_allclose(bicubic_matrix(2, 4)[0], expected, atol=1e-6)
+    np.testing.assert_allclose(bicubic_matrix(7, 64).sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(bicubic_matrix(5, 5), np.eye(5), atol=1e-7)
+
+
+def test_sine_encoding_by_hand():
+    encoding = sine_position_encoding(2, 3, 8)
+    assert encoding.shape == (2, 3, 8)
+    y, x = np.pi, 2 * np.pi / 3 * 2  # row 1 of 2, column 2 of 3
+    expected = [np.sin(y), np.cos(y), np.sin(y / 100), np.cos(y / 100)]
+    expected += [np.sin(x), np.cos(x), np.sin(x / 100), np.cos(x / 100)]
+    np.testing.assert_allclose(encoding[0, 1], expected, atol=1e-5)
