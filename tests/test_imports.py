@@ -57,6 +57,18 @@ TABLE = (
         "c2g_jax.object_tracks",
         _ARRAYS,
     ),
+    (
+        "c2g_jax.tracking|c2g_jax.tracking_state",
+        f"{_SAM2} c2g_jax.types c2g_jax.click2graph c2g_jax.object_tracks "
+        "c2g_jax.tracking_state",
+        _ARRAYS,
+    ),
+    (
+        "c2g_jax.pretrained",
+        f"{_SAM2} c2g_jax.types c2g_jax.vocabulary c2g_jax.didm c2g_jax.sch "
+        "c2g_jax.object_tracks c2g_jax.click2graph c2g_jax.weights",
+        _ARRAYS,
+    ),
     ("c2g_jax.weights", "c2g_jax.types", f"{_ARRAYS} safetensors"),
     ("c2g_jax.checkpoints", "c2g_jax.types c2g_jax.weights", f"{_ARRAYS} orbax"),
     ("c2g_jax.sharding", "c2g_jax.types", _ARRAYS),

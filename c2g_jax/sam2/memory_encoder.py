@@ -38,7 +38,7 @@ class CXBlock(nnx.Module):
         self.norm = layer_norm(channels, dtype, rngs)
         self.pwconv1 = nnx.Linear(channels, 4 * channels, dtype=dtype, rngs=rngs)
         self.pwconv2 = nnx.Linear(4 * channels, channels, dtype=dtype, rngs=rngs)
-        self.gamma = nnx.Param(jnp.full(channels, 1e-6))
+        self.gamma = nnx.Param(jnp.full(channels, 1e-6, jnp.float32))
 
     def __call__(self, x: jax.Array) -> jax.Array:
         y = self.pwconv2(gelu(self.pwconv1(self.norm(self.dwconv(x)))))

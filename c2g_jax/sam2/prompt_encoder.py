@@ -52,11 +52,13 @@ class PromptEncoder(nnx.Module):
     ) -> tuple[jax.Array, jax.Array]:
         """Tokens [n, p + 1, c] and which of them exist, bool [n, p + 1].
 
-        The last token is the one "not a point" that always closes the list.
+        The last token is the one "not a point" that closes every list of points; where
+        all slots are ABSENT there is no list, and no such token.
         """
         n = coords.shape[0]
         coords = jnp.concatenate([coords, jnp.zeros((n, 1, 2))], axis=1)
-        closing = jnp.full((n, 1), NOT_A_POINT, labels.dtype)
+        listed = jnp.any(labels != ABSENT, axis=1, keepdims=True)
+        closing = jnp.where(listed, NOT_A_POINT, ABSENT).astype(labels.dtype)
         labels = jnp.concatenate([labels, closing], axis=1)
         # Pixel centres, as fractions of the model image.
         tokens = self.pe_layer((coords + 0.5) / self.image_size)

@@ -1,0 +1,171 @@
+"""DIDM: where are the objects that interact with this subject?
+
+The Dynamic Interaction Discovery Module of Click2Graph (arXiv 2511.15948, 3.3): a
+subject token and N_q learned queries look at the image and become N_q points.
+"""
+
+import functools
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Bool, Float
+
+from c2g_jax.dropout import dropout, split_key
+from c2g_jax.sam2.attention import Attention
+from c2g_jax.sam2.layers import TORCH_EPS, Mlp, layer_norm
+from c2g_jax.sam2.position import sine_position_encoding
+
+
+@dataclass(frozen=True)
+class DidmConfig:
+    """What shapes a DIDM; left open by the paper, width and heads are as in DETR."""
+
+    d_model: int = 256
+    num_layers: int = 3
+    num_heads: int = 8
+    ffn: int = 1024
+    num_queries: int = 3
+    dropout: float = 0.1
+
+
+class DidmOutput(NamedTuple):
+    """Points as (x, y) in [0, 1]; those of every layer serve auxiliary losses."""
+
+    points: jax.Array  # float32 [b, q, 2], of the last layer
+    layer_points: jax.Array  # float32 [layers, b, q, 2]
+
+
+class DidmLayer(nnx.Module):
+    """A decoder layer as in DETR: self-attention, cross-attention, FFN, post-normed."""
+
+    def __init__(self, config: DidmConfig, *, rngs: nnx.Rngs):
+        c, dtype = config.d_model, jnp.dtype("float32")
+        self.dropout = config.dropout
+        self.self_attn = Attention(c, config.num_heads, dtype, rngs)
+        self.norm1 = layer_norm(c, dtype, rngs, TORCH_EPS)
+        self.cross_attn = Attention(c, config.num_heads, dtype, rngs)
+        self.norm2 = layer_norm(c, dtype, rngs, TORCH_EPS)
+        self.linear1 = nnx.Linear(c, config.ffn, rngs=rngs)
+        self.linear2 = nnx.Linear(config.ffn, c, rngs=rngs)
+        self.norm3 = layer_norm(c, dtype, rngs, TORCH_EPS)
+
+    def __call__(
+        self,
+        tokens: Float[Array, "b s c"],
+        token_position: Float[Array, "1 s c"],
+        image: Float[Array, "b t c"],
+        image_position: Float[Array, "1 t c"],
+        key: jax.Array | None = None,
+    ) -> Float[Array, "b s c"]:
+        keys = split_key(key, 4)
+        drop = functools.partial(dropout, rate=self.dropout)
+        q = tokens + token_position
+        attended = self.self_attn(q, q, tokens)
+        tokens = self.norm1(tokens + drop(attended, key=keys[0]))
+        q = tokens + token_position
+        attended = self.cross_attn(q, image + image_position, image)
+        tokens = self.norm2(tokens + drop(attended, key=keys[1]))
+        hidden = drop(jax.nn.relu(self.linear1(tokens)), key=keys[2])
+        return self.norm3(tokens + drop(self.linear2(hidden), key=keys[3]))
+
+
+class Didm(nnx.Module):
+    """Points at the objects that interact with a subject."""
+
+    def __init__(self, config: DidmConfig, *, rngs: nnx.Rngs):
+        c, dtype = config.d_model, jnp.dtype("float32")
+        self.config = config
+        self.subject_proj = nnx.Linear(c, c, rngs=rngs)
+        self.subject_embed = nnx.Param(jax.random.normal(rngs.params(), (c,)))
+        self.query_embed = nnx.Param(
+            jax.random.normal(rngs.params(), (config.num_queries, c))
+        )
+        self.layers = nnx.List(
+            DidmLayer(config, rngs=rngs) for _ in range(config.num_layers)
+        )
+        self.norm = layer_norm(c, dtype, rngs, TORCH_EPS)  # shared by all layers
+        self.point_head = Mlp((c, c, c, 2), dtype, rngs)
+
+    def __call__(
+        self,
+        features: Float[Array, "#b h w c"],
+        subject: Float[Array, "b c"],
+        key: jax.Array | None = None,
+    ) -> DidmOutput:
+        """Points for b subjects, each described by its pooled feature.
+
+        `features` are memory-free image features, one map for all subjects or one
+        each. Without a `key` nothing is dropped out.
+        """
+        b = subject.shape[0]
+        _, h, w, c = features.shape
+        image = features.astype(jnp.float32).reshape(-1, h * w, c)
+        image = jnp.broadcast_to(image, (b, h * w, c))
+        image_position = jnp.asarray(sine_position_encoding(h, w, c))
+        image_position = image_position.reshape(1, h * w, c)
+
+        # The learned part of a token is its content at first, and its position in
+        # every attention, as DETR adds query_pos at each layer.
+        embed = jnp.concatenate([self.subject_embed[...][None], self.query_embed[...]])
+        position = embed[None]
+        described = self.subject_proj(subject.astype(jnp.float32))
+        tokens = jnp.broadcast_to(position, (b, *embed.shape))
+        tokens = tokens.at[:, 0].add(described)
+
+        layer_points = []
+        for layer, layer_key in zip(
+            self.layers, split_key(key, len(self.layers)), strict=True
+        ):
+            tokens = layer(tokens, position, image, image_position, layer_key)
+            queries = self.norm(tokens[:, 1:])
+            layer_points.append(jax.nn.sigmoid(self.point_head(queries)))
+        return DidmOutput(layer_points[-1], jnp.stack(layer_points))
+
+
+def discover(
+    didm: Didm,
+    features: Float[Array, "#b h w c"],
+    subject_masks: Bool[Array, "b H W"] | Float[Array, "b H W"],
+    key: jax.Array | None = None,
+) -> DidmOutput:
+    """Points on what interacts with the subjects that the masks show."""
+    return didm(features, pool_mask(features, subject_masks), key)
+
+
+def pool_mask(
+    features: Float[Array, "#b h w c"],
+    masks: Bool[Array, "b H W"] | Float[Array, "b H W"],
+    eps: float = 1e-6,
+) -> Float[Array, "b c"]:
+    """Mean feature under each mask, every cell weighted by its covered area.
+
+    Masks are bool or soft in [0, 1], of any size. `eps` is the least mass, in cells:
+    an empty mask pools to zero, and its gradients stay finite.
+    """
+    _, h, w, _ = features.shape
+    rows, columns = area_matrix(masks.shape[1], h), area_matrix(masks.shape[2], w)
+    weights = jnp.einsum(
+        "yr,brc,xc->byx", rows, masks.astype(jnp.float32), columns, precision="highest"
+    )
+    features = features.astype(jnp.float32)
+    if features.shape[0] == 1:  # one frame: a product of matrices
+        total = jnp.einsum("byx,yxc->bc", weights, features[0], precision="highest")
+    else:
+        total = jnp.einsum("byx,byxc->bc", weights, features, precision="highest")
+    mass = jnp.sum(weights, axis=(1, 2))
+    return total / jnp.maximum(mass, eps)[:, None]
+
+
+@functools.lru_cache(maxsize=64)
+def area_matrix(pixels: int, cells: int) -> np.ndarray:
+    """The share of each cell that each pixel covers: float32 [cells, pixels]."""
+    edges = np.arange(cells + 1) * (pixels / cells)
+    starts = np.arange(pixels)
+    overlap = np.minimum(edges[1:, None], starts + 1) - np.maximum(
+        edges[:-1, None], starts
+    )
+    return (np.maximum(overlap, 0) * (cells / pixels)).astype(np.float32)

@@ -1,0 +1,18 @@
+"""Masks as COCO run lengths that JSON can hold, by pycocotools."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from pycocotools import mask as coco
+
+
+def encode_mask(mask: np.ndarray) -> dict:
+    """bool [H, W] -> {"size": [H, W], "counts": str}."""
+    code = coco.encode(np.asfortranarray(mask, np.uint8))
+    return {"size": list(mask.shape), "counts": code["counts"].decode("ascii")}
+
+
+def decode_mask(code: Mapping) -> np.ndarray:
+    """{"size": [H, W], "counts": str} -> bool [H, W]."""
+    counts = code["counts"].encode("ascii")
+    return coco.decode({"size": list(code["size"]), "counts": counts}).astype(bool)

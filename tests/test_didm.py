@@ -1,0 +1,230 @@
+"""DIDM: pooling by hand, a literal twin, and what must not matter to it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from c2g_jax.didm import Didm, DidmConfig, area_matrix, discover, pool_mask
+from c2g_jax.dropout import dropout
+from c2g_jax.sam2.position import sine_position_encoding
+
+CONFIG = DidmConfig(d_model=16, num_layers=2, num_heads=4, ffn=24, num_queries=3)
+
+
+@pytest.fixture(scope="module")
+def didm() -> Didm:
+    return Didm(CONFIG, rngs=nnx.Rngs(0))
+
+
+@pytest.fixture(scope="module")
+def features() -> jax.Array:
+    return jax.random.normal(jax.random.key(1), (1, 4, 6, 16))
+
+
+def masks(*boxes: tuple[int, int, int, int]) -> np.ndarray:
+    """Bool [b, 16, 24] with a filled box (y0, y1, x0, x1) each."""
+    out = np.zeros((len(boxes), 16, 24), bool)
+    for mask, (y0, y1, x0, x1) in zip(out, boxes, strict=True):
+        mask[y0:y1, x0:x1] = True
+    return out
+
+
+# --- pooling
+
+
+def test_pooling_by_hand():
+    # Cells of 2x2 pixels. The mask covers cell (0, 0) whole and a quarter of (0, 1).
+    cells = np.array([[[[8.0], [4.0]], [[100.0], [100.0]]]])  # [1, 2, 2, 1]
+    mask = np.zeros((1, 4, 4), bool)
+    mask[0, 0:2, 0:2] = True
+    mask[0, 1, 2] = True
+    pooled = pool_mask(jnp.asarray(cells), jnp.asarray(mask))
+    # (1 * 8 + 0.25 * 4) / 1.25
+    np.testing.assert_allclose(pooled, [[7.2]], rtol=1e-6)
+
+
+def test_pooling_of_soft_masks_and_of_a_map_each():
+    cells = np.arange(8.0).reshape(2, 2, 2, 1)
+    soft = np.zeros((2, 2, 2))
+    soft[0] = [[0.5, 0.0], [0.0, 0.25]]  # (0.5 * 0 + 0.25 * 3) / 0.75 = 1
+    soft[1] = [[0.0, 1.0], [1.0, 0.0]]  # (5 + 6) / 2 = 5.5
+    pooled = pool_mask(jnp.asarray(cells), jnp.asarray(soft))
+    np.testing.assert_allclose(pooled, [[1.0], [5.5]], rtol=1e-6)
+
+
+def test_pooling_where_cells_and_pixels_do_not_align():
+    # Three pixels over two cells: the middle one is shared, half in each.
+    np.testing.assert_allclose(
+        area_matrix(3, 2), [[2 / 3, 1 / 3, 0], [0, 1 / 3, 2 / 3]], rtol=1e-6
+    )
+    # One pixel over two cells covers both.
+    np.testing.assert_allclose(area_matrix(1, 2), [[1], [1]])
+    for pixels, cells in ((480, 64), (37, 5), (3, 7)):
+        matrix = area_matrix(pixels, cells)
+        np.testing.assert_allclose(matrix.sum(axis=1), 1, rtol=1e-5)
+        np.testing.assert_allclose(
+            matrix.sum(axis=0), cells / pixels, rtol=1e-4
+        )  # no pixel counts more than another
+
+
+def test_one_pixel_of_a_large_mask_pools_to_its_cell():
+    cells = jax.random.normal(jax.random.key(0), (1, 4, 4, 5))
+    mask = np.zeros((1, 1024, 1024), bool)
+    mask[0, 700, 10] = True  # row 700 / 256 = 2, column 0
+    pooled = pool_mask(cells, jnp.asarray(mask))
+    np.testing.assert_allclose(pooled[0], cells[0, 2, 0], rtol=1e-4)
+
+
+def test_an_empty_mask_pools_to_zero_and_has_finite_gradients(features):
+    def loss(features, mask):
+        return jnp.sum(pool_mask(features, mask) ** 2 + pool_mask(features, mask))
+
+    empty = jnp.zeros((2, 16, 24))
+    np.testing.assert_array_equal(pool_mask(features, empty), np.zeros((2, 16)))
+    for grad in jax.grad(loss, argnums=(0, 1))(features, empty):
+        assert np.isfinite(grad).all()
+
+
+# --- the module
+
+
+def test_parameters_by_hand():
+    config = DidmConfig()
+    attention = 4 * (256 * 256 + 256)
+    ffn = 256 * 1024 + 1024 + 1024 * 256 + 256
+    layer = 2 * attention + ffn + 3 * 2 * 256
+    assert layer == 1_053_440
+    point_head = 2 * (256 * 256 + 256) + 256 * 2 + 2
+    subject, queries, last_norm = 256 * 256 + 256 + 256, 3 * 256, 2 * 256
+    shapes = nnx.eval_shape(lambda: Didm(config, rngs=nnx.Rngs(0)))
+    count = sum(x.size for x in jax.tree.leaves(nnx.state(shapes)))
+    assert count == 3 * layer + subject + queries + last_norm + point_head == 3_359_746
+
+
+def twin(didm: Didm, features: np.ndarray, subject: np.ndarray) -> list[np.ndarray]:
+    """One subject's points after each layer, head by head and token by token."""
+    c, heads = CONFIG.d_model, CONFIG.num_heads
+    d = c // heads
+
+    def linear(layer, x):
+        return x @ np.asarray(layer.kernel[...]) + np.asarray(layer.bias[...])
+
+    def norm(layer, x):
+        x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+        return x * np.asarray(layer.scale[...]) + np.asarray(layer.bias[...])
+
+    def attention(layer, q, k, v):
+        q, k = linear(layer.q_proj, q), linear(layer.k_proj, k)
+        v, out = linear(layer.v_proj, v), np.zeros_like(q)
+        for h in range(heads):
+            part = slice(h * d, (h + 1) * d)
+            for i in range(len(q)):
+                scores = np.array([q[i, part] @ key for key in k[:, part]]) / d**0.5
+                weights = np.exp(scores - scores.max())
+                out[i, part] = weights @ v[:, part] / weights.sum()
+        return linear(layer.out_proj, out)
+
+    h, w = features.shape[:2]
+    image, place = features.reshape(-1, c), sine_position_encoding(h, w, c)
+    place = place.reshape(-1, c)
+    learned = np.concatenate(
+        [np.asarray(didm.subject_embed[...])[None], np.asarray(didm.query_embed[...])]
+    )
+    tokens = learned.copy()
+    tokens[0] += linear(didm.subject_proj, subject)
+    points = []
+    for layer in didm.layers:
+        q = tokens + learned
+        tokens = norm(layer.norm1, tokens + attention(layer.self_attn, q, q, tokens))
+        q = tokens + learned
+        seen = attention(layer.cross_attn, q, image + place, image)
+        tokens = norm(layer.norm2, tokens + seen)
+        hidden = np.maximum(linear(layer.linear1, tokens), 0)
+        tokens = norm(layer.norm3, tokens + linear(layer.linear2, hidden))
+        x = norm(didm.norm, tokens[1:])
+        first, second, last = didm.point_head.layers
+        x = np.maximum(linear(first, x), 0)
+        x = np.maximum(linear(second, x), 0)
+        points.append(1 / (1 + np.exp(-linear(last, x))))
+    return points
+
+
+def test_equals_a_literal_twin(didm, features):
+    subjects = np.asarray(jax.random.normal(jax.random.key(2), (2, 16)))
+    out = didm(features, jnp.asarray(subjects))
+    assert out.points.shape == (2, 3, 2)
+    assert out.layer_points.shape == (2, 2, 3, 2)
+    for i in range(2):
+        for layer, points in enumerate(
+            twin(didm, np.asarray(features[0]), subjects[i])
+        ):
+            np.testing.assert_allclose(out.layer_points[layer, i], points, atol=2e-5)
+    np.testing.assert_array_equal(out.points, out.layer_points[-1])
+    assert ((out.points > 0) & (out.points < 1)).all()
+
+
+def test_queries_are_a_set(didm, features):
+    subject = jax.random.normal(jax.random.key(2), (1, 16))
+    points = didm(features, subject).points
+    graph, state = nnx.split(didm)
+    state = jax.tree.map(lambda x: x, state)
+    order = jnp.array([2, 0, 1])
+    state["query_embed"] = jax.tree.map(lambda x: x[order], state["query_embed"])
+    turned = nnx.merge(graph, state)(features, subject).points
+    np.testing.assert_allclose(turned, points[:, order], atol=1e-6)
+    assert np.abs(points[0, 0] - points[0, 1]).max() > 1e-4  # queries do differ
+
+
+def test_subjects_do_not_see_each_other(didm, features):
+    boxes = masks((0, 8, 0, 8), (4, 16, 12, 24), (0, 0, 0, 0))
+    together = discover(didm, features, jnp.asarray(boxes)).points
+    for i in range(3):
+        alone = discover(didm, features, jnp.asarray(boxes[i : i + 1])).points
+        np.testing.assert_allclose(together[i], alone[0], atol=1e-6)
+    assert np.abs(together[0] - together[1]).max() > 1e-4  # the subject matters
+    each = jnp.broadcast_to(features, (3, *features.shape[1:]))
+    apart = discover(didm, each, jnp.asarray(boxes)).points
+    np.testing.assert_allclose(apart, together, atol=1e-5)
+
+
+def test_gradients_are_finite_also_of_an_absent_subject(didm, features):
+    def loss(didm, features, mask):
+        out = discover(didm, features, mask)
+        return jnp.sum((out.layer_points - 0.3) ** 2)
+
+    for box in ((0, 8, 0, 8), (0, 0, 0, 0)):
+        mask = jnp.asarray(masks(box), jnp.float32)
+        grads = jax.grad(loss, argnums=(0, 1, 2))(didm, features, mask)
+        assert all(np.isfinite(g).all() for g in jax.tree.leaves(grads))
+        assert np.abs(grads[1]).max() > 0
+
+
+def test_dropout_needs_a_key_and_follows_it(didm, features):
+    mask = jnp.asarray(masks((0, 8, 0, 8)))
+    plain = discover(didm, features, mask).points
+    np.testing.assert_array_equal(plain, discover(didm, features, mask).points)
+    one = discover(didm, features, mask, jax.random.key(1)).points
+    np.testing.assert_array_equal(
+        one, discover(didm, features, mask, jax.random.key(1)).points
+    )
+    other = discover(didm, features, mask, jax.random.key(2)).points
+    assert np.abs(one - plain).max() > 1e-4
+    assert np.abs(one - other).max() > 1e-4
+
+
+def test_dropout_keeps_the_mean_and_scales_what_stays():
+    x = jnp.full((100, 100), 3.0)
+    y = np.asarray(dropout(x, 0.25, jax.random.key(0)))
+    np.testing.assert_allclose(np.unique(y), [0, 4])
+    assert abs((y == 0).mean() - 0.25) < 0.02
+    assert dropout(x, 0.25, None) is x
+    assert dropout(x, 0.0, jax.random.key(0)) is x
+
+
+def test_half_precision_features_are_taken(didm, features):
+    mask = jnp.asarray(masks((0, 8, 0, 8)))
+    half = discover(didm, features.astype(jnp.bfloat16), mask).points
+    assert half.dtype == jnp.float32
+    np.testing.assert_allclose(half, discover(didm, features, mask).points, atol=0.02)
