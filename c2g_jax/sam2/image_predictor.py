@@ -191,11 +191,8 @@ class Sam2ImagePredictor:
             raise InputError("no prompt is given: pass a point, a box or a mask")
         padded = bucket(count)
         pairs = list(zip(coords, labels, strict=True))
-        only_mask = not pairs
         coords, labels = prompting.pad_points(pairs, padded)
-        if (
-            only_mask
-        ):  # sam2_image_predictor.py:393-404: then there are no points at all
+        if not pairs:  # a mask alone comes without any point (image_predictor.py:393)
             labels = np.full_like(labels, prompting.ABSENT)
         if logits is None:
             return Prompts(coords, labels), count
