@@ -37,7 +37,7 @@ $(VENV)/.setup: pyproject.toml | $(BIN)/uv
 $(VENV)/.setup-test: pyproject.toml | $(BIN)/uv
 	@if $(UV) torch==2.13.0 setuptools wheel hydra-core iopath pillow tqdm \
 	  && SAM2_BUILD_CUDA=0 $(UV) --no-build-isolation --no-deps sam2==1.1.0; then \
-	  extras=train,port,plot,test; \
+	  extras=train,port,plot,bench,test; \
 	else \
 	  echo "torch or sam2 cannot be installed here: parity is reported as skipped"; \
 	  extras=train,plot,test; \

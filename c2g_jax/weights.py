@@ -150,6 +150,11 @@ def load_weights(
             f"the checkpoint in {folder} is of size {manifest['size']}, not {size}: "
             f"ask for {manifest['size']} or give another checkpoint"
         )
+    if "format" in manifest:
+        raise InputError(
+            f"the checkpoint in {folder} is in the format {manifest['format']}: read it "
+            "with c2g_jax.checkpoints, or convert it with --format=safetensors"
+        )
     if not path.is_file():
         raise InputError(f"{path} is missing: convert the checkpoint again")
     if file_sha256(path) != manifest["sha256"]:

@@ -35,7 +35,7 @@ TABLE = (
     (
         "c2g_jax.sam2.*_predictor|c2g_jax.sam2.video_state|c2g_jax.sam2.mask_generator",
         f"{_SAM2} c2g_jax.types c2g_jax.video c2g_jax.frames c2g_jax.images "
-        "c2g_jax.weights",
+        "c2g_jax.weights c2g_jax.rle",
         f"{_ARRAYS} scipy",
     ),
     ("c2g_jax.sam2|c2g_jax.sam2.*", f"{_SAM2} c2g_jax.types", _ARRAYS),
@@ -99,7 +99,8 @@ TABLE = (
     ),
     (
         "porting|porting.*",
-        f"porting.* {_SAM2} c2g_jax c2g_jax.weights c2g_jax.types c2g_jax.launch",
+        f"porting.* {_SAM2} c2g_jax c2g_jax.weights c2g_jax.checkpoints c2g_jax.types "
+        "c2g_jax.launch c2g_jax.video c2g_jax.images",
         f"{_ARRAYS} torch sam2 hydra omegaconf absl PIL safetensors",
     ),
     ("configs.*", "", "ml_collections"),

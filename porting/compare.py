@@ -1,0 +1,76 @@
+"""What "equal" means here: errors, their bounds, and the table that shows them."""
+
+import dataclasses
+from collections.abc import Iterable
+
+import numpy as np
+
+ERROR_BOUND = 1e-4  # of a tensor: norm(ours - reference) / norm(reference)
+PIXEL_BOUND = 1e-4  # of a final mask: 1 pixel in 10,000 may be on the other side
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One comparison; `pixels` is the share of mask pixels that differ, if any do."""
+
+    stage: str
+    error: float
+    largest: float  # of the absolute differences
+    pixels: float | None = None
+
+    @property
+    def within(self) -> bool:
+        """Whether it keeps the bounds; a NaN does not."""
+        pixels = 0.0 if self.pixels is None else self.pixels
+        return self.error <= ERROR_BOUND and pixels <= PIXEL_BOUND
+
+
+def compare(stage: str, ours, reference) -> Row:
+    """Compare two arrays of one shape; ValueError where the shapes differ."""
+    ours, reference = np.asarray(ours, np.float64), np.asarray(reference, np.float64)
+    if ours.shape != reference.shape:
+        raise ValueError(f"{stage}: ours is {ours.shape}, not {reference.shape}")
+    difference = ours - reference
+    norm = np.linalg.norm(reference)
+    error = np.linalg.norm(difference)
+    # An array of zeros has no scale: there the difference itself is the error.
+    error = error / norm if norm > 0 else error
+    return Row(stage, float(error), float(np.abs(difference).max(initial=0.0)))
+
+
+def compare_masks(stage: str, ours, reference) -> Row:
+    """Compare mask logits, and the masks that they are above 0."""
+    row = compare(stage, ours, reference)
+    differ = (np.asarray(ours) > 0) != (np.asarray(reference) > 0)
+    return dataclasses.replace(row, pixels=float(differ.mean()))
+
+
+def worst(stage: str, rows: Iterable[Row]) -> Row:
+    """One row with the largest of each column."""
+    rows = list(rows)
+    pixels = [row.pixels for row in rows if row.pixels is not None]
+    return Row(
+        stage,
+        float(np.max([row.error for row in rows])),
+        float(np.max([row.largest for row in rows])),
+        max(pixels) if pixels else None,
+    )
+
+
+def format_table(rows: Iterable[Row]) -> str:
+    """The rows as text, one a line, with those out of bounds marked."""
+    lines = [f"{'stage':<34}{'error':>10}{'largest':>11}{'pixels':>11}"]
+    for row in rows:
+        pixels = "" if row.pixels is None else f"{row.pixels:.1e}"
+        mark = "" if row.within else "  OUT OF BOUND"
+        lines.append(
+            f"{row.stage:<34}{row.error:>10.1e}{row.largest:>11.1e}{pixels:>11}{mark}"
+        )
+    return "\n".join(lines)
+
+
+def assert_within(rows: Iterable[Row]) -> None:
+    """AssertionError with the whole table unless every row keeps the bounds."""
+    rows = list(rows)
+    if not rows or not all(row.within for row in rows):
+        raise AssertionError(f"out of bound\n{format_table(rows)}")

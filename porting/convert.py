@@ -1,0 +1,65 @@
+"""Convert a checkpoint of SAM2 to a folder that `c2g_jax` reads, and back.
+
+python -m porting.convert --checkpoint=sam2.1_hiera_large.pt --output=checkpoints/large
+python -m porting.convert --checkpoint=sam2.1-hiera-large --output=checkpoints/large
+python -m porting.convert --reverse --checkpoint=checkpoints/large --output=large.pt
+
+The first is an official .pt, or any other file or folder with its tensors; the second
+one of Hugging Face, in the naming of `transformers` or the official one. SAM 2.0 is
+read too. Back goes to a .pt for the `sam2` package.
+"""
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from c2g_jax import launch
+from c2g_jax.types import InputError
+from porting.official import convert
+from porting.reverse import reverse
+
+_CHECKPOINT = flags.DEFINE_string(
+    "checkpoint",
+    None,
+    "a .pt or .safetensors file, or a folder that holds one; with --reverse, a folder "
+    "that this wrote",
+    required=True,
+)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "the folder to write; with --reverse, the .pt file", required=True
+)
+_FORMAT = flags.DEFINE_enum(
+    "format", "safetensors", ["safetensors", "orbax"], "of the folder"
+)
+_COMPLETE_WITH = flags.DEFINE_string(
+    "complete_with",
+    None,
+    "a second checkpoint of the same size, for what the first one lacks: the memory, "
+    "where `transformers` saved a Sam2Model",
+)
+_REVERSE = flags.DEFINE_boolean("reverse", False, "from a folder back to a .pt file")
+_RELEASES = {"sam2.1": "SAM2.1", "sam2.0": "SAM 2.0"}
+
+
+def main(_: Sequence[str]) -> None:
+    if _REVERSE.value:
+        if _FORMAT.present or _COMPLETE_WITH.value is not None:
+            raise InputError("--reverse writes a .pt: leave out --format and the rest")
+        what, tensors = reverse(_CHECKPOINT.value, _OUTPUT.value)
+        print(f"{what}, {tensors} tensors, written to {_OUTPUT.value}")
+        return
+    manifest = convert(
+        _CHECKPOINT.value, _OUTPUT.value, _FORMAT.value, _COMPLETE_WITH.value
+    )
+    source = manifest["source"]
+    rest = source.get("completed_with")
+    more = "" if rest is None else f" and {rest['tensors']} of {rest['file']}"
+    print(
+        f"{source['file']}: {_RELEASES[manifest['kind']]} {manifest['size']}, "
+        f"{source['tensors']} tensors{more}, "
+        f"{manifest['parameters']:,} parameters, written to {_OUTPUT.value}"
+    )
+
+
+if __name__ == "__main__":
+    launch.run(main)

@@ -1,0 +1,80 @@
+"""From a folder of ours back to a state that the `sam2` package loads."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from c2g_jax.types import InputError
+from c2g_jax.weights import parameters
+from porting import rules
+from porting.official import ONLY_2_1, load_folder
+
+# Undoes a layout of `rules.LEAVES`; the second argument is the number of torch's axes.
+_BACK: Mapping[rules.Transform, Callable[[np.ndarray, int | None], np.ndarray]] = {
+    rules.same: lambda x, _: x,
+    rules.linear: lambda x, _: x.T,
+    rules.conv: lambda x, _: x.transpose(3, 2, 0, 1),
+    rules.transposed_conv: lambda x, _: x.transpose(2, 3, 0, 1),
+    rules.grid: lambda x, _: x.transpose(2, 0, 1)[None],
+    # All of them broadcast before the last axis.
+    rules.squeeze: lambda x, axes: x.reshape(
+        *x.shape[:-1], *(1,) * (axes - x.ndim), x.shape[-1]
+    ),
+}
+
+
+def to_torch(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The tensors that `rules.to_flax` makes these arrays of; KeyError for others."""
+    return dict(_tensor(path, array) for path, array in arrays.items())
+
+
+def _tensor(path: str, array: np.ndarray) -> tuple[str, np.ndarray]:
+    stem, _, last = path.rpartition(".")
+    for row, (pattern, axes, leaf, layout) in enumerate(rules.LEAVES):
+        if leaf not in (None, last):
+            continue
+        name = rules.moved(path if leaf is None else f"{stem}.weight", back=True)
+        if not re.search(pattern, name):
+            continue
+        if leaf is not None and array.ndim != axes:
+            continue
+        tensor = np.ascontiguousarray(_BACK[layout](array, axes))
+        if rules.leaf_rule(name, tensor.ndim) == row:
+            return name, tensor
+    raise KeyError(f"no rule makes {path}")
+
+
+def reverse(folder: str | Path, output: str | Path) -> tuple[str, int]:
+    """Write {'model': state} to a .pt file; the release of SAM2 and number of tensors.
+
+    Of a folder with a whole Click2Graph, its SAM2.1. The file is written aside and
+    renamed. A SAM 2.0 comes back without what only SAM2.1 has.
+    """
+    output = Path(output)
+    if output.suffix not in (".pt", ".pth"):
+        raise InputError(
+            f"--output={output}: name a .pt file, which is what is written"
+        )
+    if output.is_dir():
+        raise InputError(f"--output={output} is a folder: name a .pt file")
+    model, manifest = load_folder(folder)
+    arrays = {name: np.asarray(x) for name, x in parameters(model).items()}
+    state = {name: torch.from_numpy(x.copy()) for name, x in to_torch(arrays).items()}
+    release = "SAM2.1"
+    if manifest.get("kind") == "sam2.0" and not any(
+        state[name].any() for name in ONLY_2_1
+    ):
+        release = "SAM 2.0"
+        state = {name: x for name, x in state.items() if name not in ONLY_2_1}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    aside = output.with_name(f".{output.name}.part")
+    try:
+        torch.save({"model": state}, aside)
+        os.replace(aside, output)
+    finally:
+        aside.unlink(missing_ok=True)
+    return f"{release} {manifest['size']}", len(state)

@@ -1,0 +1,118 @@
+"""Videos through both predictors by the same calls, with what each side found."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from c2g_jax.sam2.video_predictor import Sam2VideoPredictor
+from porting.pair import Clip
+
+
+@dataclasses.dataclass(frozen=True)
+class Prompted:
+    """A prompt by the names of both predictors: `arguments` of add_new_..."""
+
+    frame: int
+    obj_id: int
+    arguments: Mapping[str, Any]  # points and labels, box, or mask
+
+
+@dataclasses.dataclass(frozen=True)
+class Tracked:
+    """What one side says of one object on one frame."""
+
+    masks: np.ndarray  # logits [H, W] at the video's size
+    mask_logits: np.ndarray  # [4h, 4w]
+    object_score: float
+    obj_ptr: np.ndarray  # [c]
+    memory: np.ndarray  # [h, w, m]
+
+
+Run = dict[tuple[int, int], Tracked]  # by (frame, object id)
+
+
+class _Session:
+    """One side's predictor with a clip open."""
+
+    def prompt(self, prompts: Iterable[Prompted]) -> None:
+        for prompt in prompts:
+            add = self.predictor.add_new_points_or_box
+            if "mask" in prompt.arguments:
+                add = self.predictor.add_new_mask
+            where = dict(frame_idx=prompt.frame, obj_id=prompt.obj_id)
+            add(self.state, **where, **prompt.arguments)
+
+    def propagate(self, **settings) -> Run:
+        """Track, by the settings of `propagate_in_video`."""
+        run = {}
+        steps = self.predictor.propagate_in_video(self.state, **settings)
+        for frame, ids, masks in steps:
+            for row, obj_id in enumerate(ids):
+                tracked = self._look(frame, obj_id, row, np.asarray(masks[row, 0]))
+                if tracked is not None:
+                    run[frame, obj_id] = tracked
+        return run
+
+
+class OurSession(_Session):
+    """Our predictor; hole filling is off, as in the reference."""
+
+    def __init__(self, clip: Clip):
+        self.predictor = Sam2VideoPredictor(clip.pair.ours, fill_hole_area=0)
+        self.state = self.predictor.init_state(list(clip.frames))
+        self.state.features = {t: clip.features(t) for t in range(len(clip.frames))}
+
+    def replace_mask(self, frame: int, obj_id: int, logits: np.ndarray) -> np.ndarray:
+        """Put logits [4h, 4w] in the place of a prompt's answer, which is returned."""
+        answer = self.state.objects[obj_id].answers[frame]
+        own, answer.mask_logits = answer.mask_logits, logits
+        return own
+
+    def _look(self, frame, obj_id, row, masks) -> Tracked | None:
+        record, history = self.state.objects[obj_id], self.state.history.get(frame)
+        if frame in record.committed:
+            answer, memory = record.committed[frame]
+            pointer = answer.obj_ptr
+        elif history is not None and history.where[record.slot]:
+            memory, pointer = history.memory[record.slot], history.pointer[record.slot]
+        else:
+            return None  # before the object's first prompt
+        logits, _, score = self.state.answer(obj_id, frame)
+        parts = (np.asarray(x) for x in (pointer, memory))
+        return Tracked(masks, np.asarray(logits), float(score), *parts)
+
+
+class ReferenceSession(_Session):
+    """The reference's predictor, within `float32_memory` or as it is shipped."""
+
+    def __init__(self, clip: Clip):
+        self.predictor = clip.pair.reference
+        self.state = clip.open_reference()
+
+    def _look(self, frame, obj_id, row, masks) -> Tracked:
+        outputs = self.state["output_dict_per_obj"][row]
+        output = outputs["cond_frame_outputs"].get(frame)
+        output = output or outputs["non_cond_frame_outputs"][frame]
+        return Tracked(
+            masks,
+            output["pred_masks"][0, 0].numpy(),
+            output["object_score_logits"].item(),
+            output["obj_ptr"][0].numpy(),
+            output["maskmem_features"].float()[0].permute(1, 2, 0).numpy(),
+        )
+
+
+def run_ours(clip: Clip, prompts: Iterable[Prompted], **propagate) -> Run:
+    """Prompt, then propagate with our predictor."""
+    session = OurSession(clip)
+    session.prompt(prompts)
+    return session.propagate(**propagate)
+
+
+def run_reference(clip: Clip, prompts: Iterable[Prompted], **propagate) -> Run:
+    """Prompt, then propagate with the reference's predictor."""
+    session = ReferenceSession(clip)
+    session.prompt(prompts)
+    return session.propagate(**propagate)

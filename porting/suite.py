@@ -1,0 +1,49 @@
+"""The stages in full, with a prompt of each kind."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from porting.compare import Row
+from porting.pair import Clip, Pair
+from porting.runs import Prompted
+from porting.scenes import disc_centre
+from porting.stages import PointPrompt, image_rows, prompt_rows, tracking_rows
+
+
+def standard_prompts(image_size: int) -> list[PointPrompt]:
+    """A prompt of each kind: points, a box, both, points with earlier logits."""
+    x, y = disc_centre(0)
+    rng = np.random.default_rng(0)
+    earlier = 10 * rng.normal(size=(image_size // 4, image_size // 4))
+    asked: list[tuple[list, list[int]]] = [
+        ([(x, y)], [1]),
+        ([(0.8, 0.1)], [1]),
+        ([(x, y), (0.9, 0.9)], [1, 0]),
+        ([(0.2, 0.7), (0.6, 0.4), (0.9, 0.1)], [0, 1, 1]),
+        ([(0.1, 0.3), (0.5, 0.7)], [2, 3]),
+        ([(0.5, 0.1), (0.9, 0.4), (0.7, 0.2)], [2, 3, 1]),
+    ]
+    prompts = [
+        PointPrompt(image_size * np.array(points), np.array(labels))
+        for points, labels in asked
+    ]
+    again = (prompts[0], prompts[3])
+    return prompts + [p._replace(mask_logits=earlier.astype(np.float32)) for p in again]
+
+
+def all_rows(
+    pair: Pair, frames: np.ndarray, point: tuple[float, float]
+) -> Iterator[list[Row]]:
+    """Every stage, group by group: image, prompts and, of several frames, video.
+
+    `frames` uint8 [t, H, W, 3]; the object clicked on the first one is at `point`,
+    (x, y) in [0, 1].
+    """
+    clip = Clip(pair, frames)
+    yield image_rows(clip)
+    yield prompt_rows(clip, standard_prompts(pair.config.image_size))
+    if len(frames) > 1:
+        height, width = clip.size
+        click = {"points": [[point[0] * width, point[1] * height]], "labels": [1]}
+        yield tracking_rows(clip, [Prompted(0, 1, click)])

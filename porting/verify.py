@@ -1,0 +1,109 @@
+"""Run the Flax model beside the `sam2` package and show how far apart they are.
+
+python -m porting.verify --checkpoint=sam2.1_hiera_large.pt --flax=checkpoints/large
+python -m porting.verify --seeded=toy
+python -m porting.verify --seeded=toy --video=clip.mp4 --max_frames=5
+
+On a drawn video, or on an image or a video of yours, clicked in its middle. Exit code
+1 where a bound is broken.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from absl import flags
+
+from c2g_jax import launch
+from c2g_jax.images import read_image
+from c2g_jax.sam2.config import SIZES, sam2_config
+from c2g_jax.types import InputError
+from c2g_jax.video import open_video
+from porting.compare import ERROR_BOUND, PIXEL_BOUND, Row, format_table
+from porting.official import is_2_0, load_folder, port, read_state
+from porting.pair import Pair, make_pair
+from porting.scenes import disc_centre, draw_video
+from porting.seeded import seeded_state
+from porting.suite import all_rows
+
+_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "what porting.convert takes")
+_FLAX = flags.DEFINE_string(
+    "flax",
+    None,
+    "the folder that porting.convert made of it; without, it is ported now",
+)
+_SEEDED = flags.DEFINE_enum(
+    "seeded", None, SIZES, "make a seeded checkpoint of this size instead"
+)
+_SEED = flags.DEFINE_integer("seed", 0, "the seed of --seeded")
+_IMAGE_SIZE = flags.DEFINE_integer(
+    "image_size", None, "side of the model image, by default the size's own"
+)
+_IMAGE = flags.DEFINE_string("image", None, "an image to compare on")
+_VIDEO = flags.DEFINE_string(
+    "video", None, "a video, or a folder of frames, whose first frames to compare on"
+)
+_MAX_FRAMES = flags.DEFINE_integer(
+    "max_frames", 3, "frames of the video, of yours or the drawn one", lower_bound=1
+)
+
+
+def _frames_of_yours() -> np.ndarray | None:
+    """The image or the video's first frames, uint8 [t, H, W, 3], if any is given."""
+    if _IMAGE.value is not None:
+        if _VIDEO.value is not None or _MAX_FRAMES.present:
+            raise InputError("--image is a single one: leave out --video, --max_frames")
+        return read_image(_IMAGE.value)[None]
+    if _VIDEO.value is not None:
+        video = open_video(_VIDEO.value, fps=None, max_frames=_MAX_FRAMES.value)
+        return np.stack([frame.rgb for frame in video])
+    return None
+
+
+def _pair() -> Pair:
+    if (_CHECKPOINT.value is None) == (_SEEDED.value is None):
+        raise InputError("give either --checkpoint, with --flax, or --seeded")
+    if _SEEDED.value is not None:
+        if _FLAX.value is not None:
+            raise InputError("--seeded makes its own weights: leave --flax out")
+        size = _SEEDED.value
+        config = sam2_config(size, _IMAGE_SIZE.value)
+        state: Mapping[str, torch.Tensor] = seeded_state(size, _SEED.value)
+        model = port(state, config)
+    else:
+        state, size, _ = read_state(_CHECKPOINT.value)
+        config = sam2_config(size, _IMAGE_SIZE.value)
+        if _FLAX.value is None:
+            model = port(state, config, _CHECKPOINT.value)
+        else:
+            model, _ = load_folder(_FLAX.value, _IMAGE_SIZE.value, size)
+    release = "SAM 2.0" if is_2_0(state) else "SAM2.1"
+    print(f"{release} {size} at {config.image_size} pixels, float32")
+    return make_pair(size, state, _IMAGE_SIZE.value, model)
+
+
+def main(_: Sequence[str]) -> int:
+    frames, point = _frames_of_yours(), (0.5, 0.5)  # a wrong name is told at once
+    pair = _pair()
+    if frames is None:
+        side = pair.config.image_size
+        frames = draw_video(_MAX_FRAMES.value, side * 3 // 4, side)
+        point = disc_centre(0)
+    rows: list[Row] = []
+    for group in all_rows(pair, frames, point):
+        table = format_table(group)
+        print(table if not rows else table.partition("\n")[2], flush=True)
+        rows += group
+    broken = [row.stage for row in rows if not row.within]
+    if broken:
+        print(f"out of bound: {', '.join(broken)}")
+        return 1
+    print(
+        f"all {len(rows)} rows within bound: error {ERROR_BOUND:g}, "
+        f"{PIXEL_BOUND:g} of the pixels"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    launch.run(main)

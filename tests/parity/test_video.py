@@ -1,0 +1,163 @@
+"""Videos through both predictors, on their own calls; 10 frames where not said."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("sam2")
+
+from porting.compare import assert_within, compare_masks, worst
+from porting.reference import float32_memory
+from porting.runs import (
+    OurSession,
+    Prompted,
+    ReferenceSession,
+    run_ours,
+    run_reference,
+)
+from porting.scenes import disc_centre
+from porting.stages import run_rows, tracking_rows
+
+pytestmark = pytest.mark.parity
+
+HEIGHT, WIDTH = 180, 240
+SIDE = 256
+
+
+def at(*shares):
+    """Pixels of the video from shares of its sides."""
+    return [[x * WIDTH, y * HEIGHT] for x, y in shares]
+
+
+def disc_mask(frame):
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
+    cx, cy = disc_centre(frame)
+    return (x / WIDTH - cx) ** 2 + (y / HEIGHT - cy) ** 2 < 0.15**2
+
+
+BOX = [0.1 * WIDTH, 0.3 * HEIGHT, 0.5 * WIDTH, 0.7 * HEIGHT]
+POINT = dict(points=at((0.3, 0.5)), labels=[1])
+POINTS = dict(points=at((0.3, 0.5), (0.7, 0.3), (0.4, 0.6)), labels=[1, 0, 1])
+MASK = dict(mask=disc_mask(0))
+
+PROMPTS = {
+    "point": [Prompted(0, 1, POINT)],
+    "points": [Prompted(0, 1, POINTS)],
+    "box": [Prompted(0, 1, dict(box=BOX))],
+    "box and points": [Prompted(0, 1, dict(box=BOX, **POINTS))],
+    "mask": [Prompted(0, 1, MASK)],
+    "several objects": [
+        Prompted(0, 7, POINT),
+        Prompted(0, 2, dict(box=BOX)),
+        Prompted(0, 5, MASK),
+    ],
+    "two frames": [Prompted(0, 1, POINT), Prompted(5, 1, POINTS)],
+    "a later frame": [Prompted(3, 1, POINTS)],
+    "two clicks": [
+        Prompted(0, 1, POINT),
+        Prompted(0, 1, dict(**POINTS, clear_old_points=False)),
+    ],
+    "an empty mask": [Prompted(0, 1, dict(mask=np.zeros((HEIGHT, WIDTH), bool)))],
+}
+
+
+@pytest.mark.parametrize("size", ["toy", "tiny"])
+@pytest.mark.parametrize("name", PROMPTS)
+def test_video(clip_of, size, name):
+    prompts = PROMPTS[name]
+    rows = tracking_rows(clip_of(size, SIDE), prompts)
+    # Frame t attends to the prompted frame and to t - 1 others: banks of 0 to 8.
+    frames = [row.stage for row in rows if row.stage.startswith("frame")]
+    assert len(frames) == 10 - min(prompt.frame for prompt in prompts)
+    assert_within(rows)
+
+
+@pytest.mark.parametrize("size", ["toy", "tiny"])
+def test_an_object_hides_and_comes_back(clip_of, size):
+    """The seeded model loses sight of it in between, by both sides' account."""
+    clip = clip_of(size, SIDE)
+    for prompts in (PROMPTS["box"], PROMPTS["mask"], PROMPTS["points"]):
+        run = run_ours(clip, prompts)
+        scores = [run[t, 1].object_score for t in range(10)]
+        signs = "".join("+" if score > 0 else "-" for score in scores)
+        if "+-" in signs and "+" in signs[signs.index("+-") + 1 :]:
+            break
+    else:
+        pytest.fail(f"no video in which it leaves and returns, the last: {signs}")
+    assert min(abs(score) for score in scores) > 1e-3  # rounding decides none of them
+    assert_within(tracking_rows(clip, prompts))
+
+
+def test_longer_than_every_ring(clip_of):
+    assert_within(tracking_rows(clip_of("toy", SIDE, 20), PROMPTS["box"]))
+
+
+@pytest.mark.parametrize("num_frames", [2, 3])
+def test_short_videos_scale_pointer_time_by_their_length(clip_of, num_frames):
+    assert_within(tracking_rows(clip_of("toy", SIDE, num_frames), PROMPTS["box"]))
+
+
+def test_reverse(clip_of):
+    prompts = [Prompted(7, 1, POINTS)]
+    clip = clip_of("toy", SIDE)
+    rows = tracking_rows(clip, prompts, start_frame_idx=7, reverse=True)
+    assert [row.stage for row in rows][-1] == "frame 7"
+    assert_within(rows)
+
+
+@pytest.mark.parametrize("size", ["toy", "tiny"])
+def test_an_object_that_joins_late_is_tracked_as_if_alone(clip_of, size):
+    clip = clip_of(size, SIDE)
+    late = Prompted(3, 9, dict(box=BOX))
+    both = run_ours(clip, [*PROMPTS["point"], late])
+    with float32_memory():
+        first = run_reference(clip, PROMPTS["point"])
+        second = run_reference(clip, [late])
+    assert {key for key in both if key[1] == 9} == set(second)
+    assert_within(run_rows(both, first | second))
+
+
+@pytest.mark.parametrize("size", ["toy", "tiny"])
+def test_corrections(clip_of, size, monkeypatch):
+    """A click on a tracked frame, against the reference that makes it conditioning."""
+    clip = clip_of(size, SIDE)
+    reference = clip.pair.reference
+    monkeypatch.setattr(reference, "add_all_frames_to_correct_as_cond", True)
+    runs = []
+    with float32_memory():
+        for side in (OurSession(clip), ReferenceSession(clip)):
+            side.prompt(PROMPTS["point"])
+            side.propagate()
+            side.prompt([Prompted(4, 1, POINTS)])
+            runs.append(side.propagate())
+    assert_within(run_rows(*runs))
+
+
+@pytest.mark.parametrize("size", ["toy", "tiny"])
+def test_masks_with_the_reference_as_it_is_shipped(clip_of, size):
+    """It rounds memories to bfloat16, 1 part in 256: the masks alone are compared.
+
+    Seeded masks are close to noise, with many logits around 0, so some pixels change.
+    """
+    clip = clip_of(size, SIDE)
+    ours = run_ours(clip, PROMPTS["mask"])
+    theirs = run_reference(clip, PROMPTS["mask"])
+    rows = [compare_masks("", ours[key].masks, theirs[key].masks) for key in ours]
+    row = worst("masks", rows)
+    assert row.error > 1e-6  # else it would not have been rounded
+    assert row.pixels <= 1e-3
+
+
+def test_runs_must_speak_of_the_same_frames(clip_of):
+    run = run_ours(clip_of("toy", SIDE, 2), PROMPTS["box"])
+    assert_within(run_rows(run, run))
+    with pytest.raises(ValueError, match="the reference"):
+        run_rows(run, {key: run[key] for key in list(run)[:1]})
+    broken = {
+        key: dataclasses.replace(tracked, masks=-tracked.masks)
+        for key, tracked in run.items()
+    }
+    with pytest.raises(AssertionError, match="OUT OF BOUND"):
+        assert_within(run_rows(broken, run))
