@@ -16,3 +16,11 @@ def decode_mask(code: Mapping) -> np.ndarray:
     """{"size": [H, W], "counts": str} -> bool [H, W]."""
     counts = code["counts"].encode("ascii")
     return coco.decode({"size": list(code["size"]), "counts": counts}).astype(bool)
+
+
+def run_lengths(mask: np.ndarray) -> dict[str, list[int]]:
+    """bool [H, W] as COCO's uncompressed run lengths: column by column, zeros first."""
+    flat = mask.ravel(order="F")
+    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    counts = np.diff([0, *changes, flat.size]).tolist()
+    return {"size": list(mask.shape), "counts": [0, *counts] if flat[0] else counts}

@@ -15,7 +15,7 @@ from c2g_jax.sam2.preprocess import MEAN, STD
 from c2g_jax.sam2.prompts import Prompts
 from c2g_jax.types import InputError
 
-_LOGIT_BOUND = 32.0  # of the low-resolution logits that come back as a prompt
+LOGIT_BOUND = 32.0  # of the low-resolution logits that come back as a prompt
 
 
 @jax.jit
@@ -24,9 +24,19 @@ def _encode(model: Sam2, images: jax.Array) -> FrameFeatures:
     return features._replace(embed=model.without_memory(features))
 
 
+def encode_images(model: Sam2, images: Sequence[np.ndarray]) -> FrameFeatures:
+    """Features of uint8 RGB images [H, W, 3] of any sizes, seen without a memory."""
+    size = model.config.image_size
+    pixels = np.stack([resize_image(image, size) for image in images])
+    return _encode(model, (pixels - MEAN) / STD)
+
+
 @jax.jit
-def _decode(model, features, prompts):
-    """The single mask, stable or replaced, and the three; with predicted IoUs."""
+def decode_prompts(model: Sam2, features: FrameFeatures, prompts: Prompts):
+    """The single mask, stable or replaced, and the three; with predicted IoUs.
+
+    Two pairs of logits float32 [n, k, 4h, 4w] and IoUs [n, k]: k is 1, then 3.
+    """
     decoded = model.decode(features.embed, features, prompts)
     one = choose_mask(decoded, np.zeros(decoded.ious.shape[0], bool), model.config)
     single = (one.logits[:, None], one.iou[:, None])
@@ -64,9 +74,7 @@ class Sam2ImagePredictor:
         if not image_list:
             raise InputError("no image is given: pass at least one")
         images = [to_rgb(image) for image in image_list]
-        size = self.model.config.image_size
-        pixels = np.stack([resize_image(image, size) for image in images])
-        self._features = _encode(self.model, (pixels - MEAN) / STD)
+        self._features = encode_images(self.model, images)
         self._sizes = [image.shape[:2] for image in images]
 
     def get_image_embedding(self) -> jax.Array:
@@ -154,7 +162,7 @@ class Sam2ImagePredictor:
         scale = scale / np.float32([width, height]) if normalize_coords else scale
         coords, labels, many = _points(point_coords, point_labels, box, scale)
         prompts, count = self._pad(coords, labels, mask_input)
-        single, several = _decode(self.model, features, prompts)
+        single, several = decode_prompts(self.model, features, prompts)
         logits, ious = several if multimask_output else single
         low_res = np.asarray(logits)[:count]
         ious = np.asarray(ious)[:count]
@@ -163,7 +171,7 @@ class Sam2ImagePredictor:
         mended = _mend(mended, self.max_hole_area, self.max_sprinkle_area)
         masks = enlarge_logits(mended + self.mask_threshold, height, width)
         masks = masks if return_logits else masks > self.mask_threshold
-        low_res = np.clip(low_res, -_LOGIT_BOUND, _LOGIT_BOUND)
+        low_res = np.clip(low_res, -LOGIT_BOUND, LOGIT_BOUND)
         if many or count > 1:
             return masks, ious, low_res
         return masks[0], ious[0], low_res[0]

@@ -4,27 +4,36 @@ The step sends small logits; enlarging them here needs no compilation for each s
 of video.
 """
 
+import math
+
 import numpy as np
 from scipy import ndimage
 
 _SUPPRESSED = -10.0  # sam2/modeling/sam2_base.py:905-907
 
 
-def enlarge_logits(logits: np.ndarray, height: int, width: int) -> np.ndarray:
+def enlarge_logits(
+    logits: np.ndarray,
+    height: int,
+    width: int,
+    window: tuple[slice, slice] = (slice(None), slice(None)),
+) -> np.ndarray:
     """Bilinear resize of float32 [..., h, w] to [..., height, width].
 
     As torch.nn.functional.interpolate does with align_corners=False and without
-    antialiasing.
+    antialiasing. With a `window`, rows and columns of the result, that part alone.
     """
+    rows, columns = window
     logits = np.asarray(logits, np.float32)
-    return _stretch(_stretch(logits, height, -2), width, -1)
+    return _stretch(_stretch(logits, height, -2, rows), width, -1, columns)
 
 
-def _stretch(x: np.ndarray, size: int, axis: int) -> np.ndarray:
+def _stretch(x: np.ndarray, size: int, axis: int, part: slice) -> np.ndarray:
     old = x.shape[axis]
     if old == size:
-        return x
-    centres = (np.arange(size, dtype=np.float32) + 0.5) * np.float32(old / size) - 0.5
+        return x[..., part, :] if axis == -2 else x[..., part]
+    pixels = np.arange(size, dtype=np.float32)[part]
+    centres = (pixels + 0.5) * np.float32(old / size) - 0.5
     centres = np.maximum(centres, 0)
     low = np.minimum(centres.astype(np.int64), old - 1)
     high = np.minimum(low + 1, old - 1)
@@ -33,6 +42,25 @@ def _stretch(x: np.ndarray, size: int, axis: int) -> np.ndarray:
         share = share[:, None]
     first, second = np.take(x, low, axis), np.take(x, high, axis)
     return first * (1 - share) + second * share
+
+
+def window_above(
+    low_res: np.ndarray, floor: float, height: int, width: int
+) -> tuple[slice, slice]:
+    """Rows and columns that hold all pixels above `floor` once logits are enlarged.
+
+    Most masks are small: what lies outside need not be computed to be counted.
+    """
+    # Rounding may lift a pixel a little above all that it is interpolated from.
+    above = low_res > floor - 1e-3 * (1 + abs(floor))
+    spans = []
+    for axis, size in ((1, height), (0, width)):
+        lines, ratio = np.flatnonzero(above.any(axis)), size / above.shape[1 - axis]
+        first, last = (lines[0], lines[-1]) if len(lines) else (0, -1)
+        # A line reaches as far as the centres of its neighbours.
+        start = max(0, math.floor((first - 0.5) * ratio - 0.5))
+        spans.append(slice(start, min(size, math.ceil((last + 1.5) * ratio + 0.5))))
+    return tuple(spans)
 
 
 def fill_holes(logits: np.ndarray, max_area: int) -> np.ndarray:
@@ -60,12 +88,34 @@ def _repaint(logits, region, max_area, value):
         region.reshape(-1, *region.shape[-2:]),
     )
     for image, mask in zip(flat, regions, strict=True):
-        labels, _ = ndimage.label(mask, np.ones((3, 3), int))
-        areas = np.bincount(labels.ravel())
+        labels, areas = _regions(mask)
         small = areas <= max_area
         small[0] = False  # what is not in the region
         image[small[labels]] = value
     return out
+
+
+def remove_small_regions(mask: np.ndarray, min_area: int) -> np.ndarray:
+    """bool [H, W] without holes, then islands, of fewer than `min_area` pixels.
+
+    Regions touch by sides or corners. Where all islands are small the largest stays.
+    """
+    labels, areas = _regions(~mask)
+    small = areas < min_area
+    small[0] = False  # what is not in any region
+    mask = mask | small[labels]
+    labels, areas = _regions(mask)
+    large = areas >= min_area
+    large[0] = False
+    if len(areas) > 1 and not large.any():
+        large[1 + np.argmax(areas[1:])] = True
+    return large[labels]
+
+
+def _regions(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Labels [H, W] of connected regions, from 1 on, and the area of each label."""
+    labels, count = ndimage.label(mask, np.ones((3, 3), int))
+    return labels, np.bincount(labels.ravel(), minlength=count + 1)
 
 
 def keep_apart(logits: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from c2g_jax.sam2.image_predictor import Sam2ImagePredictor, _decode
+from c2g_jax.sam2.image_predictor import Sam2ImagePredictor, decode_prompts
 from c2g_jax.types import InputError
 
 POINT = dict(point_coords=np.array([[25, 45]]), point_labels=np.array([1]))
@@ -101,7 +101,7 @@ def test_holes_and_specks_are_mended_on_request(toy, frames, monkeypatch):
     logits[0, 0, 10, 10] = -5  # a hole of one
     logits[0, 0, 28, 28] = 5  # a speck of one
     fake = ((logits, np.ones((1, 1))), (np.repeat(logits, 3, 1), np.ones((1, 3))))
-    monkeypatch.setattr(module, "_decode", lambda *_: fake)
+    monkeypatch.setattr(module, "decode_prompts", lambda *_: fake)
     plain, mended = Sam2ImagePredictor(toy), Sam2ImagePredictor(toy, 0.0, 1, 1)
     for predictor in (plain, mended):
         predictor.set_image(frames[0])
@@ -113,12 +113,12 @@ def test_holes_and_specks_are_mended_on_request(toy, frames, monkeypatch):
 
 
 def test_numbers_of_points_and_objects_compile_by_bucket(predictor):
-    before = _decode._cache_size()
+    before = decode_prompts._cache_size()
     for count in (1, 2, 3, 4, 5, 7, 8):
         coords = np.linspace(5, 90, 2 * count).reshape(count, 2)
         predictor.predict(coords, np.ones(count))
     # Buckets of 1, 2, 4 and 8 points; some were met before.
-    assert _decode._cache_size() - before <= 4
+    assert decode_prompts._cache_size() - before <= 4
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,9 @@ from c2g_jax.sam2.postprocess import (
     enlarge_logits,
     fill_holes,
     keep_apart,
+    remove_small_regions,
     remove_specks,
+    window_above,
 )
 
 
@@ -74,3 +76,56 @@ def test_each_pixel_goes_to_the_strongest_claim():
     logits = np.float32([[[2, -20, 3]], [[1, -3, 4]]])
     np.testing.assert_array_equal(keep_apart(logits), [[[2, -20, -10]], [[-10, -3, 4]]])
     np.testing.assert_array_equal(keep_apart(logits[:1]), logits[:1])
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    density=st.floats(0, 0.2),
+    size=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    floor=st.sampled_from([-1.0, 0.0, 2.5]),
+)
+def test_a_window_holds_all_that_is_above_the_floor(seed, density, size, floor):
+    rng = np.random.default_rng(seed)
+    high = rng.random((16, 16)) < density
+    logits = np.where(high, 5 * rng.random((16, 16)) + floor, floor - 1)
+    whole = enlarge_logits(logits, *size)
+    window = window_above(logits, floor, *size)
+    part = enlarge_logits(logits, *size, window)
+    np.testing.assert_array_equal(part, whole[window])  # and not nearly so
+    outside = whole.copy()
+    outside[window] = floor
+    assert not (outside > floor).any()
+
+
+def test_a_window_is_as_small_as_its_mask():
+    logits = np.full((64, 64), -5.0)
+    logits[10:20, 30:34] = 5
+    rows, columns = window_above(logits, -1, 640, 640)
+    assert (rows.start, columns.start) >= (90, 290)
+    assert rows.stop <= 210
+    assert columns.stop <= 350
+
+
+def test_small_regions_of_a_mask():
+    mask = np.zeros((12, 12), bool)
+    mask[1:8, 1:8] = True
+    mask[3, 3:5] = False  # a hole of 2
+    mask[5, 4] = mask[6, 5] = mask[5, 6] = False  # a hole of 3, corner to corner
+    mask[10, 10] = mask[11, 11] = True  # an island of 2
+    expected = mask.copy()
+    np.testing.assert_array_equal(remove_small_regions(mask, 2), mask)
+    expected[3, 3:5] = True
+    expected[10, 10] = expected[11, 11] = False
+    np.testing.assert_array_equal(remove_small_regions(mask, 3), expected)
+    expected[1:8, 1:8] = True
+    np.testing.assert_array_equal(remove_small_regions(mask, 4), expected)
+    # Where all that is left is small, the largest island stays.
+    islands = np.zeros((12, 12), bool)
+    islands[1, 1:3] = islands[6, 1:4] = islands[11, 11] = True
+    largest = np.zeros((12, 12), bool)
+    largest[6, 1:4] = True
+    np.testing.assert_array_equal(remove_small_regions(islands, 9), largest)
+    nothing = np.zeros((12, 12), bool)
+    np.testing.assert_array_equal(remove_small_regions(nothing, 9), nothing)
+    assert remove_small_regions(~nothing, 9).all()

@@ -1,0 +1,611 @@
+"""Automatic masks: scripted answers by hand, and the toy model against a slow twin."""
+
+import json
+import math
+import tracemalloc
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from pycocotools import mask as coco
+
+from c2g_jax.rle import run_lengths
+from c2g_jax.sam2 import mask_generator
+from c2g_jax.sam2.image_predictor import Sam2ImagePredictor
+from c2g_jax.sam2.mask_boxes import crop_image
+from c2g_jax.sam2.mask_generator import Sam2AutomaticMaskGenerator, _decode_points
+from c2g_jax.types import InputError
+
+KEYS = {
+    "segmentation",
+    "area",
+    "bbox",
+    "predicted_iou",
+    "point_coords",
+    "stability_score",
+    "crop_box",
+}
+
+
+@pytest.fixture
+def scripted(monkeypatch):
+    """A function: a generator whose model answers by `answer(x, y)`.
+
+    The model image has 128 pixels a side and masks of 32; `answer` takes a point of it
+    and returns [(logits [32, 32], IoU), ...]. Points asked are in `.asked`.
+    """
+
+    def make(answer, **settings):
+        asked = []
+
+        def decode(model, features, points, multimask, use_m2m):
+            asked.append(np.array(points))
+            answers = [answer(x, y) for x, y in points]
+            logits = np.float32([[mask for mask, _ in row] for row in answers])
+            return logits, np.float32([[iou for _, iou in row] for row in answers])
+
+        monkeypatch.setattr(mask_generator, "_decode_points", decode)
+        monkeypatch.setattr(mask_generator, "encode_images", lambda *_: None)
+        model = SimpleNamespace(config=SimpleNamespace(image_size=128))
+        generator = Sam2AutomaticMaskGenerator(model, **settings)
+        generator.asked = asked
+        return generator
+
+    return make
+
+
+def block(y0, y1, x0, x1, inside=8.0, outside=-8.0):
+    logits = np.full((32, 32), outside, np.float32)
+    logits[y0:y1, x0:x1] = inside
+    return logits
+
+
+def square_at(x, y, half=3):
+    """A square around a point of the model image, at the size of its masks."""
+    column, row = int(x) // 4, int(y) // 4
+    return block(max(row - half, 0), row + half, max(column - half, 0), column + half)
+
+
+IMAGE = np.zeros((32, 32, 3), np.uint8)  # so that masks come at the model's own size
+
+
+def test_a_record_by_hand(scripted):
+    generator = scripted(
+        lambda x, y: [(block(4, 10, 6, 20), 0.9)], points_per_side=1, use_m2m=True
+    )
+    (record,) = generator.generate(IMAGE)
+    assert set(record) == KEYS
+    expected = np.zeros((32, 32), bool)
+    expected[4:10, 6:20] = True
+    np.testing.assert_array_equal(record["segmentation"], expected)
+    assert record["segmentation"].dtype == bool
+    assert record["area"] == 6 * 14
+    assert record["bbox"] == [6, 4, 13, 5]  # to the last column and row
+    assert record["predicted_iou"] == pytest.approx(0.9)
+    assert record["point_coords"] == [[16, 16]]
+    assert record["stability_score"] == 1
+    assert record["crop_box"] == [0, 0, 32, 32]
+    np.testing.assert_array_equal(generator.asked, [[[64, 64]]])
+
+
+def test_batches_have_one_shape_and_their_padding_leaves_no_record(scripted):
+    def answer(x, y):
+        return [(square_at(x, y), 0.9)]
+
+    generator = scripted(answer, points_per_side=3, points_per_batch=4)
+    records = generator.generate(IMAGE)
+    assert [points.shape for points in generator.asked] == [(4, 2)] * 3
+    # A padded point would be a square in the corner at (0, 0).
+    centres = [
+        [16 / 3 + 32 / 3 * i, 16 / 3 + 32 / 3 * j] for j in range(3) for i in range(3)
+    ]
+    points = [record["point_coords"][0] for record in records]
+    np.testing.assert_allclose(sorted(points), sorted(centres), rtol=1e-6)
+
+
+def test_a_small_grid_is_one_batch(scripted):
+    generator = scripted(lambda x, y: [(square_at(x, y), 0.9)], points_per_side=2)
+    assert len(generator.generate(IMAGE)) == 4
+    assert [points.shape for points in generator.asked] == [(4, 2)]
+
+
+def test_the_filters_stand_where_sam2_has_them(scripted):
+    steady = block(4, 14, 4, 14)
+    soft = steady.copy()
+    soft[4:14, 4] = 0.5  # 90 of 100 above 1
+    answers = [(steady, 0.8), (block(20, 30, 4, 14), np.nextafter(np.float32(0.8), 1))]
+    generator = scripted(lambda x, y: answers, points_per_side=1)
+    # The IoU must be above the threshold ...
+    assert [r["bbox"][1] for r in generator.generate(IMAGE)] == [20]
+    for threshold, count in ((0.9, 1), (0.91, 0)):
+        # ... and the stability reach it.
+        generator = scripted(
+            lambda x, y: [(soft, 0.9)],
+            points_per_side=1,
+            stability_score_thresh=threshold,
+        )
+        records = generator.generate(IMAGE)
+        assert len(records) == count
+        assert all(r["stability_score"] == pytest.approx(0.9) for r in records)
+
+
+def test_threshold_and_offset_move_the_cuts(scripted):
+    logits = block(4, 14, 4, 14, inside=2.0)
+    logits[4:14, 4:9] = 5.0
+    settings = dict(points_per_side=1, mask_threshold=3.0, stability_score_thresh=0.3)
+    (record,) = scripted(lambda x, y: [(logits, 0.9)], **settings).generate(IMAGE)
+    assert record["area"] == 50
+    assert record["stability_score"] == 1  # above 4 and above 2: not the 2s
+    settings["stability_score_offset"] = 1.5
+    (record,) = scripted(lambda x, y: [(logits, 0.9)], **settings).generate(IMAGE)
+    assert record["stability_score"] == 0.5
+
+
+def test_stability_is_measured_at_full_size(scripted):
+    """Enlarged, the slopes at the border of a small mask count; not at low size."""
+    generator = scripted(
+        lambda x, y: [(block(10, 14, 10, 14), 0.9)],
+        points_per_side=1,
+        stability_score_thresh=0,
+    )
+    (small,) = generator.generate(IMAGE)
+    (large,) = generator.generate(np.zeros((320, 320, 3), np.uint8))
+    assert small["stability_score"] == 1
+    assert 0.8 < large["stability_score"] < 1
+
+
+def test_an_empty_mask_is_no_record_even_without_thresholds(scripted):
+    """There the official generator gives records of no pixel, their stability nan."""
+    answers = [(block(0, 0, 0, 0), 0.9), (block(0, 0, 0, 0, outside=-0.5), 0.9)]
+    generator = scripted(
+        lambda x, y: answers,
+        points_per_side=2,
+        pred_iou_thresh=0,
+        stability_score_thresh=0,
+        min_mask_region_area=10,
+        crop_n_layers=1,
+    )
+    assert generator.generate(IMAGE) == []
+
+
+def test_of_overlapping_masks_the_better_stays_and_leads(scripted):
+    masks = [
+        (block(2, 12, 2, 12), 0.85),
+        (block(2, 12, 3, 12), 0.95),  # overlaps the first by 8/9
+        (block(20, 30, 2, 12), 0.9),
+    ]
+    generator = scripted(lambda x, y: masks, points_per_side=3, points_per_batch=2)
+    records = generator.generate(IMAGE)
+    assert [r["bbox"] for r in records] == [[3, 2, 8, 9], [2, 20, 9, 9]]
+    # Of the nine equal answers, the first point's.
+    np.testing.assert_allclose(records[0]["point_coords"], [[16 / 3, 16 / 3]])
+
+
+def test_masks_of_crops_lie_where_the_crop_does_and_smaller_crops_lead(scripted):
+    """The same answer in each crop is a mask in another place."""
+    answer = [(block(10, 22, 10, 22), 0.9)]
+    generator = scripted(lambda x, y: answer, points_per_side=1, crop_n_layers=1)
+    records = generator.generate(np.zeros((100, 150, 3), np.uint8))
+    boxes = [record["crop_box"] for record in records]
+    assert boxes == [
+        [0, 0, 92, 67],
+        [0, 33, 92, 67],
+        [58, 0, 92, 67],
+        [58, 33, 92, 67],
+        [0, 0, 150, 100],
+    ]
+    assert [record["point_coords"] for record in records] == [
+        [[46, 33.5]],
+        [[46, 66.5]],
+        [[104, 33.5]],
+        [[104, 66.5]],
+        [[75, 50]],
+    ]
+    for record in records:
+        x, y, width, height = record["crop_box"]
+        left, top, wide, high = record["bbox"]
+        # 10/32 to 22/32 of the crop.
+        assert left - x == pytest.approx(width * 10 / 32, abs=1)
+        assert top - y == pytest.approx(height * 10 / 32, abs=1)
+        assert wide == pytest.approx(width * 12 / 32 - 1, abs=1)
+        assert high == pytest.approx(height * 12 / 32 - 1, abs=1)
+        mask = record["segmentation"]
+        assert mask.shape == (100, 150)
+        assert mask.sum() == record["area"]
+        inside = mask[int(top) : int(top + high) + 1, int(left) : int(left + wide) + 1]
+        assert inside.sum() == record["area"]
+
+
+def test_across_crops_the_smaller_crop_wins_over_a_better_iou(scripted):
+    """One object, columns and rows 200 to 310 of 512: all four crops show it whole."""
+    crops = iter(crop_image(512, 512, 1, 512 / 1500))
+
+    def answer(x, y):
+        crop = next(crops)
+        low, high = (
+            [
+                round(32 * (at - start) / (crop.x1 - crop.x0))
+                for start in (crop.y0, crop.x0)
+            ]
+            for at in (200, 310)
+        )
+        square = block(low[0], high[0], low[1], high[1])
+        return [(square, 0.9 if crop.layer else 0.99)]
+
+    settings = dict(crop_nms_thresh=0.5, stability_score_thresh=0.5)
+    generator = scripted(answer, points_per_side=1, crop_n_layers=1, **settings)
+    (record,) = generator.generate(np.zeros((512, 512, 3), np.uint8))
+    assert record["crop_box"] == [0, 0, 343, 343]
+    assert record["predicted_iou"] == pytest.approx(0.9)
+    np.testing.assert_allclose(record["bbox"], [200, 200, 110, 110], atol=10)
+
+
+def test_masks_that_a_crop_cuts_off_are_left_out(scripted):
+    image = np.zeros((128, 128, 3), np.uint8)
+    whole_crop = [(block(0, 32, 0, 32), 0.9)]
+    generator = scripted(lambda x, y: whole_crop, points_per_side=1, crop_n_layers=1)
+    (record,) = generator.generate(image)
+    assert record["crop_box"] == [0, 0, 128, 128]
+    assert record["area"] == 128 * 128
+
+
+def test_small_holes_and_islands_go_then_what_became_alike(scripted):
+    ragged = block(4, 20, 4, 20)
+    ragged[10, 10:12] = -8  # a hole of 2
+    ragged[15, 15:18] = -8  # and of 3
+    ragged[28, 28] = 8  # an island of 1
+    clean = block(4, 20, 4, 20)
+    answers = [(ragged, 0.95), (clean, 0.9)]
+    settings = dict(points_per_side=1)
+    records = scripted(lambda x, y: answers, **settings).generate(IMAGE)
+    assert [r["area"] for r in records] == [252, 256]  # boxes overlap by 15²/24²
+    settings["min_mask_region_area"] = 3
+    records = scripted(lambda x, y: answers, **settings).generate(IMAGE)
+    # A hole of 3 stays; the two are now alike, and the untouched one is preferred.
+    assert [(r["area"], r["bbox"]) for r in records] == [(256, [4, 4, 15, 15])]
+    assert records[0]["predicted_iou"] == pytest.approx(0.9)
+    alone = scripted(lambda x, y: answers[:1], **settings).generate(IMAGE)
+    assert [(r["area"], r["bbox"]) for r in alone] == [(253, [4, 4, 15, 15])]
+
+
+@pytest.mark.parametrize("size", [(32, 32), (45, 70)])
+def test_run_lengths_in_both_forms_are_the_mask(scripted, size):
+    rng = np.random.default_rng(0)
+    noise = [(rng.normal(size=(32, 32)).astype(np.float32) + 1, 0.9) for _ in range(3)]
+    settings = dict(points_per_side=1, stability_score_thresh=0, box_nms_thresh=1.0)
+    image = np.zeros((*size, 3), np.uint8)
+    by_mode = {}
+    for mode in mask_generator.OUTPUT_MODES:
+        generator = scripted(lambda x, y: noise, output_mode=mode, **settings)
+        by_mode[mode] = generator.generate(image)
+    assert len(by_mode["binary_mask"]) == 3
+    for plain, long, short in zip(*by_mode.values(), strict=True):
+        mask = plain["segmentation"]
+        assert long["segmentation"]["size"] == short["segmentation"]["size"] == [*size]
+        packed = coco.frPyObjects(long["segmentation"], *size)
+        np.testing.assert_array_equal(coco.decode(packed), mask)
+        assert packed["counts"].decode() == short["segmentation"]["counts"]
+        assert sum(long["segmentation"]["counts"][1::2]) == mask.sum() == plain["area"]
+        json.dumps([long, short])  # as they are
+
+
+def test_run_lengths_count_columns_and_start_with_zeros():
+    mask = np.array([[True, False, True], [True, False, False]])
+    assert run_lengths(mask) == {"size": [2, 3], "counts": [0, 2, 2, 1, 1]}
+    assert run_lengths(~mask) == {"size": [2, 3], "counts": [2, 2, 1, 1]}
+    assert run_lengths(mask[:, 1:2]) == {"size": [2, 1], "counts": [2]}
+
+
+def test_memory_does_not_grow_by_a_full_size_array_a_mask(scripted):
+    """192 masks of 600 x 800: 369 MB as floats at once, 92 MB as bools."""
+    rng = np.random.default_rng(0)
+
+    def answer(x, y):
+        row, column = rng.integers(0, 24, 2)
+        return [(block(row, row + 8, column, column + 8), 0.9)] * 3
+
+    generator = scripted(
+        answer,
+        points_per_side=8,
+        stability_score_thresh=0,
+        box_nms_thresh=1.0,
+        output_mode="coco_rle",
+    )
+    image = np.zeros((600, 800, 3), np.uint8)
+    tracemalloc.start()
+    try:
+        records = generator.generate(image)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(records) == 192
+    assert peak < 16e6  # eight full-size floats
+
+
+def literal_generate(model, image, settings):
+    """The whole of it in plain loops, one point, one mask and one pixel at a time."""
+    s = settings
+    height, width = image.shape[:2]
+    crops = [(0, 0, width, height, 0)]
+    for layer in range(1, s["crop_n_layers"] + 1):
+        count = 2**layer
+        overlap = int(s["crop_overlap_ratio"] * min(height, width) * (2 / count))
+        wide = math.ceil((overlap * (count - 1) + width) / count)
+        high = math.ceil((overlap * (count - 1) + height) / count)
+        for column in range(count):
+            for row in range(count):
+                x0, y0 = column * (wide - overlap), row * (high - overlap)
+                x1, y1 = min(x0 + wide, width), min(y0 + high, height)
+                crops.append((x0, y0, x1, y1, layer))
+    found = []
+    for crop in crops:
+        of_crop = literal_crop(model, image, crop, s)
+        of_crop = literal_distinct(of_crop, "predicted_iou", s["box_nms_thresh"])
+        found.extend(of_crop)
+    if len(crops) > 1:
+        for record in found:
+            record["order"] = 1 / (record["crop_box"][2] * record["crop_box"][3])
+        found = literal_distinct(found, "order", s["crop_nms_thresh"])
+    if s["min_mask_region_area"]:
+        for record in found:
+            mended = literal_mend(record["segmentation"], s["min_mask_region_area"])
+            record["order"] = float((mended == record["segmentation"]).all())
+            record |= literal_record(mended)
+        loosest = max(s["box_nms_thresh"], s["crop_nms_thresh"])
+        found = literal_distinct(found, "order", loosest)
+    return found
+
+
+def literal_crop(model, image, crop, s):
+    x0, y0, x1, y1, layer = crop
+    height, width = image.shape[:2]
+    predictor = Sam2ImagePredictor(model, s["mask_threshold"])
+    predictor.set_image(image[y0:y1, x0:x1])
+    side = int(s["points_per_side"] / s["crop_n_points_downscale_factor"] ** layer)
+    found = []
+    for row in range(side):
+        for column in range(side):
+            point = [(column + 0.5) / side * (x1 - x0), (row + 0.5) / side * (y1 - y0)]
+            asked = dict(point_coords=[point], point_labels=[1], return_logits=True)
+            masks, ious, low_res = predictor.predict(
+                **asked, multimask_output=s["multimask_output"]
+            )
+            for mask, iou, low in zip(masks, ious, low_res, strict=True):
+                if s["use_m2m"]:
+                    (mask,), (iou,), _ = predictor.predict(
+                        **asked, mask_input=low[None], multimask_output=False
+                    )
+                counts = [0, 0]
+                whole = np.zeros((height, width), bool)
+                for y, line in enumerate(mask.tolist()):
+                    for x, logit in enumerate(line):
+                        cut = s["mask_threshold"], s["stability_score_offset"]
+                        counts[0] += logit > cut[0] + cut[1]
+                        counts[1] += logit > cut[0] - cut[1]
+                        whole[y0 + y, x0 + x] = logit > cut[0]
+                if not whole.any() or iou <= s["pred_iou_thresh"]:
+                    continue
+                if counts[0] / counts[1] < s["stability_score_thresh"]:
+                    continue
+                record = literal_record(whole)
+                left, top, wide, high = record["bbox"]
+                edges = (left, top, left + wide, top + high)
+                cut_off = False
+                for edge, end, border in zip(
+                    edges, crop, (0, 0, width, height), strict=False
+                ):
+                    if abs(edge - end) <= 20 and abs(edge - border) > 20:
+                        cut_off = True
+                if cut_off:
+                    continue
+                record["predicted_iou"] = float(iou)
+                record["stability_score"] = counts[0] / counts[1]
+                record["point_coords"] = [[point[0] + x0, point[1] + y0]]
+                record["crop_box"] = [x0, y0, x1 - x0, y1 - y0]
+                found.append(record)
+    return found
+
+
+def literal_record(mask):
+    ys, xs = zip(*np.argwhere(mask).tolist(), strict=True)
+    box = [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
+    return {"segmentation": mask, "area": len(xs), "bbox": box}
+
+
+def literal_distinct(found, key, threshold):
+    kept = []
+    for one in sorted(found, key=lambda record: -record[key]):
+        for other in kept:
+            (ax, ay, aw, ah), (bx, by, bw, bh) = one["bbox"], other["bbox"]
+            wide = max(0, min(ax + aw, bx + bw) - max(ax, bx))
+            high = max(0, min(ay + ah, by + bh) - max(ay, by))
+            if wide * high > threshold * (aw * ah + bw * bh - wide * high):
+                break
+        else:
+            kept.append(one)
+    return kept
+
+
+def literal_mend(mask, min_area):
+    for value in (False, True):  # holes, then islands
+        regions = flood(mask, value)
+        largest = max(regions, key=len, default=[])
+        out = mask.copy()
+        for region in regions:
+            all_small = value and len(largest) < min_area
+            if len(region) < min_area and not (all_small and region is largest):
+                for cell in region:
+                    out[cell] = not value
+        mask = out
+    return mask
+
+
+def flood(mask, value):
+    """Regions of a value as lists of pixels; neighbours by corners count."""
+    height, width = mask.shape
+    seen, regions = mask != value, []
+    for start in map(tuple, np.argwhere(mask == value)):
+        region, ahead = [], [start]
+        while ahead:
+            y, x = ahead.pop()
+            if 0 <= y < height and 0 <= x < width and not seen[y, x]:
+                seen[y, x] = True
+                region.append((y, x))
+                ahead += [(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+        if region:
+            regions.append(region)
+    return regions
+
+
+DEFAULTS = dict(
+    points_per_side=4,
+    pred_iou_thresh=0.5,
+    stability_score_thresh=0.9,
+    stability_score_offset=1.0,
+    mask_threshold=0.0,
+    box_nms_thresh=0.7,
+    crop_n_layers=0,
+    crop_nms_thresh=0.7,
+    crop_overlap_ratio=512 / 1500,
+    crop_n_points_downscale_factor=1,
+    min_mask_region_area=0,
+    use_m2m=False,
+    multimask_output=True,
+)
+ASKED = {
+    "defaults": {},
+    "many alike": dict(pred_iou_thresh=0.0, box_nms_thresh=0.95),
+    "one mask": dict(multimask_output=False, pred_iou_thresh=0.0, box_nms_thresh=0.9),
+    "second pass": dict(use_m2m=True, pred_iou_thresh=0.0, stability_score_thresh=0.0),
+    "another cut": dict(
+        mask_threshold=2.0, stability_score_offset=0.5, pred_iou_thresh=0.0
+    ),
+    "crops": dict(
+        crop_n_layers=1,
+        crop_n_points_downscale_factor=2,
+        pred_iou_thresh=0.0,
+        stability_score_thresh=0.5,
+        crop_overlap_ratio=0.5,
+    ),
+    "small regions": dict(
+        min_mask_region_area=60,
+        pred_iou_thresh=0.0,
+        stability_score_thresh=0.5,
+        box_nms_thresh=0.95,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_records_equal_those_of_the_slow_twin(toy, frames, name):
+    settings = DEFAULTS | ASKED[name]
+    image = frames[0][:, :140]
+    records = Sam2AutomaticMaskGenerator(toy, points_per_batch=12, **settings).generate(
+        image
+    )
+    expected = literal_generate(toy, image, settings)
+    assert len(records) == len(expected) > 0
+    for ours, theirs in zip(records, expected, strict=True):
+        assert np.mean(ours["segmentation"] != theirs["segmentation"]) <= 1e-3
+        np.testing.assert_allclose(ours["bbox"], theirs["bbox"], atol=1)
+        assert ours["area"] == ours["segmentation"].sum()
+        assert ours["predicted_iou"] == pytest.approx(theirs["predicted_iou"], abs=1e-4)
+        assert ours["stability_score"] == pytest.approx(
+            theirs["stability_score"], abs=2e-3
+        )
+        np.testing.assert_allclose(
+            ours["point_coords"], theirs["point_coords"], rtol=1e-6
+        )
+        assert ours["crop_box"] == theirs["crop_box"]
+
+
+LOOSE = dict(pred_iou_thresh=0.0, stability_score_thresh=0.5, points_per_batch=12)
+
+
+def test_the_batch_size_changes_nothing(toy, frames):
+    settings = DEFAULTS | ASKED["many alike"]
+    answers = [
+        Sam2AutomaticMaskGenerator(toy, points_per_batch=n, **settings).generate(
+            frames[0]
+        )
+        for n in (5, 12)
+    ]
+    assert len(answers[0]) == len(answers[1])
+    for one, other in zip(*answers, strict=True):
+        assert one["point_coords"] == other["point_coords"]
+        assert np.mean(one["segmentation"] != other["segmentation"]) <= 1e-3
+
+
+def test_images_of_any_size_compile_once(toy, frames, count_compilations):
+    generator = Sam2AutomaticMaskGenerator(
+        toy, points_per_side=5, crop_n_layers=1, **LOOSE
+    )
+    before = _decode_points._cache_size()
+    generator.generate(frames[0])
+    assert _decode_points._cache_size() <= before + 1
+    images = [*frames[1:4], frames[0][:50], frames[0][:, :77]]
+    assert count_compilations(lambda: [generator.generate(x) for x in images]) == 0
+
+
+def test_the_same_image_gives_the_same_records_and_is_left_as_it_was(toy, frames):
+    generator = Sam2AutomaticMaskGenerator(
+        toy, points_per_side=4, output_mode="coco_rle", **LOOSE
+    )
+    image = frames[0].copy()
+    first, second = generator.generate(image), generator.generate(image)
+    assert first == second
+    assert first
+    np.testing.assert_array_equal(image, frames[0])
+
+
+def test_own_points_and_grey_images(toy, frames):
+    grid = np.random.default_rng(0).random((20, 2))
+    generator = Sam2AutomaticMaskGenerator(
+        toy, None, point_grids=[grid], box_nms_thresh=1.0, **LOOSE
+    )
+    grey = frames[0][..., 0]
+    records = generator.generate(grey)
+    asked = {tuple(point) for point in np.float32(grid * [160, 96])}
+    assert records
+    assert {tuple(np.float32(r["point_coords"][0])) for r in records} <= asked
+    assert {r["segmentation"].shape for r in records} == {(96, 160)}
+    again = generator.generate(np.repeat(grey[..., None], 3, axis=2))
+    assert [r["bbox"] for r in again] == [r["bbox"] for r in records]
+
+
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [
+        (dict(points_per_side=None), "exclude each other"),
+        (dict(point_grids=[[[0.5, 0.5]]]), "exclude each other"),
+        (dict(points_per_side=0), "points_per_side is 0"),
+        (dict(points_per_side=2.5), "whole number"),
+        (dict(points_per_batch=0), "points_per_batch is 0"),
+        (dict(crop_n_layers=-1), "crop_n_layers is -1"),
+        (dict(crop_n_points_downscale_factor=0), "downscale_factor is 0"),
+        (dict(points_per_side=2, crop_n_layers=2, crop_n_points_downscale_factor=2),
+         "leave none in layer 2"),
+        (dict(pred_iou_thresh=1.5), "pred_iou_thresh is 1.5"),
+        (dict(stability_score_thresh=-0.1), "stability_score_thresh is -0.1"),
+        (dict(box_nms_thresh=float("nan")), "box_nms_thresh is nan"),
+        (dict(crop_nms_thresh=7), "crop_nms_thresh is 7"),
+        (dict(crop_overlap_ratio=1), "crop_overlap_ratio is 1"),
+        (dict(stability_score_offset=-1), "stability_score_offset is -1"),
+        (dict(mask_threshold=float("inf")), "mask_threshold is inf"),
+        (dict(min_mask_region_area=-5), "min_mask_region_area is -5"),
+        (dict(output_mode="png"), "binary_mask, uncompressed_rle, coco_rle"),
+    ],
+)  # fmt: skip
+def test_bad_settings_are_named_in_one_line(toy, settings, word):
+    with pytest.raises(InputError, match=word) as caught:
+        Sam2AutomaticMaskGenerator(toy, **settings)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [(0, 8, 3), (8, 8, 5), (8,)])
+def test_bad_images_are_named(toy, shape):
+    generator = Sam2AutomaticMaskGenerator(toy, points_per_side=1)
+    with pytest.raises(InputError, match="give uint8"):
+        generator.generate(np.zeros(shape, np.uint8))
+    with pytest.raises(InputError, match="give uint8"):
+        generator.generate(np.zeros((8, 8, 3), np.float32))
