@@ -168,7 +168,7 @@ class Sam2VideoPredictor:
         record.masks.pop(frame_idx, None)
         record.answers.pop(frame_idx, None)
         commitment = record.committed.pop(frame_idx, None)
-        if commitment is not None and record.passes > commitment.after_pass:
+        if commitment is not None and record.steps > commitment.after_steps:
             state.history.forget(record.slot)
             record.forget_tracking()
         state.version += 1

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import weakref
 from typing import NamedTuple
 
 import jax
@@ -35,7 +36,7 @@ class Commitment(NamedTuple):
 
     answer: Answer
     memory: np.ndarray
-    after_pass: int  # how many passes had tracked the object before
+    after_steps: int  # frames on which the object had been tracked before
 
 
 class ObjectRecord:
@@ -47,7 +48,7 @@ class ObjectRecord:
         self.masks: dict[int, np.ndarray] = {}
         self.answers: dict[int, Answer] = {}
         self.committed: dict[int, Commitment] = {}
-        self.passes = 0  # over the video, that tracked it
+        self.steps = 0  # frames that were tracked, over all passes
         self._directions = bytearray()  # of tracking, a byte a frame: hours stay small
 
     def begins_by(self, frame: int) -> bool:
@@ -65,9 +66,10 @@ class ObjectRecord:
         if missing > 0:
             self._directions.extend(bytes(missing))
         self._directions[frame] = 1 if direction > 0 else 2
+        self.steps += 1
 
     def forget_tracking(self) -> None:
-        self._directions, self.passes = bytearray(), 0
+        self._directions, self.steps = bytearray(), 0
 
     def conditioning(self, frame: int) -> list[int]:
         """The committed frames that belong in the bank when tracking a frame."""
@@ -96,6 +98,8 @@ class VideoState:
         self.objects: dict = {}  # id: ObjectRecord, in the order they were added
         self.history = TrackHistory(stride)
         self.version = 0  # counts changes of prompts and objects
+        # Also where nobody calls `close`: when the state goes, and when Python ends.
+        self._finalizer = weakref.finalize(self, _close, self.reader, self.history)
         self.features: collections.OrderedDict[int, FrameFeatures] = (
             collections.OrderedDict()
         )
@@ -107,9 +111,8 @@ class VideoState:
 
     def close(self) -> None:
         """Stop reading the video, and drop frames, features and snapshots."""
-        self.reader.close()
         self.features.clear()
-        self.history.close()
+        _close(self.reader, self.history)
 
     def check_frame(self, frame: int) -> None:
         """InputError unless the video has this frame, as far as is known."""
@@ -195,3 +198,8 @@ class VideoState:
                     bank.recent_frames[slot, recent] = t
                 bank.pointers[slot, pointer] = tracked.pointer[slot]
                 bank.pointer_frames[slot, pointer] = t
+
+
+def _close(reader: FrameReader, history: TrackHistory) -> None:
+    reader.close()
+    history.close()

@@ -9,7 +9,7 @@ import numpy as np
 from c2g_jax.sam2 import track
 from c2g_jax.sam2.frame_reader import EndOfVideo
 from c2g_jax.sam2.masks import resize_logits
-from c2g_jax.sam2.memory import RECENT, MemoryBank
+from c2g_jax.sam2.memory import RECENT, MemoryBank, ring_slot
 from c2g_jax.sam2.model import FrameFeatures, Sam2
 from c2g_jax.sam2.postprocess import fill_holes
 from c2g_jax.sam2.preprocess import normalize_frames
@@ -47,7 +47,7 @@ def _step(model, bank, features, frame, active, num_frames, direction):
         num_frames=num_frames,
         direction=direction,
     )
-    slot = frame % bank.recent.shape[1]
+    slot = ring_slot(frame, bank.stride)
     memory = jax.lax.dynamic_index_in_dim(bank.recent, slot, 1, keepdims=False)
     # The readings of an ambiguous prompt are large, and tracking has no use for them.
     kept = answer._replace(candidates=None, candidate_ious=None)
@@ -73,8 +73,6 @@ class VideoTracker:
         `limit` is the number of frames beyond the start, None for all there are.
         """
         self.recall(state, start, direction)
-        for record in state.objects.values():
-            record.passes += 1
         bank, key = None, None
         frame = start
         while frame >= 0 and (state.num_frames is None or frame < state.num_frames):
@@ -226,6 +224,6 @@ class VideoTracker:
                         answer.mask_logits,
                         np.float32(answer.object_score),
                     )
-                    passes = record.passes if entry is None else entry.after_pass
-                    entry = Commitment(answer, jax.device_get(memory), passes)
+                    steps = record.steps if entry is None else entry.after_steps
+                    entry = Commitment(answer, jax.device_get(memory), steps)
                     record.committed[frame] = entry
