@@ -28,7 +28,8 @@ from rich.table import Table
 from c2g_jax.images import resize_frame
 from c2g_jax.sam2.config import SIZES, sam2_config
 from c2g_jax.sam2.model import Sam2
-from c2g_jax.sam2.video_predictor import Sam2VideoPredictor, encode_frame
+from c2g_jax.sam2.video_predictor import Sam2VideoPredictor
+from c2g_jax.sam2.video_tracker import encode_frame
 from c2g_jax.weights import initialise
 from porting.scenes import draw_video
 
@@ -58,7 +59,7 @@ def follow_ours(model: Sam2, frames: np.ndarray, objects: int) -> Iterator:
     """Track n objects through frames that are all the same, and encoded once."""
     predictor = Sam2VideoPredictor(model, fill_hole_area=0)
     features = encode_frame(model, resize_frame(frames[0], model.config.image_size))
-    predictor._features = lambda *_: features
+    predictor.tracker.features = lambda *_: features
     state = predictor.init_state(frames)
     prompt(predictor, state, objects, frames.shape[1:3])
     return predictor.propagate_in_video(state)

@@ -21,6 +21,8 @@ class Video:
     num_frames is None where only the end of the pass tells; fps is the rate of the
     sampled frames, None for a single image. Leave a pass early by closing its iterator
     (`contextlib.closing`), which ends the thread behind it.
+
+    `frames(k)` makes the frames from number k on, which keep their numbers.
     """
 
     def __init__(
@@ -29,7 +31,7 @@ class Video:
         size: tuple[int, int],
         fps: float | None,
         num_frames: int | None,
-        frames: Callable[[], Iterator[Frame]],
+        frames: Callable[[int], Iterator[Frame]],
     ):
         self.name = name
         self.width, self.height = size
@@ -38,7 +40,11 @@ class Video:
         self._frames = frames
 
     def __iter__(self) -> Iterator[Frame]:
-        return read_ahead(self._frames(), AHEAD)
+        return self.read_from(0)
+
+    def read_from(self, index: int) -> Iterator[Frame]:
+        """A pass that begins at a frame; a file is entered close before it."""
+        return read_ahead(self._frames(index), AHEAD)
 
 
 def check_sampling(
@@ -132,8 +138,8 @@ def open_images(name, files, rate, start, end, max_frames):
         )
     height, width = images.read_image(files[chosen[0]]).shape[:2]
 
-    def frames():
-        for count, i in enumerate(chosen):
+    def frames(first):
+        for count, i in list(enumerate(chosen))[first:]:
             rgb = images.read_image(files[i])
             if rgb.shape[:2] != (height, width):
                 raise InputError(
@@ -155,9 +161,12 @@ def open_arrays(source, fps, start, end, max_frames):
     again = iter(source) is not arrays  # a list can be walked again, a generator not
     passes = itertools.count()
 
-    def frames():
+    def frames(begin):
         if next(passes) and not again:
-            raise ValueError("the frames came from an iterator and are used up")
+            raise InputError(
+                "the frames came from an iterator and are used up: going back needs a "
+                "file, a folder or a list"
+            )
         rest = source if again else itertools.chain([first], arrays)
         low = (start or 0) - CLOCK_SLACK
         high = float("inf") if end is None else end + CLOCK_SLACK
@@ -172,7 +181,8 @@ def open_arrays(source, fps, start, end, max_frames):
                         f"frame {i} is {rgb.shape[1]}x{rgb.shape[0]} but the first is "
                         f"{size[1]}x{size[0]}: use frames of one size"
                     )
-                yield Frame(count, round(i / rate, 6), rgb)
+                if count >= begin:
+                    yield Frame(count, round(i / rate, 6), rgb)
                 count += 1
 
     num_frames = None

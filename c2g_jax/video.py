@@ -125,7 +125,7 @@ def _open_file(path, fps, start, end, max_frames):
         (size[1], size[0]),
         rate and round(rate, 3),
         len(chosen),
-        lambda: _decode(path, index, chosen),
+        lambda first: _decode(path, index, chosen, first),
     )
 
 
@@ -165,16 +165,20 @@ def _video_stream(path, container):
     return stream
 
 
-def _decode(path, index, chosen):
-    """Yield the chosen frames; InputError at the first that a damaged file withholds.
+def _decode(path, index, chosen, first=0):
+    """Yield the chosen frames from number `first` on.
+
+    InputError at the first that a damaged file withholds.
 
     A frame that cannot be decoded is replaced by one that comes before the next chosen.
     """
-    keys, given = index.keys[chosen].tolist(), 0
+    keys, given = index.keys[chosen].tolist(), first
+    if first >= len(keys):
+        return
     with av.open(str(path)) as container:
         stream = _video_stream(path, container)
         before = [
-            dts for pts, dts in index.entries if pts <= keys[0] and dts is not None
+            dts for pts, dts in index.entries if pts <= keys[first] and dts is not None
         ]
         if len(before) > 1:
             container.seek(before[-1], stream=stream)
@@ -194,7 +198,7 @@ def _decode(path, index, chosen):
             if given == len(keys):
                 return
     mend = "record or export it anew"
-    if given:
+    if given > first:
         mend = f"use --end={index.times[chosen[given - 1]]:.2f} or {mend}"
     raise InputError(
         f"{path}: damaged: the frame at {index.times[chosen[given]]:.2f} s cannot be "

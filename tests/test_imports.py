@@ -33,7 +33,7 @@ TABLE = (
     ),
     ("c2g_jax.sam2.postprocess", "", "numpy scipy"),
     (
-        "c2g_jax.sam2.*_predictor|c2g_jax.sam2.video_state|c2g_jax.sam2.mask_generator",
+        "c2g_jax.sam2.*_predictor|c2g_jax.sam2.video_state|c2g_jax.sam2.video_tracker|c2g_jax.sam2.frame_reader|c2g_jax.sam2.user_prompts|c2g_jax.sam2.track_history|c2g_jax.sam2.mask_generator",
         f"{_SAM2} c2g_jax.types c2g_jax.video c2g_jax.frames c2g_jax.images "
         "c2g_jax.weights c2g_jax.rle",
         f"{_ARRAYS} scipy",

@@ -185,7 +185,7 @@ def test_arrays_in_a_list_and_in_an_iterator():
     stream = open_video(iter(arrays), fps=10)
     assert stream.num_frames is None
     assert numbers(stream) == [0, 1, 2, 3, 4, 5]
-    with pytest.raises(ValueError, match="used up"):
+    with pytest.raises(InputError, match="used up"):
         list(stream)
 
 
@@ -383,3 +383,22 @@ def test_an_error_while_writing_leaves_nothing(tmp_path):
     with pytest.raises(InputError, match="broken"):
         write_mp4(tmp_path / "a.mp4", frames(), fps=5)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("first", [0, 1, 7, 11, 12])
+def test_a_pass_can_begin_at_any_frame(tmp_path, first):
+    path = write_clip(
+        tmp_path / "clip.mp4", [numbered(i) for i in range(24)], g="6", bf="2"
+    )
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for i in range(12):
+        Image.fromarray(numbered(2 * i)).save(folder / f"{i}.png")
+    sources = (path, folder, [numbered(2 * i) for i in range(12)])
+    for source in sources:
+        video = open_video(source, fps=15)
+        frames = list(video.read_from(first))
+        assert [frame.index for frame in frames] == list(range(first, 12))
+        assert [number_of(frame.rgb) for frame in frames] == list(
+            range(2 * first, 24, 2)
+        )

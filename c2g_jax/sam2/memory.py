@@ -13,6 +13,11 @@ import jax.numpy as jnp
 from c2g_jax.sam2.config import Sam2Config
 
 EMPTY = -1
+RECENT = 6  # tracked frames attended to, beside the prompted ones
+
+
+def _static(default):
+    return dataclasses.field(default=default, metadata=dict(static=True))
 
 
 def bucket(count: int) -> int:
@@ -26,15 +31,24 @@ def bucket(count: int) -> int:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class MemoryBank:
-    """Memories of n objects: k prompted frames, and rings of the most recent ones."""
+    """Memories of n objects: k prompted frames, and rings of the most recent ones.
+
+    With a `stride` of r > 1 the recent memories are those of the last frame and of five
+    frames whose indices are multiples of r; the ring then has a seventh slot for the
+    last frame, where that is no multiple.
+    """
 
     conditioning: jax.Array  # [n, k, h, w, m]
     conditioning_pointers: jax.Array  # [n, k, c]
     conditioning_frames: jax.Array  # int32 [n, k]
-    recent: jax.Array  # [n, 6, h, w, m], frame t is in slot t % 6
-    recent_frames: jax.Array  # int32 [n, 6]
+    recent: jax.Array  # [n, 6 or 7, h, w, m], see `ring_slot`
+    recent_frames: jax.Array  # int32 [n, 6 or 7]
     pointers: jax.Array  # [n, 15, c], frame t is in slot t % 15
     pointer_frames: jax.Array  # int32 [n, 15]
+    stride: int = _static(1)
+    # So many prompted frames, the closest in time, are attended to as such; the others
+    # as if they were tracked. None: all of them.
+    max_conditioning: int | None = _static(None)
 
     @property
     def num_objects(self) -> int:
@@ -57,11 +71,15 @@ class Memories(NamedTuple):
 
 
 def empty_bank(
-    config: Sam2Config, num_objects: int, num_conditioning: int = 1
+    config: Sam2Config,
+    num_objects: int,
+    num_conditioning: int = 1,
+    stride: int = 1,
+    max_conditioning: int | None = None,
 ) -> MemoryBank:
     """A bank for n objects with k conditioning slots and nothing in it."""
     n, k, size = num_objects, num_conditioning, config.feature_size
-    recent, pointers = config.num_maskmem - 1, config.max_obj_ptrs - 1
+    recent, pointers = RECENT + (stride > 1), config.max_obj_ptrs - 1
     dtype = config.compute_dtype
 
     def memories(slots: int) -> jax.Array:
@@ -78,7 +96,16 @@ def empty_bank(
         recent_frames=frames(recent),
         pointers=jnp.zeros((n, pointers, config.d_model), dtype),
         pointer_frames=frames(pointers),
+        stride=stride,
+        max_conditioning=max_conditioning,
     )
+
+
+def ring_slot(frame: jax.Array, stride: int) -> jax.Array:
+    """The slot of `recent` that a tracked frame is written to."""
+    if stride == 1:
+        return frame % RECENT
+    return jnp.where(frame % stride == 0, frame // stride % RECENT, RECENT)
 
 
 def grow(bank: MemoryBank, num_objects: int, num_conditioning: int) -> MemoryBank:
@@ -91,8 +118,9 @@ def grow(bank: MemoryBank, num_objects: int, num_conditioning: int) -> MemoryBan
         fill = EMPTY if name.endswith("frames") else 0
         return jnp.pad(x, widths, constant_values=fill)
 
-    fields = dataclasses.fields(bank)
-    return MemoryBank(**{f.name: pad(f.name, getattr(bank, f.name)) for f in fields})
+    names = [f.name for f in dataclasses.fields(bank) if not f.metadata]
+    grown = {name: pad(name, getattr(bank, name)) for name in names}
+    return dataclasses.replace(bank, **grown)
 
 
 def forget(bank: MemoryBank, where: jax.Array) -> MemoryBank:
@@ -121,8 +149,10 @@ def push_recent(
     Only the objects in `where`, bool [n], are written.
     """
 
-    def write(ring: jax.Array, value: jax.Array) -> jax.Array:
-        slot = frame % ring.shape[1]
+    recent_slot = ring_slot(frame, bank.stride)
+    pointer_slot = frame % bank.pointers.shape[1]
+
+    def write(ring: jax.Array, value: jax.Array, slot: jax.Array) -> jax.Array:
         old = jax.lax.dynamic_index_in_dim(ring, slot, axis=1, keepdims=False)
         keep = where.reshape(-1, *[1] * (old.ndim - 1))
         new = jnp.where(keep, value.astype(ring.dtype), old)
@@ -131,10 +161,10 @@ def push_recent(
     index = jnp.broadcast_to(frame.astype(jnp.int32), where.shape)
     return dataclasses.replace(
         bank,
-        recent=write(bank.recent, memory),
-        recent_frames=write(bank.recent_frames, index),
-        pointers=write(bank.pointers, pointer),
-        pointer_frames=write(bank.pointer_frames, index),
+        recent=write(bank.recent, memory, recent_slot),
+        recent_frames=write(bank.recent_frames, index, recent_slot),
+        pointers=write(bank.pointers, pointer, pointer_slot),
+        pointer_frames=write(bank.pointer_frames, index, pointer_slot),
     )
 
 
@@ -190,22 +220,71 @@ def gather(bank: MemoryBank, frame: jax.Array, direction: jax.Array) -> Memories
     def age(frames: jax.Array) -> jax.Array:
         return (frame - frames) * direction
 
-    def is_recent(frames: jax.Array) -> jax.Array:
-        return (frames != EMPTY) & (age(frames) >= 1) & (age(frames) <= frames.shape[1])
+    # How the frames of the ring, or prompted ones over the limit, count as recent.
+    def recency(frames: jax.Array) -> tuple[jax.Array, jax.Array]:
+        steps = _steps_behind(frames, frame, direction, bank.stride)
+        valid = (frames != EMPTY) & (steps >= 0) & (steps < RECENT)
+        return valid, jnp.where(valid, steps, 0)
 
-    recent_valid = is_recent(bank.recent_frames)
-    last_row = bank.recent.shape[1]
-    recent_row = jnp.where(recent_valid, age(bank.recent_frames) - 1, 0)
-    prompted = bank.conditioning_frames != EMPTY
-    behind = prompted & (age(bank.conditioning_frames) >= 0)
-    times = [age(bank.conditioning_frames), age(bank.pointer_frames)]
+    num_pointers = bank.pointers.shape[1]
+
+    def is_near(frames: jax.Array) -> jax.Array:
+        return (frames != EMPTY) & (age(frames) >= 1) & (age(frames) <= num_pointers)
+
+    prompted = bank.conditioning_frames
+    exists = prompted != EMPTY
+    chosen = _closest(prompted, frame, bank.max_conditioning)
+    over_valid, over_row = recency(prompted)
+    recent_valid, recent_row = recency(bank.recent_frames)
+    times = [age(prompted), age(bank.pointer_frames)]
+    prompted_pointers = jnp.where(chosen, age(prompted) >= 0, is_near(prompted))
     return Memories(
         spatial=jnp.concatenate([bank.conditioning, bank.recent], axis=1),
         spatial_time=jnp.concatenate(
-            [jnp.full_like(bank.conditioning_frames, last_row), recent_row], axis=1
+            [jnp.where(chosen, RECENT, over_row), recent_row], axis=1
         ),
-        spatial_valid=jnp.concatenate([prompted, recent_valid], axis=1),
+        spatial_valid=jnp.concatenate(
+            [exists & (chosen | over_valid), recent_valid], axis=1
+        ),
         pointers=jnp.concatenate([bank.conditioning_pointers, bank.pointers], axis=1),
         pointer_time=jnp.concatenate(times, axis=1).astype(jnp.float32),
-        pointer_valid=jnp.concatenate([behind, is_recent(bank.pointer_frames)], axis=1),
+        pointer_valid=jnp.concatenate(
+            [exists & prompted_pointers, is_near(bank.pointer_frames)], axis=1
+        ),
     )
+
+
+def _steps_behind(
+    frames: jax.Array, frame: jax.Array, direction: jax.Array, stride: int
+) -> jax.Array:
+    """0 for the frame just behind, 1 to 5 for those that follow it; else outside.
+
+    sam2_base.py:553-568: with a stride, those are multiples of it.
+    """
+    age = (frame - frames) * direction
+    if stride == 1:
+        return age - 1
+    # The nearest multiple two or more frames behind; rounded away from `frame`.
+    nearest = (frame - 2 * direction) * direction // stride * stride * direction
+    steps = (nearest - frames) * direction
+    regular = (frames % stride == 0) & (steps >= 0)
+    return jnp.where(age == 1, 0, jnp.where(regular, steps // stride + 1, RECENT))
+
+
+def _closest(frames: jax.Array, frame: jax.Array, limit: int | None) -> jax.Array:
+    """Which conditioning slots, bool [n, k], are attended to as prompted frames.
+
+    sam2_utils.py:20-63: the nearest before, the nearest from `frame` on, then others
+    by distance, `limit` in all.
+    """
+    if limit is None or frames.shape[1] <= limit:
+        return frames != EMPTY
+    far = jnp.int32(1 << 29)
+    distance = jnp.where(frames == EMPTY, far, jnp.abs(frames - frame))
+    sides = [(frames < frame), (frames >= frame)]
+    for side in sides:
+        own = jnp.where(side, distance, far)
+        nearest = own == jnp.min(own, axis=1, keepdims=True)
+        distance = jnp.where(nearest & (own < far), -1, distance)
+    rank = jnp.argsort(jnp.argsort(distance, axis=1, stable=True), axis=1)
+    return (frames != EMPTY) & (rank < limit)

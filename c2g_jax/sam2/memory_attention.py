@@ -9,6 +9,10 @@ from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.layers import TORCH_EPS, layer_norm
 from c2g_jax.sam2.position import rotary_table, rotate
 
+# More objects attend in groups: the keys and values of one take a hundred megabytes
+# at 1024 pixels, and four keep a device as busy as sixteen.
+_MAX_OBJECTS = 4
+
 
 class RotaryAttention(Attention):
     """One head, whose queries and spatial keys turn with their place in the image.
@@ -98,6 +102,18 @@ class MemoryAttention(nnx.Module):
         """
         x = image + 0.1 * position.astype(image.dtype)
         keys = memory + memory_position.astype(memory.dtype)
-        for layer in self.layers:
-            x = layer(x, keys, memory, valid, num_pointer_tokens)
-        return self.norm(x)
+
+        def attend_to(memories):
+            y, (own_keys, own_values, own_valid) = x, memories
+            for layer in self.layers:
+                y = layer(y, own_keys, own_values, own_valid, num_pointer_tokens)
+            return self.norm(y)
+
+        n = memory.shape[0]
+        if n <= _MAX_OBJECTS or image.shape[0] > 1:
+            return attend_to((keys, memory, valid))
+        groups = jax.tree.map(
+            lambda part: part.reshape(-1, _MAX_OBJECTS, *part.shape[1:]),
+            (keys, memory, valid),
+        )
+        return jax.lax.map(attend_to, groups).reshape(n, *x.shape[1:])

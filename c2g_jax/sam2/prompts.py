@@ -12,7 +12,7 @@ import numpy as np
 OUTSIDE, INSIDE, BOX_FIRST, BOX_SECOND = 0, 1, 2, 3
 NOT_A_POINT, ABSENT = -1, -2
 
-POINT_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
+POINT_BUCKETS = (4, 16, 64)
 
 
 class Prompts(NamedTuple):

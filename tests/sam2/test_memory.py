@@ -38,37 +38,60 @@ def read(bank, frame, direction, row=0):
     return spatial, pointers
 
 
-def literal(conditioning, tracked, frame, direction):
+def closest(conditioning, frame, limit):
+    """sam2_utils.py:20-63 with sets: the prompted frames attended to as such."""
+    if limit is None or len(conditioning) <= limit:
+        return set(conditioning)
+    chosen = set()
+    before = [t for t in conditioning if t < frame]
+    after = [t for t in conditioning if t >= frame]
+    chosen |= {max(before)} if before else set()
+    chosen |= {min(after)} if after else set()
+    rest = sorted(conditioning - chosen, key=lambda t: (abs(t - frame), t))
+    return chosen | set(rest[: limit - len(chosen)])
+
+
+def literal(conditioning, tracked, frame, direction, stride=1, limit=None):
     """The same from sets of frames, as sam2_base.py:530-640 tells it in dicts."""
-    spatial = {(t, 6) for t in conditioning}
+    chosen = closest(conditioning, frame, limit)
+    others = (tracked - conditioning) | (conditioning - chosen)
+    spatial = {(t, 6) for t in chosen}
     for t_pos in range(1, 7):
-        t = frame - direction * (7 - t_pos)
-        if t in tracked and t not in conditioning:
-            spatial.add((t, 7 - t_pos - 1))
+        behind = 7 - t_pos
+        if behind == 1:
+            t = frame - direction
+        elif direction > 0:
+            t = (frame - 2) // stride * stride - (behind - 2) * stride
+        else:
+            t = -(-(frame + 2) // stride) * stride + (behind - 2) * stride
+        if t in others:
+            spatial.add((t, behind - 1))
     pointers = {
         (t, (frame - t) * direction)
-        for t in conditioning
+        for t in chosen
         if (t <= frame if direction > 0 else t >= frame)
     }
     for distance in range(1, 16):
         t = frame - direction * distance
-        if t in tracked and t not in conditioning:
+        if t in others:
             pointers.add((t, distance))
     return spatial, pointers
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     prompted=st.sets(st.integers(0, 25), min_size=1, max_size=4),
     length=st.integers(0, 26),
     skipped=st.sets(st.integers(0, 25), max_size=5),
+    stride=st.sampled_from([1, 1, 2, 3]),
+    limit=st.sampled_from([None, None, 2, 3]),
 )
 def test_forward_and_reverse_find_what_the_literal_reading_finds(
-    prompted, length, skipped
+    prompted, length, skipped, stride, limit
 ):
     for direction in (1, -1):
         order = range(length) if direction > 0 else range(25, 25 - length, -1)
-        bank = memory.empty_bank(CONFIG, 1, 4)
+        bank = memory.empty_bank(CONFIG, 1, 4, stride, limit)
         everyone = jnp.ones(1, bool)
         for t in prompted:
             bank = push_conditioning(bank, *entry(t, 1), jnp.int32(t), everyone)
@@ -79,7 +102,8 @@ def test_forward_and_reverse_find_what_the_literal_reading_finds(
             bank = push_recent(bank, *entry(t, 1), jnp.int32(t), everyone)
             tracked.add(t)
         now = length if direction > 0 else 25 - length
-        assert read(bank, now, direction) == literal(prompted, tracked, now, direction)
+        wanted = literal(prompted, tracked, now, direction, stride, limit)
+        assert read(bank, now, direction) == wanted
 
 
 def test_objects_of_one_batch_are_of_different_age():

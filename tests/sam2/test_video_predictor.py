@@ -6,9 +6,9 @@ import threading
 import numpy as np
 import pytest
 
-import c2g_jax.sam2.video_predictor as module
+import c2g_jax.sam2.video_tracker as module
+from c2g_jax.sam2.track_history import WINDOW
 from c2g_jax.sam2.video_predictor import Sam2VideoPredictor
-from c2g_jax.sam2.video_state import WINDOW
 from c2g_jax.types import InputError
 from tests.clips import write_clip
 
@@ -221,7 +221,7 @@ def test_what_is_kept_does_not_grow_with_the_video(predictor, frames):
     for result in predictor.propagate_in_video(state):
         if result.frame_idx == 150:
             break
-    assert len(state.history) <= WINDOW
+    assert len(state.history.frames) <= WINDOW
     assert len(state.features) <= 2
     assert len(state.reader._held) <= 16
     state.close()

@@ -1,0 +1,75 @@
+"""Memory and time a frame over a video of any length, at the toy size.
+
+    python -m benchmarks.long_video --frames=20000 --objects=2
+
+A stream without a known length is tracked; resident memory is read at frame 200 and at
+every tenth of the way, and must stay within 2% of what it was at frame 200.
+"""
+
+import sys
+import time
+
+import numpy as np
+from absl import app, flags
+from flax import nnx
+
+from c2g_jax.sam2.config import sam2_config
+from c2g_jax.sam2.model import Sam2
+from c2g_jax.sam2.video_predictor import Sam2VideoPredictor
+from c2g_jax.weights import initialise
+
+FRAMES = flags.DEFINE_integer("frames", 20_000, "Length of the stream.", 1000)
+OBJECTS = flags.DEFINE_integer("objects", 2, "Objects to track.", 1)
+IMAGE_SIZE = flags.DEFINE_integer("image_size", 64, "Side of the model image.")
+BASE, BOUND = 200, 0.02
+
+
+def resident_megabytes() -> float:
+    with open("/proc/self/status", encoding="ascii") as file:
+        line = next(line for line in file if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
+
+
+def camera():
+    """Frames without an end: a square on noise, uint8 [48, 64, 3]."""
+    rng = np.random.default_rng(0)
+    t = 0
+    while True:
+        frame = rng.integers(0, 80, (48, 64, 3), np.uint8)
+        x = 10 + t % 30
+        frame[15:35, x : x + 20] = (220, 200, 40)
+        yield frame
+        t += 1
+
+
+def main(argv) -> None:
+    del argv
+    config = sam2_config("toy", IMAGE_SIZE.value)
+    model = initialise(nnx.eval_shape(lambda: Sam2(config, rngs=nnx.Rngs(0))), 0)
+    predictor = Sam2VideoPredictor(model)
+    state = predictor.init_state(camera())
+    for obj_id in range(OBJECTS.value):
+        point = [[15 + 10 * obj_id, 25]]
+        predictor.add_new_points_or_box(state, 0, obj_id, points=point, labels=[1])
+    marks = {BASE, *(FRAMES.value * k // 10 for k in range(1, 11))}
+    base, last, then = None, 0, time.perf_counter()
+    for result in predictor.propagate_in_video(state):
+        frame = result.frame_idx
+        if frame in marks:
+            now, memory = time.perf_counter(), resident_megabytes()
+            base = base or memory
+            pace = 1000 * (now - then) / max(frame - last, 1)
+            last, then = frame, now
+            print(
+                f"frame {frame:6d}: {memory:7.1f} MB ({memory / base - 1:+.2%}),"
+                f" {pace:.1f} ms a frame",
+                flush=True,
+            )
+        if frame == FRAMES.value:
+            break
+    state.close()
+    sys.exit(abs(memory / base - 1) > BOUND)
+
+
+if __name__ == "__main__":
+    app.run(main)
