@@ -66,16 +66,18 @@ class OurSession(_Session):
 
     def replace_mask(self, frame: int, obj_id: int, logits: np.ndarray) -> np.ndarray:
         """Put logits [4h, 4w] in the place of a prompt's answer, which is returned."""
-        answer = self.state.objects[obj_id].answers[frame]
-        own, answer.mask_logits = answer.mask_logits, logits
-        return own
+        answers = self.state.objects[obj_id].answers
+        answer = answers[frame]
+        answers[frame] = dataclasses.replace(answer, mask_logits=logits)
+        return answer.mask_logits
 
     def _look(self, frame, obj_id, row, masks) -> Tracked | None:
-        record, history = self.state.objects[obj_id], self.state.history.get(frame)
+        record = self.state.objects[obj_id]
+        history = self.state.history.frames.get(frame)
         if frame in record.committed:
-            answer, memory = record.committed[frame]
+            answer, memory, _ = record.committed[frame]
             pointer = answer.obj_ptr
-        elif history is not None and history.where[record.slot]:
+        elif history is not None and history.has(record.slot):
             memory, pointer = history.memory[record.slot], history.pointer[record.slot]
         else:
             return None  # before the object's first prompt
