@@ -8,7 +8,8 @@ VENV ?= .venv
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$p && break; done)
-PYTEST_ARGS ?=
+# Two processes, each file in one of them: what a file compiles serves all its tests.
+PYTEST_ARGS ?= -n 2 --dist=loadfile --no-loadscope-reorder
 
 BIN := $(VENV)/bin
 # uv does not read pip's settings; this hands it the folder of local wheels, if any.
