@@ -152,8 +152,8 @@ def load_weights(
         )
     if "format" in manifest:
         raise InputError(
-            f"the checkpoint in {folder} is in the format {manifest['format']}: read it "
-            "with c2g_jax.checkpoints, or convert it with --format=safetensors"
+            f"the checkpoint in {folder} is in the format {manifest['format']}: "
+            "read it with c2g_jax.checkpoints, or convert it with --format=safetensors"
         )
     if not path.is_file():
         raise InputError(f"{path} is missing: convert the checkpoint again")

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
 
 from c2g_jax.sam2.config import Sam2Config
 
@@ -123,8 +124,8 @@ def grow(bank: MemoryBank, num_objects: int, num_conditioning: int) -> MemoryBan
     return dataclasses.replace(bank, **grown)
 
 
-def forget(bank: MemoryBank, where: jax.Array) -> MemoryBank:
-    """Empty the bank of the objects in `where`, bool [n]."""
+def forget(bank: MemoryBank, where: Bool[Array, "n"]) -> MemoryBank:
+    """Empty the bank of the objects in `where`."""
 
     def clear(frames: jax.Array) -> jax.Array:
         return jnp.where(where[:, None], EMPTY, frames)
@@ -139,15 +140,12 @@ def forget(bank: MemoryBank, where: jax.Array) -> MemoryBank:
 
 def push_recent(
     bank: MemoryBank,
-    memory: jax.Array,
-    pointer: jax.Array,
-    frame: jax.Array,
-    where: jax.Array,
+    memory: Float[Array, "n h w m"],
+    pointer: Float[Array, "n c"],
+    frame: Int[Array, ""],
+    where: Bool[Array, "n"],
 ) -> MemoryBank:
-    """Write a tracked frame's memory [n, h, w, m] and pointer [n, c] to the rings.
-
-    Only the objects in `where`, bool [n], are written.
-    """
+    """Write a tracked frame's memory and pointer to the rings, for those in `where`."""
 
     recent_slot = ring_slot(frame, bank.stride)
     pointer_slot = frame % bank.pointers.shape[1]
@@ -170,10 +168,10 @@ def push_recent(
 
 def push_conditioning(
     bank: MemoryBank,
-    memory: jax.Array,
-    pointer: jax.Array,
-    frame: jax.Array,
-    where: jax.Array,
+    memory: Float[Array, "n h w m"],
+    pointer: Float[Array, "n c"],
+    frame: Int[Array, ""],
+    where: Bool[Array, "n"],
 ) -> MemoryBank:
     """Write a prompted frame's memory and pointer to a conditioning slot.
 
@@ -208,7 +206,9 @@ def push_conditioning(
     )
 
 
-def gather(bank: MemoryBank, frame: jax.Array, direction: jax.Array) -> Memories:
+def gather(
+    bank: MemoryBank, frame: Int[Array, ""], direction: Int[Array, ""] | int
+) -> Memories:
     """What `frame` attends to; `direction` is 1 forward in time, -1 in reverse.
 
     sam2/modeling/sam2_base.py:530-640: all prompted frames, the six frames just

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Bool, Float, Int
 
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.layers import Mlp, conv
@@ -24,8 +25,8 @@ from c2g_jax.sam2.prompts import Prompts
 class FrameFeatures(NamedTuple):
     """What the image encoder makes of b frames."""
 
-    embed: jax.Array  # [b, h, w, c], stride 16
-    high_res: tuple[jax.Array, jax.Array]  # [b, 4h, 4w, c/8] and [b, 2h, 2w, c/4]
+    embed: Float[Array, "b h w c"]  # stride 16
+    high_res: tuple[Float[Array, "b 4h 4w c/8"], Float[Array, "b 2h 2w c/4"]]
 
 
 class Sam2(nnx.Module):
@@ -53,23 +54,26 @@ class Sam2(nnx.Module):
         self.no_obj_ptr = embedding(c)
         self.no_obj_embed_spatial = embedding(m)
 
-    def encode_image(self, images: jax.Array) -> FrameFeatures:
-        """Features of normalised images, float32 [b, S, S, 3]."""
+    def encode_image(self, images: Float[Array, "b S S 3"]) -> FrameFeatures:
+        """Features of normalised images."""
         fine, middle, coarse = self.image_encoder(images)
         decoder, dtype = self.sam_mask_decoder, self.config.compute_dtype
         high_res = (decoder.conv_s0(fine), decoder.conv_s1(middle))
         return FrameFeatures(coarse.astype(dtype), high_res)
 
-    def without_memory(self, features: FrameFeatures) -> jax.Array:
-        """The image [1, h, w, c] that a prompt meets where there is no memory."""
+    def without_memory(self, features: FrameFeatures) -> Float[Array, "b h w c"]:
+        """The image that a prompt meets where there is no memory."""
         return features.embed + self.no_mem_embed[...].astype(features.embed.dtype)
 
     def with_memory(
-        self, features: FrameFeatures, memories: Memories, num_frames: jax.Array
-    ) -> jax.Array:
-        """The image [n, h, w, c] as each object sees it after its memories.
+        self,
+        features: FrameFeatures,
+        memories: Memories,
+        num_frames: Int[Array, ""] | int,
+    ) -> Float[Array, "n h w c"]:
+        """The image of one frame as each object sees it after its memories.
 
-        `num_frames` int32: length of the video, which scales the time of pointers; 16
+        `num_frames` is the length of the video, which scales the time of pointers; 16
         or more where it is long or unknown.
         """
         _, h, w, c = features.embed.shape
@@ -103,35 +107,41 @@ class Sam2(nnx.Module):
         return out.reshape(n, h, w, c)
 
     def decode(
-        self, image: jax.Array, features: FrameFeatures, prompts: Prompts
+        self,
+        image: Float[Array, "#n h w c"],
+        features: FrameFeatures,
+        prompts: Prompts,
     ) -> DecodedMasks:
-        """Masks of n objects on an image [1 or n, h, w, c] from their prompts."""
+        """Masks of n objects on an image, or on one each, from their prompts."""
         sparse, valid, dense = self.sam_prompt_encoder(prompts)
         position = self.sam_prompt_encoder.dense_position()
         return self.sam_mask_decoder(
             image, position, features.high_res, sparse, valid, dense
         )
 
-    def pointer(self, chosen: ChosenMask, present: jax.Array) -> jax.Array:
-        """Object pointers [n, c]; the fixed one where the object is not in view."""
+    def pointer(
+        self, chosen: ChosenMask, present: Bool[Array, "n"]
+    ) -> Float[Array, "n c"]:
+        """Object pointers; the fixed one where the object is not in view."""
         return self.absent_pointer(self.obj_ptr_proj(chosen.token), present)
 
-    def absent_pointer(self, pointer: jax.Array, present: jax.Array) -> jax.Array:
-        """`pointer` [n, c] where `present`, bool [n], else the learned absent one."""
+    def absent_pointer(
+        self, pointer: Float[Array, "n c"], present: Bool[Array, "n"]
+    ) -> Float[Array, "n c"]:
+        """`pointer` where `present`, else the learned absent one."""
         absent = self.no_obj_ptr[...].astype(pointer.dtype)
         return jnp.where(present[:, None], pointer, absent)
 
     def encode_memory(
         self,
         features: FrameFeatures,
-        mask_logits: jax.Array,
-        present: jax.Array,
-        binarise: jax.Array,
-    ) -> jax.Array:
-        """The memory [n, h, w, m] of a frame and its masks.
+        mask_logits: Float[Array, "n S S"],
+        present: Bool[Array, "n"],
+        binarise: Bool[Array, "n"],
+    ) -> Float[Array, "n h w m"]:
+        """The memory of a frame and its masks.
 
-        mask_logits float32 [n, S, S]; present bool [n]; binarise bool [n], for masks
-        that a person made or corrected (sam2_base.py:690-724).
+        `binarise` is for masks that a person made or corrected (sam2_base.py:690-724).
         """
         config = self.config
         hard = (mask_logits > 0).astype(jnp.float32)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
 
 from c2g_jax.sam2 import memory
 from c2g_jax.sam2.mask_decoder import choose_mask
@@ -25,12 +26,12 @@ _MASK_SCALE, _MASK_BIAS = 20.0, -10.0  # a given mask as logits: +10 and -10
 class Segmentation(NamedTuple):
     """Masks of n objects on one frame."""
 
-    mask_logits: jax.Array  # float32 [n, 4h, 4w], NO_OBJECT all over if absent
-    iou: jax.Array  # float32 [n], predicted
-    object_score: jax.Array  # float32 [n], a logit: above 0 the object is in view
-    obj_ptr: jax.Array  # [n, c]
-    candidates: jax.Array  # float32 [n, 3, 4h, 4w], readings of an ambiguous prompt
-    candidate_ious: jax.Array  # float32 [n, 3]
+    mask_logits: Float[Array, "n 4h 4w"]  # NO_OBJECT all over if absent
+    iou: Float[Array, "n"]  # predicted
+    object_score: Float[Array, "n"]  # a logit: above 0 the object is in view
+    obj_ptr: Float[Array, "n c"]
+    candidates: Float[Array, "n 3 4h 4w"]  # readings of an ambiguous prompt
+    candidate_ious: Float[Array, "n 3"]
 
 
 def _decode(
@@ -62,9 +63,11 @@ def segment(model: Sam2, features: FrameFeatures, prompts: Prompts) -> Segmentat
 
 
 def segment_mask(
-    model: Sam2, features: FrameFeatures, masks: jax.Array
+    model: Sam2,
+    features: FrameFeatures,
+    masks: Bool[Array, "n S S"] | Float[Array, "n S S"],
 ) -> Segmentation:
-    """Take given masks, bool or float [n, S, S], as the answer.
+    """Take given masks as the answer.
 
     The decoder serves the pointer alone; whether an object is in view is whether its
     mask has a pixel (sam2_base.py:420-459).
@@ -92,17 +95,17 @@ def correct(
     model: Sam2,
     bank: MemoryBank,
     features: FrameFeatures,
-    frame: jax.Array,
+    frame: Int[Array, ""],
     prompts: Prompts | None = None,
-    initial: jax.Array | None = None,
-    num_frames: jax.Array | int = LONG,
-    direction: jax.Array | int = 1,
+    initial: Bool[Array, "n"] | None = None,
+    num_frames: Int[Array, ""] | int = LONG,
+    direction: Int[Array, ""] | int = 1,
 ) -> Segmentation:
     """Masks of n objects on a frame from their memories and what is prompted there.
 
-    Objects in `initial`, bool [n], are segmented without memory. `frame` int32 is the
-    frame's index, `num_frames` the length of the video, where it is known;
-    `direction` is 1 forward in time, -1 in reverse.
+    Objects in `initial` are segmented without memory. `frame` is the frame's index,
+    `num_frames` the length of the video, where it is known; `direction` is 1 forward
+    in time, -1 in reverse.
     """
     memories = memory.gather(bank, frame, direction)
     image = model.with_memory(features, memories, num_frames)
@@ -118,14 +121,14 @@ def remember(
     bank: MemoryBank,
     features: FrameFeatures,
     segmentation: Segmentation,
-    frame: jax.Array,
-    where: jax.Array,
-    prompted: jax.Array,
+    frame: Int[Array, ""],
+    where: Bool[Array, "n"],
+    prompted: Bool[Array, "n"],
 ) -> MemoryBank:
-    """Write the frame to the memory of the objects in `where`, bool [n].
+    """Write the frame to the memory of the objects in `where`.
 
-    Those in `prompted`, bool [n], have been prompted on it: their mask is binarised
-    and the memory goes to a conditioning slot, the others' to the ring.
+    Those in `prompted` have been prompted on it: their mask is binarised and the memory
+    goes to a conditioning slot, the others' to the ring.
     """
     size = model.config.image_size
     memories = model.encode_memory(
@@ -143,19 +146,19 @@ def track_step(
     model: Sam2,
     bank: MemoryBank,
     features: FrameFeatures,
-    frame: jax.Array,
-    active: jax.Array,
+    frame: Int[Array, ""],
+    active: Bool[Array, "n"],
     prompts: Prompts | None = None,
-    initial: jax.Array | None = None,
-    num_frames: jax.Array | int = LONG,
-    direction: jax.Array | int = 1,
+    initial: Bool[Array, "n"] | None = None,
+    num_frames: Int[Array, ""] | int = LONG,
+    direction: Int[Array, ""] | int = 1,
 ) -> tuple[MemoryBank, Segmentation]:
     """One frame of video: segment n objects with their memories, then remember it.
 
-    Objects outside `active`, bool [n], get an answer without meaning and no memory.
-    `prompts` says what is prompted on this frame, if anything; of those objects,
-    `initial`, bool [n], by default all, are segmented without memory, as upstream
-    does on frames that were not tracked before, and the others are corrected with it.
+    Objects outside `active` get an answer without meaning and no memory. `prompts` says
+    what is prompted on this frame, if anything; of those objects, `initial`, by default
+    all, are segmented without memory, as upstream does on frames that were not tracked
+    before, and the others are corrected with it.
     The remaining arguments are those of `correct`.
     """
     prompted = jnp.zeros(bank.num_objects, bool)

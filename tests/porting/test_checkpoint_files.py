@@ -1,0 +1,124 @@
+"""Checkpoints in every container and wrapping, and what is refused."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from safetensors.torch import save_file
+
+from c2g_jax.types import InputError
+from porting.checkpoint_files import read_checkpoint
+
+NAMES = (
+    "image_encoder.trunk.pos_embed",
+    "no_mem_embed",
+    "memory_encoder.out_proj.bias",
+)
+STATE = {
+    name: torch.arange(8, dtype=torch.float32).reshape(2, 4) + i
+    for i, name in enumerate(NAMES)
+}
+
+
+def prefixed(prefix):
+    return {prefix + name: x for name, x in STATE.items()}
+
+
+WRAPPED = {
+    "bare": STATE,
+    "model": {"model": STATE},
+    "state_dict": {"state_dict": STATE, "epoch": 3},
+    "model_state_dict": {"model_state_dict": STATE, "optimizer": {"lr": 0.1}},
+    "data parallel": {"model": prefixed("module.")},
+    "compiled": prefixed("_orig_mod."),
+    "both": prefixed("module._orig_mod."),
+    "both, the other way": prefixed("_orig_mod.module."),
+    "lightning": {"state_dict": prefixed("model.")},
+    "parameters": {name: torch.nn.Parameter(x) for name, x in STATE.items()},
+}
+
+
+def same(state):
+    return state.keys() == STATE.keys() and all(
+        torch.equal(state[name], STATE[name]) for name in STATE
+    )
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_wrappings(name, tmp_path):
+    torch.save(WRAPPED[name], tmp_path / "x.pt")
+    checkpoint = read_checkpoint(tmp_path / "x.pt")
+    assert same(checkpoint.state)
+    assert checkpoint.naming == "official"
+
+
+def test_a_prefix_of_some_names_stays(tmp_path):
+    torch.save(STATE | {"module.more": torch.ones(1)}, tmp_path / "x.pt")
+    assert "module.more" in read_checkpoint(tmp_path / "x.pt").state
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_safetensors_in_the_official_naming(folder, tmp_path):
+    save_file(prefixed("module."), tmp_path / "sam2.1_hiera_toy.safetensors")
+    path = tmp_path if folder else tmp_path / "sam2.1_hiera_toy.safetensors"
+    checkpoint = read_checkpoint(path)
+    assert same(checkpoint.state)
+    assert checkpoint.files == (tmp_path / "sam2.1_hiera_toy.safetensors",)
+
+
+def test_a_folder_of_the_hub_holds_the_same_twice(tmp_path):
+    """model.safetensors stands beside the official .pt there."""
+    save_file(STATE, tmp_path / "model.safetensors")
+    torch.save({"model": STATE}, tmp_path / "sam2.1_hiera_tiny.pt")
+    files = read_checkpoint(tmp_path).files
+    assert [file.name for file in files] == ["model.safetensors"]
+
+
+class Note:
+    pass
+
+
+def write(content):
+    return lambda path: torch.save(content, path / "x.pt")
+
+
+BAD = {
+    "nothing": (lambda path: None, "holds no checkpoint"),
+    "two": (
+        lambda path: [save_file(STATE, path / f"{n}.safetensors") for n in "ab"],
+        "several checkpoints, a.safetensors, b.safetensors: name one",
+    ),
+    "objects": (write({"model": STATE, "args": Note()}), "Python objects"),
+    "no tensors": (write({"epoch": 3}), "holds no tensors: give a state dict"),
+    "a list": (write([STATE]), "holds no tensors"),
+    "mixed": (write(STATE | {"epoch": 3}), "holds what is no tensor: epoch"),
+    "not finite": (
+        write(STATE | {"no_obj_ptr": torch.tensor([1.0, np.nan])}),
+        "no numbers in no_obj_ptr",
+    ),
+    "cut short": (
+        lambda path: (path / "x.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{"),
+        "cut short or another kind",
+    ),
+    "text": (lambda path: (path / "x.pt").write_text("x"), "cut short or another kind"),
+    "a broken index": (
+        lambda path: (path / "model.safetensors.index.json").write_text("{}"),
+        "no index of shards",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_refused(name, tmp_path):
+    make, line = BAD[name]
+    make(tmp_path)
+    with pytest.raises(InputError, match=line) as caught:
+        read_checkpoint(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_not_there(tmp_path):
+    with pytest.raises(InputError, match=r"there is no .*nowhere"):
+        read_checkpoint(tmp_path / "nowhere")

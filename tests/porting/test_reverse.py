@@ -1,0 +1,105 @@
+"""From an official checkpoint to a folder of ours and back again."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("sam2")
+
+from c2g_jax.click2graph import click2graph_config
+from c2g_jax.pretrained import save_click2graph, seeded_click2graph
+from c2g_jax.sam2.config import sam2_config
+from c2g_jax.types import InputError
+from c2g_jax.weights import parameters
+from porting import rules
+from porting.official import abstract_model, convert, load_folder, port
+from porting.reference import build_reference
+from porting.reverse import reverse, to_torch
+from tests.commands import ROOT, refusal, run
+
+pytestmark = pytest.mark.parity
+
+
+@pytest.mark.parametrize("size", ["toy", "tiny"])
+def test_the_rules_go_back(size):
+    """Names and shapes; `tests/parity` shows that there they are the official ones."""
+    abstract = parameters(abstract_model(sam2_config(size)))
+    arrays = {k: np.broadcast_to(np.float32(0), x.shape) for k, x in abstract.items()}
+    tensors = to_torch(arrays)
+    assert len(tensors) == len(arrays)
+    again, unknown = rules.to_flax(tensors.items())
+    assert unknown == []
+    assert {k: x.shape for k, x in again.items()} == {
+        k: x.shape for k, x in arrays.items()
+    }
+
+
+def test_an_array_of_another_model_has_no_way_back():
+    with pytest.raises(KeyError, match=r"no rule makes a\.b"):
+        to_torch({"a.b": np.zeros((2, 2))})
+
+
+def test_moved_names_are_read_both_ways():
+    name = "memory_encoder.mask_downsampler.encoder.10.bias"
+    assert rules.moved(name) == "memory_encoder.mask_downsampler.norms.3.bias"
+    assert rules.moved(rules.moved(name), back=True) == name
+    assert rules.moved("no_mem_embed") == rules.moved("no_mem_embed", back=True)
+
+
+@pytest.mark.parametrize("format", ["safetensors", "orbax"])
+def test_there_and_back_bit_for_bit(format, official, checkpoint, tmp_path):
+    """By the command lines, into the reference, strictly."""
+    folder, back = tmp_path / "folder", tmp_path / "deep" / "back.pt"
+    done = run(
+        "porting.convert",
+        f"--checkpoint={checkpoint}",
+        f"--output={folder}",
+        f"--format={format}",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "toy.pt: SAM2.1 toy, 359 tensors, 4,159,970 parameters" in done.stdout
+    done = run(
+        "porting.convert", "--reverse", f"--checkpoint={folder}", f"--output={back}"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "SAM2.1 toy, 359 tensors" in done.stdout
+    state = torch.load(back, weights_only=True)["model"]
+    assert state.keys() == official.keys()
+    for name, tensor in official.items():
+        assert state[name].dtype == tensor.dtype
+        assert torch.equal(state[name], tensor), name
+    build_reference("toy").load_state_dict(state, strict=True)
+    assert [file.name for file in back.parent.iterdir()] == ["back.pt"]
+
+
+@pytest.mark.parametrize(
+    ("args", "line"),
+    [
+        (("--output=o.pt",), "no checkpoint in"),
+        (("--output=o",), "name a .pt file"),
+        (("--output=o.pt", "--format=orbax"), "leave out --format"),
+    ],
+)
+def test_reverse_refuses_in_one_line(args, line, tmp_path):
+    assert line in refusal(
+        "porting.convert", "--reverse", f"--checkpoint={tmp_path}", *args
+    )
+    assert not (ROOT / "o.pt").exists()
+
+
+def test_of_a_click2graph_its_sam2_goes_back(official, tmp_path):
+    config = click2graph_config(sam2_config("toy"))
+    model = seeded_click2graph(config, seed=0)
+    model.sam2 = port(official, config.sam2)
+    save_click2graph(model, tmp_path / "folder")
+    assert reverse(tmp_path / "folder", tmp_path / "x.pt") == ("SAM2.1 toy", 359)
+    state = torch.load(tmp_path / "x.pt", weights_only=True)["model"]
+    assert all(torch.equal(state[name], official[name]) for name in official)
+
+
+def test_a_folder_keeps_its_format(checkpoint, tmp_path):
+    convert(checkpoint, tmp_path / "folder", "orbax")
+    with pytest.raises(InputError, match="in the format orbax already"):
+        convert(checkpoint, tmp_path / "folder")
+    convert(checkpoint, tmp_path / "folder", "orbax")
+    load_folder(tmp_path / "folder")
