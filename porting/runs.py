@@ -59,8 +59,9 @@ class _Session:
 class OurSession(_Session):
     """Our predictor; hole filling is off, as in the reference."""
 
-    def __init__(self, clip: Clip):
-        self.predictor = Sam2VideoPredictor(clip.pair.ours, fill_hole_area=0)
+    def __init__(self, clip: Clip, **options):
+        """`options` are further ones of the predictor."""
+        self.predictor = Sam2VideoPredictor(clip.pair.ours, fill_hole_area=0, **options)
         self.state = self.predictor.init_state(list(clip.frames))
         self.state.features = {t: clip.features(t) for t in range(len(clip.frames))}
 
@@ -92,6 +93,11 @@ class ReferenceSession(_Session):
     def __init__(self, clip: Clip):
         self.predictor = clip.pair.reference
         self.state = clip.open_reference()
+
+    def prompted_mask(self, frame: int, row: int = 0) -> np.ndarray:
+        """The logits [4h, 4w] that a prompt has just given for the object of a row."""
+        outputs = self.state["temp_output_dict_per_obj"][row]["cond_frame_outputs"]
+        return outputs[frame]["pred_masks"][0, 0].numpy()
 
     def _look(self, frame, obj_id, row, masks) -> Tracked:
         outputs = self.state["output_dict_per_obj"][row]

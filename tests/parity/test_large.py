@@ -5,23 +5,50 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("sam2")
 
-from porting.compare import assert_within
+from porting.compare import assert_within, compare_masks
 from porting.pair import Clip
-from porting.runs import Prompted
+from porting.reference import float32_memory
+from porting.runs import OurSession, Prompted, ReferenceSession
 from porting.scenes import disc_centre, draw_video
-from porting.stages import image_rows, prompt_rows, tracking_rows
+from porting.stages import image_rows, prompt_rows, run_rows, tracking_rows
 from porting.suite import standard_prompts
 
 pytestmark = [pytest.mark.parity, pytest.mark.large]
 
+POINT = dict(
+    points=[[480 * x, 360 * y] for x, y in (disc_centre(0),)],
+    labels=[1],
+)
+CORRECTION = dict(points=[[300, 190], [60, 40]], labels=[1, 0])
 
-def test_large_image_and_video(pair_of):
-    clip = Clip(pair_of("large"), draw_video(3, 360, 480))
+
+@pytest.fixture(scope="module")
+def clip(pair_of):
+    return Clip(pair_of("large"), draw_video(3, 360, 480))
+
+
+def test_large_image_and_video(clip):
     assert clip.pair.config.image_size == 1024
     assert_within(image_rows(clip))
     assert_within(prompt_rows(clip, standard_prompts(1024)))
-    x, y = disc_centre(0)
-    prompt = Prompted(0, 1, dict(points=[[480 * x, 360 * y]], labels=[1]))
-    rows = tracking_rows(clip, [prompt])
+    rows = tracking_rows(clip, [Prompted(0, 1, POINT)])
     assert [row.stage for row in rows][-3:] == ["frame 0", "frame 1", "frame 2"]
+    assert_within(rows)
+
+
+def test_large_correction_and_reverse(clip, monkeypatch):
+    """A click on frame 2 once that was tracked, and back; prompted masks are compared
+    first, and both sides go on from the reference's, as in `tracking_rows`."""
+    monkeypatch.setattr(clip.pair.reference, "add_all_frames_to_correct_as_cond", True)
+    ours, theirs, rows = OurSession(clip), ReferenceSession(clip), []
+    with float32_memory():
+        for frame, arguments in ((0, POINT), (2, CORRECTION)):
+            for side in (ours, theirs):
+                side.prompt([Prompted(frame, 1, arguments)])
+            mask = theirs.prompted_mask(frame)
+            own = ours.replace_mask(frame, 1, mask)
+            rows.append(compare_masks(f"prompt on frame {frame}", own, mask))
+            rows += run_rows(ours.propagate(), theirs.propagate())
+        back = dict(start_frame_idx=2, reverse=True)
+        rows += run_rows(ours.propagate(**back), theirs.propagate(**back))
     assert_within(rows)

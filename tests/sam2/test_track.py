@@ -65,7 +65,7 @@ def test_objects_do_not_see_each_other(toy, features):
 
 def test_inside_one_bucket_an_object_is_bit_equal(toy, features):
     _, two = follow(toy, features[:3], prompt(PAIR, 4), 2, slots=4)
-    _, one = follow(toy, features[:3], prompt(PAIR[:1], 4, 2), 1, slots=4)
+    _, one = follow(toy, features[:3], prompt(PAIR[:1], 4), 1, slots=4)
     for t in range(3):
         np.testing.assert_array_equal(two[t].mask_logits[0], one[t].mask_logits[0])
 
