@@ -11,6 +11,7 @@ from c2g_jax import images
 from c2g_jax.types import Frame, InputError
 
 DEFAULT_FPS = 5.0  # the rate of OpenPVSG's videos
+MAX_FPS = 1000
 AHEAD = 8  # frames decoded before they are asked for
 CLOCK_SLACK = 0.002  # seconds; webm rounds its times to milliseconds
 
@@ -51,8 +52,8 @@ def check_sampling(
     fps: float | None, start: float | None, end: float | None, max_frames: int | None
 ) -> None:
     """Raise InputError for a sampling that no video can follow."""
-    if fps is not None and not 0 < fps < float("inf"):
-        raise InputError(f"fps is {fps:g}: give a number above 0")
+    if fps is not None and not 0 < fps <= MAX_FPS:
+        raise InputError(f"fps is {fps:g}: give a number above 0, up to {MAX_FPS}")
     if start is not None and not start >= 0:
         raise InputError(f"start is {start:g} s: give 0 or more seconds")
     if end is not None and not end > (start or 0):

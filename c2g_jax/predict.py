@@ -130,7 +130,12 @@ def read_job() -> Job:
         raise InputError("--output is missing: name a folder for the results")
     if FPS.value < 0:
         raise InputError(f"--fps is {FPS.value:g}: give 0 (every frame) or more")
-    for flag, least in ((DISCOVER_EVERY, 1), (MIN_FRAMES, 1), (MAX_GAP, 0)):
+    if not 0 <= MIN_CONFIDENCE.value <= 1:
+        raise InputError(
+            f"--min_confidence is {MIN_CONFIDENCE.value:g}: give a number from 0 to 1"
+        )
+    at_least = ((DISCOVER_EVERY, 1), (MIN_FRAMES, 1), (MAX_GAP, 0), (SEED, 0))
+    for flag, least in at_least:
         if flag.value < least:
             raise InputError(f"--{flag.name} is {flag.value}: give {least} or more")
     output = Path(OUTPUT.value)

@@ -12,7 +12,7 @@ beside the JSON file (anything not black is the object) or a COCO RLE.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,8 @@ import numpy as np
 from c2g_jax.images import read_image
 from c2g_jax.rle import decode_mask, encode_mask
 from c2g_jax.types import InputError, Prompt
+
+_MAX_SIDE = 1 << 14  # of a mask; the decoder would take any memory it is told to
 
 _KEYS = ("frame", "object", "points", "labels", "box", "mask")
 
@@ -33,6 +35,8 @@ def read_prompts(path: str | Path) -> list[Prompt]:
         raise InputError(f"{path}: no such prompts file: check the path") from None
     except ValueError as error:
         raise InputError(f"{path}: not JSON ({error}): mend it there") from None
+    except RecursionError:
+        raise InputError(f"{path}: nested too deep: write prompts alone") from None
     if isinstance(entries, dict):
         entries = entries.get("prompts")
     if not isinstance(entries, list) or not entries:
@@ -80,7 +84,7 @@ def _prompt(path, position, entry):
         if isinstance(mask, str):
             mask = read_mask(path.parent / mask)
         elif mask is not None:
-            mask = decode_mask(mask)
+            mask = decode_mask(_checked_rle(mask))
         points = np.zeros((0, 2)) if points is None else points
         return Prompt(entry["frame"], entry["object"], points, labels, box, mask)
     except InputError as error:
@@ -89,6 +93,17 @@ def _prompt(path, position, entry):
         raise InputError(
             f"{place}: 'mask' must be an image file or a COCO RLE"
         ) from None
+
+
+def _checked_rle(code) -> Mapping:
+    """A run-length mask that is safe to decode; ValueError otherwise."""
+    height, width = code["size"]
+    sizes = isinstance(height, int) and isinstance(width, int)
+    if not sizes or not isinstance(code["counts"], str) or not code["counts"]:
+        raise ValueError
+    if not (0 < height <= _MAX_SIDE and 0 < width <= _MAX_SIDE):
+        raise ValueError
+    return code
 
 
 def _numbers(place, key, value, shape):

@@ -93,3 +93,28 @@ def test_files_that_hold_no_prompts(tmp_path, value, words):
 def test_a_missing_file(tmp_path):
     with pytest.raises(InputError, match=r"no\.json: no such prompts file"):
         read_prompts(tmp_path / "no.json")
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        {"size": [100_000_000, 100_000_000], "counts": "PPYo0"},
+        {"size": [-1, 64], "counts": "PPYo0"},
+        {"size": [48, 64], "counts": [1, 2]},
+        {"size": [48, 64], "counts": ""},
+        {"size": [48.5, 64], "counts": "PPYo0"},
+    ],
+    ids=["huge", "negative", "a_list", "empty", "a_fraction"],
+)
+def test_run_lengths_that_would_crash_the_decoder_are_refused(tmp_path, mask):
+    path = tmp_path / "prompts.json"
+    path.write_text(json.dumps([{"frame": 0, "object": 1, "mask": mask}]))
+    with pytest.raises(InputError, match="COCO RLE"):
+        read_prompts(path)
+
+
+def test_a_file_nested_without_end_is_refused(tmp_path):
+    path = tmp_path / "prompts.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(InputError, match="nested too deep"):
+        read_prompts(path)
