@@ -217,6 +217,8 @@ def _points(coords, labels, box, scale):
     parts = []
     if box is not None:
         box = np.asarray(box, np.float32)
+        if box.ndim not in (1, 2) or box.shape[-1] != 4 or not np.isfinite(box).all():
+            raise InputError(f"box {box.tolist()} is none: give finite x1, y1, x2, y2")
         many = box.ndim == 2
         corners = box.reshape(-1, 2, 2)
         if (corners[:, 1] <= corners[:, 0]).any():

@@ -128,6 +128,8 @@ def test_numbers_of_points_and_objects_compile_by_bucket(predictor):
         ({"point_coords": [[1, 2]]}, "together"),
         ({"box": [10, 10, 10, 20]}, "empty"),
         ({"box": [30, 10, 10, 20]}, "x1 < x2"),
+        ({"box": [30, 10, 40]}, "finite x1, y1"),
+        ({"box": [30, 10, np.nan, 40]}, "finite x1, y1"),
         ({"point_coords": [[1, np.nan]], "point_labels": [1]}, "finite"),
         ({"point_coords": [[1, 2]], "point_labels": [4]}, "labels 1"),
         ({"point_coords": [[1, 2]], "point_labels": [1, 0]}, "label"),
