@@ -94,6 +94,11 @@ def main(_: Sequence[str]) -> int:
         table = format_table(group)
         print(table if not rows else table.partition("\n")[2], flush=True)
         rows += group
+    if any(row.stage == "tracked mask logits" and not row.largest for row in rows):
+        print(
+            "note: on no tracked frame is the object in view, so tracked masks show "
+            "nothing here: take more --max_frames, or another --seed"
+        )
     broken = [row.stage for row in rows if not row.within]
     if broken:
         print(f"out of bound: {', '.join(broken)}")
