@@ -24,6 +24,7 @@ from c2g_jax.click2graph import (
 from c2g_jax.object_tracks import Sightings, find_id, meet, share_ids
 from c2g_jax.sam2.memory import bucket
 from c2g_jax.sam2.model import FrameFeatures
+from c2g_jax.sam2.track import LONG
 from c2g_jax.tracking_state import (
     NativeMasks,
     PendingFrame,
@@ -33,8 +34,6 @@ from c2g_jax.tracking_state import (
     take_slots,
 )
 from c2g_jax.types import Frame, FrameResult, InputError, Prompt, SubjectFrame, Triplet
-
-_NUM_FRAMES_UNKNOWN = 1 << 20  # more than any pointer looks back
 
 
 def track_video(
@@ -122,7 +121,7 @@ def begin_frame(
     slot_of, bank, answer = state.slot_of(), state.bank, None
     if followed:
         active = np.array([i in followed for i in state.slots])
-        num_frames = np.int32(state.num_frames or _NUM_FRAMES_UNKNOWN)
+        num_frames = np.int32(state.num_frames or LONG)
         bank, answer = follow(model.sam2, bank, features, frame, active, num_frames)
         state = dataclasses.replace(state, bank=bank)
     if prompts:
