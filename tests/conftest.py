@@ -1,11 +1,59 @@
 """What all tests share."""
 
+import fcntl
 import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 # The tests are of the numbers, which are defined in float32 on a CPU.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 
+# Where the builders lie, as `prepare` finds them.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "datasets"))
+
+
 def pytest_collection_modifyitems(items):
     """The longest first, so that two processes end at about the same time."""
     items.sort(key=lambda item: "large" not in item.keywords)
+
+
+def made_once(factory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that the first of all test processes fills, and the others wait for."""
+    base = factory.getbasetemp()
+    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, done = root / name, root / f"{name}.done"
+    with open(root / f"{name}.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            make(folder)
+            done.touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def toy_download(tmp_path_factory) -> Path:
+    """The tiny drawn world, as a download unpacked. Not to be written to."""
+
+    def make(folder):
+        from toy_pvsg.generate import generate
+
+        generate(folder, size="tiny", seed=0, workers=1)
+
+    return made_once(tmp_path_factory, "toy_download", make)
+
+
+@pytest.fixture(scope="session")
+def prepared_toy(tmp_path_factory, toy_download) -> Path:
+    """A data_dir with the tiny world prepared as "toy_pvsg". Not to be written to."""
+
+    def make(folder):
+        from open_pvsg.build import build
+
+        configs = ("videos", "default")
+        build(toy_download, folder, name="toy_pvsg", configs=configs, workers=1)
+
+    return made_once(tmp_path_factory, "prepared_toy", make)

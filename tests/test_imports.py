@@ -77,6 +77,12 @@ TABLE = (
         "c2g_jax.types c2g_jax.vocabulary",
         "numpy scipy",
     ),
+    (
+        "c2g_jax.data|c2g_jax.data.*",
+        "c2g_jax.data.* c2g_jax.types c2g_jax.vocabulary c2g_jax.images "
+        "c2g_jax.prompts",
+        "numpy PIL tensorflow_datasets grain absl",
+    ),
     ("c2g_jax.outputs", "c2g_jax.types", ""),
     ("c2g_jax.report", "c2g_jax.types", "rich"),
     ("c2g_jax.rle", "", "numpy pycocotools"),
@@ -104,6 +110,11 @@ TABLE = (
         f"{_ARRAYS} torch sam2 hydra omegaconf absl PIL safetensors",
     ),
     ("configs.*", "", "ml_collections"),
+    (
+        "datasets.open_pvsg|datasets.open_pvsg.*",
+        "datasets.open_pvsg.*",
+        "tensorflow_datasets numpy PIL av apache_beam",
+    ),
     ("datasets.*", "", "tensorflow_datasets numpy PIL av etils"),
     ("benchmarks.*|tools.*|tests|tests.*", ANYTHING, ANYTHING),
 )

@@ -1,0 +1,272 @@
+"""Clips a second from a prepared data set, beside decoding the same clips from the mp4.
+
+    python -m benchmarks.data --clips=200 --memory_clips=2000
+    python -m benchmarks.data --data_dir=DIR --name=toy_pvsg --image_size=256
+
+The first draws a video of 400 frames at 480x360, prepares it, and compares reading
+random clips of 8 frames with PyAV (seek to the key frame before, decode up to the
+clip's end) in interleaved rounds; then it runs the loader, and watches its memory. The
+second runs the loader alone, on a data set that is there.
+"""
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+from absl import app, flags
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from c2g_jax.data.clips import TASKS, ClipConfig
+from c2g_jax.data.dataset import Dataset, open_dataset
+from c2g_jax.data.loader import clip_loader
+from c2g_jax.vocabulary import load_vocabulary
+
+DATA_DIR = flags.DEFINE_string("data_dir", None, "A prepared data set to read.")
+NAME = flags.DEFINE_string("name", "open_pvsg", "Its name.")
+SPLIT = flags.DEFINE_string("split", "train", "Its split.")
+CLIPS = flags.DEFINE_integer("clips", 100, "Clips of each measurement.", 10)
+MEMORY_CLIPS = flags.DEFINE_integer("memory_clips", 0, "Clips to watch memory over.")
+IMAGE_SIZE = flags.DEFINE_integer("image_size", 256, "Side of the loader's square.")
+BATCH = flags.DEFINE_integer("batch_size", 2, "Clips of a batch of the loader.")
+WORKERS = flags.DEFINE_list("workers", ["0", "1", "2"], "Numbers of processes.")
+JSON = flags.DEFINE_string("json", None, "File for the figures.")
+
+FRAMES, HEIGHT, WIDTH, FPS, CLIP = 400, 360, 480, 5, 8
+VIDEO, DISCS = "0001_drawn", 5
+
+
+def draw(rng: np.random.Generator):
+    """Frame after frame: uint8 [H, W, 3] and object ids [H, W], discs over a floor."""
+    coarse = rng.integers(0, 256, (24, 32, 3), np.uint8)
+    ground = Image.fromarray(coarse).resize(
+        (WIDTH + 100, HEIGHT + 100), Image.Resampling.BICUBIC
+    )
+    ground = np.asarray(ground).astype(np.float32) * 0.6 + 40
+    ground += rng.normal(0, 6, ground.shape)  # texture, which moves with the camera
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    phase, colour = rng.uniform(0, 6, (DISCS, 2)), rng.uniform(0, 255, (DISCS, 3))
+    for t in range(FRAMES):
+        down, right = int(50 + 40 * np.sin(t / 40)), int(50 + 40 * np.cos(t / 55))
+        rgb = ground[down : down + HEIGHT, right : right + WIDTH].copy()
+        ids = np.where(y > 0.8 * HEIGHT, DISCS + 1, 0).astype(np.uint8)
+        for i in range(DISCS):
+            cx = WIDTH * (0.5 + 0.45 * np.sin(t / 20 + phase[i, 0]))
+            cy = HEIGHT * (0.5 + 0.4 * np.cos(t / 26 + phase[i, 1]))
+            disc = (x - cx) ** 2 + (y - cy) ** 2 < (25 + 8 * i) ** 2
+            stripes = 40 * np.sin((x - cx + (i + 1) * (y - cy)) / 5)
+            rgb[disc] = (colour[i] + stripes[..., None])[disc]
+            ids[disc] = i + 1
+        rgb += rng.normal(0, 2, (HEIGHT, WIDTH, 1))  # of the sensor
+        yield np.clip(rgb, 0, 255).astype(np.uint8), ids
+
+
+def write_download(root: Path) -> None:
+    """The drawn video in the layout of OpenPVSG's download."""
+    videos, masks = root / "vidor/videos", root / "vidor/masks" / VIDEO
+    videos.mkdir(parents=True)
+    masks.mkdir(parents=True)
+    palette = np.random.default_rng(1).integers(0, 256, 768, np.uint8).tobytes()
+    with av.open(str(videos / f"{VIDEO}.mp4"), "w") as file:
+        stream = file.add_stream("libx264", rate=FPS)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for t, (rgb, ids) in enumerate(draw(np.random.default_rng(0))):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
+            image = Image.fromarray(ids)
+            image.putpalette(palette)
+            image.save(masks / f"{t:04d}.png")
+        file.mux(stream.encode(None))
+    names = load_vocabulary()
+    things = [
+        {"object_id": i + 1, "category": "ball", "is_thing": True, "status": []}
+        for i in range(DISCS)
+    ]
+    floor = {"object_id": DISCS + 1, "category": "floor", "is_thing": False}
+    meta = {"height": HEIGHT, "width": WIDTH, "fps": FPS, "num_frames": FRAMES}
+    video = {
+        "video_id": VIDEO,
+        "meta": {**meta, "duration": FRAMES / FPS},
+        "objects": [*things, {**floor, "status": []}],
+        "relations": [
+            [1, 2, "next to", [[0, FRAMES - 1]]],
+            [2, 3, "touching", [[0, 199], [250, FRAMES - 1]]],
+            [1, DISCS + 1, "on", [[0, FRAMES - 1]]],
+        ],
+        "captions": [],
+        "qa_pairs": [],
+        "summary": "Balls over a floor.",
+    }
+    annotations = {
+        "data": [video],
+        "objects": {"thing": list(names.things), "stuff": list(names.stuff)},
+        "relations": list(names.predicates),
+        "split": {"vidor": {"train": [VIDEO], "val": []}},
+    }
+    (root / "pvsg.json").write_text(json.dumps(annotations), encoding="utf-8")
+
+
+def prepare(download: Path, data_dir: Path) -> None:
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "datasets"))
+    from open_pvsg.build import build
+
+    build(download, data_dir, configs=("videos", "default"))
+
+
+def decode_mp4(path: Path, start: int, stop: int) -> np.ndarray:
+    """Frames start to stop - 1 of the file: uint8 [t, H, W, 3]."""
+    frames = []
+    with av.open(str(path)) as file:
+        stream = file.streams.video[0]
+        stream.thread_type = "AUTO"
+        file.seek(round(start / FPS / stream.time_base), stream=stream)
+        for frame in file.decode(stream):
+            number = round(frame.pts * stream.time_base * FPS)
+            if start <= number < stop:
+                frames.append(frame.to_ndarray(format="rgb24"))
+            if number >= stop - 1:
+                return np.stack(frames)
+    raise ValueError(f"{path} ends before frame {stop - 1}")
+
+
+def decode_masks(folder: Path, start: int, stop: int) -> np.ndarray:
+    return np.stack(
+        [np.asarray(Image.open(folder / f"{t:04d}.png")) for t in range(start, stop)]
+    )
+
+
+def compare(download: Path, dataset: Dataset) -> dict[str, list[float]]:
+    """Seconds a clip of each way to read it, over the same random clips."""
+    video = dataset.videos("train")[0]
+    mp4 = download / f"vidor/videos/{VIDEO}.mp4"
+    masks = download / "vidor/masks" / VIDEO
+    ways: dict[str, Callable[[int], object]] = {
+        "prepared": lambda t: dataset.read(video, t, t + CLIP),
+        "mp4, frames alone": lambda t: decode_mp4(mp4, t, t + CLIP),
+        "mp4 and PNG masks": lambda t: (
+            decode_mp4(mp4, t, t + CLIP),
+            decode_masks(masks, t, t + CLIP),
+        ),
+    }
+    check(dataset.read(video, 203, 211), decode_mp4(mp4, 203, 211))
+    times = {name: [] for name in ways}
+    starts = np.random.default_rng(2).integers(0, FRAMES - CLIP + 1, CLIPS.value)
+    for start in starts.tolist():
+        for name, read in ways.items():
+            then = time.perf_counter()
+            read(start)
+            times[name].append(time.perf_counter() - then)
+    return times
+
+
+def check(ours: tuple[np.ndarray, np.ndarray], theirs: np.ndarray) -> None:
+    """Both ways must show the same frames, but for what JPEG costs."""
+    off = np.abs(ours[0].astype(int) - theirs).mean(axis=(1, 2, 3))
+    if off.max() > 3:
+        raise ValueError(f"the frames differ by {off.tolist()} grey levels")
+
+
+def resident_megabytes() -> float:
+    """Of this process and those it started."""
+    threads = Path("/proc/self/task").glob("*/children")  # each lists those it started
+    children = [pid for file in threads for pid in file.read_text().split()]
+    total = 0
+    for pid in ("self", *children):
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        total += sum(int(s.split()[1]) for s in lines if s.startswith("VmRSS"))
+    return total / 1024
+
+
+def run_loader(dataset: Dataset, task: str, workers: int) -> tuple[float, float]:
+    """Clips a second once it runs, and the seconds until the first batch."""
+    config = ClipConfig(task=task, image_size=IMAGE_SIZE.value)
+    loader = clip_loader(dataset, SPLIT.value, config, BATCH.value, num_workers=workers)
+    batches = iter(loader)
+    then = time.perf_counter()
+    next(batches)
+    first = time.perf_counter() - then
+    for _ in range(4 * max(workers, 1)):
+        next(batches)  # what lay ready
+    count = max(CLIPS.value // BATCH.value, 1)
+    then = time.perf_counter()
+    for _ in range(count):
+        next(batches)
+    speed = count * BATCH.value / (time.perf_counter() - then)
+    batches.close()
+    return speed, first
+
+
+def watch_memory(dataset: Dataset, workers: int) -> dict[int, float]:
+    """{clips so far: megabytes} at every tenth of the way."""
+    config = ClipConfig(image_size=IMAGE_SIZE.value)
+    loader = clip_loader(dataset, SPLIT.value, config, BATCH.value, num_workers=workers)
+    batches, total = iter(loader), MEMORY_CLIPS.value // BATCH.value
+    marks = {max(total * k // 10, 1) for k in range(1, 11)}
+    seen = {}
+    for i in range(1, total + 1):
+        next(batches)
+        if i in marks:
+            seen[i * BATCH.value] = resident_megabytes()
+    batches.close()
+    return seen
+
+
+def show_ways(console: Console, times: dict[str, list[float]]) -> None:
+    table = Table(title=f"{CLIP} random frames of {FRAMES} at {WIDTH}x{HEIGHT}")
+    for heading in ("way", "ms a clip: mean, median (least-most)", "beside prepared"):
+        table.add_column(heading, justify="left" if heading == "way" else "right")
+    ours = statistics.mean(times["prepared"])
+    for name, values in times.items():
+        ms = [1000 * v for v in values]
+        mean, median = statistics.mean(ms), statistics.median(ms)
+        spread = f"{mean:.1f}, {median:.1f} ({min(ms):.1f}-{max(ms):.1f})"
+        table.add_row(name, spread, f"{mean / 1000 / ours:.2f}")
+    console.print(table)
+
+
+def show_loader(console: Console, speeds: dict[str, dict[str, tuple]]) -> None:
+    table = Table(title=f"loader, {IMAGE_SIZE.value}x{IMAGE_SIZE.value}, clips/s")
+    for heading in ("task", *(f"{w} workers (first)" for w in WORKERS.value)):
+        table.add_column(heading, justify="left" if heading == "task" else "right")
+    for task, row in speeds.items():
+        cells = [f"{speed:.1f} ({first:.1f} s)" for speed, first in row.values()]
+        table.add_row(task, *cells)
+    console.print(table)
+
+
+def main(argv) -> None:
+    del argv
+    console, figures = Console(width=100), {}
+    with tempfile.TemporaryDirectory() as scratch:
+        data_dir = Path(DATA_DIR.value or Path(scratch) / "prepared")
+        if not DATA_DIR.value:
+            download = Path(scratch) / "download"
+            write_download(download)
+            prepare(download, data_dir)
+        dataset = open_dataset(data_dir, NAME.value)
+        if not DATA_DIR.value:
+            figures["seconds"] = compare(download, dataset)
+            show_ways(console, figures["seconds"])
+        figures["loader"] = {
+            task: {w: run_loader(dataset, task, int(w)) for w in WORKERS.value}
+            for task in TASKS
+        }
+        show_loader(console, figures["loader"])
+        if MEMORY_CLIPS.value:
+            for workers in map(int, WORKERS.value):
+                seen = watch_memory(dataset, workers)
+                figures.setdefault("memory", {})[workers] = seen
+                marks = ", ".join(f"{n}: {mb:.0f}" for n, mb in seen.items())
+                console.print(f"MB after clips, {workers} workers: {marks}")
+    if JSON.value:
+        Path(JSON.value).write_text(json.dumps(figures, indent=2), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,82 @@
+"""Changes to a finished clip that leave it as true as it was: mirrored, tinted."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from PIL import Image
+
+from c2g_jax.prompts import BOX, POINT
+
+Clip = dict[str, np.ndarray]
+
+_GREY = np.array([0.299, 0.587, 0.114])  # luma, as PIL weighs the channels
+
+
+def mirror(clip: Mapping[str, np.ndarray]) -> Clip:
+    """The clip seen in a mirror: frames, segments, points and prompts, left to right.
+
+    OpenPVSG's predicates name no side, so the relations stay.
+    """
+    flipped = dict(clip)
+    size = clip["frames"].shape[2]
+    backwards = np.arange(size)[::-1]
+    for key in ("frames", "segments"):  # `take` is four times as fast as [:, :, ::-1]
+        flipped[key] = clip[key].take(backwards, axis=2)
+    if "points" in clip:
+        flipped["points"] = clip["points"].copy()
+        flipped["points"][..., 0] = 1 - clip["points"][..., 0]
+        flipped["points"][~clip["point_valid"]] = 0
+        flipped["prompt_coords"] = _mirror_prompts(
+            clip["prompt_coords"],
+            clip["prompt_kind"],
+            clip["subjects"],
+            size,
+        )
+    return flipped
+
+
+def _mirror_prompts(
+    coords: np.ndarray, kinds: np.ndarray, subjects: np.ndarray, size: int
+) -> np.ndarray:
+    flipped = coords.copy()
+    points = (kinds == POINT) & (subjects > 0)
+    flipped[points, 0, 0] = size - 1 - coords[points, 0, 0]
+    boxes = (kinds == BOX) & (subjects > 0)
+    # The left corner is the mirror of the right one.
+    flipped[boxes, :, 0] = size - 1 - coords[boxes, ::-1, 0]
+    return flipped
+
+
+def colour_matrix(
+    brightness: float, contrast: float, saturation: float, grey: float
+) -> np.ndarray:
+    """float64 [3, 4]: rgb1 to rgb; factors of 1 change nothing.
+
+    Brightness scales, contrast stretches around the mean luma `grey` (0 to 255),
+    saturation away from each pixel's own luma.
+    """
+    scale = brightness * contrast
+    offset = (1 - contrast) * brightness * grey
+    mix = saturation * np.eye(3) + (1 - saturation) * np.tile(_GREY, (3, 1))
+    return np.concatenate([scale * mix, np.full((3, 1), offset)], axis=1)
+
+
+def tint(
+    clip: Mapping[str, np.ndarray],
+    rng: np.random.Generator,
+    brightness: float,
+    contrast: float,
+    saturation: float,
+) -> Clip:
+    """The clip with all its frames tinted alike; each factor within 1 +- its share."""
+    reach = np.array([brightness, contrast, saturation])
+    factors = 1 + rng.uniform(-1, 1, 3) * reach
+    if not reach.any():
+        return dict(clip)
+    grey = float(clip["frames"][:, ::4, ::4].mean(axis=(0, 1, 2)) @ _GREY)
+    matrix = tuple(colour_matrix(*factors, grey).reshape(-1))
+    frames = [
+        np.asarray(Image.fromarray(frame).convert("RGB", matrix))
+        for frame in clip["frames"]
+    ]
+    return {**clip, "frames": np.stack(frames)}

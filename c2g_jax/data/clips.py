@@ -1,0 +1,202 @@
+"""One clip of a video as arrays of fixed shape, for either of two tasks.
+
+Axes: t frame, K subjects, O objects of a subject, P predicates, N objects, S side of
+the square. Object ids are the video's own, 0 is padding; masks are `segments == id`.
+
+"relations", for Click2Graph:
+    frames uint8 [t, S, S, 3], segments uint8 [t, S, S]
+    subjects, subject_labels int32 [K]: visible on the first frame, in a valid relation
+    objects, object_labels int32 [K, O]: what the subject has a valid relation with
+    predicates bool [K, O, t, P]: the relation holds and both masks have pixels
+    points float32 [K, O, t, 2], point_valid bool [K, O, t]: inside the object, (x, y)
+        in [0, 1]; 0 where it is not visible
+    prompt_kind int32 [K], prompt_coords float32 [K, 2, 2], prompt_labels int32 [K, 2]:
+        on the first frame, pixels of the square, labels of c2g_jax.sam2.prompts
+    overflow int32 []: objects left out because a subject has more than O
+"segments", for the segmenter:
+    frames, segments as above; objects int32 [N]: visible on the first frame
+Both: video_index, start int32 [].
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from c2g_jax import prompts
+from c2g_jax.data import augmentation, sampling
+from c2g_jax.data.dataset import Dataset
+from c2g_jax.data.records import VideoRecord
+from c2g_jax.images import resize_frame
+from c2g_jax.types import InputError
+
+STARTS = {
+    "relations": sampling.relation_starts,
+    "segments": sampling.segment_starts,
+}
+TASKS = tuple(STARTS)
+Clip = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class ClipConfig:
+    """What a clip is. max_objects: of each subject, or of the clip for "segments"."""
+
+    task: str = "relations"
+    num_frames: int = 8
+    stride: int = 1  # from one frame of the clip to the next, in frames of the video
+    image_size: int = 1024
+    max_subjects: int = 3
+    max_objects: int | None = None  # None: 8 for "relations", 3 for "segments"
+    thing_weight: float = 2.0  # how much likelier "segments" takes a thing than stuff
+    prompt_mix: tuple[float, float, float] = prompts.TRAINING_MIX
+    point_side: int | None = 128  # larger masks are thinned before a point is drawn
+    flip: float = 0.5  # how often a clip is mirrored
+    brightness: float = 0.1
+    contrast: float = 0.03
+    saturation: float = 0.03
+
+    def __post_init__(self):
+        if self.task not in TASKS:
+            raise InputError(f"clip task {self.task!r}: use one of {', '.join(TASKS)}")
+        if min(self.num_frames, self.stride, self.image_size, self.max_subjects) < 1:
+            raise InputError(f"{self}: sizes and counts are at least 1")
+        mix = self.prompt_mix
+        if len(mix) != len(prompts.KINDS) or min(mix) < 0 or not sum(mix) > 0:
+            raise InputError(
+                f"prompt_mix {tuple(mix)}: give three shares, of point, box and mask"
+            )
+        if self.max_objects is None:
+            object.__setattr__(
+                self, "max_objects", 8 if self.task == "relations" else 3
+            )
+
+    def starts(self, video: VideoRecord) -> np.ndarray:
+        """int32 [k]: frames of the video from which a clip can be taken."""
+        return STARTS[self.task](video, self.num_frames, self.stride)
+
+
+def make_clip(
+    dataset: Dataset,
+    video: VideoRecord,
+    start: int,
+    config: ClipConfig,
+    rng: np.random.Generator,
+) -> Clip:
+    """The clip of this video from frame `start`, which config.starts(video) holds."""
+    times = start + config.stride * np.arange(config.num_frames)
+    frames, segments = dataset.read_frames(video, times.tolist())
+    clip = square(frames, segments, config.image_size)
+    if config.task == "relations":
+        clip |= _relations(video, times, segments, clip["segments"], config, rng)
+        clip["predicates"] = _predicates(
+            video, times, clip, len(dataset.vocabulary.predicates)
+        )
+    else:
+        clip["objects"] = _choose_segments(video, clip["segments"][0], config, rng)
+    clip["start"] = np.int32(start)
+    if rng.random() < config.flip:
+        clip = augmentation.mirror(clip)
+    return augmentation.tint(
+        clip, rng, config.brightness, config.contrast, config.saturation
+    )
+
+
+def square(frames: np.ndarray, segments: np.ndarray, size: int) -> Clip:
+    """frames (bicubic) and segments (nearest) at size x size; untouched if they fit."""
+    if frames.shape[1:3] != (size, size):
+        frames = np.stack([resize_frame(frame, size) for frame in frames])
+    if segments.shape[1:3] != (size, size):
+        rows, columns = (_nearest(side, size) for side in segments.shape[1:3])
+        segments = segments[:, rows][:, :, columns]
+    return {"frames": frames, "segments": segments}
+
+
+def _nearest(side: int, size: int) -> np.ndarray:
+    """int [size]: which of `side` pixels lies under the centre of each of `size`."""
+    return (2 * np.arange(size) + 1) * side // (2 * size)  # PIL rounds ties by chance
+
+
+def _choose_segments(
+    video: VideoRecord, first: np.ndarray, config: ClipConfig, rng: np.random.Generator
+) -> np.ndarray:
+    """int32 [N]: objects that still have pixels in the square; things preferred."""
+    ids = np.intersect1d(np.unique(first), video.object_ids)
+    rows = [video.row(object_id) for object_id in ids]
+    weight = np.where(video.is_thing[rows], config.thing_weight, 1.0)
+    count = min(config.max_objects, int((weight > 0).sum()))
+    chosen = np.zeros(config.max_objects, np.int32)
+    if count:
+        p = weight / weight.sum()
+        chosen[:count] = rng.choice(ids, count, replace=False, p=p)
+    return chosen
+
+
+def _pick(ids: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """At most so many of the ids, at random, in ascending order."""
+    return ids if len(ids) <= most else np.sort(rng.choice(ids, most, replace=False))
+
+
+def _relations(
+    video: VideoRecord,
+    times: np.ndarray,
+    native: np.ndarray,
+    squared: np.ndarray,
+    config: ClipConfig,
+    rng: np.random.Generator,
+) -> Clip:
+    """Everything of the task "relations" but the pixels and the predicates."""
+    k, o, t = config.max_subjects, config.max_objects, config.num_frames
+    size = native.shape[2], native.shape[1]
+    clip = {
+        "subjects": np.zeros(k, np.int32),
+        "subject_labels": np.zeros(k, np.int32),
+        "objects": np.zeros((k, o), np.int32),
+        "object_labels": np.zeros((k, o), np.int32),
+        "points": np.zeros((k, o, t, 2), np.float32),
+        "point_valid": np.zeros((k, o, t), bool),
+        "prompt_kind": np.zeros(k, np.int32),
+        "prompt_coords": np.zeros((k, 2, 2), np.float32),
+        "prompt_labels": np.full((k, 2), prompts.ABSENT, np.int32),
+        "overflow": np.int32(0),
+    }
+    clip["prompt_labels"][:, 0] = prompts.NOT_A_POINT
+    found, possible = sampling.valid_subjects(video, t, config.stride)
+    live = video.relations[video.valid_relations[:, times].any(axis=1)]
+    for i, subject in enumerate(_pick(found[possible[:, times[0]]], k, rng)):
+        related = np.unique(live[live[:, 0] == subject, 1])
+        others = _pick(related, o, rng)
+        clip["overflow"] += np.int32(len(related) - len(others))
+        clip["subjects"][i] = subject
+        clip["subject_labels"][i] = video.category(subject)
+        clip["objects"][i, : len(others)] = others
+        clip["object_labels"][i, : len(others)] = [video.category(j) for j in others]
+        kind = prompts.choose_kind(rng, config.prompt_mix)
+        if kind == prompts.MASK and not (squared[0] == subject).any():
+            kind = prompts.POINT  # too small to have a pixel in the square
+        clip["prompt_kind"][i] = kind
+        clip["prompt_coords"][i], clip["prompt_labels"][i] = prompts.draw_prompt(
+            native[0] == subject, kind, config.image_size, rng
+        )
+        for j, other in enumerate(others):
+            for frame in np.flatnonzero(video.visible_mask(other)[times]):
+                pixel = prompts.interior_point(
+                    native[frame] == other, rng, config.point_side
+                )
+                clip["points"][i, j, frame] = (pixel + 0.5) / size
+                clip["point_valid"][i, j, frame] = True
+    return clip
+
+
+def _predicates(
+    video: VideoRecord, times: np.ndarray, clip: Clip, count: int
+) -> np.ndarray:
+    """bool [K, O, t, P] of the subjects and objects chosen for the clip."""
+    predicates = np.zeros((*clip["point_valid"].shape, count), bool)
+    valid = video.valid_relations[:, times]
+    for (subject, other, predicate, *_), holds in zip(
+        video.relations.tolist(), valid, strict=True
+    ):
+        for i in np.flatnonzero(clip["subjects"] == subject):
+            for j in np.flatnonzero(clip["objects"][i] == other):
+                predicates[i, j, :, predicate] |= holds
+    return predicates
