@@ -11,11 +11,23 @@ from c2g_jax.types import InputError
 BAD_INPUT = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
+# Flags of several mains, which may all be imported in one process; each that uses one
+# declares it as its own with `flags.declare_key_flag`, so that its --help shows it.
+OUTPUT = flags.DEFINE_string(
+    "output", None, "Folder for the results, made if it is missing."
+)
+DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Folder of prepared data sets, where DATA_DIR/NAME is one."
+)
+
 _HELP = ("--help", "-help", "--helpshort", "-h")
 
 
-def run(main: Callable[[Sequence[str]], int | None]) -> None:
-    """Run an absl main; does not return.
+def run(
+    main: Callable[[Sequence[str]], int | None],
+    check: Callable[[Sequence[str]], None] | None = None,
+) -> None:
+    """Run an absl main; does not return. `check` sees the words before the flags do.
 
     InputError and wrong flags end with their line on stderr and exit code 2, Ctrl-C
     with one line and 130; any other error is ours and keeps its traceback.
@@ -23,14 +35,14 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
     # absl shows INFO; which backends JAX tried in vain concerns nobody.
     logging.getLogger("jax").setLevel(logging.WARNING)
     try:
-        app.run(main, flags_parser=lambda argv: _parse(main, argv))
+        app.run(main, flags_parser=lambda argv: _parse(main, argv, check))
     except InputError as error:
         _stop(error, BAD_INPUT)
     except KeyboardInterrupt:
         _stop("stopped before the end", INTERRUPTED)
 
 
-def _parse(main: Callable, argv: Sequence[str]) -> list[str]:
+def _parse(main: Callable, argv: Sequence[str], check: Callable | None) -> list[str]:
     # absl looks for flags in __main__, which a console script leaves empty, and
     # answers --help with exit code 1.
     if any(word in _HELP for word in argv[1:]):
@@ -38,6 +50,8 @@ def _parse(main: Callable, argv: Sequence[str]) -> list[str]:
         print((module.__doc__ or "").strip(), end="\n\n")
         print(flags.FLAGS.module_help(module).strip().partition("\n")[2])
         raise SystemExit(0)
+    if check is not None:
+        check(argv)
     try:
         rest = flags.FLAGS(argv)
     except flags.Error as error:

@@ -4,7 +4,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from c2g_jax.types import InputError
@@ -19,6 +19,17 @@ def check_output(folder: Path) -> None:
         raise InputError(f"--output={folder}: {place} is a file: name a folder")
     if not os.access(place, os.W_OK | os.X_OK):
         raise InputError(f"--output={folder}: {place} is not writable: name another")
+
+
+def write_aside(path: str | Path, write: Callable[[Path], object]) -> None:
+    """Let `write` make a file beside, that then takes the place of `path`."""
+    path = Path(path)
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        write(aside)
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ from absl import flags
 import c2g_jax
 from c2g_jax import launch
 from c2g_jax.export import write_scene_graph
+from c2g_jax.launch import OUTPUT
 from c2g_jax.outputs import check_output, output_folder
 from c2g_jax.overlay import write_overlay
 from c2g_jax.prompts_file import prompts_to_json, read_mask, read_prompts
@@ -41,9 +42,7 @@ SUBJECT = 1  # the id of the one object that the flags prompt
 VIDEO = flags.DEFINE_string(
     "video", None, "Video file, folder of frames in natural order, or a single image."
 )
-OUTPUT = flags.DEFINE_string(
-    "output", None, "Folder for the results, made if it is missing."
-)
+flags.declare_key_flag("output")
 FRAME = flags.DEFINE_integer(
     "frame",
     0,

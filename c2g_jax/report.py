@@ -1,5 +1,10 @@
 """What a person sees in the terminal: progress and results."""
 
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -13,6 +18,7 @@ from rich.table import Table
 from c2g_jax.types import SceneGraph
 
 ROWS = 20  # relations in the printed table
+LINE_EVERY = 20.0  # seconds between two lines of progress
 
 
 def print_relations(graph: SceneGraph) -> None:
@@ -51,3 +57,42 @@ def progress_bar() -> Progress:
         transient=True,
         disable=not console.is_terminal,
     )
+
+
+@contextlib.contextmanager
+def frame_progress() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
+    """Gives begin(what, frames), which gives advance(frames), for long work of parts.
+
+    Bars on a terminal, and else a line on stderr every LINE_EVERY seconds.
+    """
+    with progress_bar() as bars:
+
+        def begin(what: str, total: int) -> Callable[[int], None]:
+            if not bars.disable:
+                task = bars.add_task(what, total=total)
+                return lambda frames: bars.update(task, advance=frames)
+            return _Lines(what, total)
+
+        yield begin
+
+
+class _Lines:
+    """Progress as a line on stderr every LINE_EVERY seconds."""
+
+    def __init__(self, what: str, total: int):
+        self.what, self.total, self.done = what, total, 0
+        self.began = self.said = time.monotonic()
+
+    def __call__(self, frames: int) -> None:
+        self.done += frames
+        now = time.monotonic()
+        if now - self.said < LINE_EVERY:
+            return
+        self.said = now
+        rate = self.done / (now - self.began)
+        left = max(self.total - self.done, 0) / rate / 60
+        print(
+            f"{self.what}: {self.done:,} of {self.total:,} frames, {rate:.0f} a "
+            f"second, {left:.0f} min left",
+            file=sys.stderr,
+        )

@@ -8,7 +8,11 @@ a bit, and the state to save is how many batches were handed out.
 
 import functools
 import logging
+import os
+import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -110,6 +114,21 @@ class ClipIterator(Iterator[Clip]):
             self._batch_iterator = None
 
 
+def _worker(index: int, count: int) -> None:
+    """Begin a worker process: it ends with its parent, and leaves Ctrl-C to it."""
+    del index, count
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = os.getppid()
+
+    def watch() -> None:
+        # A killed parent takes nobody with it, and its workers would stay for good.
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 class ClipLoader:
     """Iterable over batches: dicts of arrays with a leading axis b (see `clips`)."""
 
@@ -149,7 +168,8 @@ class ClipLoader:
             return stream
         if not flags.FLAGS.is_parsed():  # grain has flags of its own, and reads them
             flags.FLAGS.mark_as_parsed()
-        return stream.mp_prefetch(grain.MultiprocessingOptions(self.num_workers, 2))
+        options = grain.MultiprocessingOptions(self.num_workers, 2)
+        return stream.mp_prefetch(options, worker_init_fn=_worker)
 
     def __iter__(self) -> ClipIterator:
         return ClipIterator(self)

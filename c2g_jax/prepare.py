@@ -1,0 +1,272 @@
+"""Prepare OpenPVSG, or a drawn world in its format, for training and evaluation.
+
+    python -m c2g_jax.prepare --manual_dir=DOWNLOAD --data_dir=DATA
+
+DOWNLOAD holds pvsg.json and the released zips, which are read in place, or what was
+unpacked from them. DATA/open_pvsg is the result; DATA/open_pvsg/audit.txt says what is
+odd in the download and what was done about it. The same without preparing:
+
+    python -m c2g_jax.prepare --audit --manual_dir=DOWNLOAD --output=DIR
+    python -m c2g_jax.prepare --audit --annotations=pvsg.json --output=DIR
+
+A world drawn by a program, prepared as DATA/toy_pvsg, and pictures of it:
+
+    python -m c2g_jax.prepare --toy --data_dir=DATA
+    python -m c2g_jax.prepare --toy --preview=DIR
+
+Needs a checkout of the project, and no TensorFlow.
+"""
+
+import contextlib
+import importlib
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+
+from absl import flags, logging
+
+from c2g_jax import launch
+from c2g_jax.launch import DATA_DIR, OUTPUT
+from c2g_jax.outputs import check_output
+from c2g_jax.report import frame_progress
+from c2g_jax.types import InputError
+
+flags.declare_key_flag("data_dir")
+flags.declare_key_flag("output")
+MANUAL_DIR = flags.DEFINE_string(
+    "manual_dir", None, "Folder of the download: pvsg.json and zips, or a tree."
+)
+CONFIG_NAMES = flags.DEFINE_list(
+    "config_names",
+    None,
+    "Of videos, default and 1024. Default: all three, but no 1024 with --toy.",
+)
+WORKERS = flags.DEFINE_integer(
+    "workers", 0, "Processes that decode and encode. Default: one a core.", 0
+)
+STRICT = flags.DEFINE_bool("strict", False, "Stop at the first fault of the download.")
+CHECKSUMS = flags.DEFINE_bool(
+    "checksums", False, "Compare the zips with the released ones' checksums, too."
+)
+AUDIT = flags.DEFINE_bool("audit", False, "Report what the download holds, no more.")
+ANNOTATIONS = flags.DEFINE_string(
+    "annotations", None, "With --audit: a pvsg.json alone, without videos and masks."
+)
+TOY = flags.DEFINE_bool("toy", False, "Draw a world first, and prepare that.")
+TOY_SIZE = flags.DEFINE_enum(
+    "toy_size", "full", ["tiny", "train", "val", "full"], "How many videos to draw."
+)
+PREVIEW = flags.DEFINE_string(
+    "preview", None, "With --toy: folder for a contact sheet and an overlay video."
+)
+BEAM_PIPELINE_OPTIONS = flags.DEFINE_list(
+    "beam_pipeline_options",
+    None,
+    "Prepare on Apache Beam with these, such as runner=DirectRunner.",
+)
+
+DATASETS = Path(__file__).resolve().parents[1] / "datasets"
+NAME, TOY_NAME = "open_pvsg", "toy_pvsg"
+TOY_CONFIGS = ("videos", "default")  # drawn at 256 pixels, and trained at it
+
+
+def main(argv: Sequence[str]) -> None:
+    del argv
+    check_flags()
+    logging.set_verbosity(logging.WARNING)  # TFDS tells of each folder it looks at
+    with frame_progress() as begin:
+        if AUDIT.value:
+            audit(begin)
+        elif TOY.value:
+            prepare_toy(begin)
+        else:
+            prepare(Path(MANUAL_DIR.value), NAME, begin)
+
+
+def run() -> None:
+    launch.run(main)
+
+
+def check_flags() -> None:
+    """InputError where the flags do not fit together."""
+    if ANNOTATIONS.value and not AUDIT.value:
+        raise InputError("--annotations goes with --audit: add it")
+    if PREVIEW.value and not TOY.value:
+        raise InputError("--preview goes with --toy: add it")
+    if AUDIT.value and TOY.value:
+        raise InputError("--audit and --toy together: audit with --manual_dir=DOWNLOAD")
+    if ANNOTATIONS.value and MANUAL_DIR.value:
+        raise InputError("--annotations and --manual_dir together: give one")
+    if AUDIT.value and not (ANNOTATIONS.value or MANUAL_DIR.value):
+        raise InputError("nothing to audit: give --manual_dir or --annotations")
+    if not (AUDIT.value or TOY.value) and not MANUAL_DIR.value:
+        raise InputError("no download: give --manual_dir, or --toy to draw one")
+    if not (AUDIT.value or PREVIEW.value) and not DATA_DIR.value:
+        raise InputError("no place for the prepared set: give --data_dir")
+    for folder in (OUTPUT.value, PREVIEW.value):
+        if folder:
+            check_output(Path(folder))
+
+
+def load(module: str) -> ModuleType:
+    """A module of the builders, which lie beside the library in a checkout."""
+    if not (DATASETS / NAME).is_dir():
+        raise InputError(
+            f"there is no {DATASETS / NAME}: prepare runs in a checkout of the "
+            "project, not from an installed package: clone it and run this there"
+        )
+    if str(DATASETS) not in sys.path:
+        sys.path.append(str(DATASETS))
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in (NAME, TOY_NAME):
+            raise  # ours, and a fault of ours
+        raise InputError(
+            f"{error}: install what preparing needs: pip install -e '.[train]'"
+        ) from error
+
+
+@contextlib.contextmanager
+def refused() -> Iterator[None]:
+    """What the builder says of a download that cannot be used, as bad input."""
+    try:
+        yield
+    except load("open_pvsg.quirks").DownloadError as error:
+        raise InputError(error) from error
+
+
+def audit(begin: Callable) -> None:
+    """Print the report of --annotations or --manual_dir, and write it to --output."""
+    reports = load("open_pvsg.audit")
+    with refused():
+        if ANNOTATIONS.value:
+            read = load("open_pvsg.pvsg_json").read_annotations
+            report = reports.audit_report(read(Path(ANNOTATIONS.value)))
+        else:
+            scan = load("open_pvsg.preparation").scan_download
+            root = Path(MANUAL_DIR.value)
+            scanned = scan(root, workers(), STRICT.value, begin, CHECKSUMS.value)
+            report = reports.audit_report(scanned.annotations, scanned)
+    print(reports.report_text(report), end="")
+    if OUTPUT.value:
+        paths = reports.write_report(report, Path(OUTPUT.value))
+        print("written to", " and ".join(map(str, paths)))
+
+
+def prepare(root: Path, name: str, begin: Callable) -> None:
+    """Prepare the download below root as DATA_DIR/name."""
+    builder = load("open_pvsg.build")
+    configs = CONFIG_NAMES.value or (TOY_CONFIGS if TOY.value else builder.CONFIGS)
+    for config in configs:
+        if config not in builder.CONFIGS:
+            known = ", ".join(builder.CONFIGS)
+            raise InputError(f"--config_names={config}: there are {known}")
+    folder, before = Path(DATA_DIR.value) / name, time.monotonic()
+    with refused():
+        report = builder.build(
+            root=root,
+            data_dir=Path(DATA_DIR.value),
+            name=name,
+            configs=configs,
+            workers=workers(),
+            strict=STRICT.value,
+            begin=begin,
+            beam_options=beam_options(),
+            checksums=CHECKSUMS.value,
+        )
+    if report is None:
+        print(f"{folder} is prepared already")
+        return
+    total, took = report["total"], time.monotonic() - before
+    print(
+        f"{folder}: {total['usable_videos']} of {total['videos']} videos, "
+        f"{total['usable_frames']:,} of {total['frames']:,} frames, {took:.0f} s"
+    )
+    faults = {n: q["count"] for n, q in report["quirks"].items() if q["fault"]}
+    faults = ", ".join(f"{name} {count}" for name, count in faults.items() if count)
+    print(f"faults of the download: {faults or 'none'}; see {folder / 'audit.txt'}")
+
+
+def prepare_toy(begin: Callable) -> None:
+    """Draw the world where it is not drawn yet; its pictures; the prepared set."""
+    with contextlib.ExitStack() as stack:
+        if MANUAL_DIR.value:
+            root = Path(MANUAL_DIR.value)
+        elif DATA_DIR.value:
+            root = Path(DATA_DIR.value) / "downloads" / TOY_NAME
+        else:
+            aside = stack.enter_context(tempfile.TemporaryDirectory())
+            root = Path(aside) / TOY_NAME
+        draw_toy(root, begin)
+        if PREVIEW.value:
+            load("toy_pvsg.preview").preview(root, Path(PREVIEW.value))
+            print(f"preview written to {PREVIEW.value}")
+        if DATA_DIR.value:
+            prepare(root, TOY_NAME, begin)
+
+
+def draw_toy(root: Path, begin: Callable) -> None:
+    """The drawn download at root, whole or not at all."""
+    size_file = root / ".size"
+    if size_file.is_file():
+        size = size_file.read_text(encoding="utf-8").strip()
+        if size != TOY_SIZE.value:
+            raise InputError(
+                f"{root} holds a drawn world of the size {size}: use --toy_size={size} "
+                "or another folder"
+            )
+        return
+    if root.exists() and any(root.iterdir()):
+        raise InputError(f"{root}: not a drawn world, and not empty: name another")
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        prefix=f".{root.name}-", dir=root.parent, ignore_cleanup_errors=True
+    ) as folder:
+        aside = Path(folder) / root.name
+        world = load("toy_pvsg.generate")
+        frames = world.SIZES[TOY_SIZE.value].frames  # of each video
+        advance = None
+
+        def drawn(_: int, videos: int) -> None:  # called after each video
+            nonlocal advance
+            advance = advance or begin("drawn", videos * frames)
+            advance(frames)
+
+        report = world.generate(
+            aside, size=TOY_SIZE.value, workers=workers(), progress=drawn
+        )
+        (aside / ".size").write_text(TOY_SIZE.value, encoding="utf-8")
+        if root.exists():
+            root.rmdir()
+        aside.replace(root)
+    rate = report.frames / max(report.seconds, 1e-9)
+    print(f"{root}: {report.frames:,} frames drawn, {rate:.0f} a second")
+
+
+def workers() -> int:
+    return WORKERS.value or os.cpu_count() or 1
+
+
+def beam_options():
+    """The options for Apache Beam, as `tfds build` takes them; None without any."""
+    if not BEAM_PIPELINE_OPTIONS.value:
+        return None
+    try:
+        options = importlib.import_module("apache_beam.options.pipeline_options")
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "--beam_pipeline_options needs Apache Beam: pip install apache-beam, in an "
+            "environment of its own"
+        ) from error
+    paths = (str(DATASETS), os.environ.get("PYTHONPATH"))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))  # of its workers
+    return options.PipelineOptions([f"--{o}" for o in BEAM_PIPELINE_OPTIONS.value])
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,94 @@
+"""The same function on many tasks, in worker processes, with progress."""
+
+import multiprocessing
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+POLL = 0.5  # seconds between two looks at the progress
+FEW = 200  # frames that are done before other processes have started
+_progress: Callable[[int], None] | None = None
+
+
+def advance(frames: int) -> None:
+    """Called by a task while it works: so many more frames are done."""
+    if _progress is not None:
+        _progress(frames)
+
+
+def run_tasks(
+    function: Callable[[Any], Any],
+    tasks: Sequence[Any],
+    workers: int = 1,
+    frames: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[Any]:
+    """The results in the order of the tasks; progress is called with frames done.
+
+    One worker works in this process, and so it is where all tasks together have FEW
+    frames or less. An exception in a task ends the run.
+    """
+    workers = min(workers, len(tasks))
+    if workers <= 1 or (frames is not None and frames <= FEW):
+        yield from _run_here(function, tasks, progress)
+        return
+    _make_importable()
+    context = multiprocessing.get_context("spawn")
+    done = context.Value("q", 0)
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (done,))
+    seen = 0
+
+    def report() -> None:
+        nonlocal seen
+        if progress is not None and done.value > seen:
+            progress(done.value - seen)
+            seen = done.value
+
+    try:
+        futures = [pool.submit(function, task) for task in tasks]
+        for future in futures:
+            while not future.done():
+                wait([future], POLL, FIRST_COMPLETED)
+                report()
+            yield future.result()
+        report()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _run_here(function, tasks, progress) -> Iterator[Any]:
+    global _progress
+    before, _progress = _progress, progress
+    try:
+        for task in tasks:
+            yield function(task)
+    finally:
+        _progress = before
+
+
+def _make_importable() -> None:
+    """`tfds build` imports this package and then takes it off the path again."""
+    folder = str(Path(__file__).resolve().parents[1])
+    if folder not in sys.path:
+        sys.path.append(folder)  # workers start with this process's path
+
+
+def _start_worker(done) -> None:
+    global _progress
+
+    def add(frames: int) -> None:
+        with done.get_lock():
+            done.value += frames
+
+    _progress = add
+    # Without this a worker whose parent was killed would wait for tasks for ever.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)

@@ -1,0 +1,1 @@
+"""A drawn world in OpenPVSG's format on disk."""

@@ -1,0 +1,119 @@
+"""From what happened to what pvsg.json says: spans, captions, questions, a summary."""
+
+from .scene import World
+
+_CLOSE = 15.0  # world units between two outlines
+_SHORTEST = 3  # frames of a span
+
+
+class Closeness:
+    """Watches who stands next to whom, and who stands about on the ground."""
+
+    def __init__(self, world: World):
+        self.world = world
+        self.pairs: dict[tuple[int, int], set[int]] = {}
+        self.loose: dict[tuple[int, str], set[int]] = {}
+
+    def observe(self) -> None:
+        """Notes the present frame of the world."""
+        w = self.world
+        busy = {pair[:2] for pair, when in w.holds.items() if w.frame in when}
+        bound = {i for pair in busy for i in pair}
+        for i, a in enumerate(w.things):
+            if not a.alive or a.still < 2:
+                continue
+            if i not in bound and a.z == 0 and a.person:
+                sits = a.pose.seat is not None
+                if sits or a.pose.front:
+                    key = (i, "sitting on" if sits else "standing on")
+                    self.loose.setdefault(key, set()).add(w.frame)
+            for j, b in enumerate(w.things):
+                if i == j or b.still < 2 or (i, j) in busy or (j, i) in busy:
+                    continue
+                if a.z > 0 or b.z > 0:
+                    continue
+                gap = abs(a.x - b.x) - a.half - b.half
+                if abs(a.y - b.y) < 12 and -6 < gap < _CLOSE:
+                    self.pairs.setdefault((i, j), set()).add(w.frame)
+
+    def finish(self) -> None:
+        """Adds 'next to' to the relations of the world."""
+        for (i, j), when in sorted(self.pairs.items()):
+            self.world.holds[i, j, "next to"] = when
+
+
+def spans(frames: set[int]) -> list[list[int]]:
+    """Inclusive spans of a set of frames; one missing frame does not end a span."""
+    found: list[list[int]] = []
+    for t in sorted(frames):
+        if found and t - found[-1][1] <= 2:
+            found[-1][1] = t
+        else:
+            found.append([t, t])
+    return [s for s in found if s[1] - s[0] + 1 >= _SHORTEST]
+
+
+def record(world: World, background) -> dict:
+    """A video's objects, relations and words, as pvsg.json has them."""
+    first = len(background.names) + 1  # object_id of the first thing
+    names = background.names + [t.category for t in world.things]
+    objects = [
+        {"object_id": k + 1, "category": name, "is_thing": k + 1 >= first, "status": []}
+        for k, name in enumerate(names)
+    ]
+    relations = []
+    for (i, j, predicate), when in sorted(world.holds.items()):
+        found = spans(when)
+        if found:
+            relations.append([i + first, j + first, predicate, found])
+    return {
+        "objects": objects,
+        "relations": relations,
+        **_words(world, relations, names),
+    }
+
+
+def with_ground(world: World, closeness: Closeness, background, record: dict) -> None:
+    """Adds the ground under people who stand or sit about and do nothing else.
+
+    Not every time: real annotators do not either, and places should earn little.
+    """
+    if background.ground is None:
+        return
+    first = len(background.names) + 1
+    for (i, predicate), when in sorted(closeness.loose.items()):
+        found = spans(when)
+        if found and world.chance(0.55):
+            record["relations"].append([i + first, background.ground, predicate, found])
+
+
+def _words(world: World, relations: list, names: list[str]) -> dict:
+    def call(object_id: int) -> str:
+        return f"{names[object_id - 1]} ({object_id})"
+
+    told = []
+    for subject, target, predicate, found in relations:
+        for start, end in found:
+            told.append((start, end, subject, predicate, target))
+    told.sort()
+    captions = [
+        {
+            "time": f"{start:04d}-{end:04d}",
+            "description": f"The {call(s)} is {p} the {call(o)}.".replace(
+                "is next to", "stands next to"
+            ),
+        }
+        for start, end, s, p, o in told
+    ]
+    questions = [
+        {
+            "time": f"{start:04d}",
+            "question": f"What is the {call(s)} doing?",
+            "answer": f"It is {p} the {call(o)}.",
+        }
+        for start, end, s, p, o in told[:3]
+    ]
+    kinds = sorted({t.category for t in world.things})
+    deeds = sorted({p for _, _, _, p, _ in told}) or ["nothing much"]
+    summary = f"A drawn scene with {', '.join(kinds)}: {', '.join(deeds)}."
+    return {"captions": captions, "qa_pairs": questions, "summary": summary}

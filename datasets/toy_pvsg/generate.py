@@ -1,0 +1,229 @@
+"""Writes a download of the drawn world: the files and folders of OpenPVSG.
+
+from toy_pvsg.generate import generate
+report = generate("download", size="tiny", seed=0)
+"""
+
+import multiprocessing
+import os
+import shutil
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from . import film
+from . import layout as files
+from . import quirks as faults
+from .render import Renderer
+
+
+class Size(NamedTuple):
+    train: int  # videos
+    val: int
+    frames: int  # of a video
+    pictures: tuple  # (width, height), taken in turn
+
+
+_SMALL = ((128, 96), (128, 96), (96, 128), (112, 112))
+SIZES = {
+    "tiny": Size(8, 4, 24, _SMALL),
+    "train": Size(600, 0, 40, ((256, 256),)),
+    "val": Size(0, 120, 40, ((256, 256),)),
+    "full": Size(600, 120, 40, ((256, 256),)),
+}
+
+
+class VideoPlan(NamedTuple):
+    """Which drawn video stands under which name."""
+
+    video_id: str
+    source: str
+    split: str
+    index: int
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the generator meant with a video, before any quirk."""
+
+    segments: np.ndarray  # object_ids, uint8 [frames, H, W]
+    objects: list[dict]
+    relations: list[list]  # [subject_id, object_id, predicate, [[start, end], ...]]
+
+
+@dataclass(frozen=True)
+class GenerateReport:
+    """What was written.
+
+    quirks: where each quirk was planted. maskless: annotated (frame, subject, object)
+    of valid records in which one of the two has no pixel, whatever the cause. unseen:
+    objects without a pixel in any frame, planted or not.
+    """
+
+    frames: int
+    seconds: float
+    videos: tuple[VideoPlan, ...]
+    quirks: dict[str, list[dict]]
+    maskless: int
+    unseen: int
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Plants per quirk."""
+        return {name: len(where) for name, where in self.quirks.items()}
+
+
+def videos(size: str, sources: tuple[str, ...] = ("toy_pvsg",)) -> list[VideoPlan]:
+    """The videos of a size, dealt to the sources in turn; they show the same."""
+    plans = []
+    for split in film.SPLITS:
+        for index in range(getattr(_size(size), split)):
+            source = sources[index % len(sources)]
+            name = files.video_name(source, split, index)
+            plans.append(VideoPlan(name, source, split, index))
+    return plans
+
+
+def _size(size: str) -> Size:
+    if size not in SIZES:
+        raise ValueError(f"no size {size!r}; there are {', '.join(SIZES)}")
+    return SIZES[size]
+
+
+def _film(size: str, seed: int, split: str, index: int) -> film.Film:
+    _, _, frames, pictures = _size(size)
+    return film.make(seed, split, index, pictures[index % len(pictures)], frames)
+
+
+def truth(size: str, split: str, index: int, seed: int = 0) -> Truth:
+    """The exact masks, objects and spans of a video; reads no file."""
+    shown = _film(size, seed, split, index)
+    drawn = Renderer(shown)
+    segments = np.stack([drawn.segments(t) for t in range(len(shown.frames))])
+    return Truth(segments, shown.record["objects"], shown.record["relations"])
+
+
+def generate(
+    root: str | Path,
+    size: str = "tiny",
+    seed: int = 0,
+    workers: int = 2,
+    layout: str = "tree",
+    sources: tuple[str, ...] = ("toy_pvsg",),
+    quirks=(),
+    progress: Callable[[int, int], None] | None = None,
+) -> GenerateReport:
+    """Writes pvsg.json, videos and masks below root. The bytes depend on seed and size.
+
+    quirks: names of quirks.QUIRKS, one plant each, or {name: number}.
+    progress(done, all) is called after each video. Everything is written aside and
+    moved to its place at the end, pvsg.json last. ValueError for an unknown name.
+    """
+    began = time.perf_counter()
+    if layout not in files.LAYOUTS:
+        raise ValueError(f"no layout {layout!r}; there are {', '.join(files.LAYOUTS)}")
+    plans = videos(size, sources)
+    given = faults.plan(quirks, [p.video_id for p in plans])
+    if "truncated_zip" in quirks and layout != "zips":
+        raise ValueError("truncated_zip needs the layout zips")
+    root = Path(root)
+    aside = root / f".partial-{os.getpid()}"
+    aside.mkdir(parents=True)
+    try:
+        tasks = [(aside, size, seed, p, given[p.video_id]) for p in plans]
+        done = []
+        for result in _run(tasks, workers):
+            done.append(result)
+            if progress is not None:
+                progress(len(done), len(tasks))
+        used = tuple(dict.fromkeys(p.source for p in plans))
+        files.pack(aside, layout, used)
+        planted: dict[str, list[dict]] = {}
+        for written in done:
+            for name, where in written.planted.items():
+                planted.setdefault(name, []).append(where)
+        if "truncated_zip" in quirks:
+            planted["truncated_zip"] = [faults.truncate(aside)]
+        split = {s: {name: [] for name in film.SPLITS} for s in used}
+        for p in plans:
+            split[p.source][p.split].append(p.video_id)
+        data = files.annotations([written.entry for written in done], split)
+        (aside / "pvsg.json").write_bytes(data)
+        _move_in(aside, root)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    frames = sum(written.entry["meta"]["num_frames"] for written in done)
+    return GenerateReport(
+        frames, time.perf_counter() - began, tuple(plans), planted,
+        sum(w.maskless for w in done), sum(w.unseen for w in done),
+    )  # fmt: skip
+
+
+def _move_in(aside: Path, root: Path) -> None:
+    names = sorted(p.name for p in aside.iterdir() if p.name != "pvsg.json")
+    for name in (*names, "pvsg.json"):
+        target = root / name
+        if target.is_dir():
+            shutil.rmtree(target)
+        (aside / name).replace(target)
+
+
+class _Written(NamedTuple):
+    entry: dict
+    planted: dict
+    maskless: int
+    unseen: int
+
+
+def _run(tasks: list, workers: int):
+    """Results in the order of the tasks, whatever the number of processes."""
+    if workers <= 1:
+        yield from map(_write, tasks)
+        return
+    # A fresh interpreter each: a fork of a process that runs JAX may hang.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        yield from pool.map(_write, tasks)
+
+
+def _write(task) -> _Written:
+    folder, size, seed, plan, names = task
+    shown = _film(size, seed, plan.split, plan.index)
+    drawn = Renderer(shown)
+    pictures, masks = [], []
+    for t in range(len(shown.frames)):
+        picture, segments = drawn.frame(t)
+        pictures.append(picture)
+        masks.append(segments)
+    meta = {
+        "height": shown.height,
+        "width": shown.width,
+        "fps": film.FPS,
+        "duration": len(pictures) / film.FPS,
+        "num_frames": len(pictures),
+    }
+    entry = {"video_id": plan.video_id, "meta": meta, **shown.record}
+    draft = faults.Draft(plan.video_id, entry, pictures, masks)
+    planted = faults.plant(draft, names)
+    draft.write(folder, plan.source, film.FPS)
+    return _Written(entry, planted, *_missing(draft))
+
+
+def _missing(draft: faults.Draft) -> tuple[int, int]:
+    """Annotated (frame, pair)s without a mask, and objects without any."""
+    seen = [set(np.unique(mask).tolist()) for mask in draft.masks]
+    pairs = set()
+    for subject, target, predicate, found in draft.entry["relations"]:
+        if predicate == "climbing" or subject == target:
+            continue
+        for start, end in found:
+            for t in range(max(start, 0), min(end, draft.length - 1) + 1):
+                if subject not in seen[t] or target not in seen[t]:
+                    pairs.add((t, subject, target))
+    listed = {o["object_id"] for o in draft.entry["objects"]}
+    return len(pairs), len(listed - set().union(*seen))

@@ -1,0 +1,122 @@
+"""OpenPVSG's files: palette masks, videos, archives and the names of all of them."""
+
+import json
+import shutil
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image
+
+# The names of the released pvsg.json, in its order.
+_VOCABULARY = Path(__file__).resolve().parents[2] / "c2g_jax" / "vocabulary.json"
+_ARCHIVES = {
+    "vidor": "VidOR",
+    "epic_kitchen": "EpicKitchen",
+    "ego4d": "Ego4D",
+    "toy_pvsg": "Toy",
+}
+_MEMBERS = "mnt/lustre/jkyang/CVPR23/openpvsg/data"
+LAYOUTS = ("tree", "zips", "flattened")
+
+
+def palette() -> list[int]:
+    """256 colours, flat: the bits of the index spread over red, green and blue."""
+    colours = []
+    for index in range(256):
+        rgb = [0, 0, 0]
+        for bit in range(8):
+            rgb[bit % 3] |= ((index >> bit) & 1) << (7 - bit // 3)
+        colours += rgb
+    return colours
+
+
+_PALETTE = palette()
+
+
+def mask_png(segments: np.ndarray) -> bytes:
+    """A palette PNG whose pixels are object_ids; segments uint8 [H, W]."""
+    image = Image.fromarray(np.ascontiguousarray(segments, np.uint8))
+    image.putpalette(_PALETTE)  # makes it mode P
+    buffer = BytesIO()
+    image.save(buffer, format="PNG", compress_level=6)
+    return buffer.getvalue()
+
+
+def write_video(path: Path, frames: list[np.ndarray], fps: int) -> None:
+    """A near lossless H.264 mp4; one thread: the bytes are the same on any machine."""
+    height, width = frames[0].shape[:2]
+    # Without mbtree: with it the bytes of pictures whose width is no multiple of 128
+    # differ from run to run.
+    coding = "mbtree=0:rc-lookahead=0"
+    options = {"crf": "14", "preset": "veryfast", "x264-params": coding}
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=fps, options=options)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.thread_count = 1
+        for frame in frames:
+            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+
+
+def video_name(source: str, split: str, index: int) -> str:
+    """A video id in the manner of its source."""
+    number = index + 1 + (2000 if split == "val" else 0)
+    if source == "vidor":
+        return f"{number:04d}_{4000000000 + 7919 * number}"
+    if source == "epic_kitchen":
+        return f"P{number // 50 + 1:02d}_{number % 50 + 1:02d}"
+    if source == "ego4d":
+        tail = f"{0x5EED00000000 + 104729 * number:012x}"
+        return f"{number:08x}-0000-4000-8000-{tail}"
+    return f"{source}_{split}_{index:04d}"
+
+
+def annotations(entries: list[dict], split: dict) -> bytes:
+    """pvsg.json: entries are the videos, split {source: {train: ids, val: ids}}."""
+    names = json.loads(_VOCABULARY.read_text(encoding="utf-8"))
+    whole = {
+        "objects": {"thing": names["thing"], "stuff": names["stuff"]},
+        "relations": names["predicate"],
+        "split": split,
+        "data": entries,
+    }
+    return json.dumps(whole).encode()
+
+
+def pack(folder: Path, layout: str, sources: tuple[str, ...]) -> None:
+    """Turns the tree in `folder` into the asked layout, in place."""
+    for source in sources:
+        if layout == "flattened":
+            _flatten(folder / source / "masks")
+        elif layout == "zips":
+            for kind in ("videos", "masks"):
+                place = folder / _ARCHIVES.get(source, source)
+                place.mkdir(exist_ok=True)
+                _zip(folder, source, kind, place / f"{source}_{kind}.zip")
+            shutil.rmtree(folder / source)
+
+
+def _flatten(masks: Path) -> None:
+    """What the official script does: it keeps file names only, so videos collide."""
+    for path in sorted(masks.glob("*/*.png")):
+        path.replace(masks / path.name)
+    for path in sorted(masks.iterdir()):
+        if path.is_dir():
+            shutil.rmtree(path)
+
+
+def _zip(folder: Path, source: str, kind: str, target: Path) -> None:
+    paths = sorted((folder / source / kind).rglob("*"))
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for path in paths:
+            name = f"{_MEMBERS}/{path.relative_to(folder).as_posix()}"
+            if "__MACOSX" in path.parts:  # beside the tree, as the finder packs it
+                inner = path.relative_to(folder / source / kind / "__MACOSX")
+                name = f"__MACOSX/{_MEMBERS}/{source}/{kind}/{inner.as_posix()}"
+            info = zipfile.ZipInfo(name + ("/" if path.is_dir() else ""))
+            info.external_attr = (0o40755 if path.is_dir() else 0o100644) << 16
+            archive.writestr(info, b"" if path.is_dir() else path.read_bytes())

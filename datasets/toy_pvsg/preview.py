@@ -1,0 +1,141 @@
+"""Pictures of a download for people: a contact sheet, a video with the true graph."""
+
+import json
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image, ImageDraw
+
+from . import layout
+
+_COLUMNS = 6  # frames of a video on the sheet
+_LINES = 4  # relations under each
+_SHOWN = 240  # pixels a frame is wide on the sheet
+_COLOURS = np.array(layout.palette(), np.uint8).reshape(256, 3)
+
+
+def preview(root: str | Path, output: str | Path, videos: int = 8) -> None:
+    """Writes contact_sheet.png and overlay.mp4 of a tree or of zips at root.
+
+    The videos are taken at equal distances from pvsg.json.
+    """
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    with open(Path(root) / "pvsg.json", encoding="utf-8") as file:
+        entries = json.load(file)["data"]
+    step = max(1, len(entries) // videos)
+    shown = [_Shown(Path(root), entry) for entry in entries[::step][:videos]]
+    sheet, overlay = _aside(output, "contact_sheet.png"), _aside(output, "overlay.mp4")
+    rows = [_row(video) for video in shown]
+    whole = Image.new("RGB", (rows[0].width, sum(row.height for row in rows)), "white")
+    top = 0
+    for row in rows:
+        whole.paste(row, (0, top))
+        top += row.height
+    whole.save(sheet, format="PNG")
+    fps = shown[0].entry["meta"]["fps"]
+    panels = [_panel(v, t) for v in shown for t in range(len(v.frames))]
+    layout.write_video(overlay, panels, fps)
+    sheet.replace(output / "contact_sheet.png")
+    overlay.replace(output / "overlay.mp4")
+
+
+def _aside(folder: Path, name: str) -> Path:
+    return folder / f".partial-{name}"
+
+
+class _Shown:
+    """The frames, masks and graph of one video of a download."""
+
+    def __init__(self, root: Path, entry: dict):
+        self.entry = entry
+        name = entry["video_id"]
+        data = _find(root, "videos", f"{name}.mp4")
+        with av.open(BytesIO(data)) as container:
+            self.frames = [
+                f.to_ndarray(format="rgb24") for f in container.decode(video=0)
+            ]
+        self.masks = []
+        for t in range(len(self.frames)):
+            png = _find(root, "masks", f"{name}/{t:04d}.png")
+            self.masks.append(np.array(Image.open(BytesIO(png))))
+        self.names = {o["object_id"]: o["category"] for o in entry["objects"]}
+
+    def told(self, t: int) -> list[str]:
+        """The relations of a frame, as text."""
+        return [
+            f"{self.names[s]} {s} {predicate} {self.names[o]} {o}"
+            for s, o, predicate, spans in self.entry["relations"]
+            if any(start <= t <= end for start, end in spans)
+        ]
+
+    def tinted(self, t: int, width: int) -> Image.Image:
+        """The frame with its things tinted and edged, enlarged, with their numbers."""
+        frame, mask = self.frames[t].astype(np.float32), self.masks[t]
+        things = [o["object_id"] for o in self.entry["objects"] if o["is_thing"]]
+        tint = np.isin(mask, things)[..., None]
+        edge = np.zeros(mask.shape, bool)
+        edge[:, 1:] |= mask[:, 1:] != mask[:, :-1]
+        edge[1:] |= mask[1:] != mask[:-1]
+        colour = _COLOURS[mask].astype(np.float32)
+        frame = np.where(tint, 0.72 * frame + 0.28 * colour, frame)
+        frame = np.where(edge[..., None], colour, frame)
+        picture = Image.fromarray(frame.astype(np.uint8))
+        scale = width / picture.width
+        picture = picture.resize((width, round(picture.height * scale)))
+        draw = ImageDraw.Draw(picture)
+        for number in things:
+            y, x = np.nonzero(mask == number)
+            if len(x):
+                place = (
+                    float(np.median(x)) * scale - 4,
+                    float(np.median(y)) * scale - 6,
+                )
+                draw.text(
+                    place, str(number), "white", stroke_width=2, stroke_fill="black"
+                )
+        return picture
+
+
+def _find(root: Path, kind: str, name: str) -> bytes:
+    """A file of a source's videos or masks, from the tree or from the archives."""
+    for path in sorted(root.glob(f"*/{kind}/{name}")):
+        return path.read_bytes()
+    for path in sorted(root.glob(f"**/*_{kind}.zip")):
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.namelist():
+                if member.endswith(f"/{kind}/{name}") and "__MACOSX" not in member:
+                    return archive.read(member)
+    raise FileNotFoundError(f"{root}: no {kind}/{name}, unpacked or in an archive")
+
+
+def _row(video: _Shown) -> Image.Image:
+    """Six frames of a video side by side, each with its relations below."""
+    times = np.linspace(0, len(video.frames) - 1, _COLUMNS).round().astype(int)
+    cells = [video.tinted(int(t), _SHOWN) for t in times]
+    height = cells[0].height
+    row = Image.new(
+        "RGB", (_COLUMNS * (_SHOWN + 4), height + 12 * (_LINES + 1)), "white"
+    )
+    draw = ImageDraw.Draw(row)
+    for k, (t, cell) in enumerate(zip(times, cells, strict=True)):
+        left = k * (_SHOWN + 4)
+        row.paste(cell, (left, 0))
+        lines = [f"{video.entry['video_id']}  frame {t}", *video.told(int(t))[:_LINES]]
+        draw.text((left + 2, height), "\n".join(lines), "black", spacing=1)
+    return row
+
+
+def _panel(video: _Shown, t: int) -> np.ndarray:
+    """One frame of the overlay: the picture, and the graph beside it."""
+    panel = Image.new("RGB", (768, 512), "black")
+    picture = video.tinted(t, 512)
+    if picture.height > 512:
+        picture = picture.resize((round(picture.width * 512 / picture.height), 512))
+    panel.paste(picture, (0, (512 - picture.height) // 2))
+    lines = [video.entry["video_id"], f"frame {t}", "", *video.told(t)]
+    ImageDraw.Draw(panel).text((524, 12), "\n".join(lines), "white", spacing=6)
+    return np.asarray(panel)

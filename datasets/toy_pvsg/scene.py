@@ -1,0 +1,109 @@
+"""The world while it moves: who is where, and which relations hold in this frame."""
+
+import numpy as np
+
+from . import animals, goods, people
+from .things import Thing
+
+HEIGHT = 256.0  # world units of every picture, top to bottom
+_GRAVITY = 5.0  # units a frame, each frame
+
+_OUTLINES = {
+    "adult": people.person,
+    "child": people.person,
+    "dog": animals.animal,
+    "cat": animals.animal,
+    "ball": goods.ball,
+    "cup": goods.cup,
+    "bike": goods.bike,
+    "cart": goods.cart,
+    "sofa": goods.sofa,
+}
+
+
+def outlines(thing: Thing) -> list:
+    """The parts of a thing as it stands and holds itself now."""
+    return _OUTLINES[thing.category](thing)
+
+
+class World:
+    """A stage of `width` x 256 units with things on it.
+
+    Stories are generators that move things and call `relate`; each `next` is one frame.
+    """
+
+    def __init__(self, rng: np.random.Generator, width: float, num_frames: int):
+        self.rng = rng
+        self.width = width
+        self.num_frames = num_frames
+        self.frame = 0
+        self.things: list[Thing] = []
+        self.stories: list = []
+        self.holds: dict[tuple[int, int, str], set[int]] = {}
+        self.margin = 24.0
+
+    def add(self, thing: Thing) -> Thing:
+        self.things.append(thing)
+        return thing
+
+    def index(self, thing: Thing) -> int:
+        return next(i for i, other in enumerate(self.things) if other is thing)
+
+    def relate(self, subject: Thing, target: Thing, predicate: str) -> None:
+        """The relation holds in the present frame."""
+        key = (self.index(subject), self.index(target), predicate)
+        self.holds.setdefault(key, set()).add(self.frame)
+
+    def inside(self, x: float, half: float = 0.0) -> float:
+        """The nearest place in view, for a thing half as wide as said."""
+        margin = min(max(self.margin, 0.9 * half), 0.4 * self.width)
+        return float(min(max(x, margin), self.width - margin))
+
+    def chance(self, probability: float) -> bool:
+        return bool(self.rng.random() < probability)
+
+    def lasting(self, low: int, high: int) -> int:
+        return int(self.rng.integers(low, high + 1))
+
+    def pick(self, weighted: dict):
+        """One key of {key: weight}."""
+        names = list(weighted)
+        weights = np.array([weighted[n] for n in names], float)
+        return names[int(self.rng.choice(len(names), p=weights / weights.sum()))]
+
+    def step(self) -> None:
+        """One frame: stories, then what flies and rolls, then who stands still."""
+        before = [(t.x, t.z) for t in self.things]
+        for story in self.stories:
+            next(story)
+        for thing in self.things:
+            if thing.speed is not None and thing.free:
+                self._roll(thing)
+        for thing, (x, z) in zip(self.things, before, strict=True):
+            moved = abs(thing.x - x) + abs(thing.z - z)
+            thing.still = thing.still + 1 if moved < 0.7 else 0
+
+    def _roll(self, thing: Thing) -> None:
+        vx, vz = thing.speed
+        thing.x += vx
+        thing.z += vz
+        thing.angle += vx * 2 * thing.facing / thing.size * 57.3
+        in_air = thing.z > 0.5 or vz > 0
+        vz = vz - _GRAVITY if in_air else 0.0
+        if thing.z < 0:
+            thing.z, vz = 0.0, (-0.5 * vz if vz < -6 else 0.0)
+        vx *= 0.96 if in_air else 0.8
+        if not self.margin < thing.x < self.width - self.margin:
+            outwards = vx * (thing.x - self.width / 2) > 0
+            vx = -0.6 * vx if outwards else vx
+        resting = abs(vx) < 0.8 and not in_air
+        thing.speed = None if resting else (vx, vz)
+
+    def drawn(self) -> list:
+        """(index of the thing, outline) of the present frame, far ones first."""
+        parts = []
+        for i, thing in enumerate(self.things):
+            for part in outlines(thing):
+                parts.append((thing.y + thing.layer + part.order, i, part))
+        parts.sort(key=lambda entry: entry[0])
+        return [(i, part) for _, i, part in parts]

@@ -1,0 +1,184 @@
+"""Small state machines: what a group of things does with each other in a video.
+
+A story is an endless generator; it yields once a frame. Its things belong to it alone.
+Here: people with small things, and those who only stand about or pass by.
+"""
+
+from . import hands, moves, poses
+from .scene import World
+from .things import Pose, Thing
+
+
+def chain(*parts):
+    """One generator after the other."""
+    for part in parts:
+        yield from part
+
+
+def side_of(a: Thing, thing: Thing) -> int:
+    """On which side of a thing a figure is: 1 right, -1 left."""
+    return poses.sign(a.x - thing.x)
+
+
+def beside(w: World, a: Thing, thing: Thing, gap: float) -> float:
+    """Where to stand beside a thing: on the nearer side, or where there is room."""
+    side = side_of(a, thing)
+    x = thing.x + side * (thing.half + a.half + gap)
+    if w.inside(x) != x:
+        x = thing.x - side * (thing.half + a.half + gap)
+    return float(x)
+
+
+def watch_spot(w: World, a: Thing, thing: Thing) -> float:
+    """Some way off from a thing, to look at it from there."""
+    far = float(w.rng.uniform(26, 52))
+    return w.inside(beside(w, a, thing, far))
+
+
+def stand_close(w: World, a: Thing, thing: Thing, frames: int):
+    """Idle, close to a thing: 'next to' follows from where they are."""
+    yield from moves.walk(w, a, beside(w, a, thing, 3))
+    yield from moves.idle(w, a, frames)
+
+
+def person_and_ball(w: World, a: Thing, ball: Thing):
+    held = False
+    while True:
+        if held:
+            deed = w.pick({"hold": 2, "carry": 2, "throw": 9, "down": 1})
+            if deed == "hold":
+                yield from hands.hold(w, a, (ball,), w.lasting(5, 11))
+            elif deed == "carry":
+                goal = w.inside(float(w.rng.uniform(0, w.width)))
+                yield from moves.walk(w, a, goal, held=(ball,))
+            elif deed == "throw":
+                a.facing = poses.sign(w.width / 2 - a.x)
+                yield from hands.throw(w, a, ball, float(w.rng.uniform(11, 17)))
+                held = False
+                yield from _settle(w, a, ball)
+            else:
+                yield from hands.put_down(w, a, ball, a.x + a.facing * 0.3 * a.size)
+                held = False
+            continue
+        deed = w.pick({"kick": 8, "look": 2, "pick": 9, "play": 2, "close": 1})
+        if deed == "look":
+            yield from moves.walk(w, a, watch_spot(w, a, ball))
+            yield from moves.look(w, a, ball, w.lasting(5, 11))
+        elif deed == "close":
+            yield from stand_close(w, a, ball, w.lasting(5, 9))
+        elif deed == "kick":
+            side = poses.sign(w.width / 2 - ball.x)  # where there is room to fly
+            for _ in range(w.lasting(1, 3)):  # runs after it and kicks it on
+                spot = ball.x - side * 0.34 * a.size
+                yield from moves.walk(w, a, spot, run=abs(spot - a.x) > 60)
+                a.facing = side
+                yield from moves.kick(w, a, ball, float(w.rng.uniform(11, 18)))
+                yield from _settle(w, a, ball)
+                side = poses.sign(w.width / 2 - ball.x)
+        else:
+            yield from moves.walk(w, a, ball.x + side_of(a, ball) * 0.3 * a.size)
+            yield from hands.pick_up(w, a, ball)
+            held = deed == "pick"
+            if not held:
+                yield from dribble(w, a, ball, w.lasting(7, 13))
+
+
+def _settle(w: World, a: Thing, ball: Thing):
+    """Waits, facing the way the ball went, until it lies still."""
+    for _ in range(9):
+        if ball.speed is None:
+            return
+        a.pose = poses.STAND
+        yield
+
+
+def dribble(w: World, a: Thing, ball: Thing, frames: int):
+    """Bounces the ball under the hand."""
+    high = 0.3 * a.size
+    for t in range(frames):
+        ball.free, ball.speed = False, None
+        ball.x, ball.layer = a.x + a.facing * 0.27 * a.size, a.layer + 0.6
+        ball.z = high * (1.0, 0.65, 0.0, 0.65)[t % 4]
+        hand = (ball.x, a.y - max(ball.z, 0.72 * high) - ball.size)
+        legs = ((24, 36), (-4, 30))
+        a.pose = Pose(front=False, lean=20, legs=legs, hands=(hand, None), head=12)
+        w.relate(a, ball, "playing with")
+        yield
+    ball.free, ball.z = True, 0.0
+
+
+def person_and_cup(w: World, a: Thing, cup: Thing):
+    held = False
+    while True:
+        if held:
+            deed = w.pick({"hold": 4, "carry": 4, "down": 2})
+            if deed == "hold":
+                yield from hands.hold(w, a, (cup,), w.lasting(6, 13))
+            elif deed == "carry":
+                goal = w.inside(float(w.rng.uniform(0, w.width)))
+                yield from moves.walk(w, a, goal, held=(cup,))
+            else:
+                yield from hands.put_down(w, a, cup, a.x + a.facing * 0.3 * a.size)
+                held = False
+            continue
+        deed = w.pick({"look": 3, "pick": 5, "close": 2})
+        if deed == "look":
+            yield from moves.walk(w, a, watch_spot(w, a, cup))
+            yield from moves.look(w, a, cup, w.lasting(5, 11))
+        elif deed == "close":
+            yield from stand_close(w, a, cup, w.lasting(5, 9))
+        else:
+            yield from moves.walk(w, a, cup.x + side_of(a, cup) * 0.3 * a.size)
+            yield from hands.pick_up(w, a, cup)
+            held = True
+
+
+def person_and_two(w: World, a: Thing, first: Thing, second: Thing):
+    """Takes two things at once from place to place; lays one down, takes it again."""
+    held = (first, second)
+    while True:
+        deed = w.pick({"hold": 3, "carry": 5, "swap": 2})
+        if deed == "hold":
+            yield from hands.hold(w, a, held, w.lasting(5, 10))
+        elif deed == "carry":
+            goal = w.inside(float(w.rng.uniform(0, w.width)))
+            yield from moves.walk(w, a, goal, held=held)
+        elif len(held) == 2:
+            hands.drop(w, a, second)
+            second.x = a.x + a.facing * 0.3 * a.size
+            held = (first,)
+            yield from hands.hold(w, a, held, w.lasting(3, 5))
+        else:
+            x = second.x + side_of(a, second) * 0.3 * a.size
+            yield from moves.walk(w, a, x, held=held)
+            held = (first, second)
+
+
+def passer(w: World, a: Thing, held: tuple = ()):
+    """Crosses the picture, leaves it, waits outside, and comes back."""
+    while True:
+        side = poses.sign(w.width / 2 - a.x)
+        goal = w.width + 40.0 if side > 0 else -40.0
+        yield from moves.walk(w, a, goal, held=held)
+        for _ in range(w.lasting(3, 8)):
+            if held:
+                hands.attach(w, a, held)
+            yield
+
+
+def errand(w: World, a: Thing, item: Thing):
+    """Carries something through the picture, out of it and back."""
+    hands.attach(w, a, (item,))
+    yield from passer(w, a, (item,))
+
+
+def bystander(w: World, a: Thing):
+    """Stands about, uninvolved; now and then it moves to another place."""
+    while True:
+        if a.person and w.chance(0.35):
+            yield from moves.sit_down(w, a, w.lasting(12, 30))
+        else:
+            yield from moves.idle(w, a, w.lasting(12, 40))
+        if w.chance(0.5):
+            goal = w.inside(a.x + float(w.rng.uniform(-60, 60)))
+            yield from moves.walk(w, a, goal)

@@ -1,0 +1,57 @@
+"""What a download holds, counted: whether the drawn world is worth learning from.
+
+python datasets/toy_pvsg/survey.py DOWNLOAD
+"""
+
+import json
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+
+def survey(root: str | Path) -> dict:
+    """Counts over the relations of pvsg.json; shares are of 1."""
+    with open(Path(root) / "pvsg.json", encoding="utf-8") as file:
+        entries = json.load(file)["data"]
+    records, frames_of, pairs = Counter(), Counter(), defaultdict(set)
+    on_stuff = spans_all = spans_whole = 0
+    beside, frames, busy = Counter(), 0, 0
+    for entry in entries:
+        length = entry["meta"]["num_frames"]
+        objects = {o["object_id"]: o for o in entry["objects"]}
+        met = defaultdict(set)
+        for subject, target, predicate, spans in entry["relations"]:
+            records[predicate] += 1
+            on_stuff += not objects[target]["is_thing"]
+            names = (objects[subject]["category"], objects[target]["category"])
+            pairs[names].add(predicate)
+            for start, end in spans:
+                spans_all += 1
+                spans_whole += end - start + 1 >= length
+                frames_of[predicate] += end - start + 1
+                for t in range(start, end + 1):
+                    met[subject, t].add(target)
+        beside.update(len(targets) for targets in met.values())
+        frames += length
+        busy += len({t for _, t in met})
+    total = sum(records.values())
+    return {
+        "videos": len(entries),
+        "frames": frames,
+        "records": total,
+        "spans": spans_all,
+        "records of each predicate": dict(records.most_common()),
+        "frames of each predicate": dict(frames_of.most_common()),
+        "share of records with stuff as object": on_stuff / max(total, 1),
+        "pairs of classes": len(pairs),
+        "pairs of classes with two predicates or more": sum(
+            len(names) > 1 for names in pairs.values()
+        ),
+        "objects of a subject in a frame": dict(sorted(beside.items())),
+        "share of frames with a relation": busy / max(frames, 1),
+        "share of spans as long as the video": spans_whole / max(spans_all, 1),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(survey(sys.argv[1]), indent=2))

@@ -1,0 +1,89 @@
+"""What the drawn world plants on purpose is what the audit counts."""
+
+from pathlib import Path
+
+from open_pvsg.audit import audit_report
+from open_pvsg.preparation import scan_download
+from toy_pvsg.generate import generate
+from toy_pvsg.quirks import QUIRKS
+
+# What a plant is called in the audit, where it is not called the same.
+NAMES = {
+    "span_reversed": "span_malformed",
+    "object_never_visible": "object_without_pixels",
+    "unresolved_caption": "unresolved_tag",
+    "short_video": "decodes_short",
+    "meta_size": "video_size",
+    "truncated_zip": "truncated_archive",
+}
+HARMLESS = {"upper_case_video", "macosx_members"}  # only to be read past
+# These take masks away, so that the generator's own count of pairs would differ.
+OF_FILES = {
+    "short_video",
+    "missing_mask",
+    "unreadable_mask",
+    "mask_size",
+    "missing_video",
+}
+
+
+def audited(root, **options):
+    planted = generate(root, size="tiny", workers=1, **options)
+    report = audit_report((scan := scan_download(root)).annotations, scan)
+    met = {n: q["count"] for n, q in report["quirks"].items() if q["count"]}
+    return planted, report, met
+
+
+def expected(planted):
+    """{name in the audit: count} of what was planted."""
+    counts = {
+        NAMES.get(name, name): count
+        for name, count in planted.counts.items()
+        if name not in HARMLESS
+    }
+    if "span_outside" in counts:  # it ends past the end, too
+        counts["span_past_end"] = (
+            counts.get("span_past_end", 0) + counts["span_outside"]
+        )
+    return counts
+
+
+def test_quirks_of_annotations_and_masks(tmp_path):
+    names = [q for q in QUIRKS if q not in OF_FILES | {"truncated_zip"}]
+    wanted = dict.fromkeys(names, 1) | {"unknown_predicate": 3, "self_relation": 2}
+    planted, report, met = audited(tmp_path, layout="zips", quirks=wanted)
+    want = expected(planted)
+    want["object_without_pixels"] = planted.unseen
+    want["participant_without_mask"] = planted.maskless
+    assert met == want
+    assert report["excluded"] == []
+    for name, (where, *_) in planted.quirks.items():
+        if name not in HARMLESS:
+            places = report["quirks"][NAMES.get(name, name)]["places"]
+            assert where["video_id"] in {place["video_id"] for place in places}
+    (void,) = report["quirks"]["void_frame"]["places"]
+    (meant,) = planted.quirks["void_frame"]
+    assert (void["video_id"], void["frame"]) == (meant["video_id"], meant["frame"])
+
+
+def test_quirks_of_files(tmp_path):
+    wanted = dict.fromkeys(OF_FILES, 1) | {"missing_mask": 2}
+    planted, report, met = audited(tmp_path, quirks=wanted)
+    met.pop("participant_without_mask", None)
+    assert met == expected(planted) | (
+        {"object_without_pixels": planted.unseen} if planted.unseen else {}
+    )
+    (missing,) = planted.quirks["missing_video"]
+    assert [e["video_id"] for e in report["excluded"]] == [missing["video_id"]]
+    assert report["total"]["usable_videos"] == report["total"]["videos"] - 1
+
+
+def test_a_truncated_archive_takes_its_source_only(tmp_path):
+    planted, report, met = audited(
+        tmp_path, layout="zips", sources=("vidor", "ego4d"), quirks=["truncated_zip"]
+    )
+    (place,) = report["quirks"]["truncated_archive"]["places"]
+    source = Path(place["file"]).name.removesuffix("_masks.zip")
+    lost = [v.video_id for v in planted.videos if v.source == source]
+    assert met["missing_masks"] == len(lost) == 6
+    assert {e["video_id"] for e in report["excluded"]} == set(lost)

@@ -1,0 +1,204 @@
+"""`python -m c2g_jax.prepare`: what it writes, what it refuses, and being killed."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from c2g_jax import prepare, report
+from c2g_jax.data.dataset import open_dataset
+from c2g_jax.types import InputError
+from tests.commands import ROOT, refusal, run
+from tests.datasets import drawn
+
+MODULE = "c2g_jax.prepare"
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    return drawn.write_tree(tmp_path_factory.mktemp("drawn") / "tree")
+
+
+def test_prepares_a_download_without_tensorflow(tree, tmp_path):
+    code = (
+        "import atexit, runpy, sys\n"
+        "told = lambda: print(*{'tensorflow'} & set(sys.modules), file=sys.stderr)\n"
+        "atexit.register(told)\n"
+        f"runpy.run_module({MODULE!r}, run_name='__main__')"
+    )
+    flags = [f"--manual_dir={tree}", f"--data_dir={tmp_path}", "--workers=1"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *flags, "--config_names=videos,default"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "3 of 3 videos, 47 of 47 frames" in done.stdout
+    assert "faults of the download: none" in done.stdout
+    assert done.stderr.strip() == ""
+    assert len(open_dataset(tmp_path).videos("train")) == 2
+    again = run(MODULE, *flags, "--config_names=videos,default")
+    assert "is prepared already" in again.stdout
+
+
+def test_audits_annotations_alone(tree, tmp_path):
+    done = run(
+        MODULE, "--audit", f"--annotations={tree}/pvsg.json", f"--output={tmp_path}/out"
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "out/audit.json").read_text())
+    assert report["total"]["videos"] == 3
+    assert report["quirks"]["missing_mask"]["count"] == "needs masks"
+    assert (tmp_path / "out/audit.txt").read_text() in done.stdout
+
+
+def test_audits_a_download_and_strict_stops_at_a_fault(tree, tmp_path):
+    spoilt = shutil.copytree(tree, tmp_path / "tree")
+    (spoilt / "drawn/masks/0001_1/0003.png").unlink()
+    (spoilt / "drawn/videos/0002_2.mp4").write_bytes(b"")
+    done = run(MODULE, "--audit", f"--manual_dir={spoilt}", "--workers=1")
+    assert done.returncode == 0, done.stderr
+    assert "0001_1: frame 3" in done.stdout
+    assert "excluded videos: 1" in done.stdout
+    line = refusal(MODULE, "--audit", f"--manual_dir={spoilt}", "--strict")
+    assert "0002_2" in line
+    assert "unreadable_video" in line
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ((), "--manual_dir"),
+        (("--manual_dir=nowhere",), "--data_dir"),
+        (("--manual_dir=nowhere", "--data_dir=/tmp/none"), "no such folder"),
+        (("--annotations=pvsg.json",), "--audit"),
+        (("--audit",), "nothing to audit"),
+        (("--audit", "--annotations=nowhere.json"), "nowhere.json"),
+        (("--preview=out",), "--toy"),
+        (("--toy",), "--data_dir"),
+    ],
+)  # fmt: skip
+def test_refuses_in_one_line(flags, says, tmp_path, monkeypatch):
+    """In this process: a process for each would take a second for each."""
+    with pytest.raises(InputError, match=says):
+        call(*flags)
+
+
+def call(*flags):
+    """main with these flags, and the flags as they were before after it."""
+    values = prepare.flags.FLAGS
+    saved = prepare.flags.FLAGS.flag_values_dict()
+    try:
+        values([MODULE, *map(str, flags)])
+        prepare.main([])
+    finally:
+        for name, value in saved.items():
+            setattr(values, name, value)
+
+
+def test_unknown_configs_are_refused(tree, tmp_path):
+    with pytest.raises(InputError, match=r"config_names=2048.*videos"):
+        call(f"--manual_dir={tree}", f"--data_dir={tmp_path}", "--config_names=2048")
+
+
+def test_outside_a_checkout_it_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr(prepare, "DATASETS", tmp_path / "datasets")
+    with pytest.raises(InputError, match="checkout"):
+        call("--manual_dir=x", f"--data_dir={tmp_path}")
+
+
+def test_a_killed_preparation_counts_for_nothing_and_the_next_one_finishes(
+    tree, tmp_path
+):
+    flags = [f"--manual_dir={tree}", f"--data_dir={tmp_path}", "--workers=1"]
+    process = subprocess.Popen([sys.executable, "-m", MODULE, *flags], cwd=ROOT)
+    began = time.monotonic()
+    while not list(tmp_path.glob("open_pvsg/1024/incomplete.*/*array_record*")):
+        assert process.poll() is None, "it ended before it was killed"
+        assert time.monotonic() - began < 60
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "open_pvsg/1024/1.0.0").exists()
+    for config in ("default", "1024"):
+        with pytest.raises(InputError, match="no prepared data set"):
+            open_dataset(tmp_path, config=config)
+    done = run(MODULE, *flags)
+    assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.glob("open_pvsg/*/incomplete.*"))
+    for config in ("default", "1024"):
+        dataset = open_dataset(tmp_path, config=config)
+        video = dataset.videos("val")[0]
+        assert dataset.read(video, 0, 16)[0].shape[0] == 16
+
+
+_PARENT = """
+import os, sys, time
+sys.path.insert(0, "datasets")
+from open_pvsg import workers
+if __name__ == "__main__":
+    # `time.sleep` in two workers, which this process will not live to see.
+    for _ in workers.run_tasks(time.sleep, [0, 0, 60, 60], 2):
+        print(flush=True)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
+def test_workers_end_with_the_process_that_started_them(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(_PARENT)
+    parent = subprocess.Popen(
+        [sys.executable, script], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    parent.stdout.readline()
+    children = children_of(parent.pid)
+    assert len(children) >= 2
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 20
+    while any(alive(child) for child in children):
+        assert time.monotonic() < deadline, "workers outlived their parent"
+        time.sleep(0.05)
+
+
+def children_of(pid: int) -> list[int]:
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in path.read_text().split()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
+
+
+def test_toy_is_drawn_once_and_prepared(tmp_path, monkeypatch, capsys):
+    flags = ["--toy", "--toy_size=tiny", f"--data_dir={tmp_path}", "--workers=1"]
+    call(*flags)
+    out = capsys.readouterr().out
+    assert "288 frames drawn" in out
+    dataset = open_dataset(tmp_path, "toy_pvsg")
+    assert dataset.splits == ("toy_pvsg_train", "toy_pvsg_val")
+    call(*flags)
+    out = capsys.readouterr().out
+    assert "frames drawn" not in out
+    assert "is prepared already" in out
+    with pytest.raises(InputError, match="--toy_size=tiny"):
+        call("--toy", "--toy_size=val", f"--data_dir={tmp_path}")
+
+
+def test_progress_says_what_is_left_where_there_is_no_terminal(capsys, monkeypatch):
+    monkeypatch.setattr(report, "LINE_EVERY", 0.0)
+    with report.frame_progress() as begin:
+        advance = begin("default", 1000)
+        advance(400)
+    words = capsys.readouterr().err
+    assert words.startswith("default: 400 of 1,000 frames, ")
+    assert words.endswith("min left\n")
