@@ -1,6 +1,32 @@
 """Click2Graph in JAX: a click on a video becomes a scene graph.
 
-Nothing is imported here, so that light tools start without JAX; see WORKSPACE.md.
+    session = c2g_jax.open("clip.mp4")
+    session.click(frame=0, x=310, y=220)
+    for update in session.track():
+        print(update.frame, update.view.relations)
+    session.save_graph("scene_graph.json")
+
+Nothing is imported before it is needed, so that light tools start without JAX.
 """
 
+from pathlib import Path
+from typing import Any
+
 __version__ = "0.1.0"
+
+
+def open(video: Any, checkpoint: str | Path | None = None, **options: Any) -> Any:
+    """An interactive `Session` on a video file, folder of frames, image, or arrays.
+
+    `c2g_jax.session.open_video` says what the options are.
+    """
+    from c2g_jax.session import open_video
+
+    return open_video(video, checkpoint, **options)
+
+
+def open_session(path: str | Path, video: Any = None, **options: Any) -> Any:
+    """Go on with a `Session` from the file that its `save` wrote."""
+    from c2g_jax.session import open_session
+
+    return open_session(path, video, **options)

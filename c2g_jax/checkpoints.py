@@ -1,9 +1,12 @@
-"""Parameters of a module as an Orbax checkpoint; the only module that imports orbax.
+"""Checkpoints through Orbax; the only module that imports it.
 
-A folder holds manifest.json, as that of `weights` does, and the checkpoint, a tree of
-float32 arrays by their path in the module. Both are written aside and renamed.
+Parameters of a module: a folder holds manifest.json, as that of `weights` does, and
+the checkpoint, a tree of float32 arrays by their path in the module. The state of a
+training run: a folder a step, with the same two. All are written aside and renamed.
 """
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -13,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import jax
 import numpy as np
 from flax import nnx
 from flax.traverse_util import flatten_dict, unflatten_dict
@@ -88,6 +92,101 @@ def load_orbax(
     start = f"{prefix}." if prefix else ""
     values = {k[len(start) :]: v for k, v in values.items() if k.startswith(start)}
     return fill_parameters(module, values, str(path))
+
+
+def save_step(
+    folder: str | Path,
+    step: int,
+    values: Mapping[str, np.ndarray],
+    manifest: Mapping[str, Any],
+    keep: int,
+) -> None:
+    """Write a training state, arrays by name, as `folder`/`step`.
+
+    Of what is there before, the newest `keep` - 1 stay. `manifest` holds JSON values.
+    InputError, with everything as it was, where it cannot be written.
+    """
+    folder = Path(folder).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(".step-*"):  # by a run that was killed
+        shutil.rmtree(left)
+    manifest = {**manifest, "step": step, "sha256": _sha256(values)}
+    aside = folder / f".step-{step}"
+    try:
+        need, free = sum(x.nbytes for x in values.values()), _free(folder)
+        if free < need:
+            raise OSError(errno.ENOSPC, f"{need:,} bytes needed, {free:,} free")
+        aside.mkdir()
+        with _alone():
+            ocp.save(aside / FORMAT, unflatten_dict(dict(values), sep="/"))
+        text = json.dumps(manifest, indent=2, ensure_ascii=False)
+        (aside / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        if (folder / str(step)).exists():
+            os.replace(folder / str(step), aside / "old")
+        os.replace(aside, folder / str(step))
+        shutil.rmtree(folder / str(step) / "old", ignore_errors=True)
+    # A full disk reaches us from layers below as errors of many kinds.
+    except Exception as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        kept = saved_steps(folder)
+        raise InputError(
+            f"the checkpoint of step {step} cannot be written to {folder} ({error}; "
+            f"{_free(folder):,} bytes free): make room and run the same command, it "
+            f"goes on from {f'step {kept[-1]}' if kept else 'the beginning'}"
+        ) from error
+    for old in saved_steps(folder)[:-keep]:
+        shutil.rmtree(folder / str(old))
+
+
+def load_step(
+    folder: str | Path, step: int
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays and the manifest of `save_step`; InputError if they are damaged."""
+    place = Path(folder).absolute() / str(step)
+    try:
+        manifest = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
+        with _alone():
+            tree = ocp.load(place / FORMAT)
+        values = {k: np.asarray(v) for k, v in flatten_dict(tree, sep="/").items()}
+        if _sha256(values) != manifest["sha256"]:
+            raise ValueError("values are not those that the manifest names")
+    # Whatever a damaged file makes of it, of many layers below.
+    except Exception as error:
+        reason = str(error).partition("\n")[0][:200]
+        raise InputError(
+            f"the checkpoint {place} is cut short or changed ({reason})"
+        ) from error
+    return values, manifest
+
+
+def set_aside(folder: str | Path, step: int) -> Path:
+    """Rename a damaged checkpoint, so that it is neither read again nor lost."""
+    place = Path(folder).absolute() / str(step)
+    damaged = place.with_name(f"{step}.damaged")
+    shutil.rmtree(damaged, ignore_errors=True)
+    return place.rename(damaged)
+
+
+def saved_steps(folder: str | Path) -> list[int]:
+    """The steps with a checkpoint in a folder of `save_step`, in order."""
+    folder = Path(folder)
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(int(path.name) for path in found if path.name.isdecimal())
+
+
+def _alone() -> contextlib.AbstractContextManager:
+    """Orbax for this process by itself; it would wait for the others otherwise."""
+    if jax.process_count() == 1:
+        return contextlib.nullcontext()
+    me = jax.process_index()
+    options = ocp.options.MultiprocessingOptions(
+        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process_{me}"
+    )
+    return ocp.Context(multiprocessing_options=options)
+
+
+def _free(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
 
 
 def _sha256(values: Mapping[str, np.ndarray]) -> str:

@@ -85,6 +85,7 @@ class Scene(NamedTuple):
     area: jax.Array  # float32 [r], pixels of the masks
     iou: jax.Array  # float32 [r, r], overlaps of the masks
     triplets: BestTriplet  # [r], each row as the object of its own subject
+    pooled: jax.Array | None = None  # float32 [r, c], the features under the masks
 
 
 @jax.jit
@@ -152,10 +153,20 @@ def look(
     sam2, didm, sch = model
     seen = answer.mask_logits[subjects] > 0
     points = discover(didm, features.embed, seen).points
-    found = segment_points(sam2, features, points.reshape(-1, 2))
-    rows = jax.tree.map(lambda *x: jnp.concatenate(x), _bare(answer), _bare(found))
-    finders = jnp.repeat(subjects, points.shape[1])
-    return _name(sch, features, points, rows, jnp.concatenate([owner, finders]))
+    return _look_at(sam2, sch, features, answer, subjects, owner, points)
+
+
+@jax.jit
+def look_at(
+    model: tuple[Sam2, Sch],
+    features: FrameFeatures,
+    answer: Segmentation,
+    subjects: Int[Array, "s"],
+    owner: Int[Array, "n"],
+    points: Float[Array, "s q 2"],
+) -> Scene:
+    """As `look`, at points (x, y) in [0, 1] that another than DIDM chose."""
+    return _look_at(*model, features, answer, subjects, owner, points)
 
 
 @jax.jit
@@ -208,6 +219,21 @@ def mask_ious(masks: Bool[Array, "r h w"]) -> tuple[jax.Array, jax.Array]:
     return area, both / jnp.maximum(union, 1.0)
 
 
+def _look_at(
+    sam2: Sam2,
+    sch: Sch,
+    features: FrameFeatures,
+    answer: Segmentation,
+    subjects: jax.Array,
+    owner: jax.Array,
+    points: jax.Array,
+) -> Scene:
+    found = segment_points(sam2, features, points.reshape(-1, 2))
+    rows = jax.tree.map(lambda *x: jnp.concatenate(x), _bare(answer), _bare(found))
+    finders = jnp.repeat(subjects, points.shape[1])
+    return _name(sch, features, points, rows, jnp.concatenate([owner, finders]))
+
+
 def _name(
     sch: Sch,
     features: FrameFeatures,
@@ -219,7 +245,7 @@ def _name(
     area, iou = mask_ious(masks)
     pooled = pool_mask(features.embed, masks)
     logits = sch(pooled[owner], pooled, rows.obj_ptr[owner], rows.obj_ptr)
-    return Scene(points, rows, area, iou, best_triplets(logits))
+    return Scene(points, rows, area, iou, best_triplets(logits), pooled)
 
 
 def _choose(where: jax.Array, one: Segmentation, other: Segmentation) -> Segmentation:

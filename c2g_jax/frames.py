@@ -3,7 +3,7 @@
 import itertools
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -19,8 +19,9 @@ CLOCK_SLACK = 0.002  # seconds; webm rounds its times to milliseconds
 class Video:
     """Sampled frames of a source; each `iter()` is a new pass over them.
 
-    num_frames is None where only the end of the pass tells; fps is the rate of the
-    sampled frames, None for a single image. Leave a pass early by closing its iterator
+    num_frames is None where only the end of the pass tells, and so are times, seconds
+    from the first frame of the source; fps is the rate of the sampled frames, None for
+    a single image. Leave a pass early by closing its iterator
     (`contextlib.closing`), which ends the thread behind it.
 
     `frames(k)` makes the frames from number k on, which keep their numbers.
@@ -33,11 +34,13 @@ class Video:
         fps: float | None,
         num_frames: int | None,
         frames: Callable[[int], Iterator[Frame]],
+        times: Sequence[float] | None = None,
     ):
         self.name = name
         self.width, self.height = size
         self.fps = fps
         self.num_frames = num_frames
+        self.times = None if times is None else tuple(float(t) for t in times)
         self._frames = frames
 
     def __iter__(self) -> Iterator[Frame]:
@@ -149,7 +152,8 @@ def open_images(name, files, rate, start, end, max_frames):
                 )
             yield Frame(count, round(float(times[i]), 6), rgb)
 
-    return Video(name, (width, height), rate, len(chosen), frames)
+    shown = np.round(times[chosen], 6)
+    return Video(name, (width, height), rate, len(chosen), frames, shown)
 
 
 def open_arrays(source, fps, start, end, max_frames):
@@ -186,8 +190,9 @@ def open_arrays(source, fps, start, end, max_frames):
                     yield Frame(count, round(i / rate, 6), rgb)
                 count += 1
 
-    num_frames = None
+    num_frames = shown = None
     if again and hasattr(source, "__len__"):
         times = np.arange(len(source)) / rate
-        num_frames = len(pick_frames(times, None, start, end, max_frames))
-    return Video("frames", (size[1], size[0]), rate, num_frames, frames)
+        shown = np.round(times[pick_frames(times, None, start, end, max_frames)], 6)
+        num_frames = len(shown)
+    return Video("frames", (size[1], size[0]), rate, num_frames, frames, shown)

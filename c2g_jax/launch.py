@@ -16,8 +16,19 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 OUTPUT = flags.DEFINE_string(
     "output", None, "Folder for the results, made if it is missing."
 )
+VIDEO = flags.DEFINE_string(
+    "video", None, "Video file, folder of frames in natural order, or a single image."
+)
+CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Folder with weights.")
 DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of prepared data sets, where DATA_DIR/NAME is one."
+)
+IMAGE_SIZE = flags.DEFINE_integer(
+    "image_size", None, "Side of the square model image. Default: the checkpoint's own."
+)
+DTYPE = flags.DEFINE_string("dtype", "float32", "Of the computation, or bfloat16.")
+DISCOVER_EVERY = flags.DEFINE_integer(
+    "discover_every", 1, "Look for new objects on every k-th frame."
 )
 
 _HELP = ("--help", "-help", "--helpshort", "-h")

@@ -109,6 +109,68 @@ def meet(
     return Meeting(tuple(alive.values()), tuple(met), opened, closed_ids, dropped)
 
 
+@dataclass(frozen=True)
+class Rows:
+    """What the r masks of a frame show, those of the tracks and of all queries."""
+
+    area: np.ndarray  # [r], pixels
+    iou: np.ndarray  # [r, r]
+    confidence: np.ndarray  # [r], of the triplet with the subject of the row
+
+
+@dataclass(frozen=True)
+class FrameMeeting:
+    """What became of all subjects' tracks on a frame."""
+
+    tracks: tuple[OpenTrack, ...]  # open from here on
+    met: Mapping[int, tuple[int | None, ...]]  # by subject: its queries' tracks
+    opened: Mapping[int, int]  # id of a track that began here -> its row
+    leaders: Mapping[int, int]  # id of each track, closed ones too -> its subject
+    closed: frozenset[int]
+    dropped: int
+
+
+def meet_all(
+    tracks: Sequence[OpenTrack],
+    queries: Mapping[int, np.ndarray],
+    frame: int,
+    rows: Rows,
+    row_of: Mapping[int, int],
+    next_id: int,
+    rules: TrackRules,
+) -> FrameMeeting:
+    """`meet` for every subject that was looked at: {its id: the rows of its queries}.
+
+    `row_of` gives the row of each subject and open track. A subject that is out of
+    view meets nothing.
+    """
+    tracks, met, opened = tuple(tracks), {}, {}
+    leaders = {t.object_id: t.subject_id for t in tracks}
+    closed, dropped = set(), 0
+    for subject_id, own_rows in queries.items():
+        own = [t for t in tracks if t.subject_id == subject_id]
+        places = [row_of[t.object_id] for t in own]
+        in_view = rows.area[row_of[subject_id]] > 0
+        sightings = Sightings(
+            present=(rows.area[own_rows] > 0) & in_view,
+            track_iou=rows.iou[np.ix_(own_rows, places)],
+            peer_iou=rows.iou[np.ix_(own_rows, own_rows)],
+            confidence=rows.confidence[own_rows],
+            track_confidence=rows.confidence[places],
+        )
+        meeting = meet(own, subject_id, frame, sightings, next_id, rules)
+        met[subject_id] = meeting.met
+        others = [t for t in tracks if t.subject_id != subject_id]
+        tracks = (*others, *meeting.tracks)
+        for object_id, query in meeting.opened.items():
+            opened[object_id] = int(own_rows[query])
+            leaders[object_id] = subject_id
+        next_id += len(meeting.opened)
+        closed |= set(meeting.closed)
+        dropped += meeting.dropped
+    return FrameMeeting(tracks, met, opened, leaders, frozenset(closed), dropped)
+
+
 def share_ids(
     ids: Sequence[int],
     subjects: Sequence[int | None],

@@ -26,7 +26,14 @@ from absl import flags
 import c2g_jax
 from c2g_jax import launch
 from c2g_jax.export import write_scene_graph
-from c2g_jax.launch import OUTPUT
+from c2g_jax.launch import (
+    CHECKPOINT,
+    DISCOVER_EVERY,
+    DTYPE,
+    IMAGE_SIZE,
+    OUTPUT,
+    VIDEO,
+)
 from c2g_jax.outputs import check_output, output_folder
 from c2g_jax.overlay import write_overlay
 from c2g_jax.prompts_file import prompts_to_json, read_mask, read_prompts
@@ -39,9 +46,7 @@ from c2g_jax.video import DEFAULT_FPS, Video, open_video, resize_frame
 DEFAULT_SIZE = "large"
 SUBJECT = 1  # the id of the one object that the flags prompt
 
-VIDEO = flags.DEFINE_string(
-    "video", None, "Video file, folder of frames in natural order, or a single image."
-)
+flags.declare_key_flag("video")
 flags.declare_key_flag("output")
 FRAME = flags.DEFINE_integer(
     "frame",
@@ -60,18 +65,14 @@ MASK = flags.DEFINE_string(
 PROMPTS = flags.DEFINE_string(
     "prompts", None, "JSON file of several prompts, instead of --point, --box, --mask."
 )
-CHECKPOINT = flags.DEFINE_string(
-    "checkpoint", None, "Folder with weights; without it they are random."
-)
+flags.declare_key_flag("checkpoint")
 SIZE = flags.DEFINE_string(
     "size",
     None,
     "toy, tiny, small, base_plus or large. Default: the checkpoint's, else large.",
 )
-IMAGE_SIZE = flags.DEFINE_integer(
-    "image_size", None, "Side of the square model image. Default: the size's own."
-)
-DTYPE = flags.DEFINE_string("dtype", "float32", "Of the computation, or bfloat16.")
+flags.declare_key_flag("image_size")
+flags.declare_key_flag("dtype")
 FPS = flags.DEFINE_float(
     "fps",
     DEFAULT_FPS,
@@ -81,9 +82,7 @@ FPS = flags.DEFINE_float(
 START = flags.DEFINE_float("start", None, "Seconds of the video to begin at.")
 END = flags.DEFINE_float("end", None, "Seconds of the video to stop at.")
 MAX_FRAMES = flags.DEFINE_integer("max_frames", None, "Stop after so many frames.")
-DISCOVER_EVERY = flags.DEFINE_integer(
-    "discover_every", 1, "Look for new objects on every k-th frame."
-)
+flags.declare_key_flag("discover_every")
 MIN_FRAMES = flags.DEFINE_integer(
     "min_frames", SpanConfig.min_length, "Shortest span of a relation, in frames."
 )

@@ -56,11 +56,12 @@ def load_click2graph(
     manifest = read_manifest(folder)
     shape = manifest.get(_KEY)
     if shape is None:
+        image_size = image_size or manifest.get("image_size")
         sam2 = sam2_config(manifest["size"], image_size, dtype)
         config = click2graph_config(sam2, None, rules, discover_every)
         model = abstract_click2graph(config)
         model.sam2 = load_weights(model.sam2, folder, size=size)
-        return _with_seeded_heads(model, seed), False
+        return with_seeded_heads(model, seed), False
     try:
         config = Click2GraphConfig(
             sam2_config(manifest["size"], image_size or shape["image_size"], dtype),
@@ -82,14 +83,23 @@ def seeded_click2graph(config: Click2GraphConfig, seed: int) -> Click2Graph:
     """A model that has learned nothing: random parameters, from a seed."""
     model = abstract_click2graph(config)
     model.sam2 = initialise(model.sam2, seed)
-    return _with_seeded_heads(model, seed)
+    return with_seeded_heads(model, seed)
 
 
-def _with_seeded_heads(model: Click2Graph, seed: int) -> Click2Graph:
+def with_seeded_heads(model: Click2Graph, seed: int) -> Click2Graph:
+    """`model`, changed: its DIDM and SCH as they are before they learn anything."""
     rngs = nnx.Rngs(seed)
     model.didm = Didm(model.config.didm, rngs=rngs)
     model.sch = Sch(model.config.sch, rngs=rngs)
     return model
+
+
+def save_sam2(
+    model: Sam2, folder: str | Path, manifest: Mapping[str, Any] | None = None
+) -> None:
+    """Write the parameters of a SAM2.1 alone, and what shapes them."""
+    shape = {"size": model.config.size, "image_size": model.config.image_size}
+    save_weights(model, folder, {**(manifest or {}), **shape})
 
 
 def load_sam2(
@@ -105,8 +115,7 @@ def load_sam2(
     """
     manifest = read_manifest(folder)
     shape = manifest.get(_KEY)
-    if shape is not None:
-        image_size = image_size or shape.get("image_size")
+    image_size = image_size or (manifest if shape is None else shape).get("image_size")
     config = sam2_config(manifest["size"], image_size, dtype)
     model = nnx.eval_shape(lambda: Sam2(config, rngs=nnx.Rngs(0)))
     prefix = "" if shape is None else "sam2"

@@ -24,3 +24,12 @@ def run_lengths(mask: np.ndarray) -> dict[str, list[int]]:
     changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     counts = np.diff([0, *changes, flat.size]).tolist()
     return {"size": list(mask.shape), "counts": [0, *counts] if flat[0] else counts}
+
+
+def mask_iou(one: Mapping, other: Mapping) -> float:
+    """The overlap of two masks of one size, as `encode_mask` gives them."""
+    pair = [
+        {"size": list(code["size"]), "counts": code["counts"].encode("ascii")}
+        for code in (one, other)
+    ]
+    return float(coco.iou(pair[:1], pair[1:], [0])[0, 0])

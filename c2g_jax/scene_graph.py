@@ -1,11 +1,12 @@
 """From guesses on single frames to relations that hold over spans of frames."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
+from c2g_jax.spans import SpanConfig, held_spans, merge_spans
 from c2g_jax.types import (
     FrameResult,
     ObjectTrack,
@@ -15,35 +16,9 @@ from c2g_jax.types import (
     VideoInfo,
 )
 
+__all__ = ["UNKNOWN", "GraphBuilder", "SpanConfig", "merge_spans", "vote"]
+
 UNKNOWN = "unknown"  # the category of an object that nothing was said about
-
-
-@dataclass(frozen=True)
-class SpanConfig:
-    """How guesses become spans; lengths count sampled frames.
-
-    max_gap: a span runs across this many frames without the relation.
-    min_length: shorter spans are dropped (in a shorter video: its own length).
-    min_confidence: guesses below it do not count.
-    """
-
-    max_gap: int = 2
-    min_length: int = 2
-    min_confidence: float = 0.0
-
-
-def merge_spans(
-    frames: Iterable[int], max_gap: int = 0, min_length: int = 1
-) -> tuple[tuple[int, int], ...]:
-    """Frame numbers in any order as ascending inclusive spans (first, last)."""
-    frames = np.unique(np.fromiter(frames, np.int64))
-    if not len(frames):
-        return ()
-    breaks = np.flatnonzero(np.diff(frames) > max_gap + 1)
-    firsts = frames[np.concatenate(([0], breaks + 1))].tolist()
-    lasts = frames[np.concatenate((breaks, [len(frames) - 1]))].tolist()
-    spans = zip(firsts, lasts, strict=True)
-    return tuple((a, b) for a, b in spans if b - a + 1 >= min_length)
 
 
 def vote(weights: Iterable[tuple[str, float]]) -> tuple[str, float]:
@@ -70,10 +45,10 @@ class GraphBuilder:
     def __init__(
         self,
         encode_mask: Callable[[np.ndarray], Mapping],
-        config: SpanConfig = SpanConfig(),
+        config: SpanConfig | None = None,
     ):
         self._encode_mask = encode_mask
-        self._config = config
+        self._config = config or SpanConfig()
         self._masks: dict[int, dict[int, Mapping]] = defaultdict(dict)
         self._subjects: list[SubjectFrame] = []
         self._prompted_by: dict[int, int | None] = {}
@@ -81,24 +56,49 @@ class GraphBuilder:
 
     def add(self, result: FrameResult) -> None:
         """Take in one frame; empty masks are left out."""
-        for object_id, mask in result.masks.items():
-            if mask.any():
-                self._masks[object_id][result.frame] = self._encode_mask(mask)
-        self._subjects.extend(result.subjects)
-        self._prompted_by |= result.prompted_by
-        for subject in result.subjects:  # even what was never seen has its entry
+        masks = {
+            object_id: self._encode_mask(mask)
+            for object_id, mask in result.masks.items()
+            if mask.any()
+        }
+        prompted_by = dict(result.prompted_by)
+        self.add_encoded(result.frame, masks, result.subjects, prompted_by)
+        self._merged |= result.merged
+
+    def add_encoded(
+        self,
+        frame: int,
+        masks: Mapping[int, Mapping],
+        subjects: Iterable[SubjectFrame],
+        prompted_by: Mapping[int, int | None],
+    ) -> None:
+        """Take in one frame, its masks encoded already and none of them empty."""
+        for object_id, mask in masks.items():
+            self._masks[object_id][frame] = mask
+        subjects = tuple(subjects)
+        self._subjects.extend(subjects)
+        self._prompted_by |= prompted_by
+        for subject in subjects:  # even what was never seen has its entry
             self._prompted_by.setdefault(subject.subject_id, None)
             for triplet in subject.triplets:
                 self._prompted_by.setdefault(triplet.object_id, subject.subject_id)
-        self._merged |= result.merged
 
-    def build(self, video: VideoInfo, provenance: Mapping) -> SceneGraph:
-        """The graph of all frames added; ids merged along the way become one."""
+    def build(
+        self,
+        video: VideoInfo,
+        provenance: Mapping,
+        certain: Mapping[tuple[int, int, str], Collection[int]] | None = None,
+    ) -> SceneGraph:
+        """The graph of all frames added; ids merged along the way become one.
+
+        `certain` names, by (subject, object, predicate), frames on which a person said
+        that it holds.
+        """
         subjects = tuple(self._renamed(subject) for subject in self._subjects)
         return SceneGraph(
             video=video,
             objects=self._objects(subjects),
-            relations=self._relations(subjects, video.num_frames),
+            relations=self._relations(subjects, video.num_frames, certain or {}),
             provenance=provenance,
             frames=subjects,
         )
@@ -149,24 +149,22 @@ class GraphBuilder:
             for object_id in sorted(prompted_by)
         )
 
-    def _relations(self, subjects, num_frames):
-        config = self._config
+    def _relations(self, subjects, num_frames, certain):
         said = defaultdict(dict)  # triplet -> frame -> confidence
         for subject in subjects:
             for triplet in subject.triplets:
-                if triplet.confidence < config.min_confidence:
-                    continue
                 key = subject.subject_id, triplet.object_id, triplet.predicate
                 known = said[key].get(subject.frame, 0.0)
                 said[key][subject.frame] = max(known, triplet.confidence)
-        min_length = min(config.min_length, num_frames)
         relations = []
         for key, by_frame in said.items():
-            spans = merge_spans(by_frame, config.max_gap, min_length)
+            sure = certain.get(key, ())
+            spans = held_spans(by_frame, self._config, num_frames, sure)
             inside = [
                 confidence
                 for frame, confidence in by_frame.items()
-                if any(first <= frame <= last for first, last in spans)
+                if (confidence >= self._config.min_confidence or frame in sure)
+                and any(first <= frame <= last for first, last in spans)
             ]
             if spans:
                 relations.append(Relation(*key, spans, float(np.mean(inside))))

@@ -17,11 +17,12 @@ from c2g_jax.click2graph import (
     encode,
     follow,
     look,
+    look_at,
     name,
     pick,
     remember,
 )
-from c2g_jax.object_tracks import Sightings, find_id, meet, share_ids
+from c2g_jax.object_tracks import Rows, find_id, meet_all, share_ids
 from c2g_jax.sam2.memory import bucket
 from c2g_jax.sam2.model import FrameFeatures
 from c2g_jax.sam2.track import LONG
@@ -105,10 +106,12 @@ def begin_frame(
     state: TrackingState,
     features: FrameFeatures | None,
     prompts: Sequence[Prompt],
+    points: np.ndarray | None = None,
 ) -> PendingFrame:
     """Queue a frame's work on the device; `features` None if nothing is prompted yet.
 
     A prompt of an object in a slot corrects it; any other begins a subject.
+    `points` float32 [s, q, 2], (x, y) in [0, 1] for each subject, takes DIDM's place.
     """
     if not state.subjects and not prompts:
         return PendingFrame(state)
@@ -140,8 +143,12 @@ def begin_frame(
     if due:
         subjects = np.zeros(bucket(len(state.subjects)), np.int32)
         subjects[: len(state.subjects)] = [slot_of[s.object_id] for s in state.subjects]
-        parts = (model.sam2, model.didm, model.sch)
-        scene = look(parts, features, answer, subjects, owner)
+        where = (features, answer, subjects, owner)
+        if points is None:
+            scene = look((model.sam2, model.didm, model.sch), *where)
+        else:
+            spare = ((0, len(subjects) - len(points)), (0, 0), (0, 0))
+            scene = look_at((model.sam2, model.sch), *where, np.pad(points, spare))
     else:
         scene = name(model.sch, features, answer, owner)
     return PendingFrame(state, features, scene, prompted, frozenset(begun), due)
@@ -151,42 +158,40 @@ def finish_frame(
     model: Click2Graph, pending: PendingFrame
 ) -> tuple[TrackingState, FrameResult]:
     """Wait for a frame, decide what lives on, and queue its memories."""
+    after, result, _ = finish_rows(model, pending)
+    return after, result
+
+
+def finish_rows(
+    model: Click2Graph, pending: PendingFrame
+) -> tuple[TrackingState, FrameResult, dict[int, int]]:
+    """As `finish_frame`, and in which row of the scene each object was found."""
     state, rules = pending.state, model.config.rules
     if pending.scene is None:
         after = dataclasses.replace(state, frame=state.frame + 1)
-        return after, FrameResult(state.frame, {}, (), {})
+        return after, FrameResult(state.frame, {}, (), {}), {}
     scene = jax.device_get(pending.scene)  # the one wait of a frame
     n, q = len(state.slots), model.config.didm.num_queries
-    row_of, confidence = state.slot_of(), scene.triplets.confidence
-
-    subjects, tracks, next_id = list(state.subjects), state.tracks, state.next_id
-    leader_of = {t.object_id: t.subject_id for t in tracks}
-    opened, closed, dropped = set(), set(), 0
-    for i in pending.due:
-        subject_id = subjects[i].object_id
-        own = [t for t in tracks if t.subject_id == subject_id]
-        rows = [row_of[t.object_id] for t in own]
-        queries = np.arange(n + i * q, n + (i + 1) * q)
-        in_view = scene.area[row_of[subject_id]] > 0
-        sightings = Sightings(
-            present=(scene.area[queries] > 0) & in_view,
-            track_iou=scene.iou[np.ix_(queries, rows)],
-            peer_iou=scene.iou[np.ix_(queries, queries)],
-            confidence=confidence[queries],
-            track_confidence=confidence[rows],
-        )
-        meeting = meet(own, subject_id, state.frame, sightings, next_id, rules)
-        subjects[i] = dataclasses.replace(subjects[i], met=meeting.met)
-        others = [t for t in tracks if t.subject_id != subject_id]
-        tracks = (*others, *meeting.tracks)
-        for object_id, query in meeting.opened.items():
-            row_of[object_id] = int(queries[query])
-            leader_of[object_id] = subject_id
-        next_id += len(meeting.opened)
-        opened |= meeting.opened.keys()
-        closed |= set(meeting.closed)
-        dropped += meeting.dropped
-
+    row_of = state.slot_of()
+    queries = {
+        state.subjects[i].object_id: np.arange(n + i * q, n + (i + 1) * q)
+        for i in pending.due
+    }
+    meeting = meet_all(
+        state.tracks,
+        queries,
+        state.frame,
+        Rows(scene.area, scene.iou, scene.triplets.confidence),
+        row_of,
+        state.next_id,
+        rules,
+    )
+    row_of |= meeting.opened
+    leader_of, tracks = meeting.leaders, meeting.tracks
+    subjects = [
+        dataclasses.replace(s, met=meeting.met.get(s.object_id, s.met))
+        for s in state.subjects
+    ]
     ids = [s.object_id for s in subjects] + [t.object_id for t in tracks]
     leaders = [leader_of.get(i) for i in ids]
     rows = [row_of[i] for i in ids]
@@ -195,14 +200,17 @@ def finish_frame(
     after = dataclasses.replace(
         state,
         frame=state.frame + 1,
-        next_id=next_id,
+        next_id=state.next_id + len(meeting.opened),
         subjects=tuple(subjects),
-        tracks=tuple(tracks),
+        tracks=tracks,
         shared={**state.shared, **merged},
     )
-    result = _result(model, after, pending, scene, row_of, leader_of, merged, dropped)
-    begun = pending.begun | (opened - closed)
-    return _remember(model, after, pending, row_of, begun, closed), result
+    result = _result(
+        model, after, pending, scene, row_of, leader_of, merged, meeting.dropped
+    )
+    begun = pending.begun | (meeting.opened.keys() - meeting.closed)
+    after = _remember(model, after, pending, row_of, begun, meeting.closed)
+    return after, result, row_of
 
 
 def _remember(
@@ -211,7 +219,7 @@ def _remember(
     pending: PendingFrame,
     row_of: Mapping[int, int],
     begun: frozenset[int],
-    closed: set[int],
+    closed: frozenset[int],
 ) -> TrackingState:
     """Free the slots of closed tracks, and write what begins or was prompted."""
     kept = tuple(None if i in closed else i for i in after.slots)

@@ -89,7 +89,8 @@ def begin_subjects(
     next_id = max([state.next_id, *(i + 1 for i in object_ids)])
     state = dataclasses.replace(state, subjects=subjects, next_id=next_id)
     # Room for what the queries may find at once, so that the bank rarely grows.
-    room = len(subjects) * (1 + config.didm.num_queries)
+    found = min(config.didm.num_queries, config.rules.max_tracks)
+    room = len(subjects) * (1 + found)
     return take_slots(config, state, object_ids, room)
 
 

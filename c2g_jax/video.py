@@ -126,6 +126,7 @@ def _open_file(path, fps, start, end, max_frames):
         rate and round(rate, 3),
         len(chosen),
         lambda first: _decode(path, index, chosen, first),
+        times,
     )
 
 

@@ -40,19 +40,30 @@ def fill_parameters(module: M, values: Mapping[str, np.ndarray], source: str) ->
     wanted = {k: (tuple(v.shape), v.dtype) for k, v in parameters(module).items()}
     got = {k: (tuple(v.shape), v.dtype) for k, v in values.items()}
     check_names(wanted, got, source)
+    return with_parameters(
+        module, {name: jnp.asarray(value) for name, value in values.items()}
+    )
+
+
+def with_parameters(module: M, values: Mapping[str, jax.Array]) -> M:
+    """The module, which may be abstract, with these parameters; inside jit too.
+
+    Unchecked: what fits is what `parameters` names.
+    """
     graph, state = nnx.split(module)
-    nested = _nest((name, jnp.asarray(value)) for name, value in values.items())
     # Unlike `replace_by_pure_dict`, this leaves the caller's own state alone.
     state = jax.tree.map(lambda x: x, state)
-    nnx.replace_by_pure_dict(state, nested)
+    nnx.replace_by_pure_dict(state, _nest(values.items()))
     return nnx.merge(graph, state)
 
 
-def initialise(module: M, seed: int) -> M:
+def initialise(module: M, seed: int, embedding_std: float = 0.02) -> M:
     """An abstract module (`nnx.eval_shape`) with random parameters, from a seed.
 
     Kernels are normal and scaled by their inputs, norms and biases neutral, embeddings
-    small. Made by numpy: a module's own constructor compiles a program for each shape.
+    as large as asked for. To be trained, tokens want a standard deviation of 1, torch's
+    default: small ones are all alike to the decoder. Made by numpy: a module's own
+    constructor compiles a program for each shape.
     """
     rng = np.random.default_rng(seed)
 
@@ -63,6 +74,8 @@ def initialise(module: M, seed: int) -> M:
         if leaf == "gamma":  # of a residual branch that starts as good as closed
             return np.full(shape, 1e-6, np.float32)
         std = 0.02
+        if leaf == "embedding":
+            std = embedding_std
         if leaf == "kernel":
             std = float(np.prod(shape[:-1])) ** -0.5
         if leaf.endswith("gaussian_matrix"):

@@ -19,22 +19,29 @@ class FrameReader:
     """Reads onwards as a stream; anywhere else by entering the video anew.
 
     A one-way source (an iterator, a camera) goes back only to the frames still held.
+    `image_size` None leaves the frames as they are.
     """
 
-    def __init__(self, video: Video, image_size: int):
+    def __init__(self, video: Video, image_size: int | None):
         self.video, self.image_size = video, image_size
         self._stream, self._next = None, 0
         self._held: collections.OrderedDict[int, np.ndarray] = collections.OrderedDict()
 
     def read(self, index: int) -> np.ndarray:
-        """Frame `index` as uint8 [S, S, 3]; EndOfVideo behind the last one."""
+        """Frame `index` as uint8 [S, S, 3] ([H, W, 3] at the video's own size).
+
+        EndOfVideo behind the last one.
+        """
         if index not in self._held:
             first = index
             if index < self._next and self.video.num_frames is not None:
                 # Going back: the frames before this one are likely asked for next.
                 first = max(0, index - _HELD + 1)
             for t in range(first, index + 1):
-                self._held[t] = resize_frame(self._advance(t), self.image_size)
+                rgb = self._advance(t)
+                if self.image_size is not None:
+                    rgb = resize_frame(rgb, self.image_size)
+                self._held[t] = rgb
             while len(self._held) > _HELD:
                 self._held.popitem(last=False)
         return self._held[index]

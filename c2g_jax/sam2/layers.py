@@ -66,22 +66,55 @@ class Mlp(nnx.Module):
         return self.layers[-1](x)
 
 
+@jax.custom_vjp
 def shifted_depthwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Depthwise convolution of x [b, h, w, c] with [k, k, 1, c] as k*k shifted sums.
 
     Equal to the convolution with padding k // 2. XLA's own depthwise convolution is
     tens of times slower than this on a CPU, forward and backward.
     """
-    size = kernel.shape[0]
-    height, width = x.shape[1:3]
-    pad = size // 2
-    padded = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    size, padded = kernel.shape[0], _pad_sides(x, kernel)
     total = jnp.zeros_like(x)
-    for row in range(size):
-        for column in range(size):
-            window = padded[:, row : row + height, column : column + width]
-            total = total + window * kernel[row, column, 0]
+    for row, column in itertools.product(range(size), repeat=2):
+        window = padded[:, row : row + x.shape[1], column : column + x.shape[2]]
+        total = total + window * kernel[row, column, 0]
     return total
+
+
+def _shifted_forward(x, kernel):
+    return shifted_depthwise(x, kernel), (x, kernel)
+
+
+def _shifted_backward(saved, gradient):
+    """The gradient of the kernel image by image, which stays in the cache.
+
+    What JAX derives reads all images k*k times: eight times slower.
+    """
+    x, kernel = saved
+    size, (h, w) = kernel.shape[0], x.shape[1:3]
+
+    def add(total, image):
+        padded, above = image
+        each = [
+            jnp.sum(padded[row : row + h, column : column + w] * above, axis=(0, 1))
+            for row, column in itertools.product(range(size), repeat=2)
+        ]
+        return total + jnp.stack(each), None
+
+    zero = jnp.zeros((size * size, x.shape[-1]), x.dtype)
+    total, _ = jax.lax.scan(add, zero, (_pad_sides(x, kernel), gradient))
+    return (
+        shifted_depthwise(gradient, kernel[::-1, ::-1]),
+        total.reshape(kernel.shape).astype(kernel.dtype),
+    )
+
+
+shifted_depthwise.defvjp(_shifted_forward, _shifted_backward)
+
+
+def _pad_sides(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    pad = kernel.shape[0] // 2
+    return jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
 
 
 def grouped_depthwise(x: jax.Array, kernel: jax.Array) -> jax.Array:

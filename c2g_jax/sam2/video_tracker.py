@@ -26,8 +26,11 @@ def encode_frame(model: Sam2, frame: jax.Array) -> FrameFeatures:
     return model.encode_image(normalize_frames(frame[None]))
 
 
+# The functions that run on the device, shared by all who track in a video.
+
+
 @jax.jit
-def _encode_prompted(model, features, mask_logits, object_score):
+def encode_prompted(model, features, mask_logits, object_score):
     """The memory [h, w, m] of one object's prompted frame."""
     size = model.config.image_size
     logits = resize_logits(mask_logits[None], size, size)
@@ -36,7 +39,7 @@ def _encode_prompted(model, features, mask_logits, object_score):
 
 
 @jax.jit
-def _step(model, bank, features, frame, active, num_frames, direction):
+def step(model, bank, features, frame, active, num_frames, direction):
     """A tracked frame: the bank after it, the answer, and what the rings took in."""
     bank, answer = track.track_step(
         model,
@@ -54,9 +57,9 @@ def _step(model, bank, features, frame, active, num_frames, direction):
     return bank, kept, memory
 
 
-_segment = jax.jit(track.segment)
-_segment_mask = jax.jit(track.segment_mask)
-_correct = jax.jit(track.correct)
+segment = jax.jit(track.segment)
+segment_mask = jax.jit(track.segment_mask)
+correct = jax.jit(track.correct)
 
 
 class VideoTracker:
@@ -108,7 +111,7 @@ class VideoTracker:
             return bank
         features = self.features(state, frame)
         length = track.LONG if state.num_frames is None else state.num_frames
-        bank, answer, memory = _step(
+        bank, answer, memory = step(
             self.model,
             bank,
             features,
@@ -187,11 +190,11 @@ class VideoTracker:
         prompts = Prompts(coords, labels, logits, fed_back)
         direction = record.direction_on(frame)
         if not direction:
-            return self._answer(_segment(self.model, features, prompts))
+            return self._answer(segment(self.model, features, prompts))
         bank = state.bank_before(frame, direction)
         own = jax.tree.map(lambda x: x[record.slot : record.slot + 1], bank)
         length = track.LONG if state.num_frames is None else state.num_frames
-        result = _correct(
+        result = correct(
             self.model,
             own,
             features,
@@ -204,7 +207,7 @@ class VideoTracker:
 
     def ask_mask(self, features: FrameFeatures, square: np.ndarray) -> Answer:
         """What a given mask, bool [S, S], answers for an object."""
-        return self._answer(_segment_mask(self.model, features, square[None]))
+        return self._answer(segment_mask(self.model, features, square[None]))
 
     def _answer(self, result: track.Segmentation) -> Answer:
         result = jax.device_get(result)
@@ -218,7 +221,7 @@ class VideoTracker:
             for frame, answer in record.answers.items():
                 entry = record.committed.get(frame)
                 if entry is None or entry.answer is not answer:
-                    memory = _encode_prompted(
+                    memory = encode_prompted(
                         self.model,
                         self.features(state, frame),
                         answer.mask_logits,

@@ -152,13 +152,13 @@ def test_a_prompt_in_the_middle_reaches_both_ends(predictor, frames):
 def test_any_number_of_objects_is_one_step_a_frame(predictor, frames, monkeypatch):
     """367, 382, 636: time grew with every object, for each ran by itself."""
     calls = []
-    step = tracker._step
+    step = tracker.step
 
     def counted(*arguments):
         calls.append(arguments)
         return step(*arguments)
 
-    monkeypatch.setattr(tracker, "_step", counted)
+    monkeypatch.setattr(tracker, "step", counted)
     state = predictor.init_state(frames[:4])
     for obj_id in range(4):
         click(predictor, state, obj_id=obj_id, points=[[20 + 30 * obj_id, 45]])
@@ -173,12 +173,12 @@ def test_points_and_frame_sizes_do_not_each_compile(predictor, frames):
         for count in (1, 2, 3, 5, 9):
             points = np.linspace(5, 70, 2 * count).reshape(count, 2)
             click(predictor, state, obj_id=count, points=points)
-    before = tracker._segment._cache_size()
+    before = tracker.segment._cache_size()
     state = predictor.init_state(frames[:, :50, :90])
     for count in (1, 4, 6, 12):
         points = np.linspace(5, 45, 2 * count).reshape(count, 2)
         click(predictor, state, obj_id=count, points=points)
-    assert tracker._segment._cache_size() == before
+    assert tracker.segment._cache_size() == before
 
 
 def test_weights_that_lack_a_part_are_refused_by_its_name(toy):

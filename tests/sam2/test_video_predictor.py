@@ -228,7 +228,7 @@ def test_what_is_kept_does_not_grow_with_the_video(predictor, frames):
 
 
 def test_a_session_compiles_by_bucket_not_by_prompt(predictor, frames):
-    functions = (module._segment, module._step, module._correct, module._segment_mask)
+    functions = (module.segment, module.step, module.correct, module.segment_mask)
 
     def session():
         state = predictor.init_state(frames)

@@ -298,11 +298,11 @@ def test_options_out_of_range_are_named(toy, options, word):
 
 def test_two_hundred_mixed_actions_compile_a_bounded_number(predictor, frames, capsys):
     functions = dict(
-        segment=tracker._segment,
-        segment_mask=tracker._segment_mask,
-        correct=tracker._correct,
-        step=tracker._step,
-        encode_prompted=tracker._encode_prompted,
+        segment=tracker.segment,
+        segment_mask=tracker.segment_mask,
+        correct=tracker.correct,
+        step=tracker.step,
+        encode_prompted=tracker.encode_prompted,
         encode_frame=tracker.encode_frame,
     )
     before = {name: f._cache_size() for name, f in functions.items()}

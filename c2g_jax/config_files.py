@@ -1,0 +1,111 @@
+"""Configuration files and their overrides, for mains that train or evaluate."""
+
+import difflib
+import json
+import re
+import runpy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from c2g_jax.types import InputError
+
+CONFIG = config_flags.DEFINE_config_file(
+    "config",
+    None,
+    "Configuration file; --config.FIELD=VALUE sets a field of it, "
+    "--config=FILE.py:VARIANT asks for a variant.",
+)
+MULTIHOST = flags.DEFINE_bool(
+    "multihost", False, "One process of several, each with devices of its own."
+)
+COMPILATION_CACHE = flags.DEFINE_string(
+    "compilation_cache",
+    None,
+    "Folder for compiled programs, between runs. Training has one in its workdir.",
+)
+
+
+def check_overrides(argv: Sequence[str]) -> None:
+    """InputError for a configuration or a field of it that does not exist.
+
+    Said before the flags are parsed, for config_flags would end in a traceback.
+    """
+    config: ConfigDict | None = None
+    for word in argv[1:]:
+        name, _, value = word.lstrip("-").partition("=")
+        if word.startswith("-") and name == "config":
+            config = _load(value)
+    if config is None:
+        raise InputError("--config is missing: name a file, as configs/toy_pvsg.py")
+    for word in argv[1:]:
+        name = word.lstrip("-").partition("=")[0].removeprefix("no")
+        if word.startswith("-") and name.startswith("config."):
+            _check_field(config, name.removeprefix("config."))
+
+
+def _load(value: str) -> ConfigDict:
+    path, _, variant = value.partition(":")
+    if not Path(path).is_file():
+        raise InputError(f"--config={path}: no such file")
+    found = runpy.run_path(path)
+    if "get_config" not in found:
+        raise InputError(f"--config={path}: it has no get_config()")
+    return found["get_config"](variant) if variant else found["get_config"]()
+
+
+def _check_field(config: ConfigDict, name: str) -> None:
+    node: Any = config
+    for i, word in enumerate(parts := re.sub(r"\[\d+\]$", "", name).split(".")):
+        known = list(node) if isinstance(node, Mapping | ConfigDict) else []
+        if word not in known:
+            so_far = ".".join(["config", *parts[: i + 1]])
+            near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {_list(known)}"
+            raise InputError(f"--{so_far}: there is no such field; {hint}")
+        node = node[word]
+
+
+def _list(words: Sequence[str]) -> str:
+    return ", ".join(words) or "no fields"
+
+
+def to_json(config: ConfigDict) -> dict[str, Any]:
+    """The fields as JSON values, nested as they are."""
+    return json.loads(config.to_json())
+
+
+def differences(
+    mine: Mapping[str, Any], theirs: Mapping[str, Any], free: Sequence[str] = ()
+) -> list[str]:
+    """Fields that differ, "NAME: theirs -> mine", but for those in `free`.
+
+    A name in `free` stands for all fields below it too.
+    """
+    mine, theirs = _flat(mine), _flat(theirs)
+
+    def is_free(name: str) -> bool:
+        return any(name == word or name.startswith(f"{word}.") for word in free)
+
+    return [
+        f"{name}: {_say(theirs, name)} -> {_say(mine, name)}"
+        for name in sorted(mine.keys() | theirs.keys())
+        if not is_free(name) and _say(theirs, name) != _say(mine, name)
+    ]
+
+
+def _flat(tree: Mapping[str, Any], start: str = "") -> dict[str, Any]:
+    flat = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{start}{key}.")
+        else:
+            flat[f"{start}{key}"] = value
+    return flat
+
+
+def _say(flat: Mapping[str, Any], name: str) -> str:
+    return json.dumps(flat[name]) if name in flat else "(none)"

@@ -1,0 +1,1 @@
+"""Scoring Click2Graph, and any other system, on a prepared data set."""

@@ -1,0 +1,261 @@
+"""Scoring predictions that lie in files, of any system: VIDEO/SUBJECT/RUN.json.
+
+Each file is a `scene_graph.json` whose only prompted object is the subject; SUBJECT is
+its object_id in the data set, RUN counts from 0. `frames` holds the predictions that
+R@K, SpIR and PLR judge, `relations` those that PVSG's metric does, `run` names the
+prompt. A graph that nobody prompted goes to VIDEO/all/RUN.json, for that metric alone.
+"""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from c2g_jax.data.dataset import CHUNK, Dataset
+from c2g_jax.data.records import VideoRecord
+from c2g_jax.evaluation import pvsg_official
+from c2g_jax.evaluation.claims import Names, coded_overlap, graph_claims
+from c2g_jax.evaluation.metrics import FrameGuess, score_subject
+from c2g_jax.evaluation.overlaps import CodedFrame, coded_frame, columns_of, ious
+from c2g_jax.evaluation.protocol import (
+    Protocol,
+    SubjectTruth,
+    prompt_frame,
+    scored,
+    video_truth,
+)
+from c2g_jax.export import read_scene_graph
+from c2g_jax.types import InputError, SceneGraph
+
+EVERYTHING = "all"  # in the place of a subject
+SLACK = 8  # frames by which a video may decode shorter or longer than the annotation
+UNNAMED = "prompt"  # the kind of prompt where `run` does not tell
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    video_id: str
+    subject: int | None  # None: the whole graph
+    run: int
+    path: Path
+
+
+@dataclass
+class Work:
+    """How much was compared, and in what time; reading files and frames is apart."""
+
+    frames: int = 0
+    seconds: float = 0.0
+
+
+def find_files(folder: str | Path) -> list[FoundFile]:
+    """All VIDEO/SUBJECT/RUN.json in a folder; InputError for names that are none."""
+    found = []
+    for path in sorted(Path(folder).glob("*/*/*.json")):
+        subject, run = path.parent.name, path.stem
+        if not run.isdecimal() or not (subject.isdecimal() or subject == EVERYTHING):
+            raise InputError(
+                f"{path}: name it VIDEO/SUBJECT/RUN.json, the subject's object_id and "
+                "the number of the run"
+            )
+        number = None if subject == EVERYTHING else int(subject)
+        found.append(FoundFile(path.parent.parent.name, number, int(run), path))
+    if not found:
+        raise InputError(f"{folder}: no VIDEO/SUBJECT/RUN.json in it: check the folder")
+    return found
+
+
+def score_files(
+    folder: str | Path,
+    dataset: Dataset,
+    protocol: Protocol,
+    max_videos: int | None = None,
+    advance: Callable[[int], object] = lambda frames: None,
+    work: Work | None = None,
+) -> Iterator[dict]:
+    """The scores of each video of the split, as `results` adds them up.
+
+    A subject or a video without a file counts as found nothing, and in "missing".
+    """
+    work = work or Work()
+    files = find_files(folder)
+    videos = dataset.videos(protocol.split)[:max_videos]
+    strangers = {f.video_id for f in files} - {
+        v.video_id for v in dataset.videos(protocol.split)
+    }
+    if strangers:
+        raise InputError(
+            f"{folder}: {sorted(strangers)[0]} is no video of {protocol.split} of "
+            f"{dataset.name}: remove it, or give another --split"
+        )
+    runs = sorted({f.run for f in files})
+    names = Names(dataset.vocabulary)
+    for video in videos:
+        own = [f for f in files if f.video_id == video.video_id]
+        yield _score_video(dataset, video, own, runs, names, protocol, work)
+        advance(video.num_frames)
+
+
+def _score_video(
+    dataset: Dataset,
+    video: VideoRecord,
+    files: Sequence[FoundFile],
+    runs: Sequence[int],
+    names: Names,
+    protocol: Protocol,
+    work: Work,
+) -> dict:
+    truth = video_truth(video, protocol)
+    records = pvsg_official.true_relations(video)
+    by_place = {(f.subject, f.run): f for f in files}
+    subjects = {t.subject_id: t for t in truth.subjects}
+    for file in files:
+        if file.subject is not None and file.subject not in video.object_ids:
+            raise InputError(f"{file.path}: the video has no object {file.subject}")
+    wanted = sorted({int(t) for record in records for t in record.frames})
+    ids = {i for r in records for i in (r.subject_id, r.object_id)}
+    coded = dict(_coded_frames(dataset, video, wanted, ids))
+    system: dict = defaultdict(lambda: {"subjects": defaultdict(dict), "official": {}})
+    missing = Counter()
+    for run in runs:
+        claims, tracks = defaultdict(list), {}
+        for subject_id in (*subjects, None):
+            file = by_place.get((subject_id, run))
+            if file is None:
+                missing[run] += subject_id is not None
+                continue
+            graph = read_scene_graph(file.path)
+            _check(graph, video, file)
+            kind = str(graph.run.get("prompt", UNNAMED))
+            claims[kind] += graph_claims(graph, names, subject_id)
+            tracks |= {(subject_id, o.object_id): o.masks for o in graph.objects}
+            if subject_id is not None:
+                own = subjects[subject_id]
+                began = time.perf_counter()
+                prompt = prompt_frame(video, own, run, protocol)
+                part = scored(own, prompt, protocol)
+                guesses = _guesses(graph, part, coded, names, protocol, file)
+                counts = score_subject(part, guesses, prompt, protocol)
+                work.seconds += time.perf_counter() - began
+                work.frames += len(part.frames)
+                counts["prompts"] += 1
+                counts["units left out"] += len(own.units) - len(part.units)
+                system[kind]["subjects"][subject_id][run] = counts
+        overlap = coded_overlap(tracks, coded, video.num_frames)
+        for kind, own_claims in claims.items():
+            best = pvsg_official.ranked(own_claims)
+            counts = pvsg_official.score_video(records, best, overlap)
+            system[kind]["official"][run] = counts
+    _fill(system, video, subjects, records, runs, protocol)
+    return {
+        "video": video.video_id,
+        "source": video.source,
+        "truth": truth.counts,
+        "missing": dict(missing),
+        "systems": {"predictions": {k: dict(v) for k, v in system.items()}},
+    }
+
+
+def _fill(system, video, subjects, records, runs, protocol) -> None:
+    """Counts without hits for subjects and runs that have no file."""
+    nothing = pvsg_official.score_video(records, [], lambda *_: np.zeros(0))
+    for part in system.values():
+        for run in runs:
+            part["official"].setdefault(run, nothing)
+            for subject_id, own in subjects.items():
+                if run not in part["subjects"][subject_id]:
+                    prompt = prompt_frame(video, own, run, protocol)
+                    counts = score_subject(
+                        scored(own, prompt, protocol), (), prompt, protocol
+                    )
+                    part["subjects"][subject_id][run] = counts
+
+
+def _coded_frames(dataset, video, numbers, ids) -> Iterator[tuple[int, CodedFrame]]:
+    by_chunk = defaultdict(list)
+    for t in numbers:
+        by_chunk[t // CHUNK].append(t)
+    for some in by_chunk.values():  # a chunk at a time in memory
+        for t, segments in zip(some, dataset.read_frames(video, some)[1], strict=True):
+            yield t, coded_frame(segments, ids)
+
+
+def _check(graph: SceneGraph, video: VideoRecord, file: FoundFile) -> None:
+    size = graph.video.width, graph.video.height
+    if size != (video.width, video.height):
+        raise InputError(
+            f"{file.path}: made at {size[0]}x{size[1]} but the video is "
+            f"{video.width}x{video.height}: predict at the size of the video"
+        )
+    if abs(graph.video.num_frames - video.num_frames) > SLACK:
+        raise InputError(
+            f"{file.path}: has {graph.video.num_frames} frames but the video "
+            f"{video.num_frames}: predict all of it, at {video.fps:g} frames a second"
+        )
+    index = graph.run.get("index", file.run)
+    if index != file.run:
+        raise InputError(f"{file.path}: it says that it is run {index}: rename it")
+
+
+def _guesses(
+    graph: SceneGraph,
+    truth: SubjectTruth,
+    coded: dict[int, CodedFrame],
+    names: Names,
+    protocol: Protocol,
+    file: FoundFile,
+) -> list[FrameGuess]:
+    """What a file says, with overlaps on frames with a unit; the others may vote."""
+    if not graph.frames:
+        raise InputError(
+            f'{file.path}: it has no "frames", the predictions of single frames: '
+            "write them, or give the graph as VIDEO/all/RUN.json"
+        )
+    speakers = {entry.subject_id for entry in graph.frames}
+    if len(speakers) > 1:
+        raise InputError(
+            f'{file.path}: its "frames" speak of {len(speakers)} subjects: '
+            "write one file for each prompted subject"
+        )
+    masks = {o.object_id: o.masks for o in graph.objects}
+    wanted, guesses = set(truth.frames.tolist()), []
+    for entry in graph.frames:
+        t, said = entry.frame, entry.triplets
+        labels = [
+            (
+                names.object(x.subject_category),
+                names.object(x.object_category),
+                names.predicate(x.predicate),
+            )
+            for x in said
+        ]
+        overlap, subject_iou, points = (
+            np.zeros((len(said), len(truth.objects))),
+            0.0,
+            (),
+        )
+        peers = None
+        if t in wanted:
+            true = coded[t].masks
+            ours = [masks.get(x.object_id, {}).get(t) for x in said]
+            overlap = ious(ours, [true.get(int(i)) for i in truth.objects])
+            subject = masks.get(entry.subject_id, {}).get(t)
+            subject_iou = ious([subject], [true.get(truth.subject_id)])[0, 0]
+            points = columns_of(coded[t].ids_under(entry.points), truth.objects)
+            peers = ious(ours, ours) if protocol.mask_nms else None
+        guesses.append(
+            FrameGuess(
+                t,
+                float(subject_iou),
+                np.array([x.object_id for x in said], int),
+                np.array(labels, int).reshape(-1, 3),
+                np.array([x.confidence for x in said], float),
+                overlap,
+                np.array(points, int),
+                peers,
+            )
+        )
+    return guesses

@@ -1,0 +1,95 @@
+"""Overlaps of predicted masks with true ones, at the size of the video.
+
+True masks are disjoint, so a frame of them is one picture of object ids. It is coded
+once; from then on run lengths are compared, and nothing is decoded.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pycocotools import mask as coco
+
+from c2g_jax.rle import encode_mask
+from c2g_jax.types import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class CodedFrame:
+    """The true masks of one frame, in little memory.
+
+    masks: {id: COCO run lengths} of the objects asked for that are in view. starts,
+    values: the runs of the picture of ids, column by column.
+    """
+
+    height: int
+    width: int
+    masks: Mapping[int, Mapping]
+    starts: np.ndarray  # int [runs], ascending
+    values: np.ndarray  # uint8 [runs]
+
+    def ids_under(self, points: np.ndarray) -> np.ndarray:
+        """The id under each point (x, y) in pixels: int [q] of float [q, 2]."""
+        x, y = pixels(points, self.height, self.width)
+        run = np.searchsorted(self.starts, x * self.height + y, side="right") - 1
+        return self.values[run].astype(int)
+
+
+def coded_frame(segments: np.ndarray, ids: Iterable[int]) -> CodedFrame:
+    """The picture of ids uint8 [H, W], with the masks of `ids`."""
+    there = set(np.unique(segments).tolist())
+    masks = {i: encode_mask(segments == i) for i in ids if i in there}
+    flat = segments.ravel(order="F")
+    starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
+    return CodedFrame(*segments.shape, masks, starts, flat[starts])
+
+
+def pixels(
+    points: np.ndarray, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Column and row int [q] of the pixels that points (x, y) lie in.
+
+    A pixel reaches from its number to the next; a point on the far border is its last.
+    """
+    points = np.floor(np.asarray(points, np.float64).reshape(-1, 2)).astype(int)
+    return np.clip(points[:, 0], 0, width - 1), np.clip(points[:, 1], 0, height - 1)
+
+
+def columns_of(ids: np.ndarray, objects: np.ndarray) -> np.ndarray:
+    """Where each of `ids` [q] stands in `objects` [g]; -1 where it does not."""
+    match = np.asarray(ids)[:, None] == np.asarray(objects)
+    if not match.size:
+        return np.full(len(match), -1)
+    return np.where(match.any(axis=1), match.argmax(axis=1), -1)
+
+
+def ious(
+    masks: Sequence[Mapping | None], objects: Sequence[Mapping | None]
+) -> np.ndarray:
+    """float [n, g] of masks as run lengths; None is an empty one, 0 with any other.
+
+    Raises InputError where the sizes differ.
+    """
+    found = np.zeros((len(masks), len(objects)))
+    rows = [i for i, mask in enumerate(masks) if mask is not None]
+    columns = [i for i, mask in enumerate(objects) if mask is not None]
+    if rows and columns:
+        ours = [_code(masks[i]) for i in rows]
+        theirs = [_code(objects[i]) for i in columns]
+        for code in ours:
+            if code["size"] != theirs[0]["size"]:
+                raise InputError(
+                    f"a mask is {_size(code)} but the video {_size(theirs[0])}: "
+                    "predict at the size of the video"
+                )
+        found[np.ix_(rows, columns)] = coco.iou(ours, theirs, [0] * len(theirs))
+    return found
+
+
+def _code(mask: Mapping) -> dict:
+    return {"size": list(mask["size"]), "counts": mask["counts"].encode("ascii")}
+
+
+def _size(code: Mapping) -> str:
+    height, width = code["size"]
+    return f"{width}x{height}"

@@ -1,0 +1,148 @@
+"""What trains, by name, and how: one filter, groups with their own learning rates.
+
+Parameters are dicts of arrays by their path in the module (`weights.parameters`), so
+that a regex says which ones are meant, everywhere in the same way.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from c2g_jax.types import InputError
+
+CONSTANT, COSINE = "constant", "cosine"
+Parameters = dict[str, jax.Array]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters that share a learning rate: those whose whole name fits `pattern`."""
+
+    pattern: str
+    lr: float
+    schedule: str = CONSTANT
+    lr_end: float = 0.0  # where COSINE ends
+
+    def __post_init__(self):
+        if self.schedule not in (CONSTANT, COSINE):
+            raise InputError(
+                f"schedule {self.schedule!r}: use one of {CONSTANT}, {COSINE}"
+            )
+        if self.lr <= 0 or self.lr_end < 0:
+            raise InputError(f"learning rate {self.lr:g}, {self.lr_end:g}: not above 0")
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """AdamW, and what surrounds it. `steps` and `warmup` count batches."""
+
+    steps: int
+    groups: Mapping[str, Group] = field(default_factory=dict)
+    warmup: int = 0  # from 0 to the learning rate in a line
+    b1: float = 0.9
+    b2: float = 0.999
+    weight_decay: float = 0.01
+    no_decay: str = r".*\b(bias|scale)"  # names that do not decay
+    clip_norm: float = 0.0  # of the gradients of all groups together; 0: any length
+    accumulate: int = 1  # batches whose mean gradient makes an update
+    ema: float = 0.0  # decay of a moving average of the parameters; 0: none
+
+    def __post_init__(self):
+        if self.accumulate < 1 or self.steps < 1:
+            raise InputError(
+                f"steps {self.steps}, accumulate {self.accumulate}: at least 1"
+            )
+        if not 0 <= self.ema < 1:
+            raise InputError(f"ema {self.ema:g}: give 0, or a decay below 1")
+
+
+def is_trainable(name: str, trainable: Sequence[str]) -> bool:
+    """Whether a parameter trains. The one filter: split, optimiser and checkpoint."""
+    return any(re.fullmatch(pattern, name) for pattern in trainable)
+
+
+def split_names(
+    names: Iterable[str], trainable: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """The names that train and those that are frozen, each in order."""
+    names = sorted(names)
+    for pattern in trainable:
+        if not any(re.fullmatch(pattern, name) for name in names):
+            raise InputError(f"trainable {pattern!r} fits no parameter of the model")
+    trained = [name for name in names if is_trainable(name, trainable)]
+    if not trained:
+        raise InputError("no parameter trains: name some in config.trainable")
+    return trained, [name for name in names if not is_trainable(name, trainable)]
+
+
+def group_of(names: Iterable[str], groups: Mapping[str, Group]) -> dict[str, str]:
+    """The group of each trainable parameter; InputError unless it is exactly one."""
+    labels = {}
+    for name in names:
+        found = [k for k, g in groups.items() if re.fullmatch(g.pattern, name)]
+        if len(found) != 1:
+            what = f"groups {', '.join(found)}" if found else "no group"
+            raise InputError(f"{name} is in {what} of the optimiser: it needs one")
+        labels[name] = found[0]
+    return labels
+
+
+def schedules(config: OptimConfig) -> dict[str, optax.Schedule]:
+    """Learning rate of each group after so many updates."""
+    updates = max(config.steps // config.accumulate, 1)
+    warmup = min(config.warmup // config.accumulate, updates - 1)
+    return {
+        name: _schedule(group, updates - warmup, warmup)
+        for name, group in config.groups.items()
+    }
+
+
+def _schedule(group: Group, updates: int, warmup: int) -> optax.Schedule:
+    rate: Callable = optax.constant_schedule(group.lr)
+    if group.schedule == COSINE:
+        rate = optax.cosine_decay_schedule(group.lr, updates, group.lr_end / group.lr)
+    if not warmup:
+        return rate
+    # One update late, so that the first one moves something.
+    rise = optax.linear_schedule(group.lr / (warmup + 1), group.lr, warmup)
+    return optax.join_schedules([rise, rate], [warmup])
+
+
+def make_optimizer(
+    config: OptimConfig, names: Iterable[str]
+) -> optax.GradientTransformation:
+    """The optimiser of the parameters of these names."""
+    labels = group_of(names, config.groups)
+    used = {k: s for k, s in schedules(config).items() if k in labels.values()}
+    decays = {name: not re.fullmatch(config.no_decay, name) for name in labels}
+    each = {
+        group: optax.adamw(
+            rate,
+            b1=config.b1,
+            b2=config.b2,
+            weight_decay=config.weight_decay,
+            mask=lambda _, mine=group: {
+                name: decays[name] and labels[name] == mine for name in labels
+            },
+        )
+        for group, rate in used.items()
+    }
+    clip = optax.identity()
+    if config.clip_norm:
+        clip = optax.clip_by_global_norm(config.clip_norm)
+    chain = optax.chain(clip, optax.partition(each, labels))
+    if config.accumulate == 1:
+        return chain
+    return optax.MultiSteps(chain, config.accumulate).gradient_transformation()
+
+
+def average(
+    config: OptimConfig, ema: Parameters, params: Parameters, updates: jax.Array
+) -> Parameters:
+    """The moving average after `updates` updates; it is quicker at the beginning."""
+    decay = jnp.minimum(config.ema, (1.0 + updates) / (10.0 + updates))
+    return optax.incremental_update(params, ema, 1.0 - decay)

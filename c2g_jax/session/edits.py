@@ -1,0 +1,187 @@
+"""What people do to a session, as functions from a state to the next."""
+
+import dataclasses
+import difflib
+from collections.abc import Sequence
+
+from c2g_jax.session.engine import Answer, Engine
+from c2g_jax.session.state import (
+    OBJECT,
+    SUBJECT,
+    Observation,
+    PredicateFix,
+    PromptItem,
+    PromptSet,
+    SessionState,
+    Thing,
+)
+from c2g_jax.types import InputError
+
+
+def add_thing(
+    state: SessionState, role: str, leader: int | None
+) -> tuple[SessionState, Thing]:
+    """A new subject, or an object of a subject, without a prompt as yet."""
+    thing = Thing(state.next_id, role, leader)
+    state = dataclasses.replace(state, next_id=state.next_id + 1)
+    return state.with_thing(thing), thing
+
+
+def prompt(
+    engine: Engine, state: SessionState, thing: Thing, frame: int, item: PromptItem
+) -> SessionState:
+    """Say one more thing of an object on a frame, and look at it again there."""
+    known = thing.prompts.get(frame)
+    if known is None:
+        known = PromptSet((), thing.observations.get(frame))
+    # A mask says all; a box begins anew with what lies within it.
+    old = () if item.kind in ("mask", "box") else known.items
+    items = (*old, item)
+    bank, direction = _own_bank(engine, thing, known.base, frame)
+    if old:
+        previous = thing.observations[frame]
+        answer = engine.refine(frame, items, previous, bank, direction)
+    else:
+        answer = engine.answer(frame, items, known.base, bank, direction)
+    return _prompted(engine, state, thing, frame, PromptSet(items, known.base), answer)
+
+
+def delete_prompt(
+    engine: Engine, state: SessionState, object_id: int, frame: int, index: int
+) -> SessionState:
+    """Take back one thing said of an object; the object goes with its last one."""
+    thing = _prompted_thing(state, object_id, frame, index)
+    known = thing.prompts[frame]
+    items = (*known.items[:index], *known.items[index + 1 :])
+    if items:
+        bank, direction = _own_bank(engine, thing, known.base, frame)
+        answer = engine.answer(frame, items, known.base, bank, direction)
+        said = PromptSet(items, known.base)
+        return _prompted(engine, state, thing, frame, said, answer)
+    prompts = {t: p for t, p in thing.prompts.items() if t != frame}
+    left = thing.with_observations({frame: known.base})
+    # What the model found by itself stays as it was found.
+    if not prompts and all(o.direction for o in left.observations.values()):
+        return remove(state, thing.object_id)
+    revision = state.revision + 1
+    thing = dataclasses.replace(
+        left,
+        prompts=prompts,
+        changes=(*thing.changes, (frame, revision)),
+    )
+    return dataclasses.replace(state, revision=revision).with_thing(thing)
+
+
+def remove(state: SessionState, object_id: int) -> SessionState:
+    """Take an object away, under all ids it goes by, and what its subject led to.
+
+    What another subject led to as well stays under its id, as that subject's.
+    """
+    state.thing(object_id)
+    gone = {thing.object_id for thing in state.shown[state.shown_id(object_id)]}
+    things = dict(state.things)
+    for i, thing in state.things.items():
+        if not state.alive(i):
+            continue
+        if i in gone:
+            things[i] = dataclasses.replace(thing, removed=True)
+        elif thing.leader in gone:
+            others = [t.leader for t in state.shown[state.shown_id(i)]]
+            heirs = [k for k in others if k is not None and k not in gone]
+            things[i] = (
+                dataclasses.replace(thing, leader=heirs[0])
+                if heirs
+                else dataclasses.replace(thing, removed=True)
+            )
+    return dataclasses.replace(state, things=things, revision=state.revision + 1)
+
+
+def rename(
+    state: SessionState, object_id: int, category: str | None, names: Sequence[str]
+) -> SessionState:
+    """Fix the category of an object; None gives it back to the model."""
+    state.thing(object_id)
+    if category is not None:
+        check_name(category, names, "category")
+    for thing in state.shown[state.shown_id(object_id)]:
+        state = state.with_thing(dataclasses.replace(thing, category=category))
+    return state
+
+
+def fix_predicate(
+    state: SessionState, fix: PredicateFix, names: Sequence[str]
+) -> SessionState:
+    """Fix the predicate of a pair over a span, or that there is none."""
+    for object_id in (fix.subject_id, fix.object_id):
+        state.thing(object_id)
+    if fix.predicate is not None:
+        check_name(fix.predicate, names, "predicate")
+    if fix.subject_id == fix.object_id:
+        raise InputError(
+            f"object {fix.object_id} is given twice: relate two different objects"
+        )
+    return dataclasses.replace(state, fixes=(*state.fixes, fix))
+
+
+def check_name(name: str, names: Sequence[str], kind: str) -> None:
+    """InputError unless the vocabulary has the name."""
+    if name not in names:
+        near = difflib.get_close_matches(str(name), names, 3, 0.5)
+        hint = f"perhaps {', '.join(near)}" if near else "choose one of the vocabulary"
+        raise InputError(f"unknown {kind} {name!r}: {hint}")
+
+
+def target(state: SessionState, object_id: int | None) -> tuple[SessionState, Thing]:
+    """The object that a prompt speaks of, a new subject for None."""
+    if object_id is None:
+        return add_thing(state, SUBJECT, None)
+    return state, state.thing(object_id)
+
+
+def object_of(state: SessionState, subject_id: int) -> tuple[SessionState, Thing]:
+    """A new object in relation with a subject."""
+    subject = state.thing(subject_id)
+    if subject.role != SUBJECT:
+        raise InputError(
+            f"object {subject_id} is no subject: name one that was clicked as such"
+        )
+    return add_thing(state, OBJECT, subject_id)
+
+
+def _prompted_thing(
+    state: SessionState, object_id: int, frame: int, index: int
+) -> Thing:
+    thing = state.thing(object_id)
+    items = thing.prompts[frame].items if frame in thing.prompts else ()
+    if not 0 <= index < len(items):
+        raise InputError(
+            f"object {object_id} has {len(items)} prompts on frame {frame}: "
+            f"there is no number {index}"
+        )
+    return thing
+
+
+def _own_bank(engine: Engine, thing: Thing, base: Observation | None, frame: int):
+    """The memories that the thing itself was tracked here with, None without any."""
+    if base is None or base.direction == 0:
+        return None, 1
+    return engine.memories.bank({0: thing}, frame, base.direction, 1), base.direction
+
+
+def _prompted(
+    engine: Engine,
+    state: SessionState,
+    thing: Thing,
+    frame: int,
+    said: PromptSet,
+    answer: Answer,
+) -> SessionState:
+    revision = state.revision + 1
+    feature = engine.pooled(frame, answer.logits)
+    observation = engine.observe(answer, feature, 0, revision)
+    thing = dataclasses.replace(
+        thing.with_observations({frame: observation}),
+        prompts={**thing.prompts, frame: said},
+        changes=(*thing.changes, (frame, revision)),
+    )
+    return dataclasses.replace(state, revision=revision).with_thing(thing)

@@ -1,0 +1,247 @@
+"""What a session asks of the model: frames encoded, prompts answered, banks filled.
+
+Holds nothing that lasts but caches, all of them bounded: whatever it answers follows
+from the frames and from a `SessionState`.
+"""
+
+import collections
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from c2g_jax.click2graph import Click2Graph
+from c2g_jax.didm import pool_mask
+from c2g_jax.images import resize_frame, resize_mask
+from c2g_jax.rle import decode_mask, encode_mask
+from c2g_jax.sam2 import video_tracker
+from c2g_jax.sam2.frame_reader import FrameReader
+from c2g_jax.sam2.memory import MemoryBank
+from c2g_jax.sam2.model import FrameFeatures
+from c2g_jax.sam2.postprocess import enlarge_logits, window_above
+from c2g_jax.sam2.prompts import BOX_FIRST, BOX_SECOND, Prompts, pad_points
+from c2g_jax.sam2.track import Segmentation
+from c2g_jax.session.logits import LogitStore
+from c2g_jax.session.memories import Memories
+from c2g_jax.session.state import Observation, PromptItem
+from c2g_jax.types import InputError
+from c2g_jax.video import Video
+
+_LOGIT_BOUND = 32.0  # of an earlier answer that is fed back, as the predictor has it
+_SURE = 10.0  # the logit of a mask whose own logits are gone
+
+
+class Answer(NamedTuple):
+    """One object on one frame, as the model gives it."""
+
+    logits: np.ndarray  # float32 [4h, 4w]
+    iou: float
+    object_score: float
+    pointer: np.ndarray  # [c]
+
+
+@jax.jit
+def _pool(features: FrameFeatures, mask_logits: jax.Array) -> jax.Array:
+    return pool_mask(features.embed, mask_logits > 0)
+
+
+class Engine:
+    """The model at work on one video."""
+
+    def __init__(self, model: Click2Graph, video: Video, cached_frames: int = 8):
+        if video.num_frames is None:
+            raise InputError(
+                "the frames come from an iterator, which cannot go back: give a file, "
+                "a folder or a list"
+            )
+        self.model, self.video = model, video
+        self.num_frames = video.num_frames
+        self.config = model.config.sam2
+        self.logits = LogitStore()
+        self._reader = FrameReader(video, None)
+        # Of its own, so that looking around does not make tracking seek.
+        self._viewer = FrameReader(video, None)
+        # Also where nobody calls `close`: when the engine goes, and when Python ends.
+        readers = (self._reader, self._viewer)
+        self._finalizer = weakref.finalize(self, _close, readers, self.logits)
+        self._cached_frames = cached_frames
+        self._features: collections.OrderedDict = collections.OrderedDict()
+        self.memories = Memories(self)
+
+    def image(self, frame: int) -> np.ndarray:
+        """uint8 [H, W, 3], to look at."""
+        return self._viewer.read(frame)
+
+    def features(self, frame: int) -> FrameFeatures:
+        """Features of a frame; a few are held."""
+        if frame not in self._features:
+            square = resize_frame(self._reader.read(frame), self.config.image_size)
+            self._features[frame] = video_tracker.encode_frame(self.model.sam2, square)
+            while len(self._features) > self._cached_frames:
+                self._features.popitem(last=False)
+        self._features.move_to_end(frame)
+        return self._features[frame]
+
+    def close(self) -> None:
+        self._finalizer()
+        self._features.clear()
+        self.memories.clear()
+
+    # Prompts
+
+    def answer(
+        self,
+        frame: int,
+        items: Sequence[PromptItem],
+        base: Observation | None,
+        bank: MemoryBank | None,
+        direction: int,
+    ) -> Answer:
+        """What all that is said of one object on a frame gives.
+
+        Each item refines what those before it gave, so that the same items always
+        give the same. `base` is what tracking found there and `bank` the object's own
+        memories, both None where it was not tracked.
+        """
+        answer = None if base is None else self.answer_of(base)
+        spoken: list[PromptItem] = []
+        for item in items:
+            if item.kind == "mask":
+                answer, spoken = self._take_mask(frame, item), []
+                bank = None
+                continue
+            spoken.append(item)
+            answer = self._take_points(frame, spoken, answer, bank, direction)
+        return answer
+
+    def refine(
+        self,
+        frame: int,
+        items: Sequence[PromptItem],
+        previous: Observation,
+        bank: MemoryBank | None,
+        direction: int,
+    ) -> Answer:
+        """The same as `answer`, where all items but the last one gave `previous`."""
+        last_mask = max(
+            (i for i, item in enumerate(items) if item.kind == "mask"), default=-1
+        )
+        if last_mask == len(items) - 1:
+            return self._take_mask(frame, items[-1])
+        spoken = list(items[last_mask + 1 :])
+        bank = bank if last_mask < 0 else None
+        return self._take_points(
+            frame, spoken, self.answer_of(previous), bank, direction
+        )
+
+    def _take_mask(self, frame: int, item: PromptItem) -> Answer:
+        square = resize_mask(decode_mask(item.mask), self.config.image_size)
+        return _first(
+            video_tracker.segment_mask(
+                self.model.sam2, self.features(frame), square[None]
+            )
+        )
+
+    def _take_points(
+        self,
+        frame: int,
+        items: Sequence[PromptItem],
+        previous: Answer | None,
+        bank: MemoryBank | None,
+        direction: int,
+    ) -> Answer:
+        boxes = [item.box for item in items if item.kind == "box"][-1:]
+        points = [item for item in items if item.kind == "point"]
+        coords = [pair for box in boxes for pair in (box[:2], box[2:])]
+        labels = [label for _ in boxes for label in (BOX_FIRST, BOX_SECOND)]
+        coords += [item.point for item in points]
+        labels += [int(item.positive) for item in points]
+        scale = self.config.image_size / np.float32(
+            [self.video.width, self.video.height]
+        )
+        padded = pad_points([(np.float32(coords) * scale, np.int32(labels))])
+        size = self.config.low_res_size
+        logits = np.zeros((1, size, size), np.float32)
+        if previous is not None:
+            logits[0] = np.clip(previous.logits, -_LOGIT_BOUND, _LOGIT_BOUND)
+        prompts = Prompts(*padded, logits, np.array([previous is not None]))
+        features = self.features(frame)
+        if bank is None:
+            return _first(video_tracker.segment(self.model.sam2, features, prompts))
+        result = video_tracker.correct(
+            self.model.sam2,
+            bank,
+            features,
+            np.int32(frame),
+            prompts,
+            num_frames=np.int32(self.num_frames),
+            direction=np.int32(direction),
+        )
+        return _first(result)
+
+    # Observations
+
+    def observe(
+        self,
+        answer: Answer,
+        feature: np.ndarray,
+        direction: int,
+        made: int,
+    ) -> Observation:
+        """An answer at the video's size, with its logits put by."""
+        observation = Observation(
+            native_rle(answer.logits, self.video.height, self.video.width),
+            float(answer.iou),
+            float(answer.object_score),
+            np.asarray(feature, np.float32),
+            np.asarray(answer.pointer, np.float32),
+            direction,
+            made,
+        )
+        self.logits.put(observation, answer.logits)
+        return observation
+
+    def pooled(self, frame: int, logits: np.ndarray) -> np.ndarray:
+        """float32 [c], the features of a frame under one mask."""
+        return np.asarray(_pool(self.features(frame), logits[None]))[0]
+
+    def answer_of(self, observation: Observation) -> Answer:
+        """The answer that an observation was made from."""
+        logits = self.logits.get(observation)
+        if logits is None:
+            size = self.config.low_res_size
+            logits = np.full((size, size), -_SURE, np.float32)
+            if observation.mask is not None:
+                mask = decode_mask(observation.mask)
+                logits[resize_mask(mask, size)] = _SURE
+        return Answer(
+            logits, observation.iou, observation.object_score, observation.pointer
+        )
+
+
+def _close(readers: Sequence[FrameReader], logits: LogitStore) -> None:
+    for reader in readers:
+        reader.close()
+    logits.close()
+
+
+def native_rle(logits: np.ndarray, height: int, width: int) -> Mapping | None:
+    """Logits [4h, 4w] as a COCO RLE at the video's size, None where it is empty."""
+    if not (logits > 0).any():
+        return None
+    window = window_above(logits, 0.0, height, width)
+    mask = np.zeros((height, width), bool)
+    mask[window] = enlarge_logits(logits, height, width, window) > 0
+    return encode_mask(mask) if mask.any() else None
+
+
+def _first(result: Segmentation) -> Answer:
+    result = jax.device_get(result)
+    return Answer(
+        result.mask_logits[0],
+        float(result.iou[0]),
+        float(result.object_score[0]),
+        np.asarray(result.obj_ptr[0], np.float32),
+    )

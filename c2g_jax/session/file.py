@@ -1,0 +1,198 @@
+"""A session as one file, a zip of JSON and arrays, from which it goes on exactly.
+
+Beside what is shown it holds what can be undone, and the logits that tracking needs
+where it can be taken up: of prompted frames, and around the ends of what was tracked.
+"""
+
+import dataclasses
+import io
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import c2g_jax
+from c2g_jax.sam2.memory import RECENT
+from c2g_jax.session.adapt import AdaptConfig
+from c2g_jax.session.state import Observation, SessionState
+from c2g_jax.session.tables import Tables, read_states
+from c2g_jax.spans import SpanConfig
+from c2g_jax.types import InputError
+
+if TYPE_CHECKING:
+    from c2g_jax.session.session import Session
+
+VERSION = 1
+_DOCUMENT = "session.json"
+_ARRAYS = ("features", "pointers", "logits", "logits_of")
+
+
+@dataclasses.dataclass(frozen=True)
+class SavedSession:
+    """What a file holds, before there is a session to put it into."""
+
+    path: Path
+    document: dict
+    arrays: dict[str, np.ndarray]
+
+    def restore(self, session: "Session") -> None:
+        """Bring a new session on the same video and model to where it was saved."""
+        video, saved = session.video, self.document["video"]
+        wanted = (saved["width"], saved["height"], saved["num_frames"])
+        if (video.width, video.height, video.num_frames) != wanted:
+            raise InputError(
+                f"{self.path} is of {saved['name']}, {wanted[0]}x{wanted[1]} with "
+                f"{wanted[2]} frames, but {video.name} is {video.width}x{video.height} "
+                f"with {video.num_frames}: give the video of the session"
+            )
+        known, given = self.document["source"]["sha256"], session.source.sha256
+        width = self.arrays["features"].shape[1]
+        if None not in (known, given) and known != given:
+            raise InputError(
+                f"{self.path} was made with other weights (sha256 {known[:12]}, not "
+                f"{given[:12]}): give the checkpoint of the session"
+            )
+        if width not in (0, session.model.config.sam2.d_model):
+            raise InputError(f"{self.path} was made with a model of another size")
+        states, observations = _states(self)
+        for number, logits in zip(
+            self.arrays["logits_of"], self.arrays["logits"], strict=True
+        ):
+            session.keep_logits(observations[number], logits)
+        history = self.document["history"]
+        session.resume(
+            states[history["now"]],
+            [(what, states[i]) for what, i in history["done"]],
+            [(what, states[i]) for what, i in history["undone"]],
+        )
+
+    @property
+    def options(self) -> dict:
+        """How the video is sampled, the model run, and results are put together."""
+        return {
+            **self.document["source"]["options"],
+            "spans": SpanConfig(**self.document["spans"]),
+            "adapt": AdaptConfig(**self.document["adapt"]),
+        }
+
+
+def write_session(path: Path, session: "Session") -> None:
+    """Write the session's file aside, then rename it: the old one stays till then."""
+    tables = Tables()
+    now, done, undone = session.history()
+    history = {
+        "now": tables.state(now),
+        "done": [[what, tables.state(state)] for what, state in done],
+        "undone": [[what, tables.state(state)] for what, state in undone],
+    }
+    video = session.video
+    document = {
+        "version": VERSION,
+        "program": f"click2graph-jax {c2g_jax.__version__}",
+        "source": dataclasses.asdict(session.source),
+        "video": {
+            "name": video.name,
+            "width": video.width,
+            "height": video.height,
+            "num_frames": video.num_frames,
+        },
+        "spans": dataclasses.asdict(session.spans),
+        "adapt": dataclasses.asdict(session.adapt),
+        "history": history,
+        "rows": tables.rows,
+    }
+    found = tables.observations
+    width = session.model.config.sam2.d_model
+    side = session.model.config.sam2.low_res_size
+    numbers, logits = _logits(session, now, found)
+    arrays = {
+        "features": _stack([o.feature for o in found], (width,)),
+        "pointers": _stack([o.pointer for o in found], (width,)),
+        "logits": _stack(logits, (side, side)),
+        "logits_of": np.array(numbers, np.int64),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        with open(aside, "wb") as file:
+            with zipfile.ZipFile(file, "w") as archive:
+                text = json.dumps(document, allow_nan=False, separators=(",", ":"))
+                archive.writestr(_DOCUMENT, text, zipfile.ZIP_DEFLATED, 1)
+                for name, array in arrays.items():
+                    data = io.BytesIO()
+                    np.save(data, array, allow_pickle=False)
+                    archive.writestr(f"{name}.npy", data.getvalue())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def read_session(path: Path) -> SavedSession:
+    """What `write_session` wrote; InputError if the file is none, or damaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            document = json.loads(archive.read(_DOCUMENT))
+            version = document["version"]
+            if version == VERSION:
+                arrays = {
+                    name: np.load(
+                        io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False
+                    )
+                    for name in _ARRAYS
+                }
+                saved = SavedSession(path, document, arrays)
+                _states(saved)
+                return saved
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such session: check the path") from None
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, IndexError) as error:
+        raise InputError(
+            f"{path}: not a whole session file ({type(error).__name__}): open the "
+            "video anew"
+        ) from None
+    raise InputError(
+        f"{path}: a session of version {version}, but this reads {VERSION}: open it "
+        "with the program that wrote it"
+    )
+
+
+def _states(saved: SavedSession) -> tuple[list[SessionState], list[Observation]]:
+    size = [saved.document["video"][side] for side in ("height", "width")]
+    features, pointers = saved.arrays["features"], saved.arrays["pointers"]
+    return read_states(saved.document["rows"], features, pointers, size)
+
+
+def _logits(
+    session: "Session", now: SessionState, found: Sequence[Observation]
+) -> tuple[list[int], list[np.ndarray]]:
+    """The observations whose logits are worth their room, and those."""
+    wanted = {o for o in found if o.direction == 0}
+    for thing in now.things.values():
+        wanted |= {p.base for p in thing.prompts.values() if p.base is not None}
+        frames = thing.observations.keys()
+        for t in frames:
+            # Within reach of an end, from which tracking may be taken up.
+            if any(t + k not in frames or t - k not in frames for k in _NEAR):
+                wanted.add(thing.observations[t])
+    numbers, logits = [], []
+    for number, observation in enumerate(found):
+        kept = session.logits_of(observation) if observation in wanted else None
+        if kept is not None:
+            numbers.append(number)
+            logits.append(kept)
+    return numbers, logits
+
+
+_NEAR = range(1, RECENT + 1)
+
+
+def _stack(arrays: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    if not arrays:
+        return np.zeros((0, *shape), np.float32)
+    return np.stack(arrays).astype(np.float32)

@@ -1,0 +1,127 @@
+"""What tracking remembers of observations, and the banks that are filled with it."""
+
+import collections
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from c2g_jax.sam2 import memory
+from c2g_jax.sam2.masks import resize_logits
+from c2g_jax.sam2.memory import MemoryBank, bucket
+from c2g_jax.sam2.model import FrameFeatures, Sam2
+from c2g_jax.session.state import Observation, Thing
+
+if TYPE_CHECKING:
+    from c2g_jax.session.engine import Engine
+
+MAX_CONDITIONING = 16  # prompted frames of an object in the bank, the closest in time
+_BYTES = 256 << 20  # memories held on the host
+
+
+@jax.jit
+def _encode_memory(
+    sam2: Sam2,
+    features: FrameFeatures,
+    mask_logits: jax.Array,
+    object_score: jax.Array,
+    prompted: jax.Array,
+) -> jax.Array:
+    """The memory [h, w, m] of one object on a frame."""
+    size = sam2.config.image_size
+    logits = resize_logits(mask_logits[None], size, size)
+    present = object_score[None] > 0
+    return sam2.encode_memory(features, logits, present, prompted[None])[0]
+
+
+class Memories:
+    """Memories of observations, some held and all others made again when needed."""
+
+    def __init__(self, engine: "Engine"):
+        self._engine = engine
+        self._held: collections.OrderedDict[Observation, np.ndarray] = (
+            collections.OrderedDict()
+        )
+
+    def clear(self) -> None:
+        self._held.clear()
+
+    def keep(self, observation: Observation, value: np.ndarray) -> None:
+        """Hold the memory [h, w, m] of an observation for a while."""
+        self._held[observation] = value
+        self._held.move_to_end(observation)
+        most = max(64, _BYTES // value.nbytes)
+        while len(self._held) > most:
+            self._held.popitem(last=False)
+
+    def get(self, observation: Observation, frame: int) -> np.ndarray:
+        """The memory of an observation, made again where it is no longer held."""
+        if observation not in self._held:
+            value = _encode_memory(
+                self._engine.model.sam2,
+                self._engine.features(frame),
+                self._engine.answer_of(observation).logits,
+                np.float32(observation.object_score),
+                np.bool_(observation.direction == 0),
+            )
+            self.keep(observation, np.asarray(value))
+        self._held.move_to_end(observation)
+        return self._held[observation]
+
+    def bank(
+        self,
+        things: Mapping[int, Thing],
+        frame: int,
+        direction: int,
+        num_slots: int,
+    ) -> MemoryBank:
+        """The bank that tracking arrives at a frame with: {slot: thing}."""
+        chosen = {
+            slot: conditioning(thing, frame, direction)
+            for slot, thing in things.items()
+        }
+        k = bucket(max([1, *map(len, chosen.values())]))
+        empty = jax.eval_shape(
+            lambda: memory.empty_bank(self._engine.config, num_slots, k)
+        )
+        bank = jax.tree.map(
+            lambda x: np.full(
+                x.shape, memory.EMPTY if x.dtype == jnp.int32 else 0, x.dtype
+            ),
+            empty,
+        )
+        ring = bank.pointers.shape[1]
+        for slot, thing in things.items():
+            for place, t in enumerate(chosen[slot]):
+                found = thing.observations[t]
+                bank.conditioning[slot, place] = self.get(found, t)
+                bank.conditioning_pointers[slot, place] = found.pointer
+                bank.conditioning_frames[slot, place] = t
+            for age in range(ring, 0, -1):
+                t = frame - direction * age
+                found = thing.observations.get(t)
+                if found is None or found.direction == 0:
+                    continue
+                if age <= memory.RECENT:
+                    bank.recent[slot, t % memory.RECENT] = self.get(found, t)
+                    bank.recent_frames[slot, t % memory.RECENT] = t
+                bank.pointers[slot, t % ring] = found.pointer
+                bank.pointer_frames[slot, t % ring] = t
+        return bank
+
+
+def conditioning(thing: Thing, frame: int, direction: int) -> list[int]:
+    """The frames of a thing that condition tracking when it is at a frame.
+
+    Those that a person prompted, wherever they lie; a place where the model found it
+    only once tracking has passed there.
+    """
+    frames = [
+        t
+        for t, found in thing.observations.items()
+        if found.direction == 0 and (t in thing.prompts or (frame - t) * direction > 0)
+    ]
+    nearest = sorted(frames, key=lambda t: abs(t - frame))[:MAX_CONDITIONING]
+    return sorted(nearest)

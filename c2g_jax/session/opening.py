@@ -1,0 +1,105 @@
+"""Sessions opened: on a video, or from the file of an earlier one."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from c2g_jax.click2graph import Click2Graph
+from c2g_jax.pretrained import load_click2graph
+from c2g_jax.session.file import read_session
+from c2g_jax.session.graphs import Source
+from c2g_jax.session.session import Session
+from c2g_jax.types import InputError
+from c2g_jax.video import DEFAULT_FPS
+from c2g_jax.video import open_video as read_video
+from c2g_jax.weights import read_manifest
+
+# Weights of the toy size that ship with the package.
+TOY_CHECKPOINT = Path(__file__).resolve().parent.parent / "toy_checkpoint"
+
+
+def open_video(
+    video: str | Path | Iterable[np.ndarray],
+    checkpoint: str | Path | None = None,
+    *,
+    model: Click2Graph | None = None,
+    fps: float | None = DEFAULT_FPS,
+    start: float | None = None,
+    end: float | None = None,
+    max_frames: int | None = None,
+    image_size: int | None = None,
+    dtype: str = "float32",
+    discover_every: int = 1,
+    **options: Any,
+) -> Session:
+    """A session on a video file, a folder of frames, an image, or a list of arrays.
+
+    `checkpoint` is a folder of weights, by default the one that ships; `model` is given
+    instead of it by who has one in memory. `fps` frames a second are sampled by time
+    (None: every frame), from `start` to `end` seconds. Other options are those of
+    `Session`. Raises InputError for what cannot be read.
+    """
+    if model is not None and checkpoint is not None:
+        raise InputError("a model and a checkpoint are given: give one of them")
+    sampling = dict(fps=fps, start=start, end=end, max_frames=max_frames)
+    opened = read_video(video, **sampling)
+    sha256 = None
+    if model is None:
+        checkpoint = _checkpoint(checkpoint)
+        sha256 = read_manifest(checkpoint)["sha256"]
+        model, _ = load_click2graph(
+            checkpoint,
+            image_size=image_size,
+            dtype=dtype,
+            discover_every=discover_every,
+        )
+    path = str(Path(video).resolve()) if isinstance(video, (str, Path)) else None
+    settings = dict(
+        sampling, image_size=image_size, dtype=dtype, discover_every=discover_every
+    )
+    source = Source(
+        path, settings, None if checkpoint is None else str(checkpoint), sha256
+    )
+    return Session(opened, model, source, **options)
+
+
+def open_session(
+    path: str | Path,
+    video: str | Path | Iterable[np.ndarray] | None = None,
+    checkpoint: str | Path | None = None,
+    *,
+    model: Click2Graph | None = None,
+    **options: Any,
+) -> Session:
+    """Go on with a session from its file, exactly as it was saved.
+
+    `video` and `checkpoint` say where those are now, if they moved. InputError where
+    they are not the ones of the session, or the file is none.
+    """
+    saved = read_session(Path(path))
+    source = saved.document["source"]
+    video = source["path"] if video is None else video
+    if video is None:
+        raise InputError(f"{path}: its video was given as arrays: give it again")
+    if model is None and checkpoint is None:
+        checkpoint = source["checkpoint"]
+    # Nothing is saved by itself before the session is what it was.
+    autosave = options.pop("autosave", None)
+    settings = saved.options | options
+    session = open_video(video, checkpoint, model=model, **settings)
+    saved.restore(session)
+    session.autosave = None if autosave is None else Path(autosave)
+    return session
+
+
+def _checkpoint(folder: str | Path | None) -> Path:
+    if folder is not None:
+        return Path(folder).resolve()
+    if not TOY_CHECKPOINT.is_dir():
+        raise InputError(
+            "no checkpoint is given and none ships with this copy: give a folder of "
+            "weights, as train or porting.convert writes it"
+        )
+    return TOY_CHECKPOINT

@@ -1,0 +1,74 @@
+"""Which frames a call of `track` goes through."""
+
+from c2g_jax.session.state import SessionState, is_stale
+from c2g_jax.types import InputError
+
+FORWARD, BACKWARD, BOTH = "forward", "backward", "both"
+
+
+def check_frame(frame: int, num_frames: int) -> None:
+    """InputError unless the video has the frame."""
+    if not 0 <= frame < num_frames:
+        raise InputError(
+            f"frame {frame} is not in the video: use 0 to {num_frames - 1}"
+        )
+
+
+def choose_ranges(
+    state: SessionState,
+    num_frames: int,
+    start: int | None,
+    stop: int | None,
+    direction: str,
+) -> list[range]:
+    """Ranges of step 1 or -1, one after the other; `Session.track` says which.
+
+    InputError for a direction or frame that there is not, or where nothing is prompted.
+    """
+    if direction not in (FORWARD, BACKWARD, BOTH):
+        raise InputError(
+            f"unknown direction {direction!r}: use forward, backward or both"
+        )
+    for frame in (start, stop):
+        if frame is not None:
+            check_frame(frame, num_frames)
+    prompted = sorted(
+        t for thing in state.things.values() if not thing.removed for t in thing.prompts
+    )
+    if not prompted:
+        raise InputError("no object is prompted: click on a subject first")
+    if direction == BACKWARD:
+        if start is None:
+            start = _next_start(state, num_frames, prompted, -1)
+        return [range(start, (0 if stop is None else stop) - 1, -1)]
+    end = num_frames - 1 if stop is None else stop
+    if direction == FORWARD:
+        if start is None:
+            start = _next_start(state, num_frames, prompted, 1)
+        return [range(start, end + 1)]
+    begin = 0 if start is None else start
+    inside = [t for t in prompted if begin <= t <= end]
+    if not inside:
+        raise InputError(
+            f"no object is prompted on frames {begin} to {end}: widen the range"
+        )
+    return [range(inside[0], end + 1), range(inside[0] - 1, begin - 1, -1)]
+
+
+def _next_start(
+    state: SessionState, num_frames: int, prompted: list[int], direction: int
+) -> int:
+    """Where there is something to do: a new word, the end reached, the start."""
+    fresh = [
+        t
+        for thing in state.things.values()
+        if not thing.removed
+        for t, revision in thing.changes
+        if t not in state.notes or state.notes[t].made < revision
+    ]
+    if fresh:
+        return min(fresh) if direction > 0 else max(fresh)
+    begin = frame = prompted[0] if direction > 0 else prompted[-1]
+    while frame in state.notes and not is_stale(state, frame):
+        frame += direction
+    return frame if 0 <= frame < num_frames else begin

@@ -1,0 +1,196 @@
+"""States as tables of numbers and text, and back, with all that they share.
+
+Equal parts are written once, by who they are: a hundred states that undo leads through
+cost little more than one.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from c2g_jax.object_tracks import OpenTrack
+from c2g_jax.session.state import (
+    FrameNote,
+    Observation,
+    PredicateFix,
+    PromptItem,
+    PromptSet,
+    SessionState,
+    Thing,
+)
+
+
+class Tables:
+    """Rows by kind; a part that comes again is the number of its row."""
+
+    def __init__(self):
+        self.rows: dict[str, list] = {}
+        self.observations: list[Observation] = []
+        self._numbers: dict[int, int] = {}
+        self._parts: list = []  # kept, so that no id is given to another part
+
+    def _number(self, kind: str, part: Any, encode: Callable[[Any], Any]) -> int:
+        if id(part) not in self._numbers:
+            row = encode(part)
+            rows = self.rows.setdefault(kind, [])
+            rows.append(row)
+            self._numbers[id(part)] = len(rows) - 1
+            self._parts.append(part)
+        return self._numbers[id(part)]
+
+    def state(self, state: SessionState) -> int:
+        return self._number("states", state, self._state)
+
+    def _state(self, state: SessionState) -> dict:
+        return {
+            "things": [self._number("things", t, self._thing) for t in _parts(state)],
+            "notes": self._number("note_maps", state.notes, self._notes),
+            "fixes": [list(dataclasses.astuple(fix)) for fix in state.fixes],
+            "next_id": state.next_id,
+            "revision": state.revision,
+        }
+
+    def _thing(self, thing: Thing) -> dict:
+        return {
+            "id": thing.object_id,
+            "role": thing.role,
+            "leader": thing.leader,
+            "prompts": self._number("prompt_maps", thing.prompts, self._prompts),
+            "observations": self._number(
+                "observation_maps", thing.observations, self._observations
+            ),
+            "changes": [list(change) for change in thing.changes],
+            "category": thing.category,
+            "removed": thing.removed,
+        }
+
+    def _prompts(self, prompts: Mapping[int, PromptSet]) -> list:
+        return [
+            [t, self._number("prompts", said, self._said)]
+            for t, said in prompts.items()
+        ]
+
+    def _said(self, said: PromptSet) -> dict:
+        base = None if said.base is None else self._observation(said.base)
+        return {"items": [dataclasses.asdict(i) for i in said.items], "base": base}
+
+    def _observations(self, found: Mapping[int, Observation]) -> list:
+        return [[t, self._observation(o)] for t, o in found.items()]
+
+    def _observation(self, observation: Observation) -> int:
+        def encode(o: Observation) -> dict:
+            self.observations.append(o)
+            mask = None if o.mask is None else o.mask["counts"]
+            return [mask, o.iou, o.object_score, o.direction, o.made]
+
+        return self._number("observations", observation, encode)
+
+    def _notes(self, notes: Mapping[int, FrameNote]) -> list:
+        return [[t, self._number("notes", n, self._note)] for t, n in notes.items()]
+
+    def _note(self, note: FrameNote) -> dict:
+        return {
+            "made": note.made,
+            "direction": note.direction,
+            "tracks": [list(dataclasses.astuple(t)) for t in note.tracks],
+            "met": [[i, list(met)] for i, met in note.met.items()],
+            "pairs": [list(pair) for pair in note.pairs],
+            "points": [[i, p.tolist()] for i, p in note.points.items()],
+            "merged": [list(pair) for pair in note.merged.items()],
+            "dropped": note.dropped,
+        }
+
+
+def read_states(
+    rows: Mapping[str, list],
+    features: np.ndarray,
+    pointers: np.ndarray,
+    size: list[int],
+) -> tuple[list[SessionState], list[Observation]]:
+    """The states and observations of `Tables`; KeyError and so on if they are none.
+
+    `features` and `pointers` [n, c] are those of the observations, `size` [H, W].
+    """
+    observations = [
+        Observation(
+            None if counts is None else {"size": list(size), "counts": counts},
+            iou,
+            score,
+            feature,
+            pointer,
+            direction,
+            made,
+        )
+        for (counts, iou, score, direction, made), feature, pointer in zip(
+            rows.get("observations", []), features, pointers, strict=True
+        )
+    ]
+    said = [
+        PromptSet(
+            tuple(_item(item) for item in row["items"]),
+            None if row["base"] is None else observations[row["base"]],
+        )
+        for row in rows.get("prompts", [])
+    ]
+    notes = [_note(row) for row in rows.get("notes", [])]
+
+    def maps(kind: str, parts: list) -> list[dict]:
+        return [{t: parts[i] for t, i in row} for row in rows.get(kind, [])]
+
+    prompt_maps = maps("prompt_maps", said)
+    observation_maps = maps("observation_maps", observations)
+    note_maps = maps("note_maps", notes)
+    things = [
+        Thing(
+            row["id"],
+            row["role"],
+            row["leader"],
+            prompt_maps[row["prompts"]],
+            observation_maps[row["observations"]],
+            tuple(tuple(change) for change in row["changes"]),
+            row["category"],
+            row["removed"],
+        )
+        for row in rows.get("things", [])
+    ]
+    states = [
+        SessionState(
+            {things[i].object_id: things[i] for i in row["things"]},
+            note_maps[row["notes"]],
+            tuple(PredicateFix(*fix) for fix in row["fixes"]),
+            row["next_id"],
+            row["revision"],
+        )
+        for row in rows["states"]
+    ]
+    return states, observations
+
+
+def _parts(state: SessionState):
+    return state.things.values()
+
+
+def _item(row: dict) -> PromptItem:
+    point, box = row["point"], row["box"]
+    return PromptItem(
+        row["kind"],
+        None if point is None else tuple(point),
+        row["positive"],
+        None if box is None else tuple(box),
+        row["mask"],
+    )
+
+
+def _note(row: dict) -> FrameNote:
+    return FrameNote(
+        row["made"],
+        row["direction"],
+        tuple(OpenTrack(*track) for track in row["tracks"]),
+        {i: tuple(met) for i, met in row["met"]},
+        tuple(tuple(pair) for pair in row["pairs"]),
+        {i: np.array(p, np.float32).reshape(-1, 2) for i, p in row["points"]},
+        dict(row["merged"]),
+        row["dropped"],
+    )

@@ -1,0 +1,107 @@
+"""Train the segmenter, or Click2Graph around one; resumes where it was stopped.
+
+    python -m c2g_jax.train --config=configs/toy_pvsg.py --workdir=runs/toy
+
+Every field of the configuration can be set, as in --config.lr.sch=1e-3. The folder of
+the run gets
+
+    checkpoints/STEP    the newest states, to go on from
+    weights/            the model for use: predict --checkpoint=WORKDIR/weights
+    metrics.jsonl, tensorboard/    losses by name, learning rates, speed
+    compiled/           programs, so that going on begins at once
+
+The same command goes on from the newest checkpoint, after a kill too, and ends with the
+very same parameters. Ctrl-C ends the running step and saves first.
+"""
+
+import errno
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+from absl import flags
+
+from c2g_jax import launch, sharding
+from c2g_jax.config_files import (
+    COMPILATION_CACHE,
+    CONFIG,
+    MULTIHOST,
+    check_overrides,
+    to_json,
+)
+from c2g_jax.training import tasks
+from c2g_jax.training.loop import Run
+from c2g_jax.training.workdir import locked
+from c2g_jax.types import InputError
+
+WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run, made if missing.")
+PROFILE_STEPS = flags.DEFINE_string(
+    "profile_steps", None, "FIRST:LAST, steps to trace into WORKDIR/profile."
+)
+
+
+def main(argv: Sequence[str]) -> None:
+    del argv
+    if not WORKDIR.value:
+        raise InputError("--workdir is missing: name a folder for the run")
+    workdir, profile = Path(WORKDIR.value), read_steps(PROFILE_STEPS.value)
+    # Orbax and grain say much by absl's own logger; ours is the standard one.
+    logging.getLogger("absl").setLevel(logging.WARNING)
+    compiled = COMPILATION_CACHE.value or str(workdir / "compiled")
+    jax.config.update("jax_compilation_cache_dir", compiled)
+    if MULTIHOST.value:
+        sharding.start_multihost()
+    with locked(workdir, jax.process_index()):
+        if not train(workdir, profile):
+            raise KeyboardInterrupt
+
+
+def train(workdir: Path, profile: tuple[int, int] | None) -> bool:
+    """Train as --config says; False if stopped before the end."""
+    config, mesh = CONFIG.value, sharding.data_mesh()
+    optim, loop = tasks.optim_config(config), tasks.loop_config(config)
+    local = sharding.local_batch_size(mesh, config.batch_size)
+    logging.info("%d devices: %s", mesh.size, mesh.devices.flat[0].device_kind)
+    prepared = tasks.prepare_task(config, local)
+    run = Run(
+        prepared.task,
+        optim,
+        loop,
+        prepared.loader,
+        prepared.eval_loader,
+        prepared.export,
+        to_json(config),
+        workdir,
+        mesh,
+        profile,
+    )
+    try:
+        return run.train()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise InputError(
+            f"no space left for {error.filename or workdir}: make room and run the "
+            "same command, it goes on from the newest checkpoint"
+        ) from error
+
+
+def read_steps(text: str | None) -> tuple[int, int] | None:
+    """The steps of --profile_steps."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+):(\d+)", text)
+    if not found or int(found[1]) > int(found[2]):
+        raise InputError(f"--profile_steps={text}: write FIRST:LAST, as 10:15")
+    return int(found[1]), int(found[2])
+
+
+def run() -> None:
+    """For `python -m`."""
+    launch.run(main, check_overrides)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,99 @@
+"""Numbers of a run: metrics.jsonl, and TensorBoard's events made from it."""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from tensorboardX import SummaryWriter
+
+from c2g_jax.types import InputError
+
+JSONL, EVENTS = "metrics.jsonl", "tensorboard"
+
+
+class MetricsLog:
+    """Writes a line a time. What a former run wrote after `step` is taken back.
+
+    Events cannot be taken back, so they are written anew from the lines that stay.
+    """
+
+    def __init__(self, workdir: Path, step: int):
+        self._path = workdir / JSONL
+        lines = [line for line in read_metrics(self._path) if line["step"] <= step]
+        aside = self._path.with_suffix(".aside")
+        aside.write_text("".join(_line(line) for line in lines), encoding="utf-8")
+        os.replace(aside, self._path)
+        events = workdir / EVENTS
+        for old in events.glob("events.*"):
+            old.unlink()
+        self._events = SummaryWriter(str(events), flush_secs=30)
+        for line in lines:
+            self._add(line)
+        self._file = self._path.open("a", encoding="utf-8")
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """The numbers of a step, those that are given."""
+        line = {"step": step, "time": round(time.time(), 3), **values}
+        self._file.write(_line(line))
+        self._file.flush()
+        self._add(line)
+
+    def close(self) -> None:
+        self._file.close()
+        self._events.close()
+
+    def _add(self, line: Mapping[str, float]) -> None:
+        for name, value in line.items():
+            if name not in ("step", "time"):
+                self._events.add_scalar(name, value, line["step"], line["time"])
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """The lines of a metrics.jsonl; a last one that a kill cut short is left out."""
+    if not path.exists():
+        return []
+    whole = path.read_text(encoding="utf-8").split("\n")[:-1]
+    try:
+        return [json.loads(line) for line in whole]
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}): move it away") from error
+
+
+def _line(values: Mapping[str, float]) -> str:
+    return json.dumps(values) + "\n"
+
+
+class Window:
+    """Means of what was read since the last line, and how fast it went."""
+
+    def __init__(self):
+        self._rows: list[dict[str, float]] = []
+        self._since, self._waited = time.perf_counter(), 0.0
+
+    def add(self, row: dict[str, float]) -> None:
+        """The numbers of one step."""
+        self._rows.append(row)
+
+    def wait(self, seconds: float) -> None:
+        """The device had nothing to do, for want of data."""
+        self._waited += seconds
+
+    def restart(self) -> None:
+        """Forget how long it took so far."""
+        self._since, self._waited = time.perf_counter(), 0.0
+
+    def close(self) -> dict[str, float]:
+        """Means by name, with steps_per_second and data_wait (share); starts anew."""
+        now = time.perf_counter()
+        seconds = max(now - self._since, 1e-9)
+        names = self._rows[0] if self._rows else ()
+        means = {n: float(np.mean([row[n] for row in self._rows])) for n in names}
+        means |= {n: self._rows[-1][n] for n in names if n.startswith("lr/")}
+        means["steps_per_second"] = len(self._rows) / seconds
+        means["data_wait"] = min(self._waited / seconds, 1.0)
+        self._rows = []
+        self.restart()
+        return means

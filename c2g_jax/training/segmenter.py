@@ -1,0 +1,117 @@
+"""Training SAM2.1 itself, as the loop sees it: from nothing, or from a checkpoint."""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from c2g_jax.pretrained import load_sam2
+from c2g_jax.sam2.config import sam2_config
+from c2g_jax.sam2.model import Sam2
+from c2g_jax.training.segment_clip import Recipe, clip_sums, draw_plan, plain_plan
+from c2g_jax.training.segment_loss import SegmentLoss, mean_terms
+from c2g_jax.types import InputError
+from c2g_jax.weights import fill_parameters, initialise, parameters
+
+# Never trained: one is a constant that is stored with the weights, the other is read by
+# no published configuration.
+_FIXED = r"(?!.*(gaussian_matrix|no_mem_pos_enc)$)"
+TRAINABLE = {
+    "all": (_FIXED + r".*",),
+    "decoder": (_FIXED + r"sam_(mask_decoder|prompt_encoder)\..*",),
+    "memory": (
+        r"memory_(attention|encoder)\..*",
+        r"obj_ptr_(proj|tpos_proj)\..*",
+        r"mask_downsample\..*",
+        r"maskmem_tpos_enc|no_mem_embed|no_obj_ptr|no_obj_embed_spatial",
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class SegmenterTask:
+    """The model, its loss, and which parameters train (patterns of whole names)."""
+
+    model: Sam2
+    recipe: Recipe
+    trainable: tuple[str, ...] = TRAINABLE["all"]
+
+    def loss(
+        self,
+        model: Sam2,
+        batch: dict[str, jax.Array],
+        key: jax.Array,
+        step: jax.Array,
+        train: bool = True,
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Mean loss of the clips of a batch, and the mean of each term.
+
+        `batch` is what the loader makes for the task "segments". Without `train` the
+        clips run forward from points and boxes, and nothing is corrected. The terms
+        `first_iou` and `tracked_iou` are IoUs of masks and have no weight.
+        """
+        del step
+        frames = batch["frames"]
+        count, length = frames.shape[:2]
+        planned, drawn = jax.random.split(key)
+        recipe = self.recipe
+        plan = draw_plan(planned, recipe, length) if train else plain_plan(length)
+
+        def one(clip: dict[str, jax.Array], key: jax.Array):
+            sums, logged = clip_sums(recipe, model, clip, plan, key, train)
+            return mean_terms(sums) | logged
+
+        clips = {name: batch[name] for name in ("frames", "segments", "objects")}
+        terms = jax.vmap(one)(clips, jax.random.split(drawn, count))
+        terms = jax.tree.map(jnp.mean, terms)
+        names = ("focal", "dice", "iou", "score", "features")
+        total = sum(getattr(recipe.loss, name) * terms[name] for name in names)
+        return total, terms
+
+
+def segmenter_task(config: Mapping[str, Any]) -> SegmenterTask:
+    """The task of a config such as `configs/sam2_toy.py`.
+
+    Reads its sections `sam2` (size, image_size, dtype, and checkpoint, a folder, or
+    None for random parameters), `loss` and `recipe`, and its fields `seed` and `train`,
+    one of "all", "decoder" and "memory".
+    """
+    sam2 = dict(config["sam2"])
+    if config["train"] not in TRAINABLE:
+        names = ", ".join(TRAINABLE)
+        raise InputError(f"train={config['train']!r}: choose one of {names}")
+    if sam2["checkpoint"]:
+        model = load_sam2(
+            sam2["checkpoint"], sam2["size"], sam2["image_size"], sam2["dtype"]
+        )
+    else:
+        shape = sam2_config(sam2["size"], sam2["image_size"], sam2["dtype"])
+        abstract = nnx.eval_shape(lambda: Sam2(shape, rngs=nnx.Rngs(0)))
+        model = _quiet_features(initialise(abstract, config["seed"], 1.0))
+    recipe = Recipe(loss=SegmentLoss(**config["loss"]), **config["recipe"])
+    sides = model.config.low_res_size, model.config.image_size
+    size = recipe.loss.mask_size
+    if size % sides[0] or sides[1] % size:
+        raise InputError(
+            f"loss.mask_size={size}: a multiple of {sides[0]} that divides {sides[1]}"
+        )
+    return SegmenterTask(model, recipe, TRAINABLE[config["train"]])
+
+
+def _quiet_features(model: Sam2) -> Sam2:
+    """The seeded model with image features no larger than position encodings.
+
+    They are added to each other, and by the position alone the decoder finds a prompt's
+    place in the image. `SegmentLoss.features` keeps them so.
+    """
+    values = parameters(model)
+    for name, value in values.items():
+        if re.fullmatch(
+            r"image_encoder\.neck\.convs\..*kernel|.*no_mask_embed.*", name
+        ):
+            values[name] = value / 4
+    return fill_parameters(model, values, "seed")

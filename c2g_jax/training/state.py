@@ -1,0 +1,188 @@
+"""What changes from step to step, and the two programs that a run compiles."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jax.sharding import Mesh
+
+from c2g_jax import optim, sharding
+from c2g_jax.optim import OptimConfig, Parameters
+from c2g_jax.types import InputError
+from c2g_jax.weights import check_names, parameters, with_parameters
+
+Metrics = dict[str, jax.Array]
+LOSS, GRADIENT, RATE = "loss", "gradient_norm", "lr/"  # logged beside the terms
+
+
+class Task(Protocol):
+    """All that the loop knows of what it trains."""
+
+    model: nnx.Module
+    trainable: Sequence[str]  # regexes over the names of parameters
+
+    def loss(
+        self,
+        model: Any,
+        batch: dict[str, jax.Array],
+        key: jax.Array,
+        step: jax.Array,
+        train: bool = True,
+    ) -> tuple[jax.Array, Metrics]:
+        """Mean loss over the first axis of a batch, and the terms to log by name."""
+        ...
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class TrainState:
+    """All that a step changes. Randomness follows from the seed and `step`."""
+
+    step: jax.Array  # int32 [], batches seen
+    params: Parameters  # those that train
+    opt_state: optax.OptState
+    ema: Parameters | None  # moving average of `params`
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A task's model taken apart: its shape, and the parameters of either kind."""
+
+    skeleton: nnx.Module  # abstract
+    trained: Parameters
+    frozen: Parameters
+
+    def whole(
+        self, trained: Parameters, frozen: Parameters | None = None
+    ) -> nnx.Module:
+        """The model with these parameters; also inside jit."""
+        frozen = self.frozen if frozen is None else frozen
+        return with_parameters(self.skeleton, {**trained, **frozen})
+
+
+def take_apart(task: Task) -> Parts:
+    """The parameters of a task's model, split by its filter."""
+    values = parameters(task.model)
+    trained, frozen = optim.split_names(values, task.trainable)
+    return Parts(
+        jax.eval_shape(lambda: task.model),
+        {name: values[name] for name in trained},
+        {name: values[name] for name in frozen},
+    )
+
+
+def first_state(config: OptimConfig, parts: Parts, mesh: Mesh) -> TrainState:
+    """The state before the first step, on all devices."""
+    optimizer = optim.make_optimizer(config, parts.trained)
+    # Copies: the state is donated to the step, the parts are kept.
+    params = {name: jnp.array(x) for name, x in parts.trained.items()}
+    state = TrainState(
+        jnp.zeros((), jnp.int32),
+        params,
+        jax.jit(optimizer.init)(params),
+        {name: jnp.array(x) for name, x in params.items()} if config.ema else None,
+    )
+    return sharding.put_replicated(mesh, state)
+
+
+def make_train_step(
+    task: Task, config: OptimConfig, parts: Parts, mesh: Mesh, seed: int
+) -> Callable[..., tuple[TrainState, Metrics]]:
+    """`step(state, frozen, batch)`, compiled; the state is donated.
+
+    Only trained parameters are differentiated and have moments.
+    """
+    optimizer = optim.make_optimizer(config, parts.trained)
+    rates = optim.schedules(config)
+
+    def step(state: TrainState, frozen: Parameters, batch: dict[str, jax.Array]):
+        key = jax.random.fold_in(jax.random.key(seed), state.step)
+
+        def loss_of(params: Parameters):
+            model = parts.whole(params, frozen)
+            return task.loss(model, batch, key, state.step)
+
+        (loss, terms), grads = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        ema, seen = state.ema, state.step + 1
+        if ema is not None:
+            count = seen // config.accumulate
+            new = optim.average(config, ema, params, count)
+            due = seen % config.accumulate == 0
+            ema = jax.tree.map(lambda a, b: jnp.where(due, a, b), new, ema)
+        metrics = {LOSS: loss, GRADIENT: optax.global_norm(grads), **terms}
+        for name, rate in rates.items():
+            metrics[f"{RATE}{name}"] = rate(state.step // config.accumulate)
+        return TrainState(seen, params, opt_state, ema), metrics
+
+    same, cut = sharding.replicated(mesh), sharding.sharded(mesh)
+    return jax.jit(
+        step, in_shardings=(same, same, cut), out_shardings=same, donate_argnums=0
+    )
+
+
+def make_eval_step(
+    task: Task, parts: Parts, mesh: Mesh, seed: int
+) -> Callable[..., Metrics]:
+    """`evaluate(params, frozen, batch, number)`: loss and terms without dropout.
+
+    The key depends on the number of the batch alone, so that all evaluations ask the
+    same.
+    """
+
+    def evaluate(params, frozen, batch, number):
+        key = jax.random.fold_in(jax.random.key(seed + 1), number)
+        model = parts.whole(params, frozen)
+        loss, terms = task.loss(model, batch, key, jnp.int32(0), train=False)
+        return {LOSS: loss, **terms}
+
+    same, cut = sharding.replicated(mesh), sharding.sharded(mesh)
+    return jax.jit(evaluate, in_shardings=(same, same, cut, same), out_shardings=same)
+
+
+def to_host(state: TrainState) -> dict[str, np.ndarray]:
+    """The arrays of a state by name."""
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    values = jax.device_get([leaf for _, leaf in leaves])
+    return {_name(path): x for (path, _), x in zip(leaves, values, strict=True)}
+
+
+def from_host(
+    like: TrainState, values: Mapping[str, np.ndarray], mesh: Mesh, source: str
+) -> TrainState:
+    """A state such as `like` of arrays by name; InputError where they do not fit."""
+    paths, tree = jax.tree_util.tree_flatten_with_path(like)
+    wanted = {_name(path): (tuple(x.shape), x.dtype) for path, x in paths}
+    got = {name: (tuple(x.shape), x.dtype) for name, x in values.items()}
+    check_names(wanted, got, source)
+    leaves = [values[_name(path)] for path, _ in paths]
+    return sharding.put_replicated(mesh, jax.tree.unflatten(tree, leaves))
+
+
+def _name(path: tuple) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def digest(values: Parameters) -> str:
+    """The sha256 of names and values: what a checkpoint says of what it leaves out."""
+    found = hashlib.sha256()
+    for name, value in sorted(values.items()):
+        value = np.ascontiguousarray(value)
+        found.update(f"{name} {value.dtype.name}{list(value.shape)}".encode())
+        found.update(value.data)
+    return found.hexdigest()
+
+
+def check_finite(metrics: Mapping[str, float], step: int, kept: str) -> None:
+    """InputError naming the terms that are no numbers any more."""
+    wrong = [name for name, value in metrics.items() if not np.isfinite(value)]
+    if wrong:
+        values = ", ".join(f"{name} is {metrics[name]}" for name in wrong)
+        raise InputError(f"step {step}: {values}; {kept}")

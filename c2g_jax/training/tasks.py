@@ -1,0 +1,186 @@
+"""From a configuration to what the loop needs: the task, its clips, its export.
+
+The only place where a ConfigDict becomes the dataclasses of the library.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+from flax import nnx
+
+from c2g_jax.click2graph import click2graph_config
+from c2g_jax.data.clips import ClipConfig
+from c2g_jax.data.dataset import Dataset, open_dataset
+from c2g_jax.data.loader import ClipLoader, clip_loader
+from c2g_jax.optim import Group, OptimConfig
+from c2g_jax.pretrained import (
+    abstract_click2graph,
+    load_sam2,
+    save_click2graph,
+    save_sam2,
+    with_seeded_heads,
+)
+from c2g_jax.sam2.config import sam2_config
+from c2g_jax.sam2.model import Sam2
+from c2g_jax.training.click2graph_task import Click2GraphTask
+from c2g_jax.training.loop import LoopConfig
+from c2g_jax.training.relation_loss import RelationLoss
+from c2g_jax.training.segment_clip import Recipe
+from c2g_jax.training.segment_loss import SegmentLoss
+from c2g_jax.training.segmenter import segmenter_task
+from c2g_jax.training.state import Task
+from c2g_jax.types import InputError
+from c2g_jax.weights import initialise
+
+SEGMENTER, CLICK2GRAPH = "segmenter", "click2graph"
+_CLIPS = {SEGMENTER: "segments", CLICK2GRAPH: "relations"}
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """What a configuration asks for, built."""
+
+    task: Task
+    loader: ClipLoader
+    eval_loader: ClipLoader
+    export: Callable[[nnx.Module, Path, Mapping[str, Any]], None]
+
+
+def prepare_task(config: Any, local_batch: int) -> Prepared:
+    """Open the data and fill the model; InputError for what does not exist."""
+    if config.task not in _CLIPS:
+        raise InputError(f"task {config.task!r}: use one of {', '.join(_CLIPS)}")
+    dataset = open_dataset(config.data.dir, config.data.name, config.data.config)
+    if config.task == SEGMENTER:
+        check_fields(config.loss, SegmentLoss, "loss")
+        check_fields(config.recipe, Recipe, "recipe", {"loss"})
+        task, export = segmenter_task(config), save_sam2
+        sam2 = task.model
+    else:
+        sam2 = fill_sam2(config)
+        task, export = click2graph_task(config, sam2, dataset), save_click2graph
+    if config.trainable:
+        task = Filtered(task, tuple(config.trainable))
+    shard = (jax.process_index(), jax.process_count())
+    clips = build(
+        ClipConfig,
+        config.clip,
+        "clip",
+        task=_CLIPS[config.task],
+        image_size=sam2.config.image_size,
+    )
+    still = dataclasses.replace(clips, flip=0, brightness=0, contrast=0, saturation=0)
+    args = (local_batch, config.seed)
+    return Prepared(
+        task,
+        clip_loader(
+            dataset, config.data.train, clips, *args, config.data.workers, shard
+        ),
+        # Without workers of its own: it is short, and theirs take seconds to start.
+        clip_loader(dataset, config.data.val, still, *args, 0, shard),
+        export,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Filtered:
+    """A task of which other parameters train."""
+
+    inner: Task
+    trainable: tuple[str, ...]
+
+    @property
+    def model(self) -> nnx.Module:
+        return self.inner.model
+
+    @property
+    def loss(self) -> Callable:
+        return self.inner.loss
+
+
+def fill_sam2(config: Any) -> Sam2:
+    """The SAM2.1 to freeze: config.sam2.checkpoint, or random where that is empty."""
+    size, side, dtype = config.sam2.size, config.sam2.image_size, config.sam2.dtype
+    if config.sam2.checkpoint:
+        return load_sam2(config.sam2.checkpoint, size, side, dtype)
+    logging.warning(
+        "config.sam2.checkpoint is empty: the frozen SAM2.1 has learned nothing"
+    )
+    shape = sam2_config(size, side, dtype)
+    model = nnx.eval_shape(lambda: Sam2(shape, rngs=nnx.Rngs(0)))
+    return initialise(model, config.seed)
+
+
+def click2graph_task(config: Any, sam2: Sam2, dataset: Dataset) -> Click2GraphTask:
+    """DIDM and SCH around a SAM2.1, for the names of a data set."""
+    whole = click2graph_config(sam2.config, dataset.vocabulary)
+    whole = dataclasses.replace(
+        whole,
+        didm=replace(whole.didm, config.didm, "didm"),
+        sch=replace(whole.sch, config.sch, "sch"),
+    )
+    model = abstract_click2graph(whole)
+    model.sam2 = sam2
+    model = with_seeded_heads(model, config.seed)
+    counts = predicate_counts(dataset, config.data.train)
+    return Click2GraphTask(model, build(RelationLoss, config.loss, "loss"), counts)
+
+
+def predicate_counts(dataset: Dataset, split: str) -> np.ndarray:
+    """float32 [p]: frames in which each predicate holds, over a split."""
+    counts = np.zeros(len(dataset.vocabulary.predicates), np.float32)
+    for video in dataset.videos(split):
+        rows = np.asarray(video.relations).reshape(-1, 5)
+        np.add.at(counts, rows[:, 2], rows[:, 4] - rows[:, 3] + 1)
+    return counts
+
+
+def optim_config(config: Any) -> OptimConfig:
+    """The optimiser of a configuration."""
+    groups = {}
+    for name, pattern in config.groups.items():
+        for field in ("lr", "schedule", "lr_end"):
+            if name not in config[field]:
+                raise InputError(f"config.{field} lacks the group {name!r}")
+        groups[name] = Group(
+            pattern, config.lr[name], config.schedule[name], config.lr_end[name]
+        )
+    names = ("steps", "warmup", "b1", "b2", "weight_decay", "no_decay", "clip_norm")
+    names += ("accumulate", "ema")
+    return OptimConfig(groups=groups, **{name: config[name] for name in names})
+
+
+def loop_config(config: Any) -> LoopConfig:
+    """How long and how often, of a configuration."""
+    names = [field.name for field in dataclasses.fields(LoopConfig)]
+    return LoopConfig(**{name: config[name] for name in names})
+
+
+def build(kind: type[T], fields: Mapping[str, Any], where: str, **more: Any) -> T:
+    """A dataclass from a section of a configuration; InputError for unknown fields."""
+    check_fields(fields, kind, where, more.keys())
+    return kind(**{name: fields[name] for name in fields}, **more)
+
+
+def replace(start: T, fields: Mapping[str, Any], where: str) -> T:
+    """As `build`, for the fields of a dataclass that is there already."""
+    check_fields(fields, type(start), where)
+    return dataclasses.replace(start, **{name: fields[name] for name in fields})
+
+
+def check_fields(
+    fields: Mapping[str, Any], kind: type, where: str, but: Collection[str] = ()
+) -> None:
+    """InputError for fields that the dataclass lacks, or that are not to be set."""
+    known = {field.name for field in dataclasses.fields(kind)} - set(but)
+    if unknown := set(fields) - known:
+        raise InputError(
+            f"config.{where} has {', '.join(sorted(unknown))}, which is unknown; "
+            f"known are {', '.join(sorted(known))}"
+        )

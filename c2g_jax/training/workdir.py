@@ -1,0 +1,114 @@
+"""The folder of a run: one run at a time, and what it resumes from."""
+
+import contextlib
+import fcntl
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from c2g_jax.checkpoints import load_step, saved_steps, set_aside
+from c2g_jax.config_files import differences
+from c2g_jax.types import InputError
+
+CHECKPOINTS, WEIGHTS, LOCK = "checkpoints", "weights", "lock"
+
+# What two runs of one training may have apart, as fields of the configuration.
+MAY_DIFFER = (
+    "steps",
+    "log_every",
+    "save_every",
+    "keep",
+    "eval_every",
+    "eval_batches",
+    "export_every",
+    "data.dir",
+    "data.workers",
+    "sam2.checkpoint",  # its sha256 is compared instead
+)
+
+
+@contextlib.contextmanager
+def locked(workdir: Path, process: int = 0) -> Iterator[None]:
+    """Keep the folder to this run; the system lets go of it however it ends.
+
+    Each process of a run on several hosts has a lock of its own.
+    """
+    workdir.mkdir(parents=True, exist_ok=True)
+    with (workdir / f".{LOCK}-{process}").open("a+", encoding="ascii") as file:
+        try:
+            # Unlike flock, not inherited by worker processes, which may end later.
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise InputError(
+                f"{workdir} is in use by process {file.read().strip()}: wait for it, "
+                "or name another --workdir"
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+class Saved(NamedTuple):
+    """A checkpoint as it was read."""
+
+    step: int
+    values: dict[str, np.ndarray]
+    manifest: Mapping[str, Any]
+
+
+def newest(workdir: Path, main: bool = True) -> Saved | None:
+    """The newest checkpoint that can be read; those that cannot are set aside.
+
+    Only the process `main` renames. InputError where none of several can be read.
+    """
+    folder = workdir / CHECKPOINTS
+    steps = saved_steps(folder)
+    for step in reversed(steps):
+        try:
+            return Saved(step, *load_step(folder, step))
+        except InputError as error:
+            logging.warning("%s; it is not used", error)
+            if main:
+                logging.warning("kept as %s", set_aside(folder, step))
+    if steps:
+        raise InputError(
+            f"no checkpoint in {folder} can be read: name another --workdir to begin "
+            "anew"
+        )
+    return None
+
+
+def resumable(
+    workdir: Path, config: Mapping[str, Any], frozen: str, main: bool = True
+) -> Saved | None:
+    """The newest checkpoint, if this run may go on from it.
+
+    `config` as JSON values, and `frozen`, the sha256 of what does not train, must be
+    those of the checkpoint; InputError names the difference.
+    """
+    saved = newest(workdir, main)
+    if saved is None:
+        return None
+    folder = workdir / CHECKPOINTS / str(saved.step)
+    apart = differences(config, saved.manifest["config"], MAY_DIFFER)
+    if apart:
+        raise InputError(
+            f"the checkpoint in {folder} was made with another configuration: "
+            f"{'; '.join(apart)} (checkpoint's -> this one): put it back, or name "
+            f"another --workdir. These may differ: {', '.join(MAY_DIFFER)}"
+        )
+    was = saved.manifest["frozen"]
+    if was != frozen:
+        raise InputError(
+            f"the checkpoint in {folder} was made with other frozen parameters "
+            f"(sha256 {was[:12]}, now {frozen[:12]}): give the weights that the run "
+            "began with"
+        )
+    logging.info("going on from step %d, %s", saved.step, folder)
+    return saved

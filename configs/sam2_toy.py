@@ -1,0 +1,131 @@
+"""The promptable video segmenter itself, SAM2.1 at the size `toy`, from nothing.
+
+    python -m c2g_jax.train --config=configs/sam2_toy.py:start \
+        --workdir=runs/sam2_start --config.data.dir=data
+    python -m c2g_jax.train --config=configs/sam2_toy.py:images \
+        --workdir=runs/sam2_images --config.data.dir=data \
+        --config.sam2.checkpoint=runs/sam2_start/weights
+    python -m c2g_jax.train --config=configs/sam2_toy.py:videos \
+        --workdir=runs/sam2_toy --config.data.dir=data \
+        --config.sam2.checkpoint=runs/sam2_images/weights
+
+Small images first, which teach prompts four times faster; then whole ones, which teach
+edges; then clips, which teach memory. SAM2's recipe (sam2/configs/sam2.1_training):
+simulated points and boxes, clicks on what is wrong, masks; best of three masks, IoU of
+all, presence. What differs is said beside it.
+
+To fine-tune a ported checkpoint instead, with upstream's own figures:
+
+    python -m c2g_jax.train --config=configs/sam2_toy.py:finetune --workdir=… \
+        --config.data.dir=… --config.data.name=open_pvsg \
+        --config.sam2.checkpoint=weights/base_plus --config.sam2.size=base_plus
+"""
+
+from ml_collections import ConfigDict
+
+# Encoder, what sits on it, and memory: upstream's learning rates differ by part.
+GROUPS = dict(
+    encoder=r"image_encoder\..*",
+    decoder=r"sam_(mask_decoder|prompt_encoder)\..*",
+    memory=r"(memory_|obj_ptr_|maskmem_|mask_downsample|no_).*",
+)
+
+
+def get_config(variant: str = "videos") -> ConfigDict:
+    """Variants: start, images, videos; finetune; tiny, the least there is."""
+    config = ConfigDict()
+    config.task = "segmenter"
+    config.seed = 0
+    config.train = "all"  # or "decoder", or "memory"
+
+    config.steps = 6000
+    config.batch_size = 2
+    config.accumulate = 1
+    config.log_every = 20
+    config.save_every = 200
+    config.keep = 2
+    config.eval_every = 500
+    config.eval_batches = 8
+    config.export_every = 500
+
+    config.trainable = ()  # what `train` names
+    config.groups = ConfigDict(GROUPS)
+    config.lr = ConfigDict(dict.fromkeys(GROUPS, 4e-4))
+    config.lr_end = ConfigDict(dict.fromkeys(GROUPS, 1e-5))
+    config.schedule = ConfigDict(dict.fromkeys(GROUPS, "cosine"))
+    config.warmup = 200
+    config.b1, config.b2 = 0.9, 0.999
+    config.weight_decay = 0.05
+    # Neither norms and biases, nor what images leave without any gradient.
+    config.no_decay = r".*(bias|scale|gamma|embed\w*|enc|ptr|spatial)"
+    config.clip_norm = 1.0
+    config.ema = 0.998
+
+    config.data = ConfigDict(
+        dict(
+            dir="data", name="toy_pvsg", config="default", train="train", val="val",
+            workers=1,
+        )
+    )  # fmt: skip
+    config.clip = ConfigDict(
+        dict(
+            num_frames=8,
+            stride=1,
+            max_objects=3,
+            thing_weight=2.0,
+            flip=0.5,
+            brightness=0.1,
+            contrast=0.03,
+            saturation=0.03,
+        )
+    )
+    config.sam2 = ConfigDict(
+        dict(size="toy", image_size=256, dtype="float32", checkpoint="")
+    )
+    config.loss = ConfigDict(
+        # Upstream has focal 20. From nothing that is too much: it is least where
+        # nothing is seen, and most objects here are small.
+        dict(focal=4.0, dice=1.0, iou=1.0, score=1.0, features=0.01, mask_size=128)
+    )
+    config.recipe = ConfigDict(
+        dict(
+            mask_prompts=0.3,
+            boxes=0.5,
+            # Upstream has 7 clicks; each is a pass of the decoder, and here most of
+            # what is prompted is prompted once.
+            corrections=1,
+            corrected_frames=2,
+            corrected=0.5,
+            reverse=0.5,
+            true_presence=True,  # from nothing, a guess would empty the memory
+            remat=False,
+        )
+    )
+    if variant in ("start", "images"):
+        config.steps, config.batch_size = 5000, 8
+        config.lr = ConfigDict(dict.fromkeys(GROUPS, 1e-3))
+        # The image is most of the work: ask for nearly all that is on it.
+        config.clip.num_frames, config.clip.max_objects = 1, 6
+    if variant == "start":
+        config.schedule = ConfigDict(dict.fromkeys(GROUPS, "constant"))
+        config.sam2.image_size, config.loss.mask_size = 128, 64
+        config.recipe.corrections = 0
+    elif variant == "finetune":
+        config.batch_size, config.ema, config.clip_norm = 1, 0.0, 0.1
+        config.lr = ConfigDict(dict(encoder=3e-6, decoder=5e-6, memory=5e-6))
+        config.lr_end = ConfigDict(dict(encoder=3e-7, decoder=5e-7, memory=5e-7))
+        config.weight_decay = 0.1
+        config.sam2.image_size, config.loss.mask_size = 1024, 1024
+        config.loss.focal, config.loss.features = 20.0, 0.0
+        config.recipe.mask_prompts, config.recipe.corrections = 0.5, 7
+        config.recipe.corrected, config.recipe.true_presence = 1.0, False
+        config.recipe.remat = True
+    elif variant == "tiny":
+        config.steps, config.batch_size, config.warmup = 4, 1, 1
+        config.sam2.image_size, config.loss.mask_size = 64, 32
+        config.clip.num_frames = 2
+        config.log_every, config.save_every, config.eval_every = 1, 2, 2
+        config.eval_batches, config.export_every, config.data.workers = 1, 0, 0
+    elif variant not in ("start", "images", "videos"):
+        raise ValueError(f"variant {variant!r}: start, images, videos, finetune, tiny")
+    return config

@@ -1,0 +1,141 @@
+"""The metrics once more, slowly, word by word: loops over pixels, sets and searches."""
+
+from collections import Counter
+
+import numpy as np
+
+
+def iou(one: np.ndarray, other: np.ndarray) -> float:
+    both = either = 0
+    for a, b in zip(one.ravel().tolist(), other.ravel().tolist(), strict=True):
+        both += a and b
+        either += a or b
+    return both / either if either else 0.0
+
+
+def most_pairs(choices: list[set], used: frozenset = frozenset()) -> int:
+    """As many of the choosers as can have one thing each, tried in all ways."""
+    if not choices:
+        return 0
+    best = most_pairs(choices[1:], used)
+    for choice in choices[0] - used:
+        best = max(best, 1 + most_pairs(choices[1:], used | {choice}))
+    return best
+
+
+def score(video, segments, seen, prompt, options) -> Counter:
+    """The counts of subject 1, of the frames from the prompt on."""
+    counts = Counter()
+    units = set()
+    for subject, other, predicate, start, end in video.relations.tolist():
+        for t in range(max(0, start), min(end, video.num_frames - 1) + 1):
+            in_view = (segments[t] == subject).any() and (segments[t] == other).any()
+            if subject == 1 and other != 1 and in_view and t >= prompt:
+                units.add((t, other, predicate))
+    category = {int(i): 10 + int(i) for i in video.object_ids}
+    subject_name = dict.fromkeys(seen)
+    if options.subject_label == "tube_vote":
+        votes = Counter()
+        for frame in seen.values():
+            for said in frame.said:
+                votes[said.labels[0]] += said.confidence
+        if votes:
+            subject_name = {t: votes.most_common(1)[0][0] for t in seen}
+
+    tubes = {}
+    for t in sorted({t for t, *_ in units}):
+        here = [u for u in units if u[0] == t]
+        objects = sorted({u[1] for u in here})
+        counts["units"] += len(here)
+        counts["pairs"] += len(objects)
+        frame = seen.get(t)
+        for unit in here:
+            counts[f"predicate {unit[2]}"] += 1
+        away = t - prompt
+        every = options.discover_every
+        due = away % every == 0 if every else away == 0
+        counts["PLR pairs"] += len(objects) * due
+        if frame is None:
+            for unit in here:
+                for k in options.ks:
+                    tubes.setdefault((k, unit[1:]), []).append(0)
+            for other in objects:
+                tubes.setdefault(("SpIR", other), []).append(0)
+            continue
+        ranked = sorted(frame.said, key=lambda said: -said.confidence)
+        if options.mask_nms:
+            kept = []
+            for said in ranked:
+                if all(
+                    iou(said.mask, k.mask) < options.mask_nms
+                    for k in kept
+                    if k.object_id != said.object_id
+                ):
+                    kept.append(said)
+            ranked = kept
+        subject_iou = iou(frame.subject, segments[t] == 1)
+        counts["subject IoU"] += subject_iou
+
+        def over(said, other, t=t, subject_iou=subject_iou):
+            close = iou(said.mask, segments[t] == other) >= options.tau
+            return close and subject_iou >= options.tau
+
+        def right(said, unit, t=t):
+            name = said.labels[0] if subject_name[t] is None else subject_name[t]
+            words = (name, *said.labels[1:])
+            return words == (11, category[unit[1]], unit[2]) and over(said, unit[1])
+
+        for k in options.ks:
+            top = ranked[:k]
+            choices = [{i for i, s in enumerate(top) if right(s, u)} for u in here]
+            alone = options.one_to_one
+            counts[f"R@{k}"] += (
+                most_pairs(choices) if alone else sum(map(bool, choices))
+            )
+            for unit, choice in zip(here, choices, strict=True):
+                if not alone:
+                    counts[f"R@{k} predicate {unit[2]}"] += bool(choice)
+                tubes.setdefault((k, unit[1:]), []).append(bool(choice))
+            for predicate in {u[2] for u in here} if alone else ():
+                own = [
+                    c for c, u in zip(choices, here, strict=True) if u[2] == predicate
+                ]
+                counts[f"R@{k} predicate {predicate}"] += most_pairs(own)
+            pairs = [
+                {
+                    i
+                    for i, s in enumerate(top)
+                    if any(right(s, u) for u in here if u[1] == o)
+                }
+                for o in objects
+            ]
+            counts[f"pair_any@{k}"] += (
+                most_pairs(pairs) if alone else sum(map(bool, pairs))
+            )
+        first = []
+        for said in ranked:
+            if said.object_id not in [s.object_id for s in first]:
+                first.append(said)
+        first = first[: options.queries]
+        counts["masks"] += len(first)
+        choices = [{i for i, s in enumerate(first) if over(s, o)} for o in objects]
+        counts["SpIR"] += (
+            most_pairs(choices) if options.one_to_one else sum(map(bool, choices))
+        )
+        for other, choice in zip(objects, choices, strict=True):
+            tubes.setdefault(("SpIR", other), []).append(bool(choice))
+        under = [int(segments[t][int(y), int(x)]) for x, y in frame.points]
+        if due:
+            counts["points"] += len(under)
+            counts["points inside"] += sum(i in objects for i in under)
+            counts["PLR"] += sum(o in under for o in objects)
+    counts["subject frames"] = len({u[0] for u in units})
+    for (kind, _what), hits in tubes.items():
+        good = sum(hits) / len(hits) >= options.tube_share
+        if kind == "SpIR":
+            counts["tube pairs"] += 1
+            counts["tube SpIR"] += good
+        else:
+            counts["tubes"] += kind == options.ks[0]
+            counts[f"tube R@{kind}"] += good
+    return counts

@@ -1,0 +1,182 @@
+"""A world of named things in the place of what the device computes.
+
+Frames tell their number by how bright they are. A thing is a number with a square on
+every frame; a click on it means it, memories remember it by the pointer, and DIDM finds
+what a script says. Things of one ten look alike: 11 and 12 do, 11 and 21 do not. Thing
+k is of class k, and a pair's predicate is the object's number.
+"""
+
+import dataclasses
+from types import SimpleNamespace
+
+import numpy as np
+
+from c2g_jax.click2graph import Scene, click2graph_config, mask_ious
+from c2g_jax.sam2 import video_tracker
+from c2g_jax.sam2.config import sam2_config
+from c2g_jax.sam2.track import Segmentation
+from c2g_jax.sch import BestTriplet, SchLogits
+from c2g_jax.session import engine, labels, memories, propagate
+
+SIDE, SMALL = 64, 16  # of the model image and its masks; the video is 64 x 64 too
+CONFIG = click2graph_config(sam2_config("toy", SIDE))
+NOTHING = 0
+FRAMES = 12
+
+
+def video(count: int = FRAMES) -> list[np.ndarray]:
+    return [np.full((SIDE, SIDE, 3), 10 + 8 * t, np.uint8) for t in range(count)]
+
+
+def model(**changes) -> SimpleNamespace:
+    """What a session asks of a model: its configuration, with changes."""
+    rules = dataclasses.replace(CONFIG.rules, **changes.pop("rules", {}))
+    config = dataclasses.replace(CONFIG, rules=rules, **changes)
+    return SimpleNamespace(config=config, sam2=None, didm=None, sch=None)
+
+
+class World:
+    """places: thing -> (row, column) in small cells, 4 x 4 of them, for each frame.
+
+    finds: (thing of the subject, frame) -> the three things its queries land on.
+    """
+
+    def __init__(self):
+        self.places = {1: self.still(1, 1), 11: self.still(1, 6)}
+        self.places |= {12: self.still(6, 1), 21: self.still(6, 6)}
+        self.places |= {2: self.still(11, 1)}
+        self.finds = lambda thing, frame: (11, NOTHING, NOTHING)
+        self.steps = []  # (frame, things in active slots)
+
+    @staticmethod
+    def still(row, column):
+        return lambda frame: (row, column)
+
+    def install(self, patch) -> None:
+        """`patch(module, name, function)` puts a function in its place."""
+        for name in ("encode_frame", "segment", "segment_mask", "correct", "step"):
+            patch(video_tracker, name, getattr(self, name))
+        patch(engine, "_pool", self.pool)
+        patch(memories, "_encode_memory", lambda *_: np.zeros((4, 4, 32), np.float32))
+        patch(propagate.click2graph, "look", self.look)
+        patch(propagate.click2graph, "name", self.name)
+        patch(labels, "_classify", self.classify)
+
+    def mask(self, thing: int, frame: int) -> np.ndarray:
+        mask = np.zeros((SMALL, SMALL), bool)
+        place = self.places[thing](frame) if thing in self.places else None
+        if place is not None:
+            mask[place[0] : place[0] + 4, place[1] : place[1] + 4] = True
+        return mask
+
+    def rows(self, things, masks) -> Segmentation:
+        pointers = np.zeros((len(things), CONFIG.sam2.d_model), np.float32)
+        pointers[np.arange(len(things)), things] = 1.0
+        logits = np.where(masks, 8.0, -8.0).astype(np.float32)
+        present = np.where(masks.any(axis=(1, 2)), 5.0, -5.0).astype(np.float32)
+        ious = np.full(len(things), 0.75, np.float32)
+        return Segmentation(logits, ious, present, pointers, None, None)
+
+    # In the place of the functions of `video_tracker`.
+
+    def encode_frame(self, sam2, square):
+        return SimpleNamespace(frame=round((float(square.mean()) - 10) / 8))
+
+    def segment(self, sam2, features, prompts):
+        coords, kinds = prompts.point_coords[0], prompts.point_labels[0]
+        cells = np.clip(coords // 4, 0, SMALL - 1).astype(int)
+        masks = {i: self.mask(i, features.frame) for i in self.places}
+        hit = NOTHING
+        inside = [c for c, k in zip(cells, kinds, strict=True) if k == 1]
+        corners = [c for c, k in zip(coords, kinds, strict=True) if k in (2, 3)]
+        if corners:
+            inside = [(np.mean(corners, axis=0) // 4).astype(int), *inside]
+        for x, y in inside:
+            hit = next((i for i, mask in masks.items() if mask[y, x]), hit)
+        mask = masks.get(hit, np.zeros((SMALL, SMALL), bool)).copy()
+        if hit == NOTHING and inside:
+            mask[inside[-1][1], inside[-1][0]] = True
+        for (x, y), kind in zip(cells, kinds, strict=True):
+            if kind == 0:
+                mask[y, x] = False
+        return self.rows([hit], mask[None])
+
+    def correct(self, sam2, bank, features, frame, prompts, num_frames, direction):
+        assert features.frame == frame
+        return self.segment(sam2, features, prompts)
+
+    def segment_mask(self, sam2, features, masks):
+        small = masks[0].reshape(SMALL, 4, SMALL, 4).mean(axis=(1, 3)) >= 0.5
+        overlaps = {
+            i: (self.mask(i, features.frame) & small).sum() for i in self.places
+        }
+        best = max(overlaps, key=overlaps.get)
+        return self.rows([best if overlaps[best] else NOTHING], small[None])
+
+    def step(self, sam2, bank, features, frame, active, num_frames, direction):
+        assert features.frame == frame
+        things = np.zeros(len(active), int)
+        for slot in np.flatnonzero(active):
+            frames = [*bank.conditioning_frames[slot], *bank.pointer_frames[slot]]
+            pointers = [*bank.conditioning_pointers[slot], *bank.pointers[slot]]
+            # A tracked frame that is as near as a prompted one is the later word.
+            known = [(abs(t - frame), k) for k, t in enumerate(frames) if t >= 0]
+            behind = [x for x in known if (frame - frames[x[1]]) * direction > 0]
+            things[slot] = int(np.argmax(pointers[min(behind or known)[1]]))
+        self.steps.append((int(frame), tuple(things[active].tolist())))
+        masks = np.stack([self.mask(thing, int(frame)) for thing in things])
+        answer = self.rows(things, masks)
+        ring = int(frame) % bank.pointers.shape[1]
+        pointers, frames = bank.pointers.copy(), bank.pointer_frames.copy()
+        pointers[active, ring] = answer.obj_ptr[active]
+        frames[active, ring] = frame
+        bank = dataclasses.replace(bank, pointers=pointers, pointer_frames=frames)
+        return bank, answer, np.zeros((len(active), 4, 4, 32), np.float32)
+
+    # In the place of the functions of `click2graph` and of SCH.
+
+    def feature(self, thing: int) -> np.ndarray:
+        feature = np.zeros(CONFIG.sam2.d_model, np.float32)
+        feature[thing // 10 * 10], feature[100 + thing % 10] = 1.0, 0.1
+        return feature
+
+    def pool(self, features, logits):
+        things = [self.thing_of(x > 0, features.frame) for x in logits]
+        return np.stack([self.feature(i) for i in things])
+
+    def thing_of(self, mask, frame) -> int:
+        overlaps = {i: (self.mask(i, frame) & mask).sum() for i in self.places}
+        best = max(overlaps, key=overlaps.get)
+        return best if overlaps[best] else NOTHING
+
+    def look(self, parts, features, answer, subjects, owner):
+        things = [int(np.argmax(p)) for p in answer.obj_ptr]
+        found = [i for s in subjects for i in self.finds(things[s], features.frame)]
+        masks = np.stack([self.mask(i, features.frame) for i in found])
+        extra = self.rows(found, masks)
+        rows = [
+            np.concatenate(pair) for pair in zip(answer[:4], extra[:4], strict=True)
+        ]
+        points = np.full((len(subjects), 3, 2), 0.5, np.float32)
+        return self.scene(Segmentation(*rows, None, None), points)
+
+    def name(self, sch, features, answer, owner):
+        return self.scene(answer)
+
+    def scene(self, rows, points=None) -> Scene:
+        area, iou = (np.asarray(x) for x in mask_ious(rows.mask_logits > 0))
+        things = np.argmax(rows.obj_ptr, axis=1)
+        pooled = np.stack([self.feature(int(i)) for i in things])
+        best = BestTriplet(things, things, things % 57, np.full(len(things), 0.5))
+        return Scene(points, rows, area, iou, best, pooled)
+
+    def classify(self, sch, subject, other, subject_pointer, pointer) -> SchLogits:
+        def logits(things, count, most):
+            out = np.zeros((len(things), count), np.float32)
+            out[np.arange(len(things)), things] = most
+            return out
+
+        first, second = subject_pointer.argmax(axis=1), pointer.argmax(axis=1)
+        return SchLogits(
+            logits(first, 126, 8.0), logits(second, 127, 8.0), logits(second, 58, 8.0)
+        )

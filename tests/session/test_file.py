@@ -1,0 +1,140 @@
+import os
+import signal
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import c2g_jax
+from c2g_jax.types import InputError
+from tests.session import scripted
+from tests.session.conftest import everything, run
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.fixture
+def worked_on(session):
+    """A session with some of everything in it."""
+    session.click(2, 12, 12)
+    run(session.track(stop=6, direction="both"))
+    session.click(4, 6, 6, positive=False, object_id=1)
+    session.box(3, 4, 44, 20, 60)
+    session.mask(5, np.arange(64)[:, None] * np.ones(64) > 50)
+    session.rename(1, "adult")
+    session.set_predicate(1, 2, "holding", 3, 5)
+    run(session.track(start=4, stop=7))
+    session.undo()
+    return session
+
+
+def open_again(path, count=scripted.FRAMES, **options):
+    video = scripted.video(count)
+    return c2g_jax.open_session(path, video, model=scripted.model(), **options)
+
+
+def test_a_session_comes_back_exactly(worked_on, tmp_path):
+    path = tmp_path / "a.c2g"
+    worked_on.save(path)
+    again = open_again(path)
+    assert everything(again) == everything(worked_on)
+    # What can be undone and redone comes back too, and goes on being the same.
+    for turn in ("redo", "undo", "undo", "undo", "undo", "redo"):
+        assert getattr(again, turn)() == getattr(worked_on, turn)()
+        assert everything(again) == everything(worked_on)
+    # So do prompts and tracking: the answers refine those that were saved.
+    for session in (again, worked_on):
+        session.click(4, 32, 40, object_id=1)
+        run(session.track(start=8))
+    assert everything(again) == everything(worked_on)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_saved_session_is_the_same_file_again(worked_on, tmp_path):
+    worked_on.save(tmp_path / "a.c2g")
+    again = open_again(tmp_path / "a.c2g")
+    again.save(tmp_path / "b.c2g")
+
+    def content(name):
+        with zipfile.ZipFile(tmp_path / name) as archive:
+            return {n: archive.read(n) for n in archive.namelist()}
+
+    assert content("a.c2g") == content("b.c2g")
+
+
+def test_files_that_are_no_session(worked_on, tmp_path):
+    path = tmp_path / "a.c2g"
+    worked_on.save(path)
+    whole = path.read_bytes()
+    for name, data in (
+        ("cut", whole[: len(whole) // 2]),
+        ("text", b"hello"),
+        ("nothing", b""),
+    ):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(InputError, match="not a whole session"):
+            open_again(tmp_path / name)
+    with pytest.raises(InputError, match="no such session"):
+        open_again(tmp_path / "missing")
+    with pytest.raises(InputError, match="give it again"):
+        c2g_jax.open_session(path, model=scripted.model())
+    with pytest.raises(InputError, match="12 frames"):
+        open_again(path, 5)
+
+
+_UNTIL_KILLED = """
+import sys, c2g_jax
+from tests.session import scripted
+scripted.World().install(setattr)
+video, model = scripted.video(), scripted.model()
+session = c2g_jax.open(video, model=model, autosave=sys.argv[1])
+session.click(2, 12, 12)
+session.click(2, 12, 52)
+for update in session.track():
+    print(update.frame, flush=True)
+"""
+
+
+def test_a_crash_loses_the_last_action_at_most(make_session, tmp_path):
+    path = tmp_path / "auto.c2g"
+    command = [sys.executable, "-c", _UNTIL_KILLED, path]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "2\n"  # in the midst of tracking
+        os.kill(process.pid, signal.SIGKILL)
+    again = open_again(path, autosave=path)
+    expected = make_session()
+    expected.click(2, 12, 12)
+    expected.click(2, 12, 52)
+    seen, wanted = everything(again), everything(expected)
+    assert [o["object_id"] for o in seen["objects"]] == [1, 2]
+    assert [v["objects"] for v in seen["views"]] == [
+        v["objects"] for v in wanted["views"]
+    ]
+    assert again.undo() == "point for a new subject on frame 2"
+    third = open_again(path)
+    assert everything(third) == everything(again)
+
+
+def test_a_save_that_fails_leaves_the_old_file(session, tmp_path, monkeypatch):
+    path = tmp_path / "a.c2g"
+    session.save(path)
+    before = path.read_bytes()
+    session.click(2, 12, 12)
+
+    def full(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        session.save(path)
+    session.autosave = path
+    with pytest.raises(InputError, match="what was done stands"):
+        session.click(2, 12, 52)
+    assert len(session.objects()) == 2
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

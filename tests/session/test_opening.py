@@ -1,0 +1,113 @@
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import c2g_jax
+from c2g_jax.pretrained import save_click2graph
+from c2g_jax.session import opening
+from c2g_jax.session.file import read_session
+from c2g_jax.types import InputError
+from tests.clips import number_of, numbered, write_clip
+from tests.session import scripted
+from tests.session.bold import random_model
+from tests.session.conftest import everything, run
+
+KINDS = ("a.mp4", "a.mov", "a.webm", "folder", "a.png")
+
+
+def source(folder, kind):
+    """A video of twelve frames (an image of one) that tell their own number."""
+    pictures = [numbered(t, 64, 64) for t in range(12)]
+    path = folder / kind
+    if kind == "folder":
+        path.mkdir()
+        for t, rgb in enumerate(pictures):
+            Image.fromarray(rgb).save(path / f"{t}.png")
+    elif kind == "a.png":
+        Image.fromarray(pictures[0]).save(path)
+    else:
+        write_clip(path, pictures, codec="libvpx" if "webm" in kind else "libx264")
+    return path
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_video(make_session, kind, tmp_path):
+    session = make_session(source(tmp_path, kind), fps=None)
+    count = 1 if kind == "a.png" else 12
+    assert (session.video.num_frames, session.video.width) == (count, 64)
+    assert len(session.video.times) == count
+    for frame in (count - 1, 0, count // 2):
+        assert number_of(session.image(frame)) == frame
+    session.click(0, 12, 12)
+    assert run(session.track()) == list(range(count))
+    assert session.graph().video.times == session.video.times
+    session.export("overlay", tmp_path / "overlay.mp4")
+
+
+def test_frames_are_sampled_as_asked(make_session, tmp_path):
+    path = source(tmp_path, "a.mp4")  # thirty frames a second
+    session = make_session(path, fps=10, start=0.1, max_frames=2)
+    assert [number_of(session.image(t)) for t in (0, 1)] == [3, 6]
+    assert session.video.times == pytest.approx((0.1, 0.2))
+
+
+def test_a_file_knows_its_video_and_how_it_was_sampled(make_session, tmp_path):
+    path = source(tmp_path, "a.mp4")
+    session = make_session(path, fps=10)
+    session.click(0, 12, 12)
+    session.save(tmp_path / "a.c2g")
+    again = c2g_jax.open_session(tmp_path / "a.c2g", model=scripted.model())
+    assert everything(again) == everything(session)
+    assert again.video.fps == session.video.fps
+    path.rename(tmp_path / "b.mp4")
+    with pytest.raises(InputError, match=r"a\.mp4"):
+        c2g_jax.open_session(tmp_path / "a.c2g", model=scripted.model())
+    moved = c2g_jax.open_session(
+        tmp_path / "a.c2g", tmp_path / "b.mp4", model=scripted.model()
+    )
+    assert everything(moved) == everything(session)
+
+
+def test_the_checkpoint_that_ships_is_taken_and_known_by_its_hash(
+    world, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(opening, "TOY_CHECKPOINT", tmp_path / "toy")
+    frames = scripted.video(3)
+    with pytest.raises(InputError, match="no checkpoint is given and none ships"):
+        c2g_jax.open(frames)
+    save_click2graph(random_model(), tmp_path / "toy")
+    session = c2g_jax.open(frames)
+    assert session.model.config.sam2.image_size == 64
+    session.click(0, 12, 12)
+    checkpoint = session.graph().provenance["checkpoint"]
+    assert (checkpoint["name"], len(checkpoint["sha256"])) == ("toy", 64)
+    session.save(tmp_path / "a.c2g")
+    again = c2g_jax.open_session(tmp_path / "a.c2g", frames)
+    assert everything(again) == everything(session)
+    session.source = dataclasses.replace(session.source, sha256="0" * 64)
+    session.save(tmp_path / "b.c2g")
+    saved = read_session(tmp_path / "b.c2g")
+    with pytest.raises(InputError, match="other weights"):
+        saved.restore(again)
+
+
+def test_what_cannot_be_opened_is_named(tmp_path):
+    model = scripted.model()
+    with pytest.raises(InputError, match="no such video"):
+        c2g_jax.open(tmp_path / "missing.mp4", model=model)
+    with pytest.raises(InputError, match="cannot go back"):
+        c2g_jax.open((np.zeros((8, 8, 3), np.uint8) for _ in range(3)), model=model)
+    with pytest.raises(InputError, match="give one of them"):
+        c2g_jax.open(scripted.video(), tmp_path, model=model)
+    with pytest.raises(InputError, match="no checkpoint in"):
+        c2g_jax.open(scripted.video(), tmp_path / "nowhere")
+
+
+def test_the_package_opens_without_jax_until_it_is_needed():
+    code = "import sys, c2g_jax; print(callable(c2g_jax.open), 'jax' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.split() == ["True", "False"], done.stderr

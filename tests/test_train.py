@@ -1,0 +1,98 @@
+"""The main: flags, devices, and one line for whatever cannot be done."""
+
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
+import jax
+import pytest
+
+from c2g_jax import train
+from c2g_jax.training import tasks
+from c2g_jax.training.metrics import MetricsLog
+from c2g_jax.types import InputError
+from tests.commands import refusal
+from tests.training.toy_run import ToyLoader, ToyTask
+
+CONFIG = Path(__file__).resolve().parent.parent / "configs" / "toy_pvsg.py"
+
+
+@pytest.fixture
+def flagged(monkeypatch):
+    """Sets flags of the main by name; the program cache is off again afterwards."""
+
+    def give(**values):
+        for name in ("CONFIG", "WORKDIR", "PROFILE_STEPS"):
+            value = values.get(name.lower())
+            monkeypatch.setattr(train, name, SimpleNamespace(value=value))
+        monkeypatch.setattr(train, "MULTIHOST", SimpleNamespace(value=False))
+        monkeypatch.setattr(train, "COMPILATION_CACHE", SimpleNamespace(value=None))
+
+    yield give
+    jax.config.update("jax_compilation_cache_dir", None)
+
+
+@pytest.fixture
+def exported(monkeypatch):
+    """What a run writes as weights, of a toy task in the place of any other."""
+    found = []
+    made = tasks.Prepared(
+        ToyTask(),
+        ToyLoader(),
+        ToyLoader(1),
+        lambda model, folder, manifest: found.append((folder, manifest)),
+    )
+    monkeypatch.setattr(tasks, "prepare_task", lambda config, local: made)
+    return found
+
+
+def toy_config(**options):
+    config = runpy.run_path(str(CONFIG))["get_config"]("tiny")
+    config.groups.didm, config.groups.sch = r"hidden\..*", r"head\..*"
+    config.update(options)
+    return config
+
+
+def test_a_run_by_its_configuration(tmp_path, flagged, exported):
+    workdir = tmp_path / "run"
+    flagged(config=toy_config(steps=3), workdir=str(workdir), profile_steps=None)
+    assert train.main(["train"]) is None
+    ((folder, manifest),) = exported
+    assert folder == workdir / "weights"
+    assert manifest["training"]["step"] == 3
+    assert manifest["training"]["config"]["loss"]["predicate"] == 20
+    assert sorted(p.name for p in (workdir / "checkpoints").iterdir()) == ["2", "3"]
+    assert any((workdir / "compiled").iterdir())
+    # A run that is over only writes its weights again.
+    assert train.main(["train"]) is None
+    assert len(exported) == 2
+
+
+@pytest.mark.usefixtures("exported")
+def test_a_full_disk_under_the_metrics_is_named(tmp_path, flagged, monkeypatch):
+    def write(self, step, values):
+        raise OSError(28, "No space left on device", "metrics.jsonl")
+
+    monkeypatch.setattr(MetricsLog, "write", write)
+    flagged(config=toy_config(steps=3), workdir=str(tmp_path))
+    with pytest.raises(InputError, match=r"no space left for metrics.jsonl: make room"):
+        train.main(["train"])
+
+
+def test_steps_to_trace():
+    assert train.read_steps(None) is None
+    assert train.read_steps("10:15") == (10, 15)
+    for text in ("10", "5:4", "a:b"):
+        with pytest.raises(InputError, match="write FIRST:LAST"):
+            train.read_steps(text)
+
+
+@pytest.mark.usefixtures("exported")
+def test_what_cannot_be_done_ends_in_one_line(flagged):
+    flagged(config=toy_config())
+    with pytest.raises(InputError, match="--workdir is missing: name a folder"):
+        train.main(["train"])
+    line = refusal(
+        "c2g_jax.train", f"--config={CONFIG}", "--workdir=x", "--config.lr.shc=1"
+    )
+    assert line == "--config.lr.shc: there is no such field; did you mean 'sch'?"

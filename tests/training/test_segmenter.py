@@ -1,0 +1,270 @@
+"""The segmenter's task: what it reads, that it learns, and what its gradients reach."""
+
+import dataclasses
+import re
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from c2g_jax.sam2 import memory
+from c2g_jax.sam2.config import sam2_config
+from c2g_jax.sam2.mask_decoder import DecodedMasks
+from c2g_jax.sam2.model import Sam2
+from c2g_jax.training.segment_clip import (
+    ClipMemory,
+    Recipe,
+    clip_memories,
+    draw_plan,
+)
+from c2g_jax.training.segment_loss import SegmentLoss, answer_sums, truth_of
+from c2g_jax.training.segmenter import TRAINABLE, SegmenterTask, segmenter_task
+from c2g_jax.types import InputError
+from c2g_jax.weights import initialise, parameters
+
+SIZE = 64
+
+
+def small_sam2() -> Sam2:
+    """The toy SAM2.1 with one block a stage, quick to compile."""
+    config = dataclasses.replace(
+        sam2_config("toy", SIZE),
+        stages=(1, 1, 1, 1),
+        global_att_blocks=(2,),
+        embed_dim=16,
+        d_model=32,
+        mem_dim=16,
+        decoder_heads=2,
+        decoder_mlp_dim=64,
+        iou_head_dim=32,
+        memory_layers=1,
+        memory_mlp_dim=64,
+    )
+    return initialise(nnx.eval_shape(lambda: Sam2(config, rngs=nnx.Rngs(0))), seed=0)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return small_sam2()
+
+
+@pytest.fixture(scope="module")
+def batch():
+    """Two bright squares over noise; the second is gone on the second frame."""
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 60, (1, 2, SIZE, SIZE, 3), np.uint8)
+    segments = np.zeros((1, 2, SIZE, SIZE), np.uint8)
+    for t in range(2):
+        segments[0, t, 8 + 4 * t : 32 + 4 * t, 6:30] = 5
+    segments[0, 0, 36:58, 34:60] = 9
+    frames[segments == 5] = (220, 60, 40)
+    frames[segments == 9] = (40, 90, 230)
+    return dict(
+        frames=frames, segments=segments, objects=np.array([[5, 9, 0]], np.int32)
+    )
+
+
+def key_of(recipe: Recipe, num_frames: int, wanted) -> jax.Array:
+    """A key whose plan is as wanted."""
+    for seed in range(100):
+        key = jax.random.key(seed)
+        plan = draw_plan(jax.random.split(key)[0], recipe, num_frames)
+        if wanted(plan):
+            return key
+    raise AssertionError("no such plan")
+
+
+def gradients_of(recipe: Recipe, model: Sam2, batch, key):
+    """Loss, terms and gradients, op by op: compiling them as one takes a minute."""
+    task = SegmenterTask(model, recipe)
+    with jax.disable_jit():
+        return jax.value_and_grad(
+            lambda model: task.loss(model, batch, key, 0), has_aux=True
+        )(model)
+
+
+def test_gradients_reach_all_but_what_is_explained(model, batch):
+    loss = SegmentLoss(mask_size=32, features=0.01)
+    masks = Recipe(loss, mask_prompts=1.0)
+    clicks = Recipe(loss, mask_prompts=0.0, corrections=2, boxes=0.5)
+    reached = {}
+    for recipe, key in (
+        (masks, jax.random.key(0)),
+        (clicks, key_of(clicks, 2, lambda plan: plan.corrected.all())),
+    ):
+        (loss, terms), gradients = gradients_of(recipe, model, batch, key)
+        assert np.isfinite(loss)
+        assert all(np.isfinite(x) for x in terms.values())
+        for name, gradient in parameters(gradients).items():
+            assert np.all(np.isfinite(gradient)), name
+            reached[name] = reached.get(name, False) or bool(np.any(gradient))
+    assert {name for name, is_reached in reached.items() if not is_reached} == {
+        # A constant that is stored with the weights.
+        "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix",
+        "no_mem_pos_enc",  # read by no published configuration
+        # Only frames before the last are remembered, and here all objects are on them.
+        "no_obj_ptr",
+        "no_obj_embed_spatial",
+    }
+
+
+def test_loss_of_one_clip_falls(model, batch):
+    recipe = Recipe(
+        SegmentLoss(focal=4.0, mask_size=32, features=0.01),
+        mask_prompts=0.0,
+        corrections=0,
+        reverse=0.0,
+        true_presence=True,
+    )
+    task = SegmenterTask(model, recipe)
+    graph, params = nnx.split(model)
+    optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(3e-3))
+    state = optimiser.init(params)
+
+    @jax.jit
+    def step(params, state, key):
+        def loss(params):
+            return task.loss(nnx.merge(graph, params), batch, key, 0)
+
+        (value, terms), gradients = jax.value_and_grad(loss, has_aux=True)(params)
+        updates, state = optimiser.update(gradients, state, params)
+        return optax.apply_updates(params, updates), state, value, terms
+
+    losses = []
+    for seed in range(150):
+        params, state, loss, terms = step(params, state, jax.random.key(seed))
+        losses.append(float(loss))
+    assert np.mean(losses[-10:]) < losses[0] / 4, losses[::10]
+    assert float(terms["first_iou"]) > 0.8
+    assert float(terms["tracked_iou"]) > 0.8
+
+
+def test_plans_cover_all_that_a_step_may_do():
+    recipe = Recipe(mask_prompts=0.5, corrections=2, corrected_frames=2)
+    draw = jax.jit(jax.vmap(lambda key: draw_plan(key, recipe, 4)))
+    plan = draw(jax.random.split(jax.random.key(0), 400))
+    masks, corrected = np.asarray(plan.from_masks), np.asarray(plan.corrected)
+    assert 0.4 < masks.mean() < 0.6
+    assert not corrected[masks].any()  # upstream: masks are never corrected
+    assert corrected[~masks, 0].all()  # the first frame always is
+    assert set(corrected[~masks].sum(axis=1)) == {1, 2}
+    assert corrected[~masks, 1:].any(axis=0).all()
+    images = jax.vmap(lambda key: draw_plan(key, recipe, 1))(
+        jax.random.split(jax.random.key(0), 20)
+    )
+    assert not images.from_masks.any()
+    assert images.corrected.all()
+
+
+def test_memories_of_a_clip_are_those_of_the_bank():
+    model = small_sam2()
+    config = model.config
+    n, count, side = 2, 9, config.feature_size
+    keys = jax.random.split(jax.random.key(0), 2)
+    spatial = jax.random.normal(keys[0], (count, n, side, side, config.mem_dim))
+    pointers = jax.random.normal(keys[1], (count, n, config.d_model))
+    conditioning = jnp.array([True] + 3 * [False] + [True] + 5 * [False])
+    bank = memory.empty_bank(config, n, 2)
+    everyone = jnp.ones(n, bool)
+    for t in range(count):
+        push = memory.push_conditioning if conditioning[t] else memory.push_recent
+        bank = push(bank, spatial[t], pointers[t], jnp.int32(t), everyone)
+    features = jax.random.normal(keys[0], (1, side, side, config.d_model))
+    features = types.SimpleNamespace(embed=features)
+    clip = ClipMemory(tuple(spatial), tuple(pointers))
+    ours = clip_memories(clip, conditioning, config.max_obj_ptrs)
+    banks = memory.gather(bank, jnp.int32(count), 1)
+    assert int(ours.spatial_valid[0].sum()) == int(banks.spatial_valid[0].sum()) == 7
+    see = jax.jit(lambda memories: model.with_memory(features, memories, 16))
+    np.testing.assert_allclose(see(ours), see(banks), atol=1e-5)
+
+
+def test_the_best_candidate_is_trained_and_all_are_judged():
+    """Four masks of 4 x 4 cells: the truth is the left half of the image."""
+    config = SegmentLoss(mask_size=8)
+    masks = jnp.zeros((2, 16, 16), bool).at[0, :, :8].set(True)
+    truth = truth_of(masks, 8, 4)
+    left = jnp.where(jnp.arange(4) < 2, 20.0, -20.0) * jnp.ones((4, 4))
+    logits = jnp.stack([-left, -left, left, jnp.full((4, 4), 20.0)])
+    decoded = DecodedMasks(
+        jnp.stack([logits, logits]),
+        jnp.full((2, 4), 0.75),
+        jnp.zeros((2, 4, 1)),
+        jnp.zeros(2),
+    )
+    many, single = jnp.ones(2, bool), jnp.zeros(2, bool)
+
+    def sums(multimask, where=many):
+        return answer_sums(config, decoded, multimask, truth, where)
+
+    best = sums(many)
+    # The second object is not in view: its masks do not count, its score does.
+    assert float(best.masks) == 1.0
+    assert float(best.scores) == 2.0
+    assert float(best.score) == pytest.approx(2 * np.log(2.0))
+    assert float(best.dice) < 0.15
+    assert float(best.focal) < 0.1
+    # IoUs of the three are 0, 1 and 1/2, against 3/4 predicted each.
+    assert float(best.iou) == pytest.approx((0.75 + 0.25 + 0.25) / 3, abs=0.02)
+    first = sums(single)
+    assert float(first.dice) > 0.85
+    assert float(first.iou) == pytest.approx(0.75)
+    nobody = sums(many, single)
+    assert float(nobody.masks) == float(nobody.scores) == float(nobody.score) == 0.0
+
+
+def test_shares_of_cells():
+    truth = truth_of(jnp.zeros((1, 4, 4), bool).at[0, 0, :3].set(True), 2, 1)
+    assert truth.shares.tolist() == [[[0.5, 0.25], [0.0, 0.0]]]
+    assert truth.coarse.tolist() == [[[0.1875]]]
+    assert truth.present.tolist() == [True]
+
+
+def test_what_trains_is_named():
+    names = set(parameters(small_sam2()))
+    sets = {
+        key: {n for n in names if any(re.fullmatch(p, n) for p in patterns)}
+        for key, patterns in TRAINABLE.items()
+    }
+    fixed = {
+        "no_mem_pos_enc",
+        "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix",
+    }
+    assert sets["all"] == names - fixed
+    assert not sets["decoder"] & sets["memory"]
+    encoder = {n for n in names if n.startswith("image_encoder.")}
+    assert sets["decoder"] | sets["memory"] | encoder == sets["all"]
+
+
+def config(**changes) -> dict:
+    base = dict(
+        seed=0,
+        train="all",
+        sam2=dict(size="toy", image_size=SIZE, dtype="float32", checkpoint=""),
+        loss=dict(mask_size=32),
+        recipe=dict(corrections=1),
+    )
+    return base | changes
+
+
+def test_a_config_makes_a_task():
+    made = segmenter_task(config(train="memory"))
+    assert made.trainable == TRAINABLE["memory"]
+    assert made.recipe == Recipe(SegmentLoss(mask_size=32), corrections=1)
+    assert made.model.config == sam2_config("toy", SIZE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (dict(train="encoder"), "choose one of all, decoder, memory"),
+        (dict(loss=dict(mask_size=24)), "a multiple of 16 that divides 64"),
+    ],
+)
+def test_what_a_config_may_not_say(changes, words):
+    with pytest.raises(InputError, match=words):
+        segmenter_task(config(**changes))

@@ -1,0 +1,98 @@
+"""From the configurations that ship to a task, its clips and its weights."""
+
+import runpy
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from c2g_jax.optim import group_of
+from c2g_jax.pretrained import load_click2graph, load_sam2
+from c2g_jax.training import tasks
+from c2g_jax.training.state import digest, take_apart
+from c2g_jax.types import InputError
+from c2g_jax.weights import parameters
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+
+def load(name: str, data_dir: Path, variant: str = "tiny"):
+    config = runpy.run_path(str(CONFIGS / f"{name}.py"))["get_config"](variant)
+    config.data.dir = str(data_dir)
+    return config
+
+
+def equal(a, b):
+    a, b = parameters(a), parameters(b)
+    return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
+
+
+def test_the_segmenter_trains_whole_and_its_weights_are_read(prepared_toy, tmp_path):
+    config = load("sam2_toy", prepared_toy)
+    made = tasks.prepare_task(config, local_batch=1)
+    parts = take_apart(made.task)
+    fixed = ("gaussian_matrix", "no_mem_pos_enc")  # nothing that could learn
+    assert all(name.endswith(fixed) for name in parts.frozen)
+    optim = tasks.optim_config(config)
+    assert set(group_of(parts.trained, optim.groups).values()) == set(optim.groups)
+    batch = next(iter(made.loader))
+    assert batch["frames"].shape == (1, 2, 64, 64, 3)
+    made.export(made.task.model, tmp_path / "weights", {"training": {"step": 1}})
+    again = load_sam2(tmp_path / "weights")
+    assert again.config.image_size == 64  # not the size's own
+    assert equal(again, made.task.model)
+    whole, taught = load_click2graph(tmp_path / "weights")
+    assert (whole.config.sam2.image_size, taught) == (64, False)
+
+
+def test_click2graph_goes_around_a_segmenter(prepared_toy, tmp_path, caplog):
+    config = load("sam2_toy", prepared_toy)
+    segmenter = tasks.prepare_task(config, local_batch=1)
+    segmenter.export(segmenter.task.model, tmp_path / "sam2", {})
+    config = load("toy_pvsg", prepared_toy)
+    config.sam2.checkpoint = str(tmp_path / "sam2")
+    made = tasks.prepare_task(config, local_batch=1)
+    assert "has learned nothing" not in caplog.text
+    model = made.task.model
+    assert equal(model.sam2, segmenter.task.model)
+    assert model.config.didm.ffn == config.didm.ffn
+    parts = take_apart(made.task)
+    assert {name.split(".")[0] for name in parts.trained} == {"didm", "sch"}
+    assert {name.split(".")[0] for name in parts.frozen} == {"sam2"}
+    group_of(parts.trained, tasks.optim_config(config).groups)
+    assert made.task.counts.sum() > 0
+    assert made.task.counts.shape == (57,)
+    made.export(parts.whole(parts.trained), tmp_path / "whole", {})
+    again, taught = load_click2graph(tmp_path / "whole")
+    assert taught
+    assert equal(again, model)
+    # What a checkpoint says of the frozen part.
+    named = digest(parts.frozen)
+    changed = {**parts.frozen}
+    changed.popitem()
+    assert named != digest(changed)
+    # Another filter, by the configuration.
+    only = tasks.Filtered(made.task, (r"sch\..*",))
+    assert {n.split(".")[0] for n in take_apart(only).trained} == {"sch"}
+
+
+def test_held_out_clips_are_not_augmented(prepared_toy):
+    config = load("sam2_toy", prepared_toy)
+    made = tasks.prepare_task(config, local_batch=2)
+    still = made.eval_loader.source.config
+    assert (still.flip, still.brightness, still.contrast, still.saturation) == (0,) * 4
+    assert made.loader.source.config.flip > 0
+    first, again = (next(iter(made.eval_loader)) for _ in range(2))
+    jax.tree.map(np.testing.assert_array_equal, first, again)
+    names = {v.video_id for v in made.eval_loader.source.videos}
+    assert not names & {v.video_id for v in made.loader.source.videos}
+
+
+def test_what_a_configuration_cannot_have(prepared_toy, tmp_path):
+    config = load("sam2_toy", prepared_toy)
+    config.task = "sam3"
+    with pytest.raises(InputError, match="task 'sam3': use one of segmenter, click2gr"):
+        tasks.prepare_task(config, 1)
+    with pytest.raises(InputError, match="no prepared data set"):
+        tasks.prepare_task(load("sam2_toy", tmp_path), 1)
