@@ -29,7 +29,7 @@ $(BIN)/uv:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
 $(VENV)/.setup: pyproject.toml | $(BIN)/uv
-	$(UV) --editable '.[plot]'
+	$(UV) --editable '.[plot,web]'
 	@touch "$@"
 
 # PyTorch and the sam2 package are what the parity tests compare with. Both are
@@ -38,10 +38,10 @@ $(VENV)/.setup: pyproject.toml | $(BIN)/uv
 $(VENV)/.setup-test: pyproject.toml | $(BIN)/uv
 	@if $(UV) torch==2.13.0 setuptools wheel hydra-core iopath pillow tqdm \
 	  && SAM2_BUILD_CUDA=0 $(UV) --no-build-isolation --no-deps sam2==1.1.0; then \
-	  extras=train,port,plot,bench,test; \
+	  extras=train,web,port,plot,bench,test; \
 	else \
 	  echo "torch or sam2 cannot be installed here: parity is reported as skipped"; \
-	  extras=train,plot,test; \
+	  extras=train,web,plot,test; \
 	fi; \
 	$(UV) --editable ".[$$extras]"
 	@touch "$@"

@@ -5,7 +5,6 @@ the checkpoint, a tree of float32 arrays by their path in the module. The state 
 training run: a folder a step, with the same two. All are written aside and renamed.
 """
 
-import contextlib
 import errno
 import hashlib
 import json
@@ -16,7 +15,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import jax
 import numpy as np
 from flax import nnx
 from flax.traverse_util import flatten_dict, unflatten_dict
@@ -117,8 +115,7 @@ def save_step(
         if free < need:
             raise OSError(errno.ENOSPC, f"{need:,} bytes needed, {free:,} free")
         aside.mkdir()
-        with _alone():
-            ocp.save(aside / FORMAT, unflatten_dict(dict(values), sep="/"))
+        ocp.save(aside / FORMAT, unflatten_dict(dict(values), sep="/"))
         text = json.dumps(manifest, indent=2, ensure_ascii=False)
         (aside / MANIFEST).write_text(text + "\n", encoding="utf-8")
         if (folder / str(step)).exists():
@@ -145,8 +142,7 @@ def load_step(
     place = Path(folder).absolute() / str(step)
     try:
         manifest = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
-        with _alone():
-            tree = ocp.load(place / FORMAT)
+        tree = ocp.load(place / FORMAT)
         values = {k: np.asarray(v) for k, v in flatten_dict(tree, sep="/").items()}
         if _sha256(values) != manifest["sha256"]:
             raise ValueError("values are not those that the manifest names")
@@ -172,17 +168,6 @@ def saved_steps(folder: str | Path) -> list[int]:
     folder = Path(folder)
     found = folder.iterdir() if folder.is_dir() else ()
     return sorted(int(path.name) for path in found if path.name.isdecimal())
-
-
-def _alone() -> contextlib.AbstractContextManager:
-    """Orbax for this process by itself; it would wait for the others otherwise."""
-    if jax.process_count() == 1:
-        return contextlib.nullcontext()
-    me = jax.process_index()
-    options = ocp.options.MultiprocessingOptions(
-        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process_{me}"
-    )
-    return ocp.Context(multiprocessing_options=options)
 
 
 def _free(folder: Path) -> int:

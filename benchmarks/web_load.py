@@ -1,0 +1,109 @@
+"""Many people click at once: latency at the page's server, on this machine alone.
+
+    python -m c2g_jax.web --port=8321 --video=clip.mp4 --checkpoint=weights/toy
+    python -m benchmarks.web_load --url=http://127.0.0.1:8321 --sessions=8 --seconds=120
+
+Each session clicks, waits for the mask, looks at a frame's picture, and clicks again;
+after five clicks all are undone, so that sessions stay as small as people's. Every
+answer must have the point of its own click, else it counts as lost.
+"""
+
+import http.client
+import json
+import threading
+import time
+import urllib.parse
+from collections import defaultdict
+
+import numpy as np
+from absl import app, flags
+
+URL = flags.DEFINE_string("url", "http://127.0.0.1:8321", "A server on this machine.")
+SESSIONS = flags.DEFINE_integer("sessions", 8, "Sessions at once.")
+SECONDS = flags.DEFINE_float("seconds", 120.0, "How long they click; 600 at most.")
+PAUSE = flags.DEFINE_float("pause", 0.0, "Seconds between two clicks of a session.")
+
+
+class Client:
+    """One person with one connection; keeps seconds by kind of request."""
+
+    def __init__(self, address: str, seed: int):
+        self.connection = http.client.HTTPConnection(address, timeout=60)
+        self.rng, self.lost = np.random.default_rng(seed), []
+        self.took = defaultdict(list)
+        opened = json.loads(self.ask("open", "POST", "/sessions", {}))
+        self.path, self.video = f"/sessions/{opened['id']}", opened["video"]
+
+    def ask(self, kind: str, method: str, path: str, body=None) -> bytes:
+        """The answer's body; a status of 400 or more is an error."""
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        sent = None if body is None else json.dumps(body)
+        begin = time.perf_counter()
+        self.connection.request(method, path, sent, headers)
+        response = self.connection.getresponse()
+        data = response.read()
+        self.took[kind].append(time.perf_counter() - begin)
+        if response.status >= 400:
+            raise RuntimeError(f"{response.status}: {data.decode()}")
+        return data
+
+    def click(self) -> None:
+        """A new subject, and whether the answer has its prompt and its mask."""
+        video = self.video
+        frame = int(self.rng.integers(video["num_frames"]))
+        x = float(self.rng.uniform(0, video["width"] - 1))
+        y = float(self.rng.uniform(0, video["height"] - 1))
+        body = {"kind": "point", "frame": frame, "x": x, "y": y}
+        answer = json.loads(self.ask("click", "POST", f"{self.path}/prompts", body))
+        points = [
+            (p["x"], p["y"]) for o in answer["view"]["objects"] for p in o["prompts"]
+        ]
+        if not any(abs(px - x) + abs(py - y) < 0.01 for px, py in points):
+            self.lost.append(body)
+        self.ask("picture", "GET", f"{self.path}/frames/{frame}.jpg")
+
+    def run(self, until: float) -> None:
+        clicks = 0
+        while time.monotonic() < until:
+            try:
+                self.click()
+                clicks += 1
+                # As people do: a few subjects, not hundreds.
+                if clicks % 5 == 0:
+                    for _ in range(5):
+                        self.ask("undo", "POST", f"{self.path}/undo")
+            except (RuntimeError, OSError, http.client.HTTPException) as error:
+                self.lost.append(str(error))
+                self.connection.close()
+            time.sleep(PAUSE.value)
+        self.ask("close", "DELETE", self.path)
+
+
+def main(argv) -> None:
+    del argv
+    parts = urllib.parse.urlsplit(URL.value)
+    if parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+        raise app.UsageError(f"--url={URL.value}: only a server on this machine")
+    clients = [Client(parts.netloc, seed) for seed in range(SESSIONS.value)]
+    until = time.monotonic() + min(SECONDS.value, 600.0)
+    threads = [threading.Thread(target=c.run, args=(until,)) for c in clients]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(f"{'request':10}{'count':>8}{'p50 ms':>9}{'p95 ms':>9}{'max ms':>9}")
+    for kind in ("open", "click", "picture", "undo"):
+        took = 1e3 * np.concatenate([c.took[kind] for c in clients])
+        if len(took):
+            middle, high = np.percentile(took, (50, 95))
+            print(
+                f"{kind:10}{len(took):8}{middle:9.0f}{high:9.0f}{took.max():9.0f}",
+            )
+    lost = [what for c in clients for what in c.lost]
+    print(f"lost: {len(lost)}")
+    for what in lost[:3]:
+        print(" ", what)
+
+
+if __name__ == "__main__":
+    app.run(main)

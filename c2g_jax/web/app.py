@@ -1,0 +1,56 @@
+"""The application: routes, errors, the guard at the door, and the page itself."""
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+
+import c2g_jax
+from c2g_jax.web import errors, routes_edit, routes_export, routes_session
+from c2g_jax.web.desk import Desk, Settings
+from c2g_jax.web.security import Guard
+
+PAGE = Path(__file__).with_name("static")
+
+
+class _Page(StaticFiles):
+    """The page's files, asked for anew each time, so that an update is seen."""
+
+    def file_response(self, *args: Any, **kwargs: Any):
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def create_app(studio: Any, settings: Settings) -> FastAPI:
+    """An ASGI application; `studio` gives the model and sessions (studio.Studio)."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI):
+        app.state.desk = Desk(studio, settings)
+        async with app.state.desk.running():
+            yield
+
+    app = FastAPI(
+        title="Click2Graph",
+        version=c2g_jax.__version__,
+        lifespan=lifespan,
+        # The pages FastAPI shows for its routes load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    app.add_middleware(Guard)
+    errors.add_handlers(app)
+    for module in (routes_session, routes_edit, routes_export):
+        app.include_router(module.router)
+
+    @app.get("/")
+    async def page():
+        return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
+
+    app.mount("/static", _Page(directory=PAGE))
+    return app

@@ -1,0 +1,75 @@
+"""A video as the page keeps it: a folder of JPEG frames that we wrote ourselves.
+
+The server reads nothing but these, whatever the file looked like that they come from.
+"""
+
+import dataclasses
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+FILE = "clip.json"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """folder holds 000000.jpg and on; times are seconds, fps None for one image."""
+
+    folder: Path
+    name: str
+    width: int
+    height: int
+    fps: float | None
+    times: tuple[float, ...]
+
+    @property
+    def num_frames(self) -> int:
+        return len(self.times)
+
+    def frame_file(self, frame: int) -> Path:
+        return self.folder / frame_name(frame)
+
+    def to_json(self) -> dict:
+        values = dataclasses.asdict(self)
+        del values["folder"]
+        return values | {"num_frames": self.num_frames}
+
+    def write(self) -> None:
+        """Write what is not in the frames, last of all: with it the clip is whole."""
+        aside = self.folder / f".{FILE}.part"
+        aside.write_text(json.dumps(self.to_json()), encoding="utf-8")
+        os.replace(aside, self.folder / FILE)
+
+    def link_to(self, folder: Path) -> "Clip":
+        """The same clip in another folder, without a copy where the disk allows."""
+
+        def link(source: str, target: str) -> None:
+            try:
+                os.link(source, target)
+            except OSError:
+                shutil.copyfile(source, target)
+
+        shutil.copytree(self.folder, folder, copy_function=link)
+        return dataclasses.replace(self, folder=folder)
+
+
+def frame_name(frame: int) -> str:
+    return f"{frame:06d}.jpg"
+
+
+def read_clip(folder: Path) -> Clip | None:
+    """The clip in a folder, None where it was never finished."""
+    try:
+        values = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        return Clip(
+            folder,
+            values["name"],
+            values["width"],
+            values["height"],
+            values["fps"],
+            tuple(values["times"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,188 @@
+"""What people do to a session: prompts, tracking, labels, undo."""
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from c2g_jax.web.desk import Desk
+from c2g_jax.web.routes_session import OneDesk, OneEntry
+from c2g_jax.web.sessions import Entry
+
+router = APIRouter(prefix="/sessions/{session_id}")
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Index = Annotated[int, Field(ge=0, le=1 << 31)]
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Point(Body):
+    """A point on an object, or off it; without an object_id a new subject's."""
+
+    kind: Literal["point"]
+    frame: Index
+    x: Number
+    y: Number
+    positive: bool = True
+    object_id: Index | None = None
+
+
+class Box(Body):
+    kind: Literal["box"]
+    frame: Index
+    x1: Number
+    y1: Number
+    x2: Number
+    y2: Number
+    object_id: Index | None = None
+
+
+class Partner(Body):
+    """A point on an object that has to do with a subject."""
+
+    kind: Literal["object"]
+    frame: Index
+    x: Number
+    y: Number
+    subject_id: Index
+
+
+class Track(Body):
+    start: Index | None = None
+    stop: Index | None = None
+    direction: Literal["forward", "backward", "both"] = "forward"
+
+
+class Name(Body):
+    category: Annotated[str, Field(max_length=100)] | None
+
+
+class Link(Body):
+    """What holds between two objects: a predicate, or (None) nothing."""
+
+    subject_id: Index
+    object_id: Index
+    predicate: Annotated[str, Field(max_length=100)] | None
+    start: Index | None = None
+    stop: Index | None = None
+
+
+async def change(desk: Desk, entry: Entry, job: Callable, frame: int | None = None):
+    """Do it, and answer with what the page shows at once: the frame it looks at."""
+
+    def act(session):
+        what = job(session)
+        answer = {"can_undo": session.can_undo, "can_redo": session.can_redo}
+        if isinstance(what, str):
+            answer["what"] = what
+        if frame is not None:
+            answer["view"] = session.view(frame)
+        return session.as_json(answer)
+
+    answer = await desk.change(entry, act)
+    return answer | {"revision": entry.revision}
+
+
+@router.post("/prompts")
+async def add_prompt(
+    entry: OneEntry,
+    desk: OneDesk,
+    prompt: Annotated[Point | Box | Partner, Field(discriminator="kind")],
+):
+    """Say something of an object on a frame; the answer has its mask."""
+    p = prompt
+
+    def job(session):
+        if p.kind == "point":
+            session.click(p.frame, p.x, p.y, p.positive, p.object_id)
+        elif p.kind == "box":
+            session.box(p.frame, p.x1, p.y1, p.x2, p.y2, p.object_id)
+        else:
+            session.add_object(p.subject_id, p.frame, p.x, p.y)
+
+    return await change(desk, entry, job, p.frame)
+
+
+@router.delete("/prompts")
+async def delete_prompt(
+    entry: OneEntry, desk: OneDesk, frame: int, object_id: int, index: int
+):
+    """Take back one prompt, by its place in the frame's list."""
+    return await change(
+        desk, entry, lambda s: s.delete_prompt(frame, object_id, index) and None, frame
+    )
+
+
+@router.post("/track")
+async def track(entry: OneEntry, desk: OneDesk, how: Track):
+    """Follow all objects: a line of JSON a frame, and one at the end."""
+    tracking = desk.track(
+        entry, start=how.start, stop=how.stop, direction=how.direction
+    )
+    await tracking.start()
+    return StreamingResponse(
+        tracking.lines(),
+        media_type="application/x-ndjson",
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+@router.post("/cancel", status_code=202)
+async def cancel(entry: OneEntry):
+    """Let tracking end after the step that runs, if there is any."""
+    if entry.tracking is not None:
+        entry.tracking.cancel()
+    return {"tracking": entry.tracking is not None}
+
+
+@router.post("/undo")
+async def undo(entry: OneEntry, desk: OneDesk, frame: int | None = None):
+    return await change(desk, entry, lambda s: s.undo(), frame)
+
+
+@router.post("/redo")
+async def redo(entry: OneEntry, desk: OneDesk, frame: int | None = None):
+    return await change(desk, entry, lambda s: s.redo(), frame)
+
+
+@router.patch("/objects/{object_id}")
+async def rename(
+    entry: OneEntry,
+    desk: OneDesk,
+    object_id: int,
+    name: Name,
+    frame: Annotated[int | None, Query()] = None,
+):
+    """Fix an object's category; None leaves it to the model again."""
+    return await change(
+        desk, entry, lambda s: s.rename(object_id, name.category), frame
+    )
+
+
+@router.delete("/objects/{object_id}")
+async def remove(
+    entry: OneEntry, desk: OneDesk, object_id: int, frame: int | None = None
+):
+    return await change(desk, entry, lambda s: s.remove(object_id), frame)
+
+
+@router.patch("/relations")
+async def relate(
+    entry: OneEntry,
+    desk: OneDesk,
+    link: Link,
+    frame: Annotated[int | None, Query()] = None,
+):
+    """Fix what holds between two objects, over a span or the whole clip."""
+    return await change(
+        desk,
+        entry,
+        lambda s: s.set_predicate(
+            link.subject_id, link.object_id, link.predicate, link.start, link.stop
+        ),
+        frame,
+    )

@@ -1,0 +1,129 @@
+"""Sessions as such: opening, looking, closing; and what the server itself is up to."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import FileResponse, JSONResponse, Response
+
+import c2g_jax
+from c2g_jax.web.desk import Desk
+from c2g_jax.web.errors import WebError
+from c2g_jax.web.sessions import Entry
+from c2g_jax.web.uploads import clean_name, too_large
+
+router = APIRouter()
+Threshold = Annotated[float, Query(ge=0, le=1)]
+
+
+def desk_of(request: Request) -> Desk:
+    return request.app.state.desk
+
+
+def entry_of(session_id: str, request: Request) -> Entry:
+    """The session in the path; it is looked up among ours, never made a path of."""
+    return desk_of(request).registry.get(session_id)
+
+
+OneEntry = Annotated[Entry, Depends(entry_of)]
+OneDesk = Annotated[Desk, Depends(desk_of)]
+
+
+@router.get("/status")
+async def status(desk: OneDesk):
+    """Whether the model is ready, and what else the page should know at first."""
+    limits = desk.settings.limits
+    return {
+        "ready": desk.ready,
+        "stage": desk.stage,
+        "error": desk.failure,
+        "warning": desk.warning,
+        "video": None if desk.settings.video is None else desk.settings.video.name,
+        "video_error": desk.clip_failure,
+        "limits": {"bytes": limits.bytes, "frames": limits.frames},
+        "version": c2g_jax.__version__,
+    }
+
+
+@router.get("/vocabulary")
+async def vocabulary(desk: OneDesk):
+    """The names that objects and predicates can have."""
+    names = desk.studio.vocabulary
+    return {"objects": list(names.objects), "predicates": list(names.predicates)}
+
+
+@router.post("/sessions", status_code=201)
+async def open_session(request: Request, desk: OneDesk, name: str = "video"):
+    """A session on the body, a video or image; on the server's own for JSON {}."""
+    kind = request.headers.get("content-type", "")
+    if kind.startswith("application/json"):
+        entry = await desk.open_default()
+    else:
+        length = request.headers.get("content-length", "0")
+        if length.isdecimal() and int(length) > desk.settings.limits.bytes:
+            raise too_large(desk.settings.limits)
+        entry = await desk.open_upload(request.stream(), clean_name(name))
+    return {"id": entry.id, "video": entry.clip.to_json()}
+
+
+@router.get("/sessions/{session_id}")
+async def show_session(entry: OneEntry, desk: OneDesk, threshold: Threshold = 0.0):
+    """All that is known over the whole clip."""
+    state = {
+        "id": entry.id,
+        "video": entry.clip.to_json(),
+        "revision": entry.revision,
+        "tracking": entry.tracking is not None,
+    }
+    fresh = entry.session is None and not entry.saved.exists()
+    if fresh:  # nothing to ask of the model, which may not be there yet
+        nothing = {k: [] for k in ("objects", "relations", "tracked", "stale")}
+        return state | nothing | {"can_undo": False, "can_redo": False}
+
+    def look(session):
+        return session.as_json(
+            {
+                "objects": session.objects(),
+                "relations": session.relations(threshold),
+                "tracked": session.tracked_frames(),
+                "stale": session.stale_frames(),
+                "can_undo": session.can_undo,
+                "can_redo": session.can_redo,
+            }
+        )
+
+    return state | await desk.use(entry, look)
+
+
+@router.delete("/sessions/{session_id}", status_code=204)
+async def close_session(entry: OneEntry, desk: OneDesk):
+    """Forget a session and delete its files."""
+    desk.close(entry)
+    return Response(status_code=204)
+
+
+@router.get("/sessions/{session_id}/frames/{frame}.jpg")
+async def show_image(entry: OneEntry, frame: int):
+    """A frame's picture, straight from disk: the worker is not asked."""
+    check_frame(entry, frame)
+    return FileResponse(
+        entry.clip.frame_file(frame),
+        media_type="image/jpeg",
+        headers={"Cache-Control": "private, max-age=86400, immutable"},
+    )
+
+
+@router.get("/sessions/{session_id}/frames/{frame}")
+async def show_frame(entry: OneEntry, desk: OneDesk, frame: int):
+    """What is known of a frame: objects, masks, prompts, relations."""
+    check_frame(entry, frame)
+    if entry.session is None and not entry.saved.exists():
+        view = dict(frame=frame, objects=[], relations=[], tracked=False, stale=False)
+    else:
+        view = await desk.use(entry, lambda s: s.as_json(s.view(frame)))
+    return JSONResponse(view, headers={"Cache-Control": "no-store"})
+
+
+def check_frame(entry: Entry, frame: int) -> None:
+    if not 0 <= frame < entry.clip.num_frames:
+        last = entry.clip.num_frames - 1
+        raise WebError(404, f"frame {frame} is not in the video: use 0 to {last}")

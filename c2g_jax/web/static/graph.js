@@ -1,0 +1,120 @@
+// The scene graph: for each subject a star of what it has to do with.
+
+import { correctObject, correctRelation } from "./correct.js";
+import { $, drawn, element, replace } from "./dom.js";
+import { css } from "./masks.js";
+import { thumbnail } from "./pictures.js";
+import { refresh, relate } from "./session.js";
+import { complain } from "./messages.js";
+import { emit, nameOf, objectOf, on, percent, sameRelation, store, view } from "./store.js";
+import { choose } from "./timeline.js";
+
+const WIDTH = 340;
+const NODE = 46;
+const ROW = 84;
+const LINE = 26; // a plate with a predicate
+
+// Relations as {subject_id, object_id, predicate, confidence, fixed, spans}.
+function relations() {
+  if (store.wholeClip) return store.relations.map((r) => ({ ...r, confidence: r.score }));
+  const now = view()?.relations ?? [];
+  return now.filter((r) => r.fixed || r.confidence >= store.threshold);
+}
+
+function press(act) {
+  return {
+    class: "hit", role: "button", tabindex: "0", onclick: act,
+    onkeydown: (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); event.stopPropagation(); act(); } },
+  };
+}
+
+const short = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+
+function node(id, x, y) {
+  const object = objectOf(id);
+  const url = thumbnail(id);
+  const half = NODE / 2;
+  return drawn("g", { ...press(() => object && correctObject(object)), "aria-label": `Rename ${nameOf(id)}`, "data-testid": "node", "data-key": `node-${x}-${id}` },
+    drawn("rect", { class: "node plate", x: x - half, y: y - half, width: NODE, height: NODE, rx: 8, style: { stroke: css(id) } }),
+    url ? drawn("image", { href: url, x: x - half + 2, y: y - half + 2, width: NODE - 4, height: NODE - 4, preserveAspectRatio: "xMidYMid slice" }) : null,
+    drawn("text", { x, y: y + half + 15, "text-anchor": "middle" }, short(nameOf(id), 11)));
+}
+
+function plate(relation, x, y) {
+  const chosen = sameRelation(store.chosen, relation);
+  const sure = relation.fixed ? "by you" : percent(relation.confidence);
+  const label = `${nameOf(relation.subject_id)} ${relation.predicate} ${nameOf(relation.object_id)}, ${sure}`;
+  const span = relation.spans?.find(([a, b]) => a <= store.frame && store.frame <= b) ?? relation.spans?.[0] ?? spanNow(relation);
+  const hit = press(() => choose(relation, span));
+  return drawn("g", { ...hit, class: chosen ? "hit chosen" : "hit", "aria-label": label, "aria-pressed": String(chosen), "data-testid": "edge", "data-key": `edge-${relation.subject_id}-${relation.object_id}-${relation.predicate}` },
+    drawn("rect", { class: "plate", x: x - 75, y: y - 11, width: 150, height: 22, rx: 11 }),
+    drawn("text", { x: x - 66, y: y + 4.5 }, short(relation.predicate, 15)),
+    drawn("text", { class: "small", x: x + 66, y: y + 4, "text-anchor": "end" }, sure));
+}
+
+// The span over the clip that a relation of this frame belongs to.
+function spanNow(relation) {
+  const whole = store.relations.find((r) => sameRelation(r, relation));
+  return whole?.spans.find(([a, b]) => a <= store.frame && store.frame <= b) ?? [store.frame, store.frame];
+}
+
+function star(subject, found) {
+  const id = subject.object_id;
+  const title = element("h3", {}, element("span", { class: "chip", style: { background: css(id) } }), nameOf(id));
+  const partners = [...new Set(found.map((r) => r.object_id))];
+  if (!partners.length) {
+    const why = store.tracked.length ? (store.wholeClip ? "No relation is as sure as that." : "No relation on this frame.") : "Track the video (K) to see what it has to do with what.";
+    return element("div", { class: "star", "data-testid": "star" }, title, element("p", { class: "quiet" }, why));
+  }
+  const rows = partners.map((partner) => found.filter((r) => r.object_id === partner));
+  const heights = rows.map((all) => Math.max(ROW, all.length * LINE + 20));
+  const height = heights.reduce((a, b) => a + b, 0);
+  const [left, right, middle] = [NODE / 2 + 20, WIDTH - NODE / 2 - 20, WIDTH / 2];
+  const centre = height / 2 - 6;
+  const lines = [], plates = [], nodes = [node(id, left, centre)];
+  let top = 0;
+  rows.forEach((all, k) => {
+    const y = top + heights[k] / 2 - 6;
+    lines.push(drawn("path", { class: "edge", d: `M${left + NODE / 2} ${centre} C${middle - 65} ${centre} ${middle - 95} ${y} ${middle} ${y} L${right - NODE / 2} ${y}` }));
+    all.forEach((relation, j) => plates.push(plate(relation, middle, y + (j - (all.length - 1) / 2) * LINE)));
+    nodes.push(node(partners[k], right, y));
+    top += heights[k];
+  });
+  const picture = drawn("svg", { viewBox: `0 0 ${WIDTH} ${height + 6}`, role: "group", "aria-label": `Relations of ${nameOf(id)}` }, ...lines, ...nodes, ...plates);
+  return element("div", { class: "star", "data-testid": "star" }, title, picture);
+}
+
+function build() {
+  const found = relations();
+  const acting = new Set(found.map((r) => r.subject_id));
+  const subjects = store.objects.filter((o) => o.role === "subject" || acting.has(o.object_id));
+  replace($("graphs"), subjects.map((s) => star(s, found.filter((r) => r.subject_id === s.object_id))));
+}
+
+function strip() {
+  const chosen = store.chosen;
+  $("relation").hidden = !chosen;
+  if (!chosen) return;
+  const { subject_id, object_id, predicate, span } = chosen;
+  const button = (text, testid, act) => element("button", { type: "button", "data-testid": testid, "data-key": testid, onclick: act }, text);
+  replace($("relation"), [
+    element("p", {}, `${nameOf(subject_id)} `, element("strong", {}, predicate), ` ${nameOf(object_id)}`),
+    button("Correct…", "relation-correct", () => correctRelation(chosen, span)),
+    button("Not related", "relation-reject", () => relate({ subject_id, object_id, predicate: null, start: null, stop: null })),
+    button("Done", "relation-done", () => { store.chosen = null; emit("chosen"); }),
+  ]);
+}
+
+export function setUp() {
+  on("session summary view chosen thumbnails", build);
+  on("chosen summary", strip);
+  for (const input of document.querySelectorAll("input[name=span]"))
+    input.addEventListener("change", () => { store.wholeClip = input.value === "clip" && input.checked; build(); });
+  const threshold = $("threshold");
+  threshold.addEventListener("input", () => {
+    store.threshold = Number(threshold.value);
+    $("threshold-value").textContent = percent(store.threshold);
+    build();
+  });
+  threshold.addEventListener("change", () => store.id && refresh().catch(complain));
+}

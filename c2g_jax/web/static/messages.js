@@ -1,0 +1,26 @@
+// What the page says: notes that pass, and errors that stay until they are closed.
+
+import { $ } from "./dom.js";
+
+let timer = null;
+
+export function note(text) {
+  $("note").textContent = text;
+  clearTimeout(timer);
+  timer = setTimeout(() => ($("note").textContent = ""), 4000);
+}
+
+export function complain(error) {
+  if (error?.name === "AbortError") return;
+  const text = String(error?.message ?? error);
+  $("alert").hidden = false;
+  $("alert").querySelector("p").textContent = text[0].toUpperCase() + text.slice(1);
+}
+
+export function calm() {
+  $("alert").hidden = true;
+}
+
+export function setUp() {
+  $("alert").querySelector("button").addEventListener("click", calm);
+}

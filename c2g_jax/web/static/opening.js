@@ -1,0 +1,113 @@
+// Opening: what the server shows by itself, files, drops, sessions from before.
+
+import { call } from "./api.js";
+import { $, element, icon } from "./dom.js";
+import { complain, note } from "./messages.js";
+import { forgetRecent, recent } from "./recent.js";
+import { show } from "./session.js";
+import { store } from "./store.js";
+
+let status = null;
+
+export function told(news) {
+  status = news;
+}
+
+export async function start() {
+  const id = new URLSearchParams(location.hash.slice(1)).get("session");
+  if (id && (await goOn(id))) return;
+  if (status?.video) await openExample();
+  else nothing(status?.video_error);
+}
+
+function nothing(why) {
+  $("stage").hidden = true;
+  $("empty").hidden = false;
+  $("empty-why").textContent = why ?? "";
+}
+
+async function reading(job) {
+  $("open-dialog").close();
+  $("reading").hidden = false;
+  try {
+    const session = await job();
+    $("reading").hidden = true; // from here on it can be clicked
+    await show(session);
+  } catch (error) {
+    complain(error);
+    if (!store.id) nothing();
+  } finally {
+    $("reading").hidden = true;
+  }
+}
+
+export const openExample = () => reading(() => call("POST", "/sessions", { json: {} }));
+
+export function openFile(file) {
+  const { limits } = status ?? {};
+  if (limits && file.size > limits.bytes) {
+    $("open-dialog").close();
+    return complain(`The file is over the limit of ${Math.round(limits.bytes / 2 ** 20)} MB: give a smaller one.`);
+  }
+  // As bytes of no kind, so that no other site can send the same.
+  const body = new Blob([file], { type: "application/octet-stream" });
+  return reading(() => call("POST", "/sessions", { body, query: { name: file.name } }));
+}
+
+async function goOn(id) {
+  try {
+    await show(await call("GET", `/sessions/${encodeURIComponent(id)}`));
+    return true;
+  } catch (error) {
+    if (error.status === 404) {
+      forgetRecent(id);
+      history.replaceState(null, "", location.pathname);
+      note("That session is gone.");
+    } else complain(error);
+    return false;
+  }
+}
+
+export function openDialog() {
+  const limits = status?.limits;
+  $("limits").textContent = limits ? `Up to ${Math.round(limits.bytes / 2 ** 20)} MB and ${Math.round(limits.frames / 300)} minutes. Nothing leaves this machine.` : "";
+  $("open-example").hidden = !status?.video;
+  $("open-example").textContent = `Open ${status?.video} anew`;
+  const rows = recent().filter((entry) => entry.id !== store.id).map(row);
+  $("recent-part").hidden = !rows.length;
+  $("recent").replaceChildren(...rows);
+  $("file").value = "";
+  $("open-dialog").showModal();
+}
+
+function row({ id, name, when }) {
+  const day = new Date(when).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  const line = element("li", {},
+    element("button", { class: "pick", type: "button", onclick: async () => { $("open-dialog").close(); await goOn(id); } }, `${name} · ${day}`),
+    element("button", { class: "icon", type: "button", "aria-label": `Delete the session of ${name}, ${day}`, onclick: () => remove(id, line) }, icon("bin")));
+  return line;
+}
+
+async function remove(id, line) {
+  await call("DELETE", `/sessions/${id}`).catch((error) => error.status === 404 || complain(error));
+  forgetRecent(id);
+  line.remove();
+}
+
+export function setUp() {
+  $("open").addEventListener("click", openDialog);
+  $("empty-open").addEventListener("click", openDialog);
+  $("open-example").addEventListener("click", openExample);
+  $("file").addEventListener("change", () => $("file").files.length && openFile($("file").files[0]));
+  addEventListener("dragover", (event) => {
+    event.preventDefault();
+    document.body.classList.add("dropping");
+  });
+  addEventListener("dragleave", (event) => event.relatedTarget ?? document.body.classList.remove("dropping"));
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    document.body.classList.remove("dropping");
+    const [file] = event.dataTransfer.files;
+    if (file) openFile(file);
+  });
+}

@@ -1,0 +1,147 @@
+// What is done to a session: each action asks the server, then shows its answer.
+
+import { call } from "./api.js";
+import { complain, note, calm } from "./messages.js";
+import { forget } from "./pictures.js";
+import { remember } from "./recent.js";
+import { emit, nameOf, store } from "./store.js";
+
+let chain = Promise.resolve();
+let looking = null; // the request for the frame that is looked at
+
+const path = (rest = "") => `/sessions/${store.id}${rest}`;
+
+export async function show(session) {
+  const keep = { id: session.id, video: session.video, frame: 0, views: new Map() };
+  const none = { objects: [], relations: [], tracked: [], stale: [], canUndo: false, canRedo: false };
+  Object.assign(store, keep, none, { selected: null, adding: null, chosen: null, tracking: null });
+  store.hidden = new Set();
+  forget();
+  history.replaceState(null, "", `#session=${session.id}`);
+  remember(session);
+  calm();
+  emit("session", "frame", "summary", "selection", "chosen", "tracking");
+  await Promise.all([refresh(), look()]);
+}
+
+// All that is known over the whole clip.
+export async function refresh() {
+  const id = store.id;
+  const found = await call("GET", path(), { query: { threshold: store.threshold } });
+  if (store.id !== id || store.tracking) return;
+  const { objects, relations, tracked, stale, revision } = found;
+  if (revision !== store.revision) store.views = new Map();
+  Object.assign(store, { objects, relations, tracked, stale, revision });
+  store.canUndo = found.can_undo;
+  store.canRedo = found.can_redo;
+  if (!objects.some((o) => o.object_id === store.selected)) store.selected = null;
+  if (!objects.some((o) => o.object_id === store.adding)) store.adding = null;
+  emit("summary", "selection");
+  if (!store.views.has(store.frame)) await look();
+}
+
+// What is known of the frame that is looked at.
+export async function look() {
+  const { id, frame } = store;
+  if (store.views.has(frame)) return emit("view");
+  looking?.abort();
+  looking = new AbortController();
+  emit("view");
+  try {
+    const found = await call("GET", path(`/frames/${frame}`), { signal: looking.signal });
+    if (store.id !== id) return;
+    store.views.set(frame, found);
+    if (store.frame === frame) emit("view");
+  } catch (error) {
+    if (!store.tracking) complain(error);
+  }
+}
+
+export function goTo(frame) {
+  const last = (store.video?.num_frames ?? 1) - 1;
+  const place = Math.max(0, Math.min(last, frame));
+  if (!store.video || place === store.frame) return;
+  store.frame = place;
+  emit("frame");
+  look();
+}
+
+// One change after the other, in the order they were asked for.
+function change(ask, after = () => {}) {
+  if (!store.id) return Promise.resolve();
+  chain = chain.then(async () => {
+    const { id, frame } = store;
+    try {
+      const answer = await ask(frame);
+      if (store.id !== id) return;
+      calm();
+      store.views = new Map();
+      if (answer.view) store.views.set(answer.view.frame, answer.view);
+      Object.assign(store, { revision: answer.revision, canUndo: answer.can_undo, canRedo: answer.can_redo });
+      after(answer);
+      emit("view", "selection");
+      await refresh();
+    } catch (error) {
+      complain(error);
+      // It may have been done in part, or elsewhere: show what the server has.
+      if (error.status) await refresh().catch(() => {});
+    }
+  });
+  return chain;
+}
+
+export function prompt(json) {
+  const before = new Set(store.objects.map((o) => o.object_id));
+  return change(
+    (frame) => call("POST", path("/prompts"), { json: { frame, ...json } }),
+    (answer) => {
+      const made = answer.view.objects.filter((o) => !before.has(o.object_id) && o.prompts.length);
+      store.adding = null;
+      if (made.length) store.selected = made.at(-1).object_id;
+      if (made.length) note(`${made.at(-1).role === "subject" ? "Subject" : "Object"} ${store.selected} is marked. Press K to track it.`);
+    },
+  );
+}
+
+export const deletePrompt = (object_id, index) =>
+  change((frame) => call("DELETE", path("/prompts"), { query: { frame, object_id, index } }));
+
+export const removeObject = (id) =>
+  change(
+    (frame) => call("DELETE", path(`/objects/${id}`), { query: { frame } }),
+    () => {
+      if (store.chosen && [store.chosen.subject_id, store.chosen.object_id].includes(id)) store.chosen = null;
+      note(`Object ${id} is removed.`);
+      emit("chosen");
+    },
+  );
+
+export const rename = (id, category) =>
+  change(
+    (frame) => call("PATCH", path(`/objects/${id}`), { json: { category }, query: { frame } }),
+    () => note(category ? `Object ${id} is now ${category}.` : `Object ${id} is named by the model again.`),
+  );
+
+export const relate = (link) =>
+  change(
+    (frame) => call("PATCH", path("/relations"), { json: link, query: { frame } }),
+    () => {
+      const { subject_id, object_id, predicate, start, stop } = link;
+      const span = start === null ? null : [start, stop];
+      store.chosen = predicate ? { subject_id, object_id, predicate, span } : null;
+      emit("chosen");
+      note(predicate ? `${nameOf(subject_id)} is ${predicate} ${nameOf(object_id)}.` : "They are not related.");
+    },
+  );
+
+const turn = (word, said) =>
+  change(
+    (frame) => call("POST", path(`/${word}`), { query: { frame } }),
+    (answer) => {
+      store.chosen = null;
+      emit("chosen");
+      note(`${said}: ${answer.what}.`);
+    },
+  );
+export const undo = () => store.canUndo && turn("undo", "Undone");
+export const redo = () => store.canRedo && turn("redo", "Done again");

@@ -1,0 +1,234 @@
+// The frame with its masks and prompts, and what clicks on it mean.
+
+import { $, element, replace } from "./dom.js";
+import { colour, css, paint } from "./masks.js";
+import { note } from "./messages.js";
+import { cutOut, loadAhead, picture } from "./pictures.js";
+import { deletePrompt, prompt } from "./session.js";
+import { nameOf, objectOf, on, store, view } from "./store.js";
+
+const DRAG = 6; // screen pixels that make a drag of a click
+let drag = null;
+let cursor = null; // {x, y, corner} of the keyboard, in pixels of the video
+let shown = -1; // the frame in the picture
+
+export const sign = () => document.querySelector("input[name=sign]:checked").value === "include";
+
+function size() {
+  if (!store.video) return;
+  const { width, height } = store.video;
+  const room = $("stage").parentElement;
+  const narrow = matchMedia("(max-width: 800px)").matches;
+  const most = narrow ? innerHeight * 0.55 : room.clientHeight;
+  const scale = Math.min(room.clientWidth / width, most / height);
+  $("stage").style.width = `${Math.floor(width * scale)}px`;
+  $("stage").style.height = `${Math.floor(height * scale)}px`;
+  draw();
+}
+
+const scale = () => store.video.width / ($("stage").clientWidth || 1); // video pixels a screen pixel
+
+async function showFrame() {
+  const { frame } = store;
+  const image = picture(frame);
+  if (!image.complete) await image.ready;
+  if (store.frame !== frame || !image.naturalWidth) return;
+  $("picture").getContext("2d").drawImage(image, 0, 0, store.video.width, store.video.height);
+  shown = frame;
+  loadAhead(frame);
+  draw();
+}
+
+function draw() {
+  const canvas = $("masks");
+  const pen = canvas.getContext("2d");
+  pen.clearRect(0, 0, canvas.width, canvas.height);
+  const found = shown === store.frame ? view() : null;
+  const tags = [];
+  const taken = [];
+  for (const object of found?.objects ?? []) {
+    const id = object.object_id;
+    if (!object.rle || store.hidden.has(id)) continue;
+    const lit = store.chosen && [store.chosen.subject_id, store.chosen.object_id].includes(id);
+    const dim = store.chosen && !lit;
+    const strong = lit || (!store.chosen && id === store.selected);
+    const line = Math.max(1, Math.round(scale() * (strong ? 3 : 1.6)));
+    const { canvas: mask, box } = paint(object.rle, colour(id), strong ? 0.5 : 0.36, line);
+    pen.globalAlpha = dim ? 0.2 : 1;
+    pen.drawImage(mask, 0, 0);
+    if (box.area) tags.push(tag(object, box, dim, taken));
+  }
+  pen.globalAlpha = 1;
+  $("tags").replaceChildren(...tags);
+  $("masks").dataset.objects = tags.length;
+  replace($("dots"), (found?.objects ?? []).flatMap(dots));
+  if (found && shown === store.frame) cutOut(picture(shown));
+}
+
+const at = (x, y) => ({ left: `${(100 * x) / store.video.width}%`, top: `${(100 * y) / store.video.height}%` });
+
+// A name above its mask, or below it, or on it: where no other name is.
+function tag(object, box, dim, taken) {
+  const { width, height } = store.video;
+  const text = nameOf(object.object_id);
+  const half = [((text.length * 7 + 14) / 2) * scale(), 10 * scale()]; // of the tag, about
+  const x = Math.min(Math.max((box.x0 + box.x1) / 2, half[0]), width - half[0]);
+  const places = [box.y0 - 1.3 * half[1], box.y1 + 1.3 * half[1], (box.y0 + box.y1) / 2]
+    .map((y) => Math.min(Math.max(y, half[1]), height - half[1]));
+  const meets = (y) => taken.some((t) => Math.abs(t.x - x) < t.half[0] + half[0] && Math.abs(t.y - y) < 2 * half[1]);
+  const y = places.find((place) => !meets(place)) ?? places[0];
+  taken.push({ x, y, half });
+  const style = { ...at(x, y), borderColor: css(object.object_id) };
+  return element("span", { class: dim ? "tag dim" : "tag", style }, text);
+}
+
+function dots(object) {
+  const id = object.object_id;
+  if (store.hidden.has(id)) return [];
+  return object.prompts.flatMap((said, index) => {
+    const act = (event) => { event.stopPropagation(); deletePrompt(id, index); };
+    const common = { type: "button", onclick: act, "data-key": `dot-${id}-${index}`, "data-testid": "dot", title: "Delete" };
+    if (said.kind === "point") {
+      const plus = said.label === 1;
+      const label = `Delete the ${plus ? "include" : "exclude"} point of object ${id} at ${Math.round(said.x)}, ${Math.round(said.y)}`;
+      return element("button", { ...common, class: plus ? "dot" : "dot minus", style: at(said.x, said.y), "aria-label": label }, plus ? "+" : "−");
+    }
+    if (said.kind !== "box") return [];
+    const [x1, y1, x2, y2] = said.box;
+    const span = { width: `${(100 * (x2 - x1)) / store.video.width}%`, height: `${(100 * (y2 - y1)) / store.video.height}%` };
+    return [
+      element("div", { class: "frame-box", style: { ...at(x1, y1), ...span } }),
+      element("button", { ...common, class: "dot corner", style: at(x1, y1), "aria-label": `Delete the box of object ${id}` }, "×"),
+    ];
+  });
+}
+
+// Pixels of the video under a pointer, kept within the frame.
+function place(event) {
+  const box = $("stage").getBoundingClientRect();
+  const x = ((event.clientX - box.left) / box.width) * store.video.width;
+  const y = ((event.clientY - box.top) / box.height) * store.video.height;
+  return inside(x, y);
+}
+
+const inside = (x, y) => ({
+  x: Math.max(0, Math.min(store.video.width - 0.01, x)),
+  y: Math.max(0, Math.min(store.video.height - 0.01, y)),
+});
+
+export function click({ x, y }, positive) {
+  if (store.tracking) return note("Tracking runs: cancel it first (Esc).");
+  if (store.adding !== null && positive) return prompt({ kind: "object", x, y, subject_id: store.adding });
+  if (!positive && store.selected === null) return note("Choose the object to exclude this from, in the list.");
+  return prompt({ kind: "point", x, y, positive, object_id: store.selected });
+}
+
+function box(a, b) {
+  if (store.tracking) return note("Tracking runs: cancel it first (Esc).");
+  const [x1, x2] = [Math.min(a.x, b.x), Math.max(a.x, b.x)];
+  const [y1, y2] = [Math.min(a.y, b.y), Math.max(a.y, b.y)];
+  return prompt({ kind: "box", x1, y1, x2, y2, object_id: store.selected });
+}
+
+function rubber(a, b) {
+  const style = at(Math.min(a.x, b.x), Math.min(a.y, b.y));
+  style.width = `${(100 * Math.abs(a.x - b.x)) / store.video.width}%`;
+  style.height = `${(100 * Math.abs(a.y - b.y)) / store.video.height}%`;
+  Object.assign($("rubber").style, style);
+  $("rubber").hidden = false;
+}
+
+function pointing() {
+  const stage = $("stage");
+  stage.addEventListener("contextmenu", (event) => event.preventDefault());
+  stage.addEventListener("pointerdown", (event) => {
+    if (!store.video || event.target.closest(".dot") || event.button === 1) return;
+    drag = { from: place(event), at: [event.clientX, event.clientY], moved: false, right: event.button === 2 };
+    stage.setPointerCapture(event.pointerId);
+  });
+  stage.addEventListener("pointermove", (event) => {
+    if (!drag || drag.right) return;
+    const [x, y] = drag.at;
+    drag.moved ||= Math.hypot(event.clientX - x, event.clientY - y) > DRAG;
+    if (drag.moved) rubber(drag.from, place(event));
+  });
+  stage.addEventListener("pointerup", (event) => {
+    if (!drag) return;
+    const { from, moved, right } = drag;
+    stop();
+    if (moved) box(from, place(event));
+    else click(from, right ? !sign() : sign());
+  });
+  stage.addEventListener("pointercancel", stop);
+}
+
+// End whatever is being drawn; true where there was something.
+export function stop() {
+  const was = drag !== null || cursor !== null;
+  drag = cursor = null;
+  $("rubber").hidden = $("cursor").hidden = true;
+  return was;
+}
+
+// The cursor of those who have no pointer. Returns true where the key was for it.
+export function cursorKey(event) {
+  if (cursor === null) return false;
+  const step = (event.shiftKey ? 10 : 2) * scale();
+  const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+  if (event.key in moves) {
+    const [dx, dy] = moves[event.key];
+    Object.assign(cursor, inside(cursor.x + dx * step, cursor.y + dy * step));
+  } else if (event.key === "Enter" && cursor.corner) {
+    const from = cursor.corner;
+    cursor.corner = null;
+    $("rubber").hidden = true;
+    box(from, cursor);
+  } else if (event.key === "Enter") click({ ...cursor }, sign());
+  else if (event.key === "-") click({ ...cursor }, false);
+  else if (event.key === "b") cursor.corner = { x: cursor.x, y: cursor.y };
+  else return false;
+  showCursor();
+  return true;
+}
+
+export function startCursor() {
+  if (!store.video) return;
+  cursor = { x: store.video.width / 2, y: store.video.height / 2, corner: null };
+  $("stage").focus({ preventScroll: true });
+  note("Cursor: arrows move it, Enter clicks, minus excludes, B begins a box, Esc ends.");
+  showCursor();
+}
+
+function showCursor() {
+  $("cursor").hidden = false;
+  Object.assign($("cursor").style, at(cursor.x, cursor.y));
+  if (cursor.corner) rubber(cursor.corner, cursor);
+}
+
+function target() {
+  const chosen = objectOf(store.selected);
+  const text = store.adding !== null
+    ? `Click on what ${nameOf(store.adding)} has to do with.`
+    : chosen ? `Clicks correct ${nameOf(chosen.object_id)}.` : "Click on a subject.";
+  $("target").textContent = text;
+}
+
+export function setUp() {
+  pointing();
+  new ResizeObserver(size).observe($("stage").parentElement);
+  on("session", () => {
+    for (const id of ["picture", "masks"]) {
+      $(id).width = store.video.width;
+      $(id).height = store.video.height;
+    }
+    shown = -1;
+    stop();
+    $("stage").hidden = false;
+    $("empty").hidden = true;
+    size();
+  });
+  on("session frame", () => { draw(); showFrame(); });
+  on("view summary selection chosen", () => store.video && draw());
+  on("selection summary", target);
+  target();
+}

@@ -1,0 +1,46 @@
+// What the page knows, and who wants to hear of changes to it.
+
+export const store = {
+  id: null, // of the session
+  video: null, // name, width, height, fps, times, num_frames
+  frame: 0,
+  views: new Map(), // frame -> what is known of it
+  objects: [],
+  relations: [], // over the whole clip
+  tracked: [],
+  stale: [],
+  canUndo: false,
+  canRedo: false,
+  revision: 0,
+  selected: null, // object that clicks correct; null: the next click is a new subject
+  adding: null, // subject whose object the next click points at
+  hidden: new Set(), // objects whose masks are not shown
+  chosen: null, // relation that is lit up: {subject_id, object_id, predicate, span}
+  threshold: 0,
+  wholeClip: false,
+  tracking: null, // {done, total, since}
+  ready: false,
+};
+
+const listeners = new Map();
+
+// Names: session, frame, view, summary, selection, chosen, tracking, status.
+export function on(names, act) {
+  for (const name of names.split(" ")) {
+    if (!listeners.has(name)) listeners.set(name, []);
+    listeners.get(name).push(act);
+  }
+}
+
+export function emit(...names) {
+  const acts = new Set(names.flatMap((name) => listeners.get(name) ?? []));
+  for (const act of acts) act();
+}
+
+export const view = () => store.views.get(store.frame) ?? null;
+export const objectOf = (id) => store.objects.find((o) => o.object_id === id);
+export const nameOf = (id) => `${id} ${objectOf(id)?.category ?? "object"}`;
+export const percent = (value) => `${Math.round(100 * value)} %`;
+export const sameRelation = (a, b) =>
+  Boolean(a && b) && a.subject_id === b.subject_id && a.object_id === b.object_id &&
+  a.predicate === b.predicate;

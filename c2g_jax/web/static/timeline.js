@@ -1,0 +1,95 @@
+// A lane for each object, and a bar for each span of a relation.
+
+import { $, element, icon, replace } from "./dom.js";
+import { correctRelation } from "./correct.js";
+import { css } from "./masks.js";
+import { goTo } from "./session.js";
+import { emit, nameOf, on, percent, sameRelation, store } from "./store.js";
+import { pause } from "./playback.js";
+
+const count = () => store.video?.num_frames ?? 1;
+// Frames are places on the scrubber: the first at the left end, the last at the right.
+const share = (frame) => (count() > 1 ? (100 * frame) / (count() - 1) : 0);
+
+function along([first, last]) {
+  const half = count() > 1 ? 50 / (count() - 1) : 100;
+  const left = Math.max(0, share(first) - half);
+  const right = Math.min(100, share(last) + half);
+  return { left: `${left}%`, width: `${right - left}%` };
+}
+
+export function spansOf(frames) {
+  const spans = [];
+  for (const t of frames) {
+    if (spans.length && spans.at(-1)[1] === t - 1) spans.at(-1)[1] = t;
+    else spans.push([t, t]);
+  }
+  return spans;
+}
+
+export function choose(relation, span) {
+  pause();
+  store.chosen = { ...relation, span };
+  emit("chosen");
+  if (span && (store.frame < span[0] || store.frame > span[1])) goTo(span[0]);
+}
+
+function objectLane(object) {
+  const id = object.object_id;
+  const bars = object.lanes.map((span) =>
+    element("div", { class: "span", style: { ...along(span), background: css(id) } }));
+  const marks = object.prompted.map((t) => element("div", { class: "mark", style: { left: `${share(t)}%` } }));
+  const said = object.lanes.map(([a, b]) => `${a + 1} to ${b + 1}`).join(", ") || "none";
+  return element("div", { class: "lane", "data-testid": "object-lane", role: "group", "aria-label": `${nameOf(id)}: in view on frames ${said}` },
+    element("div", { class: "lane-name" }, element("span", { class: "chip", style: { background: css(id) } }), element("span", { title: nameOf(id) }, nameOf(id))),
+    element("div", { class: "lane-room" }, ...bars, ...marks));
+}
+
+function relationLane(relation) {
+  const { subject_id, object_id, predicate, score, fixed } = relation;
+  const text = `${nameOf(subject_id)} ${predicate} ${nameOf(object_id)}`;
+  const key = `${subject_id}-${object_id}-${predicate}`;
+  const sure = fixed ? "said by you" : percent(score);
+  const bars = relation.spans.map((span) => {
+    const chosen = sameRelation(store.chosen, relation);
+    return element("button", {
+      class: chosen ? "span chosen" : "span", type: "button", style: along(span),
+      "aria-label": `${text}, frames ${span[0] + 1} to ${span[1] + 1}, ${sure}`, "aria-pressed": String(chosen),
+      title: `${text} · ${sure}`, "data-testid": "relation-bar", "data-key": `${key}-${span[0]}`,
+      onclick: () => { choose(relation, span); goTo(span[0]); },
+    }, predicate);
+  });
+  return element("div", { class: "lane", "data-testid": "relation-lane" },
+    element("div", { class: "lane-name" },
+      element("span", { class: "chip", style: { background: css(subject_id) } }), element("span", { class: "chip", style: { background: css(object_id) } }),
+      element("span", { title: text }, predicate),
+      element("button", {
+        class: "bare icon", type: "button", "aria-label": `Correct: ${text}`, title: "Correct", "data-key": `edit-${key}`,
+        "data-testid": "relation-edit", onclick: () => correctRelation(relation, relation.spans[0]),
+      }, icon("edit"))),
+    element("div", { class: "lane-room" }, ...bars));
+}
+
+function build() {
+  const stale = new Set(store.stale);
+  const done = store.tracked.filter((t) => !stale.has(t));
+  const marks = [[spansOf(done), ""], [spansOf(store.stale), "stale"]].flatMap(([spans, kind]) =>
+    spans.map((span) => element("i", { class: kind, style: along(span) })));
+  $("tracked").replaceChildren(...marks);
+  replace($("lanes"), [...store.objects.map(objectLane), ...store.relations.map(relationLane)]);
+  playhead();
+}
+
+function playhead() {
+  const room = $("tracked").getBoundingClientRect();
+  const head = $("playhead");
+  const left = room.left - $("timeline").getBoundingClientRect().left - $("timeline").clientLeft;
+  head.style.left = `${left + (room.width * share(store.frame)) / 100}px`;
+  head.style.height = `${$("timeline").scrollHeight}px`;
+}
+
+export function setUp() {
+  on("session summary chosen", build);
+  on("frame", playhead);
+  new ResizeObserver(playhead).observe($("timeline"));
+}

@@ -1,0 +1,111 @@
+// Tracking: frames come in one by one, and the graph grows with them.
+
+import { call, stream } from "./api.js";
+import { $ } from "./dom.js";
+import { complain, note } from "./messages.js";
+import { pause } from "./playback.js";
+import { refresh } from "./session.js";
+import { emit, on, store } from "./store.js";
+import { spansOf } from "./timeline.js";
+
+let following = true; // the page shows the frame that was tracked last
+
+export async function track() {
+  if (!store.id || store.tracking) return;
+  if (!store.objects.length) return note("Click on a subject first.");
+  pause();
+  const { id } = store;
+  const seen = new Set(store.tracked);
+  store.tracking = { done: 0, total: 0, since: performance.now(), frame: store.frame };
+  store.chosen = null;
+  following = true;
+  emit("tracking", "chosen");
+  let end = null;
+  try {
+    await stream(`/sessions/${id}/track`, { direction: $("direction").value }, (line) => {
+      if (store.id !== id) return;
+      if (line.end) end = line;
+      else take(line, seen);
+    });
+    if (!end) throw new Error("The connection ended before tracking did; what is done is kept.");
+    if (end.error) throw new Error(end.error);
+    note(end.end === "done" ? `Tracked ${store.tracking?.done ?? ""} frames.` : "Tracking is cancelled; what is done is kept.");
+  } catch (error) {
+    complain(error);
+  }
+  if (store.id !== id) return;
+  store.tracking = null;
+  store.views = new Map([...store.views].filter(([t]) => t === store.frame));
+  emit("tracking");
+  await refresh().catch(complain);
+}
+
+export async function cancel() {
+  if (!store.tracking) return false;
+  $("track").disabled = true;
+  await call("POST", `/sessions/${store.id}/cancel`).catch(complain);
+  return true;
+}
+
+// One frame, put into what is shown until the server sums all up at the end.
+function take({ frame, done, total, view }, seen) {
+  const run = store.tracking;
+  Object.assign(run, { done, total });
+  if (store.frame !== run.frame) following = false; // somebody looks elsewhere
+  store.views.set(frame, view);
+  seen.add(frame);
+  store.tracked = [...seen].sort((a, b) => a - b);
+  store.stale = store.stale.filter((t) => t !== frame);
+  for (const object of view.objects) {
+    let known = store.objects.find((o) => o.object_id === object.object_id);
+    if (!known) store.objects.push((known = { ...object, lanes: [], prompted: [] }));
+    Object.assign(known, { category: object.category, score: object.score, subject_ids: object.subject_ids });
+    known.lanes = extend(known.lanes, frame, Boolean(object.rle));
+  }
+  const sure = view.relations.filter((r) => r.fixed || r.confidence >= store.threshold);
+  for (const relation of sure) {
+    const same = (r) => r.subject_id === relation.subject_id && r.object_id === relation.object_id && r.predicate === relation.predicate;
+    let known = store.relations.find(same);
+    if (!known) store.relations.push((known = { ...relation, spans: [], score: relation.confidence }));
+    known.spans = extend(known.spans, frame, true);
+  }
+  if (following) {
+    store.frame = run.frame = frame;
+    emit("frame", "view", "summary", "tracking");
+  } else emit("view", "summary", "tracking");
+}
+
+function extend(spans, frame, present) {
+  const frames = new Set(spans.flatMap(([a, b]) => Array.from({ length: b - a + 1 }, (_, k) => a + k)));
+  if (present) frames.add(frame);
+  else frames.delete(frame);
+  return spansOf([...frames].sort((a, b) => a - b));
+}
+
+function timeLeft({ done, total, since }) {
+  if (done < 2) return "";
+  const seconds = ((performance.now() - since) / done) * (total - done) / 1000;
+  return seconds < 90 ? ` · ${Math.ceil(seconds)} s left` : ` · ${Math.ceil(seconds / 60)} min left`;
+}
+
+function show() {
+  const run = store.tracking;
+  const button = $("track");
+  button.textContent = run ? "Cancel" : "Track";
+  button.title = run ? "Cancel (Esc)" : "Track all objects (K)";
+  button.classList.toggle("primary", !run);
+  button.disabled = false;
+  $("progress").hidden = !run;
+  $("direction").hidden = Boolean(run);
+  if (run) {
+    $("bar").value = run.total ? run.done / run.total : 0;
+    $("left").textContent = run.total ? `${run.done} of ${run.total}${timeLeft(run)}` : "starting…";
+  }
+  $("undo").disabled = Boolean(run) || !store.canUndo;
+  $("redo").disabled = Boolean(run) || !store.canRedo;
+}
+
+export function setUp() {
+  $("track").addEventListener("click", () => (store.tracking ? cancel() : track()));
+  on("tracking summary selection", show);
+}

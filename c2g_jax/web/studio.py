@@ -1,0 +1,93 @@
+"""The model, and sessions on it. All of it runs in the worker's thread."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from c2g_jax.types import InputError
+from c2g_jax.vocabulary import load_vocabulary
+from c2g_jax.web.clips import Clip
+
+WARM_FRAMES, WARM_SIDE = 3, 96
+
+
+class Studio:
+    """Opens sessions on clips. JAX is imported with the model, not before."""
+
+    def __init__(self, checkpoint: Path | None, cache: Path | None = None):
+        self.checkpoint, self.cache = checkpoint, cache
+        self.vocabulary = load_vocabulary()
+        self._model = self._source = None
+
+    def load(self) -> str | None:
+        """Read the weights; returns what a person should know of them, if anything."""
+        import jax
+
+        from c2g_jax.pretrained import load_click2graph
+        from c2g_jax.session.session import Source
+        from c2g_jax.weights import read_manifest
+
+        if self.cache is not None:
+            jax.config.update("jax_compilation_cache_dir", str(self.cache))
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+        folder = self.checkpoint or _shipped()
+        self._model, trained = load_click2graph(folder)
+        self.vocabulary = self._model.config.vocabulary
+        sha256 = read_manifest(folder)["sha256"]
+        self._source = lambda clip: Source(
+            str(clip.folder), {"fps": clip.fps}, str(folder), sha256
+        )
+        if not trained:
+            return "the checkpoint holds SAM2.1 alone: objects and relations are random"
+        return None
+
+    def warm_up(self, say: Callable[[str], None]) -> None:
+        """Compile what the first click and the first tracked frames need."""
+        import c2g_jax
+
+        ramp = np.arange(WARM_SIDE, dtype=np.uint8)
+        picture = np.broadcast_to(ramp[:, None, None], (WARM_SIDE, WARM_SIDE, 3))
+        session = c2g_jax.open([picture] * WARM_FRAMES, model=self._model)
+        middle = WARM_SIDE / 2
+        try:
+            say("compiling the first click")
+            session.click(0, middle, middle)
+            session.click(0, middle + 9, middle, object_id=1)
+            session.click(0, 2, 2, positive=False, object_id=1)
+            say("compiling tracking")
+            for _ in session.track():
+                pass
+            say("compiling tracking of two")
+            session.click(0, middle, middle / 2)
+            for _ in session.track(start=0):
+                pass
+            session.relations()
+        finally:
+            session.close()
+
+    def open(self, clip: Clip, saved: Path) -> Any:
+        """The session on a clip, as it was when it was saved, and saved from now on."""
+        from c2g_jax.session.file import read_session
+        from c2g_jax.session.opening import open_video
+
+        session = open_video(clip.folder, model=self._model, fps=clip.fps or 5.0)
+        session.source = self._source(clip)
+        session.video.name, session.video.fps = clip.name, clip.fps
+        session.video.times = clip.times
+        if saved.exists():
+            read_session(saved).restore(session)
+        session.autosave = saved
+        return session
+
+
+def _shipped() -> Path:
+    from c2g_jax.session.opening import TOY_CHECKPOINT
+
+    if not TOY_CHECKPOINT.is_dir():
+        raise InputError(
+            "no --checkpoint is given and none ships with this copy: name a folder of "
+            "weights, as train or porting.convert writes it"
+        )
+    return TOY_CHECKPOINT

@@ -1,0 +1,93 @@
+"""A drawn clip, and servers on a scripted session."""
+
+import contextlib
+import shutil
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import uvicorn
+from starlette.testclient import TestClient
+
+from c2g_jax.web.app import create_app
+from c2g_jax.web.desk import Settings
+from tests.clips import write_clip
+from tests.conftest import made_once
+from tests.web import fake_session
+
+BASE = "http://127.0.0.1:8321"
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory):
+    """The drawn clip as an mp4 of 24 frames, 5 a second."""
+
+    def make(folder):
+        folder.mkdir()
+        frames = [fake_session.draw(t) for t in range(fake_session.FRAMES)]
+        video = write_clip(folder / "kitchen.mp4", frames, fps=5)
+        with client_of(folder / "state", video=video) as client:
+            assert client.post("/sessions", json={}).status_code == 201
+        (folder / "state" / "default").rename(folder / "default")
+
+    return made_once(tmp_path_factory, "web_clip", make) / "kitchen.mp4"
+
+
+def prepare(state: Path, video: Path | None) -> Path:
+    """A state folder; the clip in it is decoded once for all tests."""
+    state.mkdir()
+    held = None if video is None else video.parent / "default"
+    if held is not None and held.exists():
+        shutil.copytree(held, state / "default")
+    return state
+
+
+@contextlib.contextmanager
+def client_of(state, studio=None, **settings):
+    """A client of an application that runs in this process."""
+    studio = studio or fake_session.FakeStudio()
+    if not state.exists():
+        prepare(state, settings.get("video"))
+    app = create_app(studio, Settings(state=state, **settings))
+    with TestClient(app, base_url=BASE) as client:
+        client.studio, client.desk = studio, app.state.desk
+        yield client
+
+
+@pytest.fixture
+def client(tmp_path, clip):
+    with client_of(tmp_path / "state", video=clip) as client:
+        yield client
+
+
+@contextlib.contextmanager
+def served(state, studio=None, **settings):
+    """A server on a free port of the loopback address; yields (URL, desk)."""
+    if not state.exists():
+        prepare(state, settings.get("video"))
+    app = create_app(
+        studio or fake_session.FakeStudio(), Settings(state=state, **settings)
+    )
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        run = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        run.start()
+        try:
+            until(lambda: server.started)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.desk
+        finally:
+            server.should_exit = True
+            run.join(20)
+
+
+def until(holds, seconds: float = 15.0):
+    """Wait until something holds; its last value."""
+    end = time.monotonic() + seconds
+    while not (value := holds()):
+        assert time.monotonic() < end, "it never came to hold"
+        time.sleep(0.01)
+    return value

@@ -1,0 +1,396 @@
+"""A session without a model: drawn shapes move, a script says who does what to whom.
+
+It has the methods of `c2g_jax.session.Session` that the page's server uses, and gives
+the same dataclasses, so that what reads them cannot tell.
+"""
+
+import copy
+import json
+import math
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from c2g_jax.rle import encode_mask
+from c2g_jax.scene_graph import GraphBuilder, SpanConfig
+from c2g_jax.session.views import (
+    FrameView,
+    ObjectSummary,
+    ObjectView,
+    PromptView,
+    RelationSummary,
+    RelationView,
+    TrackUpdate,
+    as_json,
+)
+from c2g_jax.spans import merge_spans
+from c2g_jax.types import InputError, SubjectFrame, Triplet, VideoInfo
+from c2g_jax.video import open_video
+from c2g_jax.vocabulary import load_vocabulary
+
+WIDTH, HEIGHT, FRAMES = 320, 180, 24
+
+# name: colour, radius, place at frame t. The script of relations: first and last frame.
+SHAPES = {
+    "adult": ((214, 96, 77), 24, lambda t: (60 + 6 * t, 80 + 8 * math.sin(t / 3))),
+    "cup": ((255, 221, 110), 10, lambda t: (90 + 6 * t, 84 + 8 * math.sin(t / 3))),
+    "table": ((120, 87, 60), 30, lambda t: (160, 142)),
+    "dog": ((90, 104, 158), 18, lambda t: (282 - 5 * t, 40)),
+    "ball": ((84, 170, 110), 9, lambda t: (250 - 5 * t, 44)),
+}
+SCRIPT = (
+    ("adult", "cup", "holding", 0, 17, 0.92),
+    ("adult", "table", "next to", 8, 20, 0.55),
+    ("dog", "ball", "chasing", 2, 21, 0.81),
+    ("dog", "table", "looking at", 5, 9, 0.31),
+)
+
+
+def draw(t: int) -> np.ndarray:
+    """A frame of the clip, uint8 [H, W, 3]."""
+    image = Image.new("RGB", (WIDTH, HEIGHT), (196, 205, 210))
+    pen = ImageDraw.Draw(image)
+    pen.rectangle((0, 120, WIDTH, HEIGHT), fill=(150, 160, 140))
+    for colour, radius, place in SHAPES.values():
+        x, y = place(t)
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+    return np.asarray(image)
+
+
+def shape_mask(name: str, t: int) -> np.ndarray:
+    """Where a shape is, bool [H, W]."""
+    _, radius, (x, y) = SHAPES[name][0], SHAPES[name][1], SHAPES[name][2](t)
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    return (columns - x) ** 2 + (rows - y) ** 2 <= radius**2
+
+
+def shape_at(x: float, y: float, t: int) -> str:
+    """The shape under a point, or the nearest."""
+
+    def distance(name):
+        cx, cy = SHAPES[name][2](t)
+        return math.hypot(x - cx, y - cy) - SHAPES[name][1]
+
+    return min(SHAPES, key=distance)
+
+
+class FakeStudio:
+    """What the server takes for the model; `step` seconds a tracked frame.
+
+    hold: an event until which it is not ready.
+    """
+
+    def __init__(self, step: float = 0.0, hold: threading.Event | None = None):
+        self.step, self.hold = step, hold
+        self.vocabulary = load_vocabulary()
+        self.opened = []
+
+    def load(self):
+        return None
+
+    def warm_up(self, say):
+        say("compiling the first click")
+        if self.hold is not None:
+            self.hold.wait(30)
+
+    def open(self, clip, saved):
+        session = FakeSession(clip, saved, self.step)
+        self.opened.append(session)
+        return session
+
+
+class FakeSession:
+    as_json = staticmethod(as_json)
+
+    def __init__(self, clip, saved: Path, step: float):
+        self.video = open_video(clip.folder, fps=clip.fps)
+        self.video.name = clip.name
+        self.saved, self.step = saved, step
+        self.state = {"things": {}, "tracked": [], "fixes": [], "next": 1, "stale": []}
+        self.done, self.undone = [], []
+        self.tracking, self.stopped = False, threading.Event()
+        self.closed = False
+        if saved.exists():
+            memory = json.loads(saved.read_text())
+            self.state, self.done, self.undone = memory
+
+    # Actions
+
+    def click(self, frame, x, y, positive=True, object_id=None):
+        if not (0 <= x < WIDTH and 0 <= y < HEIGHT):
+            raise InputError(f"point {x:g},{y:g} lies outside the frame")
+        prompt = {"kind": "point", "x": x, "y": y, "label": int(positive)}
+        self._prompt(frame, prompt, shape_at(x, y, frame), object_id)
+
+    def box(self, frame, x1, y1, x2, y2, object_id=None):
+        if x2 <= x1 or y2 <= y1:
+            raise InputError("the box has no area")
+        shape = shape_at((x1 + x2) / 2, (y1 + y2) / 2, frame)
+        prompt = {"kind": "box", "box": [x1, y1, x2, y2]}
+        self._prompt(frame, prompt, shape, object_id)
+
+    def add_object(self, subject_id, frame, x, y):
+        self._begin(f"object of {subject_id}")
+        prompt = {"kind": "point", "x": x, "y": y, "label": 1}
+        thing = self._add(shape_at(x, y, frame), "object", [subject_id])
+        thing["prompts"].setdefault(str(frame), []).append(prompt)
+        self._end()
+
+    def delete_prompt(self, frame, object_id, index):
+        thing = self._thing(object_id)
+        if not 0 <= index < len(thing["prompts"].get(str(frame), [])):
+            raise InputError(f"object {object_id} has no prompt {index} there")
+        self._begin("prompt taken back")
+        thing = self._thing(object_id)
+        del thing["prompts"][str(frame)][index]
+        if not any(thing["prompts"].values()):
+            del self.state["things"][str(object_id)]
+        self._end()
+
+    def remove(self, object_id):
+        self._thing(object_id)
+        self._begin(f"object {object_id} removed")
+        del self.state["things"][str(object_id)]
+        self._end()
+
+    def rename(self, object_id, category):
+        self._thing(object_id)
+        if category is not None and category not in load_vocabulary().objects:
+            raise InputError(f"unknown category {category!r}")
+        self._begin(f"object {object_id} is {category}")
+        self._thing(object_id)["said"] = category
+        self._end()
+
+    def set_predicate(self, subject_id, object_id, predicate, start=None, stop=None):
+        if predicate is not None and predicate not in load_vocabulary().predicates:
+            raise InputError(f"unknown predicate {predicate!r}")
+        self._thing(subject_id), self._thing(object_id)
+        self._begin(f"{subject_id} {predicate} {object_id}")
+        first = 0 if start is None else start
+        last = FRAMES - 1 if stop is None else stop
+        fix = [subject_id, object_id, predicate, first, last]
+        self.state["fixes"].append(fix)
+        self._end()
+
+    def track(self, start=None, stop=None, direction="forward"):
+        if not self.state["things"]:
+            raise InputError("no object is prompted: click on a subject first")
+        first = 0 if start is None else start
+        last = self.video.num_frames - 1 if stop is None else stop
+        return self._track(range(first, last + 1))
+
+    def _track(self, frames):
+        self._begin(f"tracked {len(frames)} frames")
+        self.tracking = True
+        self.stopped.clear()
+        try:
+            for done, t in enumerate(frames, 1):
+                if self.stopped.is_set():
+                    return
+                time.sleep(self.step)
+                self._discover(t)
+                self.state["tracked"] = sorted({*self.state["tracked"], t})
+                self.state["stale"] = [s for s in self.state["stale"] if s != t]
+                yield TrackUpdate(t, done, len(frames), self.view(t))
+        finally:
+            self.tracking = False
+            self._end()
+
+    def cancel(self):
+        self.stopped.set()
+
+    can_undo = property(lambda self: bool(self.done) and not self.tracking)
+    can_redo = property(lambda self: bool(self.undone) and not self.tracking)
+
+    def undo(self):
+        return self._turn(self.done, self.undone, "undo")
+
+    def redo(self):
+        return self._turn(self.undone, self.done, "redo")
+
+    def close(self):
+        self.closed = True
+
+    # Views
+
+    def view(self, frame):
+        objects, shown = [], {}
+        for key, thing in self.state["things"].items():
+            prompts = thing["prompts"].get(str(frame), [])
+            seen = frame in self.state["tracked"] or bool(prompts)
+            if prompts or (seen and self._met(thing, frame)):
+                shown[thing["shape"]] = int(key)
+            objects.append(
+                ObjectView(
+                    int(key),
+                    thing["role"],
+                    tuple(thing["subjects"]),
+                    thing["said"] or self._guess(thing),
+                    thing["said"] is not None,
+                    1.0 if thing["said"] else 0.7,
+                    0.9,
+                    encode_mask(shape_mask(thing["shape"], frame))
+                    if thing["shape"] in shown
+                    else None,
+                    tuple(PromptView(**p) for p in prompts),
+                    seen,
+                )
+            )
+        tracked = frame in self.state["tracked"]
+        relations = self._relations(frame, shown) if tracked else ()
+        stale = frame in self.state["stale"]
+        return FrameView(frame, tuple(objects), relations, tracked, stale)
+
+    def objects(self):
+        lanes = {}
+        for t in range(self.video.num_frames):
+            for o in self.view(t).objects:
+                lanes.setdefault(o.object_id, []).extend([t] if o.rle else [])
+        return [
+            ObjectSummary(
+                int(key),
+                thing["role"],
+                tuple(thing["subjects"]),
+                thing["said"] or self._guess(thing),
+                thing["said"] is not None,
+                1.0 if thing["said"] else 0.7,
+                int(key),
+                merge_spans(lanes.get(int(key), [])),
+                tuple(int(t) for t, said in thing["prompts"].items() if said),
+            )
+            for key, thing in self.state["things"].items()
+        ]
+
+    def relations(self, threshold=0.0):
+        fixed = {tuple(f[:3]) for f in self.state["fixes"]}
+        return [
+            RelationSummary(
+                r.subject_id,
+                r.object_id,
+                r.predicate,
+                r.spans,
+                r.score,
+                (r.subject_id, r.object_id, r.predicate) in fixed,
+            )
+            for r in self.graph(threshold).relations
+        ]
+
+    def tracked_frames(self):
+        return list(self.state["tracked"])
+
+    def stale_frames(self):
+        return list(self.state["stale"])
+
+    def graph(self, threshold=0.0):
+        builder = GraphBuilder(encode_mask, SpanConfig(min_confidence=threshold))
+        for t in self.state["tracked"]:
+            view = self.view(t)
+            names = {o.object_id: o.category for o in view.objects}
+            led = {o.object_id: (o.subject_ids or (None,))[0] for o in view.objects}
+            masks = {o.object_id: o.rle for o in view.objects if o.rle}
+            spoken = [
+                SubjectFrame(
+                    t,
+                    subject,
+                    np.zeros((0, 2), np.float32),
+                    tuple(
+                        Triplet(
+                            r.object_id,
+                            names[subject],
+                            names[r.object_id],
+                            r.predicate,
+                            r.confidence,
+                        )
+                        for r in view.relations
+                        if r.subject_id == subject
+                    ),
+                )
+                for subject in sorted({r.subject_id for r in view.relations})
+            ]
+            builder.add_encoded(t, masks, spoken, led)
+        v = self.video
+        info = VideoInfo(v.name, v.width, v.height, v.fps, v.times)
+        return builder.build(info, {"program": "fake"})
+
+    # Within
+
+    def _guess(self, thing):
+        # One name is wrong, so that there is something to correct.
+        return "cat" if thing["shape"] == "dog" else thing["shape"]
+
+    def _met(self, thing, frame):
+        return thing["role"] == "subject" or any(
+            SHAPES.get(thing["shape"]) and first <= frame <= last
+            for _, o, _, first, last, _ in SCRIPT
+            if o == thing["shape"]
+        )
+
+    def _relations(self, frame, shown):
+        found = []
+        for s, o, predicate, first, last, confidence in SCRIPT:
+            if first <= frame <= last and s in shown and o in shown:
+                ids, fixed = (shown[s], shown[o]), False
+                for *pair, said, begin, end in self.state["fixes"]:
+                    if tuple(pair) == ids and begin <= frame <= end:
+                        predicate, confidence, fixed = said, 1.0, True
+                if predicate is not None:
+                    found.append(RelationView(*ids, predicate, confidence, fixed))
+        return tuple(sorted(found, key=lambda r: -r.confidence))
+
+    def _discover(self, frame):
+        things = self.state["things"]
+        for s, o, _, first, last, _ in SCRIPT:
+            subjects = [int(k) for k, t in things.items() if t["shape"] == s]
+            if subjects and first <= frame <= last:
+                known = [t for t in things.values() if t["shape"] == o]
+                if not known:
+                    self._add(o, "object", subjects)
+                elif subjects[0] not in known[0]["subjects"]:
+                    known[0]["subjects"].append(subjects[0])
+
+    def _prompt(self, frame, prompt, shape, object_id):
+        if object_id is not None:
+            self._thing(object_id)
+        self._begin(f"{prompt['kind']} on frame {frame}")
+        if object_id is None:
+            thing = self._add(shape, "subject", [])
+        else:
+            thing = self._thing(object_id)
+        thing["prompts"].setdefault(str(frame), []).append(prompt)
+        self.state["stale"] = list(self.state["tracked"])
+        self._end()
+
+    def _add(self, shape, role, subjects):
+        thing = dict(shape=shape, role=role, subjects=subjects, prompts={}, said=None)
+        self.state["things"][str(self.state["next"])] = thing
+        self.state["next"] += 1
+        return thing
+
+    def _thing(self, object_id):
+        thing = self.state["things"].get(str(object_id))
+        if thing is None:
+            raise InputError(
+                f"there is no object {object_id}: choose one that is shown"
+            )
+        return thing
+
+    def _begin(self, what):
+        if self.tracking:
+            raise InputError("the video is being tracked: cancel that, or wait for it")
+        self.done.append([what, copy.deepcopy(self.state)])
+        self.undone.clear()
+
+    def _turn(self, source, target, word):
+        if not source:
+            raise InputError(f"there is nothing to {word}")
+        what, state = source.pop()
+        target.append([what, self.state])
+        self.state = state
+        self._end()
+        return what
+
+    def _end(self):
+        self.saved.write_text(json.dumps([self.state, self.done, self.undone]))

@@ -1,0 +1,50 @@
+"""The command as people start it, and what it refuses."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+
+from tests.commands import ROOT, refusal
+
+MODULE = "c2g_jax.web"
+
+
+def test_what_cannot_be_served_is_one_line(tmp_path):
+    state = f"--state={tmp_path}"
+    assert "no such file" in refusal(MODULE, state, "--video=missing.mp4")
+    assert "no such folder" in refusal(MODULE, state, "--checkpoint=missing")
+    assert "--port is 70000" in refusal(MODULE, state, "--port=70000")
+
+
+def test_it_answers_on_this_machine_and_ends_with_ctrl_c(tmp_path):
+    state = f"--state={tmp_path / 'state'}"
+    command = [sys.executable, "-m", MODULE, "--port=0", state]
+    server = subprocess.Popen(
+        [*command, f"--checkpoint={tmp_path}"],
+        cwd=ROOT,
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        line = server.stdout.readline()
+        url = re.match(r"http://127\.0\.0\.1:\d+/", line).group()
+        with urllib.request.urlopen(f"{url}status", timeout=20) as answer:
+            assert json.load(answer)["ready"] is False
+        # The page is there whatever the model is; a second server is not.
+        assert "another server" in refusal(MODULE, state, "--port=0")
+        port = url.rstrip("/").rpartition(":")[2]
+        taken = refusal(MODULE, f"--state={tmp_path / 'other'}", f"--port={port}")
+        assert "in use" in taken
+        server.send_signal(signal.SIGINT)
+        out, err = server.communicate(timeout=30)
+        assert (server.returncode, out) == (0, "")
+        assert "Traceback" not in err
+    finally:
+        server.kill()
+        server.wait()

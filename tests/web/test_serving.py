@@ -1,0 +1,218 @@
+"""Several clients at once: turns, slow and vanished ones, limits, expiry, stopping."""
+
+import http.client
+import json
+import threading
+import time
+import urllib.parse
+
+import pytest
+
+from tests.web.conftest import client_of, served, until
+from tests.web.fake_session import FakeStudio
+from tests.web.test_routes import ADULT, error, lines, opened, tracked
+
+
+class Wire:
+    """A client on a real socket, which can leave at any time."""
+
+    def __init__(self, url: str):
+        self.connection = http.client.HTTPConnection(
+            urllib.parse.urlsplit(url).netloc, timeout=20
+        )
+
+    def send(self, method: str, path: str, body=None):
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        text = None if body is None else json.dumps(body)
+        self.connection.request(method, path, text, headers)
+        return self.connection.getresponse()
+
+    def json(self, *request):
+        answer = self.send(*request)
+        data = answer.read()
+        assert answer.status < 300, data
+        return json.loads(data)
+
+    def open(self) -> str:
+        session = f"/sessions/{self.json('POST', '/sessions', {})['id']}"
+        self.json("POST", f"{session}/prompts", ADULT)
+        return session
+
+
+@pytest.fixture
+def server(tmp_path, clip):
+    with served(tmp_path / "state", FakeStudio(step=0.05), video=clip) as found:
+        yield found
+
+
+def test_while_one_is_tracked_another_is_answered(server):
+    url, _ = server
+    one, two = Wire(url), Wire(url)
+    session, other = one.open(), two.open()
+    stream = one.send("POST", f"{session}/track", {})
+    assert json.loads(stream.readline())["frame"] == 0
+    begin = time.monotonic()
+    two.json("POST", f"{other}/prompts", ADULT | {"object_id": 1})
+    assert time.monotonic() - begin < 0.5  # a step of the other, not all 24
+    refused = two.send("POST", f"{session}/prompts", ADULT)
+    assert refused.status == 409
+    assert "cancel" in json.loads(refused.read())["error"]
+    assert two.json("GET", f"{session}/frames/0")["tracked"]
+    assert two.json("GET", session)["tracking"]
+    stream.read()
+    assert not two.json("GET", session)["tracking"]
+
+
+def test_cancel_ends_after_the_step_that_runs(server):
+    url, _ = server
+    one, two = Wire(url), Wire(url)
+    session = one.open()
+    stream = one.send("POST", f"{session}/track", {})
+    stream.readline()
+    begin = time.monotonic()
+    assert two.json("POST", f"{session}/cancel", {})["tracking"]
+    rest = [json.loads(line) for line in stream.read().splitlines()]
+    assert time.monotonic() - begin < 1.0
+    assert rest[-1] == {"end": "cancelled"}
+    state = two.json("GET", session)
+    assert 1 <= len(state["tracked"]) < 24
+    assert state["can_undo"]
+
+
+def test_a_vanished_client_ends_its_tracking_and_keeps_what_is_done(server):
+    url, desk = server
+    one, two = Wire(url), Wire(url)
+    session = one.open()
+    stream = one.send("POST", f"{session}/track", {})
+    stream.readline()
+    stream.close()
+    one.connection.close()
+    entry = desk.registry.get(session.rpartition("/")[2])
+    until(lambda: entry.tracking is None)
+    state = two.json("GET", session)
+    assert 1 <= len(state["tracked"]) < 24
+    two.json("POST", f"{session}/prompts", ADULT | {"object_id": 1})
+
+
+def test_a_client_that_does_not_read_is_given_up(tmp_path, clip, monkeypatch):
+    monkeypatch.setattr("c2g_jax.web.desk.SWEEP", 0.05)
+    with served(tmp_path / "state", video=clip, stall=0.1) as (url, desk):
+        session = Wire(url).open()
+        entry = desk.registry.get(session.rpartition("/")[2])
+
+        def begin():  # as if the client had asked and then read nothing
+            return desk.track(entry, start=None, stop=None, direction="forward")
+
+        tracking = begin()
+        until(lambda: entry.tracking is None)
+        assert tracking.end() is None, "it is over already"
+
+
+def test_many_clients_at_once_lose_nothing(server):
+    url, _ = server
+    failures = []
+
+    def run(seed):
+        try:
+            wire = Wire(url)
+            session = wire.open()
+            for k in range(8):
+                body = ADULT | {"x": 40 + seed + k, "object_id": 1}
+                view = wire.json("POST", f"{session}/prompts", body)["view"]
+                said = view["objects"][0]["prompts"]
+                assert [p["x"] for p in said][-1] == 40 + seed + k
+                assert len(said) == k + 2
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_untouched_sessions_make_room_and_others_do_not(tmp_path, clip):
+    with client_of(tmp_path / "state", video=clip, max_sessions=3) as client:
+        first, second = opened(client), tracked(client)
+        client.get(second)
+        for _ in range(3):
+            opened(client)
+        assert len(client.desk.registry) == 3
+        error(client.get(first), 404)
+        assert client.get(second).json()["tracked"]
+        for _ in range(2):
+            tracked(client)
+        assert "3 sessions" in error(client.post("/sessions", json={}), 429)
+        assert client.delete(second).status_code == 204
+        opened(client)
+
+
+def test_a_closed_session_is_gone_with_its_files(client):
+    session = tracked(client)
+    entry = client.desk.registry.get(session.rpartition("/")[2])
+    assert client.delete(session).status_code == 204
+    error(client.get(session), 404)
+    error(client.get(f"{session}/frames/0.jpg"), 404)
+    until(lambda: not entry.folder.exists())
+    assert client.studio.opened[0].closed
+
+
+def test_sessions_expire(tmp_path, clip, monkeypatch):
+    monkeypatch.setattr("c2g_jax.web.desk.SWEEP", 0.05)
+    with client_of(tmp_path / "state", video=clip, hours=1.0) as client:
+        session = tracked(client)
+        entry = client.desk.registry.get(session.rpartition("/")[2])
+        time.sleep(0.2)
+        assert client.get(session).status_code == 200
+        entry.used -= 3700
+        until(lambda: not entry.folder.exists())
+        error(client.get(session), 404)
+
+
+def test_only_so_many_sessions_are_in_memory(client, monkeypatch):
+    monkeypatch.setattr("c2g_jax.web.desk.MAX_OPEN", 2)
+    sessions = [tracked(client) for _ in range(4)]
+    alive = [s for s in client.studio.opened if not s.closed]
+    assert len(alive) == 2
+    for session in sessions:  # those that were closed go on from their files
+        assert client.get(session).json()["tracked"] == list(range(24))
+
+
+def test_requests_of_one_session_are_bounded(tmp_path, clip):
+    studio = FakeStudio(hold=threading.Event())
+    with client_of(tmp_path / "state", studio, video=clip) as client:
+        session, answers = opened(client), []
+
+        def ask():
+            answers.append(client.post(f"{session}/prompts", json=ADULT).status_code)
+
+        threads = [threading.Thread(target=ask) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        until(lambda: len(answers) == 4)
+        assert client.get("/status").json()["stage"] == "compiling the first click"
+        assert client.get(f"{session}/frames/0.jpg").status_code == 200
+        studio.hold.set()
+        for thread in threads:
+            thread.join()
+        assert sorted(answers) == 8 * [200] + 4 * [429]
+
+
+def test_stopping_ends_what_is_tracked(tmp_path, clip):
+    with client_of(tmp_path / "state", FakeStudio(step=0.05), video=clip) as client:
+        session = opened(client)
+        client.post(f"{session}/prompts", json=ADULT)
+        entry = client.desk.registry.get(session.rpartition("/")[2])
+
+        async def begin():
+            tracking = client.desk.track(
+                entry, start=None, stop=None, direction="forward"
+            )
+            await tracking.start()
+
+        client.portal.call(begin)
+    with client_of(tmp_path / "state", video=clip) as client:
+        assert client.get(session).status_code == 200
+        assert lines(client.post(f"{session}/track", json={}))[-1] == {"end": "done"}

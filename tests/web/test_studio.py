@@ -1,0 +1,53 @@
+"""The server on real sessions, with a small model that has learned nothing."""
+
+import pytest
+
+from c2g_jax import pretrained
+from c2g_jax.web.studio import Studio
+from tests.session.bold import bold_model
+from tests.web.conftest import client_of, until
+from tests.web.test_routes import error, lines, opened
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory):
+    """Of a checkpoint with fewer layers than its size has, for they compile."""
+    model, folder = bold_model(), tmp_path_factory.mktemp("weights")
+    pretrained.save_click2graph(model, folder)
+    studio = Studio(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pretrained, "load_click2graph", lambda folder: (model, True))
+        assert studio.load() is None
+    studio.load = lambda: None
+    return studio
+
+
+def test_from_a_click_to_files_and_back_from_disk(studio, tmp_path, clip):
+    state = tmp_path / "state"
+    with client_of(state, studio, video=clip) as client:
+        session = opened(client)  # before the model is ready
+        until(lambda: client.desk.ready or client.desk.failure, seconds=200)
+        assert client.desk.failure is None
+        point = dict(kind="point", frame=0, x=60, y=80)
+        view = client.post(f"{session}/prompts", json=point).json()["view"]
+        assert view["objects"][0]["rle"]["size"] == [180, 320]
+        assert client.get(session).json()["objects"][0]["prompted"] == [0]
+        *updates, end = lines(client.post(f"{session}/track", json={"stop": 2}))
+        assert [u["frame"] for u in updates] == [0, 1, 2]
+        assert end == {"end": "done"}
+        client.patch(f"{session}/objects/1", json={"category": "dog"})
+        wrong = client.patch(f"{session}/objects/1", json={"category": "dgo"})
+        assert "dog" in error(wrong, 422), "what is near is named"
+        for kind in ("csv", "overlay"):
+            exported = client.get(f"{session}/export", params={"format": kind})
+            assert exported.status_code == 200, exported.text
+        before = client.get(session).json()
+        graph = client.get(f"{session}/graph").json()
+    assert graph["video"]["name"] == "kitchen.mp4"
+    assert graph["video"]["times"][:3] == [0.0, 0.2, 0.4]
+    assert len(graph["provenance"]["checkpoint"]["sha256"]) == 64
+    with client_of(state, studio, video=clip) as client:
+        after = client.get(session).json()
+        assert before | {"revision": 0} == after
+        assert client.get(f"{session}/graph").json() == graph
+        assert "dog" in client.post(f"{session}/undo").json()["what"]

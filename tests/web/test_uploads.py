@@ -1,0 +1,136 @@
+"""Files from clients: bounds, broken ones, and ones made to do harm."""
+
+import asyncio
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from c2g_jax.images import read_image
+from c2g_jax.web import uploads
+from c2g_jax.web.errors import WebError
+from c2g_jax.web.uploads import Limits, clean_name
+from tests.clips import number_of, numbered, write_clip
+from tests.web.conftest import client_of
+from tests.web.test_routes import error, opened
+
+
+def send(client, data: bytes, name: str = "clip.mp4"):
+    return client.post("/sessions", params={"name": name}, content=data)
+
+
+def test_an_uploaded_video_becomes_frames(client, tmp_path):
+    path = write_clip(tmp_path / "v.mp4", [numbered(i) for i in range(20)], fps=10)
+    answer = send(client, path.read_bytes(), "C:\\videos\\my clip.mp4")
+    assert answer.status_code == 201, answer.text
+    video = answer.json()["video"]
+    assert video["name"] == "my clip.mp4"
+    assert (video["width"], video["height"], video["num_frames"]) == (64, 48, 10)
+    assert video["times"][:3] == [0.0, 0.2, 0.4]
+    session = answer.json()["id"]
+    picture = tmp_path / "3.jpg"
+    picture.write_bytes(client.get(f"/sessions/{session}/frames/3.jpg").content)
+    assert number_of(read_image(picture)) == 6
+    folder = client.desk.registry.get(session).folder
+    assert not (folder / "upload").exists(), "the file itself is not kept"
+
+
+def test_an_image_is_a_video_of_one_frame(client, tmp_path):
+    Image.new("RGB", (50, 40), "red").save(tmp_path / "i.png")
+    video = send(client, (tmp_path / "i.png").read_bytes(), "i").json()["video"]
+    assert (video["num_frames"], video["fps"], video["width"]) == (1, None, 50)
+
+
+def damaged(tmp_path, clip):
+    """Names and bytes of files that no decoder should be trusted with."""
+    whole = clip.read_bytes()
+    rng = np.random.default_rng(0)
+    torn = bytearray(whole)
+    for place in rng.integers(40, len(torn), 400):
+        torn[place] ^= 0xFF
+    yield "noise", rng.bytes(5000)
+    yield "text", b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n"
+    yield "cut", whole[: len(whole) // 3]
+    yield "header alone", b"\0\0\0\x18ftypmp42" + bytes(64)
+    yield "matroska", b"\x1a\x45\xdf\xa3" + rng.bytes(3000)
+    yield "png", b"\x89PNG\r\n\x1a\n" + rng.bytes(300)
+    yield "torn", bytes(torn)
+
+
+def test_broken_files_are_refused_and_the_server_goes_on(client, tmp_path, clip):
+    for name, data in damaged(tmp_path, clip):
+        answer = send(client, data, name)
+        if name == "torn" and answer.status_code == 201:
+            continue  # what is left of it decodes
+        line = error(answer, 415 if answer.status_code == 415 else 422)
+        assert str(tmp_path) not in line, name
+    assert len(client.desk.registry) <= 1
+    opened(client)
+
+
+def test_a_decoder_that_dies_takes_nothing_along(client, clip, monkeypatch):
+    real = uploads.asyncio.create_subprocess_exec
+
+    def killed(program, *arguments, **options):
+        crash = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+        return real(program, "-c", crash, **options)
+
+    monkeypatch.setattr(uploads.asyncio, "create_subprocess_exec", killed)
+    assert "cannot be decoded" in error(send(client, clip.read_bytes()), 422)
+    monkeypatch.undo()
+    assert send(client, clip.read_bytes()).status_code == 201
+
+
+def test_limits_of_bytes_frames_and_pixels(tmp_path, clip):
+    data = clip.read_bytes()
+    cases = (
+        (Limits(bytes=1000), "limit of 0 MB"),
+        (Limits(frames=23), "24 frames"),
+        (Limits(pixels=320 * 180 - 1), "320x180"),
+        (Limits(seconds=0.01), "too long"),
+    )
+    for limits, said in cases:
+        with client_of(tmp_path / said.split()[-1], limits=limits) as client:
+            assert said in error(send(client, data), 413)
+            if limits.bytes == 1000:  # without a length beforehand
+                chunks = (data[k : k + 500] for k in range(0, 4000, 500))
+                error(client.post("/sessions", content=chunks), 413)
+            root = client.desk.registry.root
+            assert list(root.iterdir()) == [], "nothing is left behind"
+
+
+def test_codecs_that_are_not_known_are_refused(client, tmp_path):
+    frames = [numbered(i) for i in range(3)]
+    path = write_clip(tmp_path / "v.mkv", frames, codec="ffv1")
+    assert "ffv1" in error(send(client, path.read_bytes()), 415)
+
+
+def test_an_empty_upload_and_two_at_once(client, clip):
+    assert "empty" in error(send(client, b""), 422)
+
+    async def take_both():
+        await client.desk.uploads.acquire()
+        await client.desk.uploads.acquire()
+
+    client.portal.call(take_both)
+    assert "two uploads" in error(send(client, clip.read_bytes()), 429)
+
+
+def test_an_upload_that_stalls_is_given_up(tmp_path):
+    async def silent():
+        yield b"first"
+        await asyncio.sleep(60)
+
+    limits = Limits(pause=0.05)
+    with pytest.raises(WebError, match="halt"):
+        asyncio.run(uploads.receive_file(silent(), tmp_path / "f", limits))
+
+
+def test_names_are_only_names():
+    assert clean_name("../../etc/passwd") == "passwd"
+    assert clean_name("C:\\a\\b.mp4") == "b.mp4"
+    assert clean_name("a\n\x1b[31mb.mp4") == "a[31mb.mp4"
+    assert clean_name("..") == clean_name("") == "video"
+    assert len(clean_name("x" * 999)) == 100
+    assert os.sep not in clean_name("/" * 9)
