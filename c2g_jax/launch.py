@@ -14,15 +14,21 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 # Flags of several mains, which may all be imported in one process; each that uses one
 # declares it as its own with `flags.declare_key_flag`, so that its --help shows it.
 OUTPUT = flags.DEFINE_string(
-    "output", None, "Folder for the results, made if it is missing."
+    "output", None, "Folder for what is written, made if it is missing."
 )
 VIDEO = flags.DEFINE_string(
     "video", None, "Video file, folder of frames in natural order, or a single image."
 )
-CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Folder with weights.")
+CHECKPOINT = flags.DEFINE_string(
+    "checkpoint",
+    None,
+    "Folder with weights; to porting, a released .pt or .safetensors file as well.",
+)
 DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of prepared data sets, where DATA_DIR/NAME is one."
 )
+MAX_FRAMES = flags.DEFINE_integer("max_frames", None, "Stop after so many frames.")
+SEED = flags.DEFINE_integer("seed", 0, "Seed of weights that no checkpoint gives.")
 IMAGE_SIZE = flags.DEFINE_integer(
     "image_size", None, "Side of the square model image. Default: the checkpoint's own."
 )

@@ -31,7 +31,9 @@ from c2g_jax.launch import (
     DISCOVER_EVERY,
     DTYPE,
     IMAGE_SIZE,
+    MAX_FRAMES,
     OUTPUT,
+    SEED,
     VIDEO,
 )
 from c2g_jax.outputs import check_output, output_folder
@@ -81,7 +83,7 @@ FPS = flags.DEFINE_float(
 )
 START = flags.DEFINE_float("start", None, "Seconds of the video to begin at.")
 END = flags.DEFINE_float("end", None, "Seconds of the video to stop at.")
-MAX_FRAMES = flags.DEFINE_integer("max_frames", None, "Stop after so many frames.")
+flags.declare_key_flag("max_frames")
 flags.declare_key_flag("discover_every")
 MIN_FRAMES = flags.DEFINE_integer(
     "min_frames", SpanConfig.min_length, "Shortest span of a relation, in frames."
@@ -92,7 +94,7 @@ MAX_GAP = flags.DEFINE_integer(
 MIN_CONFIDENCE = flags.DEFINE_float(
     "min_confidence", SpanConfig.min_confidence, "Guesses below it do not count."
 )
-SEED = flags.DEFINE_integer("seed", 0, "Seed of weights that no checkpoint gives.")
+flags.declare_key_flag("seed")
 
 
 @dataclass(frozen=True)

@@ -14,20 +14,13 @@ from collections.abc import Sequence
 from absl import flags
 
 from c2g_jax import launch
+from c2g_jax.launch import CHECKPOINT, OUTPUT
 from c2g_jax.types import InputError
 from porting.official import convert
 from porting.reverse import reverse
 
-_CHECKPOINT = flags.DEFINE_string(
-    "checkpoint",
-    None,
-    "a .pt or .safetensors file, or a folder that holds one; with --reverse, a folder "
-    "that this wrote",
-    required=True,
-)
-_OUTPUT = flags.DEFINE_string(
-    "output", None, "the folder to write; with --reverse, the .pt file", required=True
-)
+flags.declare_key_flag("checkpoint")
+flags.declare_key_flag("output")
 _FORMAT = flags.DEFINE_enum(
     "format", "safetensors", ["safetensors", "orbax"], "of the folder"
 )
@@ -42,14 +35,17 @@ _RELEASES = {"sam2.1": "SAM2.1", "sam2.0": "SAM 2.0"}
 
 
 def main(_: Sequence[str]) -> None:
+    for flag in (CHECKPOINT, OUTPUT):
+        if flag.value is None:
+            raise InputError(f"--{flag.name} is missing: name what to read and write")
     if _REVERSE.value:
         if _FORMAT.present or _COMPLETE_WITH.value is not None:
             raise InputError("--reverse writes a .pt: leave out --format and the rest")
-        what, tensors = reverse(_CHECKPOINT.value, _OUTPUT.value)
-        print(f"{what}, {tensors} tensors, written to {_OUTPUT.value}")
+        what, tensors = reverse(CHECKPOINT.value, OUTPUT.value)
+        print(f"{what}, {tensors} tensors, written to {OUTPUT.value}")
         return
     manifest = convert(
-        _CHECKPOINT.value, _OUTPUT.value, _FORMAT.value, _COMPLETE_WITH.value
+        CHECKPOINT.value, OUTPUT.value, _FORMAT.value, _COMPLETE_WITH.value
     )
     source = manifest["source"]
     rest = source.get("completed_with")
@@ -57,7 +53,7 @@ def main(_: Sequence[str]) -> None:
     print(
         f"{source['file']}: {_RELEASES[manifest['kind']]} {manifest['size']}, "
         f"{source['tensors']} tensors{more}, "
-        f"{manifest['parameters']:,} parameters, written to {_OUTPUT.value}"
+        f"{manifest['parameters']:,} parameters, written to {OUTPUT.value}"
     )
 
 

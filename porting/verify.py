@@ -16,6 +16,7 @@ from absl import flags
 
 from c2g_jax import launch
 from c2g_jax.images import read_image
+from c2g_jax.launch import CHECKPOINT, IMAGE_SIZE, MAX_FRAMES, SEED, VIDEO
 from c2g_jax.sam2.config import SIZES, sam2_config
 from c2g_jax.types import InputError
 from c2g_jax.video import open_video
@@ -26,7 +27,8 @@ from porting.scenes import disc_centre, draw_video
 from porting.seeded import seeded_state
 from porting.suite import all_rows
 
-_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "what porting.convert takes")
+for _name in ("checkpoint", "seed", "image_size", "video", "max_frames"):
+    flags.declare_key_flag(_name)
 _FLAX = flags.DEFINE_string(
     "flax",
     None,
@@ -35,51 +37,48 @@ _FLAX = flags.DEFINE_string(
 _SEEDED = flags.DEFINE_enum(
     "seeded", None, SIZES, "make a seeded checkpoint of this size instead"
 )
-_SEED = flags.DEFINE_integer("seed", 0, "the seed of --seeded")
-_IMAGE_SIZE = flags.DEFINE_integer(
-    "image_size", None, "side of the model image, by default the size's own"
-)
 _IMAGE = flags.DEFINE_string("image", None, "an image to compare on")
-_VIDEO = flags.DEFINE_string(
-    "video", None, "a video, or a folder of frames, whose first frames to compare on"
-)
-_MAX_FRAMES = flags.DEFINE_integer(
-    "max_frames", 3, "frames of the video, of yours or the drawn one", lower_bound=1
-)
+
+
+def _max_frames() -> int:
+    frames = 3 if MAX_FRAMES.value is None else MAX_FRAMES.value
+    if frames < 1:
+        raise InputError(f"--max_frames={frames}: give a positive number")
+    return frames
 
 
 def _frames_of_yours() -> np.ndarray | None:
     """The image or the video's first frames, uint8 [t, H, W, 3], if any is given."""
     if _IMAGE.value is not None:
-        if _VIDEO.value is not None or _MAX_FRAMES.present:
+        if VIDEO.value is not None or MAX_FRAMES.present:
             raise InputError("--image is a single one: leave out --video, --max_frames")
         return read_image(_IMAGE.value)[None]
-    if _VIDEO.value is not None:
-        video = open_video(_VIDEO.value, fps=None, max_frames=_MAX_FRAMES.value)
+    if VIDEO.value is not None:
+        video = open_video(VIDEO.value, fps=None, max_frames=_max_frames())
         return np.stack([frame.rgb for frame in video])
     return None
 
 
 def _pair() -> Pair:
-    if (_CHECKPOINT.value is None) == (_SEEDED.value is None):
+    if (CHECKPOINT.value is None) == (_SEEDED.value is None):
         raise InputError("give either --checkpoint, with --flax, or --seeded")
     if _SEEDED.value is not None:
         if _FLAX.value is not None:
             raise InputError("--seeded makes its own weights: leave --flax out")
         size = _SEEDED.value
-        config = sam2_config(size, _IMAGE_SIZE.value)
-        state: Mapping[str, torch.Tensor] = seeded_state(size, _SEED.value)
+        config = sam2_config(size, IMAGE_SIZE.value)
+        state: Mapping[str, torch.Tensor] = seeded_state(size, SEED.value)
         model = port(state, config)
     else:
-        state, size, _ = read_state(_CHECKPOINT.value)
-        config = sam2_config(size, _IMAGE_SIZE.value)
+        state, size, _ = read_state(CHECKPOINT.value)
+        config = sam2_config(size, IMAGE_SIZE.value)
         if _FLAX.value is None:
-            model = port(state, config, _CHECKPOINT.value)
+            model = port(state, config, CHECKPOINT.value)
         else:
-            model, _ = load_folder(_FLAX.value, _IMAGE_SIZE.value, size)
+            model, _ = load_folder(_FLAX.value, IMAGE_SIZE.value, size)
     release = "SAM 2.0" if is_2_0(state) else "SAM2.1"
     print(f"{release} {size} at {config.image_size} pixels, float32")
-    return make_pair(size, state, _IMAGE_SIZE.value, model)
+    return make_pair(size, state, IMAGE_SIZE.value, model)
 
 
 def main(_: Sequence[str]) -> int:
@@ -87,7 +86,7 @@ def main(_: Sequence[str]) -> int:
     pair = _pair()
     if frames is None:
         side = pair.config.image_size
-        frames = draw_video(_MAX_FRAMES.value, side * 3 // 4, side)
+        frames = draw_video(_max_frames(), side * 3 // 4, side)
         point = disc_centre(0)
     rows: list[Row] = []
     for group in all_rows(pair, frames, point):

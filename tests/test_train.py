@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import jax
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 from c2g_jax import train
 from c2g_jax.training import tasks
@@ -28,8 +29,11 @@ def flagged(monkeypatch):
         monkeypatch.setattr(train, "MULTIHOST", SimpleNamespace(value=False))
         monkeypatch.setattr(train, "COMPILATION_CACHE", SimpleNamespace(value=None))
 
+    # JAX decides once a process whether it keeps programs: at its first, long ago.
+    compilation_cache.reset_cache()
     yield give
     jax.config.update("jax_compilation_cache_dir", None)
+    compilation_cache.reset_cache()
 
 
 @pytest.fixture
