@@ -1,6 +1,8 @@
 # Everything here works on a machine with nothing but Python 3.11 or newer.
 #   make setup   environment to run and develop in       make demo   the main job, once
 #   make test    environment with the reference, then lint and all tests
+#   make toy     the toy model from nothing, into runs/toy; hours on two cores, and
+#                stopped at any moment it goes on by the same words
 
 VENV ?= .venv
 # The first of these that really runs and is new enough. 3.11 first: the reference
@@ -11,14 +13,20 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 # Two processes, each file in one of them: what a file compiles serves all its tests.
 PYTEST_ARGS ?= -n 2 --dist=loadfile --no-loadscope-reorder
 
+# Where the toy model is trained, on what, and what else to tell each stage of it.
+TOY ?= runs/toy
+TOY_DATA ?= data
+TOY_ARGS ?=
+
 BIN := $(VENV)/bin
 # uv does not read pip's settings; this hands it the folder of local wheels, if any.
 UV = UV_FIND_LINKS="$${PIP_FIND_LINKS:-}" VIRTUAL_ENV="$(abspath $(VENV))" \
 	$(BIN)/uv pip install --quiet
 
-.PHONY: setup setup-test demo test lint format clean
+.PHONY: setup setup-train setup-test demo toy test lint format clean
 
 setup: $(VENV)/.setup
+setup-train: $(VENV)/.setup-train
 setup-test: $(VENV)/.setup-test
 
 $(BIN)/uv:
@@ -30,6 +38,10 @@ $(BIN)/uv:
 
 $(VENV)/.setup: pyproject.toml | $(BIN)/uv
 	$(UV) --editable '.[plot,web]'
+	@touch "$@"
+
+$(VENV)/.setup-train: pyproject.toml | $(BIN)/uv
+	$(UV) --editable '.[train,plot,web]'
 	@touch "$@"
 
 # PyTorch and the sam2 package are what the parity tests compare with. Both are
@@ -48,6 +60,36 @@ $(VENV)/.setup-test: pyproject.toml | $(BIN)/uv
 
 demo: setup
 	$(BIN)/python tools/demo.py
+
+# A stage leaves `.done` when it is over; one without it goes on where it was stopped.
+TRAIN = $(BIN)/python -m c2g_jax.train --workdir="$(@D)" --config.data.dir="$(TOY_DATA)" \
+	$(TOY_ARGS)
+
+toy: $(TOY)/.done
+	@echo "trained: $(TOY)/weights"
+
+$(TOY_DATA)/toy_pvsg/.done: | setup-train
+	$(BIN)/python -m c2g_jax.prepare --toy --data_dir="$(TOY_DATA)"
+	@touch "$@"
+
+$(TOY)/start/.done: $(TOY_DATA)/toy_pvsg/.done
+	$(TRAIN) --config=configs/sam2_toy.py:start
+	@touch "$@"
+
+$(TOY)/images/.done: $(TOY)/start/.done
+	$(TRAIN) --config=configs/sam2_toy.py:images \
+	  --config.sam2.checkpoint="$(TOY)/start/weights"
+	@touch "$@"
+
+$(TOY)/videos/.done: $(TOY)/images/.done
+	$(TRAIN) --config=configs/sam2_toy.py:videos \
+	  --config.sam2.checkpoint="$(TOY)/images/weights"
+	@touch "$@"
+
+$(TOY)/.done: $(TOY)/videos/.done
+	$(TRAIN) --config=configs/toy_pvsg.py \
+	  --config.sam2.checkpoint="$(TOY)/videos/weights"
+	@touch "$@"
 
 lint: setup-test
 	$(BIN)/ruff check .

@@ -19,28 +19,35 @@ from pathlib import Path
 
 import av
 import numpy as np
-from absl import app, flags
+from absl import flags
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from c2g_jax import launch
 from c2g_jax.data.clips import TASKS, ClipConfig
 from c2g_jax.data.dataset import Dataset, open_dataset
 from c2g_jax.data.loader import clip_loader
+from c2g_jax.launch import DATA_DIR, IMAGE_SIZE, NAME
 from c2g_jax.vocabulary import load_vocabulary
 
-DATA_DIR = flags.DEFINE_string("data_dir", None, "A prepared data set to read.")
-NAME = flags.DEFINE_string("name", "open_pvsg", "Its name.")
+flags.declare_key_flag("data_dir")
+flags.declare_key_flag("name")
 SPLIT = flags.DEFINE_string("split", "train", "Its split.")
 CLIPS = flags.DEFINE_integer("clips", 100, "Clips of each measurement.", 10)
 MEMORY_CLIPS = flags.DEFINE_integer("memory_clips", 0, "Clips to watch memory over.")
-IMAGE_SIZE = flags.DEFINE_integer("image_size", 256, "Side of the loader's square.")
+flags.declare_key_flag("image_size")
 BATCH = flags.DEFINE_integer("batch_size", 2, "Clips of a batch of the loader.")
 WORKERS = flags.DEFINE_list("workers", ["0", "1", "2"], "Numbers of processes.")
 JSON = flags.DEFINE_string("json", None, "File for the figures.")
 
 FRAMES, HEIGHT, WIDTH, FPS, CLIP = 400, 360, 480, 5, 8
 VIDEO, DISCS = "0001_drawn", 5
+
+
+def side() -> int:
+    """Of the loader's square image: 256 where --image_size says nothing."""
+    return IMAGE_SIZE.value or 256
 
 
 def draw(rng: np.random.Generator):
@@ -185,7 +192,7 @@ def resident_megabytes() -> float:
 
 def run_loader(dataset: Dataset, task: str, workers: int) -> tuple[float, float]:
     """Clips a second once it runs, and the seconds until the first batch."""
-    config = ClipConfig(task=task, image_size=IMAGE_SIZE.value)
+    config = ClipConfig(task=task, image_size=side())
     loader = clip_loader(dataset, SPLIT.value, config, BATCH.value, num_workers=workers)
     batches = iter(loader)
     then = time.perf_counter()
@@ -204,7 +211,7 @@ def run_loader(dataset: Dataset, task: str, workers: int) -> tuple[float, float]
 
 def watch_memory(dataset: Dataset, workers: int) -> dict[int, float]:
     """{clips so far: megabytes} at every tenth of the way."""
-    config = ClipConfig(image_size=IMAGE_SIZE.value)
+    config = ClipConfig(image_size=side())
     loader = clip_loader(dataset, SPLIT.value, config, BATCH.value, num_workers=workers)
     batches, total = iter(loader), MEMORY_CLIPS.value // BATCH.value
     marks = {max(total * k // 10, 1) for k in range(1, 11)}
@@ -231,7 +238,7 @@ def show_ways(console: Console, times: dict[str, list[float]]) -> None:
 
 
 def show_loader(console: Console, speeds: dict[str, dict[str, tuple]]) -> None:
-    table = Table(title=f"loader, {IMAGE_SIZE.value}x{IMAGE_SIZE.value}, clips/s")
+    table = Table(title=f"loader, {side()}x{side()}, clips/s")
     for heading in ("task", *(f"{w} workers (first)" for w in WORKERS.value)):
         table.add_column(heading, justify="left" if heading == "task" else "right")
     for task, row in speeds.items():
@@ -249,7 +256,7 @@ def main(argv) -> None:
             download = Path(scratch) / "download"
             write_download(download)
             prepare(download, data_dir)
-        dataset = open_dataset(data_dir, NAME.value)
+        dataset = open_dataset(data_dir, NAME.value or "open_pvsg")
         if not DATA_DIR.value:
             figures["seconds"] = compare(download, dataset)
             show_ways(console, figures["seconds"])
@@ -269,4 +276,4 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    launch.run(main)

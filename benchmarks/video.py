@@ -19,12 +19,14 @@ from importlib.metadata import version
 
 import jax
 import numpy as np
-from absl import app, flags
+from absl import flags
 from flax import nnx
 from rich.console import Console
 from rich.table import Table
 
+from c2g_jax import launch
 from c2g_jax.images import resize_frame
+from c2g_jax.launch import IMAGE_SIZE
 from c2g_jax.sam2.config import SIZES, sam2_config
 from c2g_jax.sam2.model import Sam2
 from c2g_jax.sam2.video_predictor import Sam2VideoPredictor
@@ -33,7 +35,7 @@ from c2g_jax.weights import initialise
 from porting.scenes import draw_video
 
 SIZE = flags.DEFINE_enum("size", "tiny", SIZES, "Size of SAM2.1.")
-IMAGE_SIZE = flags.DEFINE_integer("image_size", None, "Default: the size's own.")
+flags.declare_key_flag("image_size")
 OBJECTS = flags.DEFINE_list("objects", ["1", "4"], "Numbers of objects to track.")
 ROUNDS = flags.DEFINE_integer("rounds", 5, "Interleaved rounds.", lower_bound=1)
 JSON = flags.DEFINE_string("json", None, "File for the figures.")
@@ -195,4 +197,4 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    launch.run(main)

@@ -16,7 +16,10 @@ import urllib.parse
 from collections import defaultdict
 
 import numpy as np
-from absl import app, flags
+from absl import flags
+
+from c2g_jax import launch
+from c2g_jax.types import InputError
 
 URL = flags.DEFINE_string("url", "http://127.0.0.1:8321", "A server on this machine.")
 SESSIONS = flags.DEFINE_integer("sessions", 8, "Sessions at once.")
@@ -83,7 +86,7 @@ def main(argv) -> None:
     del argv
     parts = urllib.parse.urlsplit(URL.value)
     if parts.hostname not in ("127.0.0.1", "localhost", "::1"):
-        raise app.UsageError(f"--url={URL.value}: only a server on this machine")
+        raise InputError(f"--url={URL.value}: name a server on this machine")
     clients = [Client(parts.netloc, seed) for seed in range(SESSIONS.value)]
     until = time.monotonic() + min(SECONDS.value, 600.0)
     threads = [threading.Thread(target=c.run, args=(until,)) for c in clients]
@@ -106,4 +109,4 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    launch.run(main)

@@ -9,10 +9,16 @@
 Nothing is imported before it is needed, so that light tools start without JAX.
 """
 
+import sys
 from pathlib import Path
 from typing import Any
 
+from c2g_jax import interrupts
+
 __version__ = "0.1.0"
+
+if sys.argv[:1] == ["-m"]:  # as it reads while `python -m` looks for one of our mains
+    interrupts.leave_at_once()
 
 
 def open(video: Any, checkpoint: str | Path | None = None, **options: Any) -> Any:

@@ -15,11 +15,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import jax
 import numpy as np
 from flax import nnx
 from flax.traverse_util import flatten_dict, unflatten_dict
 from orbax.checkpoint import v1 as ocp
 
+from c2g_jax.sharding import in_first_process
 from c2g_jax.types import InputError
 from c2g_jax.weights import MANIFEST, fill_parameters, parameters, read_manifest
 
@@ -41,7 +43,16 @@ def save_orbax(
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        ocp.save(aside / FORMAT, unflatten_dict(values, sep="."))
+        try:
+            ocp.save(aside / FORMAT, unflatten_dict(values, sep="."))
+        # A full disk reaches us from layers below as errors of many kinds.
+        except Exception as error:
+            reason = str(error).partition("\n")[0][:200]
+            raise InputError(
+                f"{folder}: the weights cannot be written ({reason}; "
+                f"{_free(folder.parent):,} bytes free): make room there, or write "
+                "elsewhere"
+            ) from error
         text = json.dumps(manifest, indent=2, ensure_ascii=False)
         (aside / MANIFEST).write_text(text + "\n", encoding="utf-8")
         os.chmod(aside, 0o755)  # it was made for its owner alone
@@ -102,26 +113,38 @@ def save_step(
     """Write a training state, arrays by name, as `folder`/`step`.
 
     Of what is there before, the newest `keep` - 1 stay. `manifest` holds JSON values.
-    InputError, with everything as it was, where it cannot be written.
+    InputError, with everything as it was, where it cannot be written. All processes of
+    a run call it at the same time, with the same arrays; the folder is one for them.
     """
     folder = Path(folder).absolute()
-    folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob(".step-*"):  # by a run that was killed
-        shutil.rmtree(left)
-    manifest = {**manifest, "step": step, "sha256": _sha256(values)}
     aside = folder / f".step-{step}"
-    try:
+
+    def begin() -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(".step-*"):  # by a run that was killed
+            shutil.rmtree(left)
         need, free = sum(x.nbytes for x in values.values()), _free(folder)
         if free < need:
             raise OSError(errno.ENOSPC, f"{need:,} bytes needed, {free:,} free")
         aside.mkdir()
-        ocp.save(aside / FORMAT, unflatten_dict(dict(values), sep="/"))
-        text = json.dumps(manifest, indent=2, ensure_ascii=False)
+
+    def end() -> None:
+        whole = {**manifest, "step": step, "sha256": _sha256(values)}
+        text = json.dumps(whole, indent=2, ensure_ascii=False)
         (aside / MANIFEST).write_text(text + "\n", encoding="utf-8")
         if (folder / str(step)).exists():
             os.replace(folder / str(step), aside / "old")
         os.replace(aside, folder / str(step))
         shutil.rmtree(folder / str(step) / "old", ignore_errors=True)
+        for old in saved_steps(folder)[:-keep]:
+            shutil.rmtree(folder / str(old))
+
+    try:
+        in_first_process(begin)
+        ocp.save(aside / FORMAT, unflatten_dict(dict(values), sep="/"))
+        in_first_process(end)
+    except InputError:  # it is the first process that says why
+        raise
     # A full disk reaches us from layers below as errors of many kinds.
     except Exception as error:
         shutil.rmtree(aside, ignore_errors=True)
@@ -131,8 +154,6 @@ def save_step(
             f"{_free(folder):,} bytes free): make room and run the same command, it "
             f"goes on from {f'step {kept[-1]}' if kept else 'the beginning'}"
         ) from error
-    for old in saved_steps(folder)[:-keep]:
-        shutil.rmtree(folder / str(old))
 
 
 def load_step(
@@ -142,7 +163,8 @@ def load_step(
     place = Path(folder).absolute() / str(step)
     try:
         manifest = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
-        tree = ocp.load(place / FORMAT)
+        with _alone():
+            tree = ocp.load(place / FORMAT)
         values = {k: np.asarray(v) for k, v in flatten_dict(tree, sep="/").items()}
         if _sha256(values) != manifest["sha256"]:
             raise ValueError("values are not those that the manifest names")
@@ -168,6 +190,13 @@ def saved_steps(folder: str | Path) -> list[int]:
     folder = Path(folder)
     found = folder.iterdir() if folder.is_dir() else ()
     return sorted(int(path.name) for path in found if path.name.isdecimal())
+
+
+def _alone() -> ocp.Context:
+    """For a process that does not wait for the others of its run."""
+    me = jax.process_index()
+    only = ocp.options.MultiprocessingOptions(primary_host=me, active_processes={me})
+    return ocp.Context(multiprocessing_options=only)
 
 
 def _free(folder: Path) -> int:

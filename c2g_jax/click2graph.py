@@ -5,7 +5,6 @@ compiled once per number of slots and shared by all models of one shape. What fo
 a video is `tracking`.
 """
 
-import functools
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,7 +17,7 @@ from c2g_jax.didm import Didm, DidmConfig, discover, pool_mask
 from c2g_jax.object_tracks import TrackRules
 from c2g_jax.sam2 import memory, track
 from c2g_jax.sam2.config import Sam2Config
-from c2g_jax.sam2.masks import resize_logits
+from c2g_jax.sam2.masks import NO_OBJECT
 from c2g_jax.sam2.memory import MemoryBank
 from c2g_jax.sam2.model import FrameFeatures, Sam2
 from c2g_jax.sam2.preprocess import normalize_frames
@@ -153,7 +152,8 @@ def look(
     sam2, didm, sch = model
     seen = answer.mask_logits[subjects] > 0
     points = discover(didm, features.embed, seen).points
-    return _look_at(sam2, sch, features, answer, subjects, owner, points)
+    found = segment_points(sam2, features, points.reshape(-1, 2))
+    return _join(sch, features, answer, subjects, owner, points, found)
 
 
 @jax.jit
@@ -165,8 +165,17 @@ def look_at(
     owner: Int[Array, "n"],
     points: Float[Array, "s q 2"],
 ) -> Scene:
-    """As `look`, at points (x, y) in [0, 1] that another than DIDM chose."""
-    return _look_at(*model, features, answer, subjects, owner, points)
+    """As `look`, at points (x, y) in [0, 1] that another than DIDM chose.
+
+    Where a point is nan there is none, and its mask is empty.
+    """
+    sam2, sch = model
+    flat = points.reshape(-1, 2)
+    there = ~jnp.isnan(flat).any(axis=1)
+    found = segment_points(sam2, features, jnp.where(there[:, None], flat, 0.5))
+    hidden = jnp.where(there[:, None, None], found.mask_logits, NO_OBJECT)
+    found = found._replace(mask_logits=hidden)
+    return _join(sch, features, answer, subjects, owner, points, found)
 
 
 @jax.jit
@@ -201,14 +210,6 @@ def remember(
     return track.remember(sam2, bank, features, answer, frame, where, where)
 
 
-@functools.partial(jax.jit, static_argnames=("height", "width"))
-def native_mask(
-    logits: Float[Array, "h w"], height: int, width: int
-) -> Bool[Array, "H W"]:
-    """A mask at the size of the video: logits resized first, then cut at 0."""
-    return resize_logits(logits, height, width) > 0
-
-
 def mask_ious(masks: Bool[Array, "r h w"]) -> tuple[jax.Array, jax.Array]:
     """Areas [r] and overlaps [r, r] of masks; 0 between two empty ones."""
     flat = masks.reshape(masks.shape[0], -1).astype(jnp.float32)
@@ -219,16 +220,15 @@ def mask_ious(masks: Bool[Array, "r h w"]) -> tuple[jax.Array, jax.Array]:
     return area, both / jnp.maximum(union, 1.0)
 
 
-def _look_at(
-    sam2: Sam2,
+def _join(
     sch: Sch,
     features: FrameFeatures,
     answer: Segmentation,
     subjects: jax.Array,
     owner: jax.Array,
     points: jax.Array,
+    found: Segmentation,
 ) -> Scene:
-    found = segment_points(sam2, features, points.reshape(-1, 2))
     rows = jax.tree.map(lambda *x: jnp.concatenate(x), _bare(answer), _bare(found))
     finders = jnp.repeat(subjects, points.shape[1])
     return _name(sch, features, points, rows, jnp.concatenate([owner, finders]))

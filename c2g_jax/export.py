@@ -5,11 +5,11 @@ spans of inclusive zero-based sampled frames; their scores and seconds are lists
 """
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 
+from c2g_jax.outputs import write_aside
 from c2g_jax.types import (
     InputError,
     ObjectTrack,
@@ -26,18 +26,13 @@ BY_USER = "user"  # in place of the subject's id that led to an object
 
 def write_scene_graph(path: str | Path, graph: SceneGraph) -> None:
     """Write the graph as JSON, aside first, then renamed; one top-level key a line."""
-    path = Path(path)
     document = graph_to_json(graph)
     lines = [
         f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}"
         for key, value in document.items()
     ]
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        aside.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    text = "{\n" + ",\n".join(lines) + "\n}\n"
+    write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
 
 
 def read_scene_graph(path: str | Path) -> SceneGraph:
@@ -46,7 +41,7 @@ def read_scene_graph(path: str | Path) -> SceneGraph:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError:
         raise InputError(f"{path}: no such scene graph: check the path") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InputError(f"{path}: not JSON: write it anew with predict") from None
     version = document.get("schema_version") if isinstance(document, dict) else None
     if version != SCHEMA_VERSION:
@@ -56,7 +51,7 @@ def read_scene_graph(path: str | Path) -> SceneGraph:
         )
     try:
         return graph_from_json(document)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         name = type(error).__name__
         raise InputError(
             f"{path}: not a whole scene graph ({name}: {error}): "

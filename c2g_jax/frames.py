@@ -1,6 +1,7 @@
 """A video as a stream of sampled frames, from images or arrays."""
 
 import itertools
+import math
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -57,10 +58,12 @@ def check_sampling(
     """Raise InputError for a sampling that no video can follow."""
     if fps is not None and not 0 < fps <= MAX_FPS:
         raise InputError(f"fps is {fps:g}: give a number above 0, up to {MAX_FPS}")
-    if start is not None and not start >= 0:
+    if start is not None and not 0 <= start < math.inf:
         raise InputError(f"start is {start:g} s: give 0 or more seconds")
-    if end is not None and not end > (start or 0):
-        raise InputError(f"end is {end:g} s but start is {start or 0:g} s: end later")
+    if end is not None and not (start or 0) < end < math.inf:
+        raise InputError(
+            f"end is {end:g} s but start is {start or 0:g} s: give a later second"
+        )
     if max_frames is not None and max_frames < 1:
         raise InputError(f"max_frames is {max_frames}: give 1 or more")
 
@@ -138,8 +141,10 @@ def open_images(name, files, rate, start, end, max_frames):
     chosen = pick_frames(times, None, start, end, max_frames)
     if not len(chosen):
         raise InputError(
-            f"{name}: no frame between start and end: the last is at {times[-1]:.2f} s"
+            f"{name}: no frame between start and end: the last is at "
+            f"{times[-1]:.2f} s: start earlier, or end later"
         )
+    images.check_one_size([files[i] for i in chosen])
     height, width = images.read_image(files[chosen[0]]).shape[:2]
 
     def frames(first):

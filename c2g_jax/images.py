@@ -1,6 +1,7 @@
 """Single images: reading, RGB, resizing, and which files of a folder are frames."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +30,47 @@ def frame_files(folder: Path) -> list[Path]:
     return sorted(files, key=natural)
 
 
+def check_one_size(files: Sequence[Path]) -> None:
+    """InputError unless all images are of one size, by what their headers say.
+
+    An image that its camera noted to be turned counts as turned or not.
+    """
+    first = None
+    for file in files:
+        try:
+            with Image.open(file) as image:
+                size = image.size
+        except Image.DecompressionBombError:
+            raise InputError(f"{file}: not a readable image: save it anew") from None
+        except OSError:
+            continue  # its own error is told when its turn comes
+        first = first or size
+        if sorted(size) != sorted(first):
+            raise InputError(
+                f"{file} is {size[0]}x{size[1]} but the first frame is "
+                f"{first[0]}x{first[1]}: use frames of one size"
+            )
+
+
 def read_image(path: str | Path) -> np.ndarray:
     """An image file as uint8 RGB [H, W, 3], turned upright as its camera noted."""
+    pixels = _pixels(path)
+    return to_rgb(pixels) if pixels.ndim == 2 else pixels
+
+
+def read_mask(path: str | Path) -> np.ndarray:
+    """An image file as bool [H, W]: True wherever it is not black."""
+    pixels = _pixels(path)
+    return pixels.reshape(*pixels.shape[:2], -1).any(axis=2)
+
+
+def _pixels(path: str | Path) -> np.ndarray:
+    """uint16 [H, W] where the file has 16 bits of grey, else uint8 [H, W, 3]."""
     try:
         with Image.open(path) as image:
             image = ImageOps.exif_transpose(image)
-            if image.mode.startswith("I"):  # 16 bits; PIL would clip, not scale
-                return to_rgb(np.asarray(image).astype(np.uint16))
+            if image.mode.startswith("I"):  # PIL would clip, not scale
+                return np.asarray(image).astype(np.uint16)
             return np.asarray(image.convert("RGB"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such image: check the path") from None

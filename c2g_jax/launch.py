@@ -1,15 +1,18 @@
 """How every main starts and ends: one line and an exit code, never a traceback."""
 
+import errno
+import io
 import logging
+import re
 import sys
 from collections.abc import Callable, Sequence
 
 from absl import app, flags
 
+from c2g_jax.interrupts import INTERRUPTED, STOPPED, raise_again
 from c2g_jax.types import InputError
 
 BAD_INPUT = 2
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 # Flags of several mains, which may all be imported in one process; each that uses one
 # declares it as its own with `flags.declare_key_flag`, so that its --help shows it.
@@ -27,6 +30,14 @@ CHECKPOINT = flags.DEFINE_string(
 DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of prepared data sets, where DATA_DIR/NAME is one."
 )
+NAME = flags.DEFINE_string(
+    "name",
+    None,
+    "Data set in DATA_DIR. Default: open_pvsg, where no --config names another.",
+)
+MAX_VIDEOS = flags.DEFINE_integer(
+    "max_videos", None, "Only so many videos, the first of the split.", 1
+)
 MAX_FRAMES = flags.DEFINE_integer("max_frames", None, "Stop after so many frames.")
 SEED = flags.DEFINE_integer("seed", 0, "Seed of weights that no checkpoint gives.")
 IMAGE_SIZE = flags.DEFINE_integer(
@@ -37,26 +48,44 @@ DISCOVER_EVERY = flags.DEFINE_integer(
     "discover_every", 1, "Look for new objects on every k-th frame."
 )
 
-_HELP = ("--help", "-help", "--helpshort", "-h")
+_HELP = ("--help", "-help", "--helpshort", "--helpfull", "-h")
+_NUMBERS = {
+    r"invalid literal for int\(\)": "a whole number",
+    "could not convert string to float": "a number",
+}
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 def run(
     main: Callable[[Sequence[str]], int | None],
     check: Callable[[Sequence[str]], None] | None = None,
+    lower: str = "the size of the model or of its image",
 ) -> None:
     """Run an absl main; does not return. `check` sees the words before the flags do.
 
-    InputError and wrong flags end with their line on stderr and exit code 2, Ctrl-C
-    with one line and 130; any other error is ours and keeps its traceback.
+    InputError and wrong flags end with their line on stderr and exit code 2, and so do
+    a full disk, a place that may not be used, and memory that does not suffice, where
+    `lower` says what to take less of; Ctrl-C with one line and 130; any other error is
+    ours and keeps its traceback.
     """
     # absl shows INFO; which backends JAX tried in vain concerns nobody.
     logging.getLogger("jax").setLevel(logging.WARNING)
+    # A name of a file may hold what no terminal can show.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
+        raise_again()
         app.run(main, flags_parser=lambda argv: _parse(main, argv, check))
     except InputError as error:
         _stop(error, BAD_INPUT)
+    except (OSError, MemoryError, RuntimeError) as error:
+        mend = _mend(error, lower)
+        if mend is None:
+            raise
+        _stop(mend, BAD_INPUT)
     except KeyboardInterrupt:
-        _stop("stopped before the end", INTERRUPTED)
+        _stop(STOPPED, INTERRUPTED)
 
 
 def _parse(main: Callable, argv: Sequence[str], check: Callable | None) -> list[str]:
@@ -72,12 +101,37 @@ def _parse(main: Callable, argv: Sequence[str], check: Callable | None) -> list[
     try:
         rest = flags.FLAGS(argv)
     except flags.Error as error:
-        _stop(error, BAD_INPUT)
+        _stop(_plainly(str(error)), BAD_INPUT)
     if len(rest) > 1:
         _stop(
             f"unexpected argument {rest[1]!r}: write flags as --name=value", BAD_INPUT
         )
     return rest
+
+
+def _plainly(line: str) -> str:
+    """What absl says of a flag, in words of this program rather than of Python."""
+    for words, mend in _NUMBERS.items():
+        line = re.sub(rf"{words}.*", f"give {mend}", line)
+    return line
+
+
+def _mend(error: Exception, lower: str) -> str | None:
+    """What to do about an error of the machine; None where it is not one."""
+    if isinstance(error, OSError):
+        place = error.filename or "the place to write to"
+        if error.errno in _NO_ROOM:
+            return f"{place}: {error.strerror}: make room there, or write elsewhere"
+        if error.errno in _NO_ACCESS:
+            return f"{place}: {error.strerror}: change its rights, or name another"
+        return None
+    return f"out of memory: lower {lower}" if out_of_memory(error) else None
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether memory did not suffice: the host's, or that of a device."""
+    # JAX gives a RuntimeError with the name of a status.
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
 def _stop(reason: object, code: int) -> None:

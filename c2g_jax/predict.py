@@ -14,7 +14,6 @@ for several subjects or frames give --prompts=FILE.json:
 """
 
 import contextlib
-import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,9 @@ from absl import flags
 import c2g_jax
 from c2g_jax import launch
 from c2g_jax.export import write_scene_graph
+from c2g_jax.frames import MAX_FPS
+from c2g_jax.images import read_mask
+from c2g_jax.interrupts import loading
 from c2g_jax.launch import (
     CHECKPOINT,
     DISCOVER_EVERY,
@@ -38,7 +40,7 @@ from c2g_jax.launch import (
 )
 from c2g_jax.outputs import check_output, output_folder
 from c2g_jax.overlay import write_overlay
-from c2g_jax.prompts_file import prompts_to_json, read_mask, read_prompts
+from c2g_jax.prompts_file import numbers, prompts_to_json, read_prompts
 from c2g_jax.report import print_relations, progress_bar
 from c2g_jax.rle import encode_mask
 from c2g_jax.scene_graph import GraphBuilder, SpanConfig
@@ -47,6 +49,8 @@ from c2g_jax.video import DEFAULT_FPS, Video, open_video, resize_frame
 
 DEFAULT_SIZE = "large"
 SUBJECT = 1  # the id of the one object that the flags prompt
+RESULTS = ("scene_graph.json", "overlay.mp4", "overlay.png")
+LOWER = "--image_size, or --size, or the number of subjects"
 
 flags.declare_key_flag("video")
 flags.declare_key_flag("output")
@@ -118,8 +122,8 @@ def main(argv: Sequence[str]) -> None:
 
 
 def run() -> None:
-    """The console script."""
-    launch.run(main)
+    """For `python -m` and the console script."""
+    launch.run(main, lower=LOWER)
 
 
 def read_job() -> Job:
@@ -128,16 +132,20 @@ def read_job() -> Job:
         raise InputError("--video is missing: name a video, folder of frames or image")
     if not OUTPUT.value:
         raise InputError("--output is missing: name a folder for the results")
-    if FPS.value < 0:
-        raise InputError(f"--fps is {FPS.value:g}: give 0 (every frame) or more")
+    if not 0 <= FPS.value <= MAX_FPS:
+        raise InputError(
+            f"--fps is {FPS.value:g}: give 0 (every frame), or up to {MAX_FPS}"
+        )
     if not 0 <= MIN_CONFIDENCE.value <= 1:
         raise InputError(
             f"--min_confidence is {MIN_CONFIDENCE.value:g}: give a number from 0 to 1"
         )
     at_least = ((DISCOVER_EVERY, 1), (MIN_FRAMES, 1), (MAX_GAP, 0), (SEED, 0))
     for flag, least in at_least:
-        if flag.value < least:
-            raise InputError(f"--{flag.name} is {flag.value}: give {least} or more")
+        if not least <= flag.value < 1 << 31:
+            raise InputError(
+                f"--{flag.name} is {flag.value}: give {least} or more, below 2^31"
+            )
     output = Path(OUTPUT.value)
     check_output(output)
     prompts = read_flag_prompts()
@@ -167,29 +175,14 @@ def read_flag_prompts() -> list[Prompt]:
     given += ["frame"] if FRAME.present else []
     if given:
         raise InputError(f"--{given[0]} and --prompts exclude each other: give one")
-    prompts = read_prompts(PROMPTS.value)
-    places = [(prompt.frame, prompt.object_id) for prompt in prompts]
-    for prompt, place in zip(prompts, places, strict=True):
-        if places.count(place) > 1:
-            raise InputError(f"{prompt} is given twice: join the two into one")
-    return prompts
-
-
-def numbers(flag: str, text: str, form: str) -> list[float]:
-    """The finite numbers of a flag written as `form`; InputError otherwise."""
-    try:
-        values = [float(word) for word in text.split(",")]
-    except ValueError:
-        values = []
-    if len(values) != len(form.split(",")) or not all(map(math.isfinite, values)):
-        raise InputError(f"--{flag}={text}: write --{flag}={form} in pixels")
-    return values
+    return read_prompts(PROMPTS.value)
 
 
 def read_size() -> tuple[str, dict | None]:
     """The size to run and the checkpoint's manifest; InputError if they disagree."""
-    from c2g_jax.sam2.config import sam2_config  # JAX is not needed for --help
-    from c2g_jax.weights import read_manifest
+    with loading():  # JAX is not needed for --help
+        from c2g_jax.sam2.config import sam2_config
+        from c2g_jax.weights import read_manifest
 
     size, manifest = SIZE.value, None
     if CHECKPOINT.value is not None:
@@ -207,10 +200,11 @@ def read_size() -> tuple[str, dict | None]:
 
 def make_tracker(job: Job) -> Callable:
     """A function from frames to FrameResults: the model with its weights in place."""
-    from c2g_jax.click2graph import click2graph_config
-    from c2g_jax.pretrained import load_click2graph, seeded_click2graph
-    from c2g_jax.sam2.config import sam2_config
-    from c2g_jax.tracking import track_video
+    with loading():
+        from c2g_jax.click2graph import click2graph_config
+        from c2g_jax.pretrained import load_click2graph, seeded_click2graph
+        from c2g_jax.sam2.config import sam2_config
+        from c2g_jax.tracking import track_video
 
     every, seed = DISCOVER_EVERY.value, SEED.value
     if CHECKPOINT.value is None:
@@ -259,8 +253,8 @@ def run_job(job: Job, track: Callable) -> SceneGraph:
         info = VideoInfo(video.name, video.width, video.height, video.fps, tuple(times))
         graph = builder.build(info, provenance(job, dropped))
         painting = progress.add_task("painting", total=total)
-        with output_folder(job.output) as folder:
-            write_scene_graph(folder / "scene_graph.json", graph)
+        with output_folder(job.output, RESULTS) as folder:
+            write_scene_graph(folder / RESULTS[0], graph)
             with contextlib.closing(iter(video)) as frames:
                 shown = progress.track(frames, task_id=painting)
                 write_overlay(folder, shown, graph)

@@ -18,20 +18,23 @@ Needs a checkout of the project, and no TensorFlow.
 """
 
 import contextlib
+import functools
 import importlib
 import os
+import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from absl import flags, logging
 
 from c2g_jax import launch
 from c2g_jax.launch import DATA_DIR, OUTPUT
-from c2g_jax.outputs import check_output
+from c2g_jax.outputs import check_output, output_folder
 from c2g_jax.report import frame_progress
 from c2g_jax.types import InputError
 
@@ -72,44 +75,58 @@ BEAM_PIPELINE_OPTIONS = flags.DEFINE_list(
 DATASETS = Path(__file__).resolve().parents[1] / "datasets"
 NAME, TOY_NAME = "open_pvsg", "toy_pvsg"
 TOY_CONFIGS = ("videos", "default")  # drawn at 256 pixels, and trained at it
+SIZE = ".size"  # the file in a drawn download that says so, and of which --toy_size
+# Flags that mean nothing without another one, and those that do not go together.
+GOES_WITH = dict(annotations="audit", output="audit", preview="toy", toy_size="toy")
+EXCLUDES = {
+    "annotations": ("manual_dir", "strict", "checksums"),
+    "audit": ("toy", "data_dir", "config_names", "beam_pipeline_options"),
+}
 
 
 def main(argv: Sequence[str]) -> None:
     del argv
     check_flags()
     logging.set_verbosity(logging.WARNING)  # TFDS tells of each folder it looks at
-    with frame_progress() as begin:
+    with frame_progress() as begin, refused():
         if AUDIT.value:
             audit(begin)
-        elif TOY.value:
-            prepare_toy(begin)
+            return
+        # What is wrong with these is said before hours of work, not after.
+        options = build_options() if DATA_DIR.value else {}
+        if TOY.value:
+            prepare_toy(begin, options)
         else:
-            prepare(Path(MANUAL_DIR.value), NAME, begin)
-
-
-def run() -> None:
-    launch.run(main)
+            prepare(Path(MANUAL_DIR.value), NAME, begin, options)
 
 
 def check_flags() -> None:
     """InputError where the flags do not fit together."""
-    if ANNOTATIONS.value and not AUDIT.value:
-        raise InputError("--annotations goes with --audit: add it")
-    if PREVIEW.value and not TOY.value:
-        raise InputError("--preview goes with --toy: add it")
-    if AUDIT.value and TOY.value:
-        raise InputError("--audit and --toy together: audit with --manual_dir=DOWNLOAD")
-    if ANNOTATIONS.value and MANUAL_DIR.value:
-        raise InputError("--annotations and --manual_dir together: give one")
+    for name, other in GOES_WITH.items():
+        if is_given(name) and not is_given(other):
+            raise InputError(f"--{name} goes with --{other}: add it")
+    for name, others in EXCLUDES.items():
+        for other in others:
+            if is_given(name) and is_given(other):
+                raise InputError(f"--{name} and --{other} together: leave one out")
     if AUDIT.value and not (ANNOTATIONS.value or MANUAL_DIR.value):
         raise InputError("nothing to audit: give --manual_dir or --annotations")
     if not (AUDIT.value or TOY.value) and not MANUAL_DIR.value:
         raise InputError("no download: give --manual_dir, or --toy to draw one")
     if not (AUDIT.value or PREVIEW.value) and not DATA_DIR.value:
         raise InputError("no place for the prepared set: give --data_dir")
-    for folder in (OUTPUT.value, PREVIEW.value):
+    written = {"output": OUTPUT.value, "preview": PREVIEW.value}
+    if TOY.value and MANUAL_DIR.value and not Path(MANUAL_DIR.value, SIZE).is_file():
+        written["manual_dir"] = MANUAL_DIR.value  # where it is yet to be drawn
+    if DATA_DIR.value:
+        written["data_dir"] = Path(DATA_DIR.value, TOY_NAME if TOY.value else NAME)
+    for flag, folder in written.items():
         if folder:
-            check_output(Path(folder))
+            check_output(folder, flag)
+
+
+def is_given(name: str) -> bool:
+    return flags.FLAGS[name].value != flags.FLAGS[name].default
 
 
 def load(module: str) -> ModuleType:
@@ -143,42 +160,42 @@ def refused() -> Iterator[None]:
 def audit(begin: Callable) -> None:
     """Print the report of --annotations or --manual_dir, and write it to --output."""
     reports = load("open_pvsg.audit")
-    with refused():
-        if ANNOTATIONS.value:
-            read = load("open_pvsg.pvsg_json").read_annotations
-            report = reports.audit_report(read(Path(ANNOTATIONS.value)))
-        else:
-            scan = load("open_pvsg.preparation").scan_download
-            root = Path(MANUAL_DIR.value)
-            scanned = scan(root, workers(), STRICT.value, begin, CHECKSUMS.value)
-            report = reports.audit_report(scanned.annotations, scanned)
+    if ANNOTATIONS.value:
+        read = load("open_pvsg.pvsg_json").read_annotations
+        report = reports.audit_report(read(Path(ANNOTATIONS.value)))
+    else:
+        scan = load("open_pvsg.preparation").scan_download
+        root = Path(MANUAL_DIR.value)
+        scanned = scan(root, workers(), STRICT.value, begin, CHECKSUMS.value)
+        report = reports.audit_report(scanned.annotations, scanned)
     print(reports.report_text(report), end="")
     if OUTPUT.value:
         paths = reports.write_report(report, Path(OUTPUT.value))
         print("written to", " and ".join(map(str, paths)))
 
 
-def prepare(root: Path, name: str, begin: Callable) -> None:
-    """Prepare the download below root as DATA_DIR/name."""
-    builder = load("open_pvsg.build")
-    configs = CONFIG_NAMES.value or (TOY_CONFIGS if TOY.value else builder.CONFIGS)
+def build_options() -> dict[str, Any]:
+    """What `build` is told by flags. Raises InputError."""
+    known = load("open_pvsg.build").CONFIGS
+    configs = CONFIG_NAMES.value or (TOY_CONFIGS if TOY.value else known)
     for config in configs:
-        if config not in builder.CONFIGS:
-            known = ", ".join(builder.CONFIGS)
-            raise InputError(f"--config_names={config}: there are {known}")
-    folder, before = Path(DATA_DIR.value) / name, time.monotonic()
-    with refused():
-        report = builder.build(
-            root=root,
-            data_dir=Path(DATA_DIR.value),
-            name=name,
-            configs=configs,
-            workers=workers(),
-            strict=STRICT.value,
-            begin=begin,
-            beam_options=beam_options(),
-            checksums=CHECKSUMS.value,
-        )
+        if config not in known:
+            raise InputError(f"--config_names={config}: there are {', '.join(known)}")
+    return {
+        "configs": configs,
+        "workers": workers(),
+        "strict": STRICT.value,
+        "beam_options": beam_options(),
+        "checksums": CHECKSUMS.value,
+    }
+
+
+def prepare(root: Path, name: str, begin: Callable, options: Mapping[str, Any]) -> None:
+    """Prepare the download below root as DATA_DIR/name."""
+    data_dir, before = Path(DATA_DIR.value), time.monotonic()
+    folder = data_dir / name
+    build = load("open_pvsg.build").build
+    report = build(root, data_dir, name, begin=begin, **options)
     if report is None:
         print(f"{folder} is prepared already")
         return
@@ -192,7 +209,7 @@ def prepare(root: Path, name: str, begin: Callable) -> None:
     print(f"faults of the download: {faults or 'none'}; see {folder / 'audit.txt'}")
 
 
-def prepare_toy(begin: Callable) -> None:
+def prepare_toy(begin: Callable, options: Mapping[str, Any]) -> None:
     """Draw the world where it is not drawn yet; its pictures; the prepared set."""
     with contextlib.ExitStack() as stack:
         if MANUAL_DIR.value:
@@ -200,19 +217,22 @@ def prepare_toy(begin: Callable) -> None:
         elif DATA_DIR.value:
             root = Path(DATA_DIR.value) / "downloads" / TOY_NAME
         else:
-            aside = stack.enter_context(tempfile.TemporaryDirectory())
-            root = Path(aside) / TOY_NAME
-        draw_toy(root, begin)
+            root = Path(stack.enter_context(tempfile.TemporaryDirectory()), TOY_NAME)
+        if not is_drawn(root):
+            lock = root.with_name(f".{root.name}.lock")
+            with load("open_pvsg.lock").only_one(root, lock):
+                draw_toy(root, begin)
         if PREVIEW.value:
-            load("toy_pvsg.preview").preview(root, Path(PREVIEW.value))
+            with output_folder(Path(PREVIEW.value)) as aside:
+                load("toy_pvsg.preview").preview(root, aside)
             print(f"preview written to {PREVIEW.value}")
         if DATA_DIR.value:
-            prepare(root, TOY_NAME, begin)
+            prepare(root, TOY_NAME, begin, options)
 
 
-def draw_toy(root: Path, begin: Callable) -> None:
-    """The drawn download at root, whole or not at all."""
-    size_file = root / ".size"
+def is_drawn(root: Path) -> bool:
+    """Whether the world is at root. InputError where another thing is."""
+    size_file = root / SIZE
     if size_file.is_file():
         size = size_file.read_text(encoding="utf-8").strip()
         if size != TOY_SIZE.value:
@@ -220,30 +240,36 @@ def draw_toy(root: Path, begin: Callable) -> None:
                 f"{root} holds a drawn world of the size {size}: use --toy_size={size} "
                 "or another folder"
             )
-        return
+        return True
     if root.exists() and any(root.iterdir()):
         raise InputError(f"{root}: not a drawn world, and not empty: name another")
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        prefix=f".{root.name}-", dir=root.parent, ignore_cleanup_errors=True
-    ) as folder:
-        aside = Path(folder) / root.name
-        world = load("toy_pvsg.generate")
-        frames = world.SIZES[TOY_SIZE.value].frames  # of each video
-        advance = None
+    return False
 
-        def drawn(_: int, videos: int) -> None:  # called after each video
-            nonlocal advance
-            advance = advance or begin("drawn", videos * frames)
-            advance(frames)
 
-        report = world.generate(
-            aside, size=TOY_SIZE.value, workers=workers(), progress=drawn
-        )
-        (aside / ".size").write_text(TOY_SIZE.value, encoding="utf-8")
+def draw_toy(root: Path, begin: Callable) -> None:
+    """The drawn download at root, whole or not at all. Nobody else draws it."""
+    if is_drawn(root):  # by who had the lock before
+        return
+    aside = root.with_name(f".{root.name}.part")
+    shutil.rmtree(aside, ignore_errors=True)  # of a run that was killed
+    world = load("toy_pvsg.generate")
+    run = functools.partial(load("open_pvsg.workers").run_tasks, workers=workers())
+    frames = world.SIZES[TOY_SIZE.value].frames  # of each video
+    advance = None
+
+    def drawn(_: int, videos: int) -> None:  # called after each video
+        nonlocal advance
+        advance = advance or begin("drawn", videos * frames)
+        advance(frames)
+
+    try:
+        report = world.generate(aside, TOY_SIZE.value, run=run, progress=drawn)
+        (aside / SIZE).write_text(TOY_SIZE.value, encoding="utf-8")
         if root.exists():
             root.rmdir()
         aside.replace(root)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
     rate = report.frames / max(report.seconds, 1e-9)
     print(f"{root}: {report.frames:,} frames drawn, {rate:.0f} a second")
 
@@ -269,4 +295,4 @@ def beam_options():
 
 
 if __name__ == "__main__":
-    run()
+    launch.run(main)

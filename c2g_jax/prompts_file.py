@@ -1,4 +1,4 @@
-"""Prompts in JSON: several objects, several frames, one file.
+"""Prompts as people write them: numbers in flags, or JSON of several objects.
 
     {"prompts": [
       {"frame": 0, "object": 1, "points": [[310, 220], [40, 50]], "labels": [1, 0]},
@@ -12,16 +12,15 @@ beside the JSON file (anything not black is the object) or a COCO RLE.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from c2g_jax.images import read_image
-from c2g_jax.rle import decode_mask, encode_mask
+from c2g_jax.images import read_mask
+from c2g_jax.rle import check_code, decode_mask, encode_mask
 from c2g_jax.types import InputError, Prompt
-
-_MAX_SIDE = 1 << 14  # of a mask; the decoder would take any memory it is told to
 
 _KEYS = ("frame", "object", "points", "labels", "box", "mask")
 
@@ -30,9 +29,13 @@ def read_prompts(path: str | Path) -> list[Prompt]:
     """The prompts of a file; raises InputError, which names the entry, if it is bad."""
     path = Path(path)
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
+        entries = json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
         raise InputError(f"{path}: no such prompts file: check the path") from None
+    except OSError as error:
+        raise InputError(
+            f"{path}: not readable ({error.strerror}): give a JSON file"
+        ) from None
     except ValueError as error:
         raise InputError(f"{path}: not JSON ({error}): mend it there") from None
     except RecursionError:
@@ -41,12 +44,25 @@ def read_prompts(path: str | Path) -> list[Prompt]:
         entries = entries.get("prompts")
     if not isinstance(entries, list) or not entries:
         raise InputError(f'{path}: holds no prompts: write {{"prompts": [...]}}')
-    return [_prompt(path, i, entry) for i, entry in enumerate(entries)]
+    prompts = [_prompt(path, i, entry) for i, entry in enumerate(entries)]
+    met = set()
+    for prompt in prompts:
+        place = prompt.frame, prompt.object_id
+        if place in met:
+            raise InputError(f"{path}: {prompt} is given twice: join the two into one")
+        met.add(place)
+    return prompts
 
 
-def read_mask(path: str | Path) -> np.ndarray:
-    """An image as bool [H, W]: True wherever it is not black."""
-    return read_image(path).any(axis=2)
+def numbers(flag: str, text: str, form: str) -> list[float]:
+    """The finite numbers of a flag written as `form`; InputError otherwise."""
+    try:
+        values = [float(word) for word in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != len(form.split(",")) or not all(map(math.isfinite, values)):
+        raise InputError(f"--{flag}={text}: write --{flag}={form} in pixels")
+    return values
 
 
 def prompts_to_json(prompts: Iterable[Prompt]) -> list[dict]:
@@ -84,26 +100,16 @@ def _prompt(path, position, entry):
         if isinstance(mask, str):
             mask = read_mask(path.parent / mask)
         elif mask is not None:
-            mask = decode_mask(_checked_rle(mask))
+            check_code(mask)
+            mask = decode_mask(mask)
         points = np.zeros((0, 2)) if points is None else points
         return Prompt(entry["frame"], entry["object"], points, labels, box, mask)
     except InputError as error:
         raise InputError(f"{place}: {error}") from None
-    except (TypeError, KeyError, ValueError):
+    except (AttributeError, TypeError, KeyError, ValueError):
         raise InputError(
             f"{place}: 'mask' must be an image file or a COCO RLE"
         ) from None
-
-
-def _checked_rle(code) -> Mapping:
-    """A run-length mask that is safe to decode; ValueError otherwise."""
-    height, width = code["size"]
-    sizes = isinstance(height, int) and isinstance(width, int)
-    if not sizes or not isinstance(code["counts"], str) or not code["counts"]:
-        raise ValueError
-    if not (0 < height <= _MAX_SIDE and 0 < width <= _MAX_SIDE):
-        raise ValueError
-    return code
 
 
 def _numbers(place, key, value, shape):
@@ -114,7 +120,7 @@ def _numbers(place, key, value, shape):
         if array.ndim != len(shape):
             raise ValueError
         return array.reshape(shape)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         form = {"points": "[[x, y], ...]", "box": "[x0, y0, x1, y1]"}
         form = form.get(key, "[1, 0, ...]")
         raise InputError(f"{place}: {key!r} must be {form}") from None

@@ -1,6 +1,7 @@
 """Data parallel: parameters on every device, batches cut along their first axis."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 
 import jax
 import numpy as np
@@ -10,6 +11,10 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from c2g_jax.types import InputError
 
 DATA = "data"
+# Where no cluster says who is who. The first is JAX's own.
+_ADDRESS = "JAX_COORDINATOR_ADDRESS"
+_COUNT, _INDEX = "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
+_SHUTDOWN = 60  # seconds that the others go on waiting for a process that failed
 
 
 def data_mesh(devices: list[jax.Device] | None = None) -> Mesh:
@@ -60,8 +65,27 @@ def local_batch_size(mesh: Mesh, batch_size: int) -> int:
 
 
 def start_multihost() -> None:
-    """Join the other processes, found through the cluster's environment."""
-    jax.distributed.initialize()
+    """Join the other processes, found through the cluster's environment.
+
+    Without a cluster (Slurm, MPI, Kubernetes, TPU), three variables of the environment
+    say who they are. InputError where nothing does.
+    """
+    known = {}
+    if _COUNT in os.environ and _INDEX in os.environ:
+        known = dict(num_processes=_number(_COUNT), process_id=_number(_INDEX))
+    try:
+        jax.distributed.initialize(shutdown_timeout_seconds=_SHUTDOWN, **known)
+    except ValueError as error:
+        raise InputError(
+            f"--multihost: {error} Start it through a cluster that JAX knows, or set "
+            f"{_ADDRESS}=HOST:PORT of the first process, {_COUNT}, and {_INDEX} from 0"
+        ) from error
+
+
+def _number(name: str) -> int:
+    if not os.environ[name].isdecimal():
+        raise InputError(f"{name}={os.environ[name]}: not a number")
+    return int(os.environ[name])
 
 
 def any_process(answer: bool) -> bool:
@@ -69,7 +93,22 @@ def any_process(answer: bool) -> bool:
     return bool(np.any(multihost_utils.process_allgather(np.array(answer))))
 
 
-def wait_for_all(name: str) -> None:
-    """Wait until every process is here."""
+def in_first_process(do: Callable[[], int | None]) -> int:
+    """What `do` says in the first process, to all; they wait for it.
+
+    Its error ends all of them, the others with an InputError that points to it.
+    """
+    answer, error = 0, None
+    if jax.process_index() == 0:
+        try:
+            answer = do() or 0
+        except Exception as caught:  # raised again below, when all know of it
+            error = caught
     if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(name)
+        said = np.array([error is not None, answer], np.int32)
+        failed, answer = multihost_utils.broadcast_one_to_all(said).tolist()
+        if failed and error is None:
+            raise InputError("the first process had to stop: its last line says why")
+    if error is not None:
+        raise error
+    return answer

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from c2g_jax.click2graph import Click2GraphConfig, Scene, native_mask
+from c2g_jax.click2graph import Click2GraphConfig, Scene
+from c2g_jax.images import resize_mask
 from c2g_jax.object_tracks import OpenTrack
-from c2g_jax.sam2.masks import shrink_masks
 from c2g_jax.sam2.memory import MemoryBank, bucket, empty_bank, grow
 from c2g_jax.sam2.model import FrameFeatures
+from c2g_jax.sam2.postprocess import enlarge_logits
 from c2g_jax.sam2.prompts import BOX_FIRST, BOX_SECOND, Prompts, pad_points
 from c2g_jax.types import Prompt
 
@@ -72,7 +73,7 @@ class NativeMasks(Mapping[int, np.ndarray]):
         self._size = height, width
 
     def __getitem__(self, object_id: int) -> np.ndarray:
-        return np.asarray(native_mask(self._logits[object_id], *self._size))
+        return enlarge_logits(self._logits[object_id], *self._size) > 0
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._logits)
@@ -137,7 +138,7 @@ def prompt_arrays(
         if prompt.mask is not None:
             if masks is None:
                 masks = np.zeros((n, image_size, image_size), np.float32)
-            masks[slot] = shrink_masks(prompt.mask, image_size, image_size) >= 0.5
+            masks[slot] = resize_mask(prompt.mask, image_size)
             by_mask[slot] = True
             continue
         coords, labels = prompt.points, prompt.labels

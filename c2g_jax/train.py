@@ -53,12 +53,6 @@ def main(argv: Sequence[str]) -> None:
     jax.config.update("jax_compilation_cache_dir", compiled)
     if MULTIHOST.value:
         sharding.start_multihost()
-        if jax.process_count() > 1:
-            # Orbax waits for all processes where only the first one saves.
-            raise InputError(
-                "--multihost: training cannot save from several processes yet: run it "
-                "in one, on all devices of its host"
-            )
     with locked(workdir, jax.process_index()):
         if not train(workdir, profile):
             raise KeyboardInterrupt

@@ -49,7 +49,8 @@ class Prompt:
     mask: np.ndarray | None = None
 
     def __post_init__(self):
-        points = np.asarray(self.points, np.float32).reshape(-1, 2)
+        with np.errstate(over="ignore"):  # what is that large is infinitely far off
+            points = np.asarray(self.points, np.float32).reshape(-1, 2)
         labels = np.ones(len(points)) if self.labels is None else self.labels
         labels = np.asarray(labels).reshape(-1)
         _require(
@@ -64,7 +65,8 @@ class Prompt:
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "labels", labels.astype(np.int32))
         if self.box is not None:
-            box = np.asarray(self.box, np.float32).reshape(-1)
+            with np.errstate(over="ignore"):
+                box = np.asarray(self.box, np.float32).reshape(-1)
             _require(
                 box.shape == (4,), f"{self} has a box of {box.size} numbers: give 4"
             )
@@ -88,16 +90,18 @@ class Prompt:
 
         num_frames None: the length is not known yet, only the sign is checked.
         """
-        known = (
-            f"the video has {num_frames} sampled frames (0 to {(num_frames or 1) - 1})"
+        known = f"the video has {num_frames} sampled frames"
+        last = f"use 0 to {(num_frames or 1) - 1}"
+        _require(self.frame >= 0, f"{self}: frames count from 0: use 0 or more")
+        _require(
+            num_frames is None or self.frame < num_frames, f"{self}: {known}: {last}"
         )
-        _require(self.frame >= 0, f"{self}: frames count from 0")
-        _require(num_frames is None or self.frame < num_frames, f"{self}: {known}")
         size = f"the frame is {width}x{height}"
+        mend = f"give x from 0 to {width - 1} and y from 0 to {height - 1}"
         for x, y in self.points.tolist():
             _require(
                 0 <= x < width and 0 <= y < height,  # False for nan as well
-                f"point {x:g},{y:g} lies outside the frame: {size}, in pixels",
+                f"point {x:g},{y:g} lies outside the frame: {size} pixels: {mend}",
             )
         if self.box is not None:
             x0, y0, x1, y1 = self.box.tolist()
@@ -108,7 +112,8 @@ class Prompt:
             )
             _require(
                 x0 >= 0 and y0 >= 0 and x1 <= width and y1 <= height,
-                f"{text} reaches outside the frame: {size}, in pixels",
+                f"{text} reaches outside the frame: {size} pixels: "
+                f"give x up to {width} and y up to {height}",
             )
         if self.mask is not None:
             rows, columns = self.mask.shape

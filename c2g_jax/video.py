@@ -44,11 +44,16 @@ def open_video(
     if not isinstance(source, (str, Path)):
         return open_arrays(source, fps, start, end, max_frames)
     path = Path(source)
-    if path.is_dir():
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except (OSError, ValueError) as error:  # a name that no disk can hold
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: no such video ({reason}): check the path") from None
+    if is_folder:
         files = images.frame_files(path)
         name, rate = path.resolve().name, fps or DEFAULT_FPS
         return open_images(name, files, rate, start, end, max_frames)
-    if not path.is_file():
+    if not is_file:
         raise InputError(f"{path}: no such video, image or folder: check the path")
     if path.suffix.lower() in images.SUFFIXES:
         return open_images(path.name, [path], None, None, None, None)
@@ -111,7 +116,8 @@ def _open_file(path, fps, start, end, max_frames):
     if not len(chosen):
         last = index.times[-1]
         raise InputError(
-            f"{path.name}: no frame between start and end: the last is at {last:.2f} s"
+            f"{path.name}: no frame between start and end: the last is at {last:.2f} "
+            "s: start earlier, or end later"
         )
     times = index.times[chosen]
     size = next(_decode(path, index, chosen[:1])).rgb.shape

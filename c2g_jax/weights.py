@@ -1,14 +1,13 @@
 """Parameters of a module in a folder: weights.safetensors and manifest.json.
 
-A tensor is named by its path in the module, joined by dots, and is float32. Files are
-written aside and renamed, so a folder never holds half of them.
+A tensor is named by its path in the module, joined by dots, and is float32, or float16
+where the manifest says so. Files are written aside and renamed, so a folder never
+holds half of them.
 """
 
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,9 +19,11 @@ from flax import nnx
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from c2g_jax.outputs import output_folder
 from c2g_jax.types import InputError
 
 WEIGHTS, MANIFEST = "weights.safetensors", "manifest.json"
+DTYPE = "dtype"  # in the manifest of a checkpoint in half precision
 M = TypeVar("M", bound=nnx.Module)
 
 
@@ -108,27 +109,28 @@ def save_weights(
     """Write the module's parameters and the manifest to `folder`.
 
     `manifest` holds JSON values, `size` at least; the sha256 of the weights is added.
+    With a `dtype` of "float16" in it values are rounded to that, at half the bytes.
     """
     folder = Path(folder)
-    values = {k: np.asarray(v, np.float32) for k, v in parameters(module).items()}
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        save_file(values, aside / WEIGHTS)
-        # Both were made for their owner alone.
-        os.chmod(aside, 0o755)
-        os.chmod(aside / WEIGHTS, 0o644)
+    dtype = np.dtype(manifest.get(DTYPE, "float32"))
+    with np.errstate(over="ignore"):  # asked below, with the name
+        values = {k: np.asarray(v, dtype) for k, v in parameters(module).items()}
+    overflown = [k for k, v in values.items() if not np.isfinite(v).all()]
+    if overflown and dtype != np.float32:
+        raise InputError(f"{overflown[0]} does not fit {dtype}: save it as float32")
+    # A manifest beside the weights of another, after a kill, is noticed by its sha256.
+    with output_folder(folder) as aside:
+        try:
+            save_file(values, aside / WEIGHTS)
+        except SafetensorError as error:  # of the disk: what is written fits
+            raise InputError(
+                f"{folder}: the weights cannot be written ({error}): make room there, "
+                "or write elsewhere"
+            ) from error
+        os.chmod(aside / WEIGHTS, 0o644)  # it was made for its owner alone
         manifest = {**manifest, "sha256": file_sha256(aside / WEIGHTS)}
         text = json.dumps(manifest, indent=2, ensure_ascii=False)
         (aside / MANIFEST).write_text(text + "\n", encoding="utf-8")
-        if folder.exists():
-            # A manifest beside the weights of another is noticed by its sha256.
-            os.replace(aside / WEIGHTS, folder / WEIGHTS)
-            os.replace(aside / MANIFEST, folder / MANIFEST)
-        else:
-            os.replace(aside, folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:
@@ -136,14 +138,15 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     path = Path(folder) / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(manifest["size"], str) and isinstance(manifest["sha256"], str):
+        kinds = {"size": str, "sha256": str, "image_size": int | None}
+        if all(isinstance(manifest.get(key), kind) for key, kind in kinds.items()):
             return manifest
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"no checkpoint in {folder}: give a folder that holds {MANIFEST} and "
             f"{WEIGHTS}, as porting.convert writes it"
         ) from error
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, AttributeError, RecursionError):
         pass
     raise InputError(f"{path} is not a checkpoint's manifest: convert it again")
 
@@ -182,6 +185,8 @@ def load_weights(
             values = {name[len(start) :]: file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise InputError(f"{path} is not a safetensors file: {error}") from error
+    if manifest.get(DTYPE) == "float16":
+        values = {k: np.asarray(v, np.float32) for k, v in values.items()}
     return fill_parameters(module, values, str(path))
 
 

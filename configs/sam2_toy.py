@@ -1,13 +1,13 @@
 """The promptable video segmenter itself, SAM2.1 at the size `toy`, from nothing.
 
     python -m c2g_jax.train --config=configs/sam2_toy.py:start \
-        --workdir=runs/sam2_start --config.data.dir=data
+        --workdir=runs/toy/start --config.data.dir=data
     python -m c2g_jax.train --config=configs/sam2_toy.py:images \
-        --workdir=runs/sam2_images --config.data.dir=data \
-        --config.sam2.checkpoint=runs/sam2_start/weights
+        --workdir=runs/toy/images --config.data.dir=data \
+        --config.sam2.checkpoint=runs/toy/start/weights
     python -m c2g_jax.train --config=configs/sam2_toy.py:videos \
-        --workdir=runs/sam2_toy --config.data.dir=data \
-        --config.sam2.checkpoint=runs/sam2_images/weights
+        --workdir=runs/toy/videos --config.data.dir=data \
+        --config.sam2.checkpoint=runs/toy/images/weights
 
 Small images first, which teach prompts four times faster; then whole ones, which teach
 edges; then clips, which teach memory. SAM2's recipe (sam2/configs/sam2.1_training):

@@ -7,6 +7,8 @@ it ends in one line: every module of it is a program, or serves one.
 import importlib.util
 import sys
 
+import c2g_jax  # noqa: F401  (Ctrl-C ends in one line from here on)
+
 _MISSING = [name for name in ("torch", "sam2") if not importlib.util.find_spec(name)]
 if _MISSING:
     print(

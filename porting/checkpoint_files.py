@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,9 +44,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         safe = file.suffix == ".safetensors"
         state |= _read_safetensors(file) if safe else _read_pickle(file)
     state = _without_prefixes(state)
-    broken = [name for name, x in state.items() if not torch.isfinite(x).all()]
-    if broken:
-        raise InputError(f"{path}: values that are no numbers in {_some(broken)}")
+    _check_values(state, path)
     if not hugging_face.is_transformers(state):
         return Checkpoint(state, files, "official")
     config = files[0].with_name(_CONFIG)
@@ -57,6 +54,22 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         "transformers",
         config if config.is_file() else None,
     )
+
+
+def _check_values(state: Mapping[str, torch.Tensor], path: str | Path) -> None:
+    """InputError for tensors that hold no weights."""
+    integers = [k for k, x in state.items() if not x.is_floating_point()]
+    if integers:
+        raise InputError(
+            f"{path}: no floating-point numbers in {_some(integers)}: give the weights "
+            "as they were released, not quantised"
+        )
+    broken = [k for k, x in state.items() if not torch.isfinite(x.float()).all()]
+    if broken:
+        raise InputError(
+            f"{path}: values that are no numbers in {_some(broken)}: download it "
+            "again, or save a state from before it diverged"
+        )
 
 
 def _weight_files(path: Path) -> tuple[Path, ...]:
@@ -83,7 +96,8 @@ def _shards(index: Path) -> tuple[Path, ...]:
         names = set(
             json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
         )
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError,
+            RecursionError) as error:  # fmt: skip
         raise InputError(f"{index} is no index of shards: download it again") from error
     files = tuple(index.with_name(name) for name in sorted(names))
     missing = [file.name for file in files if not file.is_file()]
@@ -101,9 +115,10 @@ def _read_safetensors(file: Path) -> dict[str, torch.Tensor]:
 
 def _read_pickle(file: Path) -> dict[str, torch.Tensor]:
     try:
+        _check_sums(file)
         content = torch.load(file, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError,
-            pickle.UnpicklingError, zipfile.BadZipFile) as error:  # fmt: skip
+    # Whatever a damaged file makes of it, of several layers below.
+    except Exception as error:
         if "GLOBAL" in str(error):
             raise InputError(
                 f"{file} holds Python objects beside tensors, which are not run: save "
@@ -122,8 +137,31 @@ def _read_pickle(file: Path) -> dict[str, torch.Tensor]:
         )
     wrong = [str(name) for name, x in state.items() if not torch.is_tensor(x)]
     if wrong:
-        raise InputError(f"{file} holds what is no tensor: {_some(wrong)}")
+        raise InputError(
+            f"{file} holds what is no tensor: {_some(wrong)}: save the state dict alone"
+        )
+    unnamed = [str(name) for name in state if not isinstance(name, str)]
+    if unnamed:
+        raise InputError(
+            f"{file} names tensors by what is no text: {_some(unnamed)}: save them "
+            "under the names of the model's state dict"
+        )
     return dict(state)
+
+
+def _check_sums(file: Path) -> None:
+    """BadZipFile where a part is not what its checksum says: torch does not look.
+
+    A sum of 0 is of a file that was saved without them.
+    """
+    if not zipfile.is_zipfile(file):
+        return  # of an old torch, without sums
+    with zipfile.ZipFile(file) as archive:
+        for part in archive.infolist():
+            if part.CRC:
+                with archive.open(part) as stream:
+                    while stream.read(1 << 20):
+                        pass  # the sum is compared at the end, by BadZipFile
 
 
 def _without_prefixes(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

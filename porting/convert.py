@@ -22,25 +22,27 @@ from porting.reverse import reverse
 flags.declare_key_flag("checkpoint")
 flags.declare_key_flag("output")
 _FORMAT = flags.DEFINE_enum(
-    "format", "safetensors", ["safetensors", "orbax"], "of the folder"
+    "format", "safetensors", ["safetensors", "orbax"], "Of the folder."
 )
 _COMPLETE_WITH = flags.DEFINE_string(
     "complete_with",
     None,
-    "a second checkpoint of the same size, for what the first one lacks: the memory, "
-    "where `transformers` saved a Sam2Model",
+    "A second checkpoint of the same size, for what the first one lacks: the memory, "
+    "where `transformers` saved a Sam2Model.",
 )
-_REVERSE = flags.DEFINE_boolean("reverse", False, "from a folder back to a .pt file")
+_REVERSE = flags.DEFINE_boolean("reverse", False, "From a folder back to a .pt file.")
 _RELEASES = {"sam2.1": "SAM2.1", "sam2.0": "SAM 2.0"}
 
 
 def main(_: Sequence[str]) -> None:
-    for flag in (CHECKPOINT, OUTPUT):
-        if flag.value is None:
-            raise InputError(f"--{flag.name} is missing: name what to read and write")
+    for flag, verb in ((CHECKPOINT, "read"), (OUTPUT, "write")):
+        if not flag.value:
+            raise InputError(f"--{flag.name} is missing: name what to {verb}")
     if _REVERSE.value:
         if _FORMAT.present or _COMPLETE_WITH.value is not None:
-            raise InputError("--reverse writes a .pt: leave out --format and the rest")
+            raise InputError(
+                "--reverse writes a .pt: leave out --format and --complete_with"
+            )
         what, tensors = reverse(CHECKPOINT.value, OUTPUT.value)
         print(f"{what}, {tensors} tensors, written to {OUTPUT.value}")
         return

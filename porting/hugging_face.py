@@ -125,7 +125,7 @@ def check_config(path: Path, config: Sam2Config) -> None:
     """
     try:
         given = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             f"{path} is not readable as JSON: download it again"
         ) from error

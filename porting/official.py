@@ -10,6 +10,7 @@ import torch
 from flax import nnx
 
 import c2g_jax
+from c2g_jax.outputs import check_output
 from c2g_jax.sam2.config import SIZES, Sam2Config, sam2_config
 from c2g_jax.sam2.model import Sam2
 from c2g_jax.types import InputError
@@ -40,6 +41,8 @@ def recognise_size(state: Mapping[str, torch.Tensor], source: str) -> str:
     """The size whose trunk has this many blocks and channels; else InputError."""
     blocks = {name.split(".")[3] for name in state if name.startswith(_BLOCKS)}
     patch = state.get("image_encoder.trunk.patch_embed.proj.weight")
+    if patch is not None and patch.ndim != 4:
+        patch = None
     for size in SIZES:
         config = sam2_config(size)
         if patch is None or patch.shape[0] != config.embed_dim:
@@ -163,8 +166,7 @@ def convert(
 
 
 def _check_output(output: Path, format: str) -> None:
-    if output.exists() and not output.is_dir():
-        raise InputError(f"{output} is a file: give a folder to write to")
+    check_output(output)
     if (output / MANIFEST).exists():
         there = read_manifest(output).get("format", "safetensors")
         if there != format:

@@ -1,13 +1,14 @@
 """From a folder of ours back to a state that the `sam2` package loads."""
 
-import os
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from c2g_jax.outputs import check_output, write_aside
 from c2g_jax.types import InputError
 from c2g_jax.weights import parameters
 from porting import rules
@@ -59,8 +60,7 @@ def reverse(folder: str | Path, output: str | Path) -> tuple[str, int]:
         raise InputError(
             f"--output={output}: name a .pt file, which is what is written"
         )
-    if output.is_dir():
-        raise InputError(f"--output={output} is a folder: name a .pt file")
+    check_output(output, kind="file")
     model, manifest = load_folder(folder)
     arrays = {name: np.asarray(x) for name, x in parameters(model).items()}
     state = {name: torch.from_numpy(x.copy()) for name, x in to_torch(arrays).items()}
@@ -71,10 +71,16 @@ def reverse(folder: str | Path, output: str | Path) -> tuple[str, int]:
         release = "SAM 2.0"
         state = {name: x for name, x in state.items() if name not in ONLY_2_1}
     output.parent.mkdir(parents=True, exist_ok=True)
-    aside = output.with_name(f".{output.name}.part")
-    try:
-        torch.save({"model": state}, aside)
-        os.replace(aside, output)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_aside(output, lambda aside: _save(state, aside))
     return f"{release} {manifest['size']}", len(state)
+
+
+def _save(state: Mapping[str, torch.Tensor], path: Path) -> None:
+    try:
+        torch.save({"model": state}, path)
+    except RuntimeError as error:  # its writer does not tell what the disk said
+        free = shutil.disk_usage(path.parent).free
+        raise InputError(
+            f"{path.parent}: the checkpoint cannot be written, with {free:,} bytes "
+            "free: make room there, or write elsewhere"
+        ) from error

@@ -32,8 +32,8 @@ def transposed_conv(x: np.ndarray) -> np.ndarray:
 
 
 def grid(x: np.ndarray) -> np.ndarray:
-    """[1, channels, h, w] to [h, w, channels]."""
-    return x[0].transpose(1, 2, 0)
+    """[1, channels, h, w] to [h, w, channels]; of another shape it fits nothing."""
+    return x[0].transpose(1, 2, 0) if len(x) == 1 else x
 
 
 def squeeze(x: np.ndarray) -> np.ndarray:

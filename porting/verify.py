@@ -32,12 +32,12 @@ for _name in ("checkpoint", "seed", "image_size", "video", "max_frames"):
 _FLAX = flags.DEFINE_string(
     "flax",
     None,
-    "the folder that porting.convert made of it; without, it is ported now",
+    "The folder that porting.convert made of it; without, it is ported now.",
 )
 _SEEDED = flags.DEFINE_enum(
-    "seeded", None, SIZES, "make a seeded checkpoint of this size instead"
+    "seeded", None, SIZES, "Make a seeded checkpoint of this size instead."
 )
-_IMAGE = flags.DEFINE_string("image", None, "an image to compare on")
+_IMAGE = flags.DEFINE_string("image", None, "An image to compare on.")
 
 
 def _max_frames() -> int:
@@ -61,10 +61,14 @@ def _frames_of_yours() -> np.ndarray | None:
 
 def _pair() -> Pair:
     if (CHECKPOINT.value is None) == (_SEEDED.value is None):
-        raise InputError("give either --checkpoint, with --flax, or --seeded")
+        raise InputError(
+            "give one of --checkpoint, with or without --flax, and --seeded"
+        )
     if _SEEDED.value is not None:
         if _FLAX.value is not None:
             raise InputError("--seeded makes its own weights: leave --flax out")
+        if not 0 <= SEED.value < 1 << 63:
+            raise InputError(f"--seed is {SEED.value}: give 0 or more, below 2^63")
         size = _SEEDED.value
         config = sam2_config(size, IMAGE_SIZE.value)
         state: Mapping[str, torch.Tensor] = seeded_state(size, SEED.value)
@@ -82,11 +86,12 @@ def _pair() -> Pair:
 
 
 def main(_: Sequence[str]) -> int:
-    frames, point = _frames_of_yours(), (0.5, 0.5)  # a wrong name is told at once
+    count = _max_frames()  # what is wrong with flags and files is told at once
+    frames, point = _frames_of_yours(), (0.5, 0.5)
     pair = _pair()
     if frames is None:
         side = pair.config.image_size
-        frames = draw_video(_max_frames(), side * 3 // 4, side)
+        frames = draw_video(count, side * 3 // 4, side)
         point = disc_centre(0)
     rows: list[Row] = []
     for group in all_rows(pair, frames, point):
@@ -110,4 +115,4 @@ def main(_: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    launch.run(main)
+    launch.run(main, lower="--image_size, or --max_frames")

@@ -41,7 +41,7 @@ def toy_download(tmp_path_factory) -> Path:
     def make(folder):
         from toy_pvsg.generate import generate
 
-        generate(folder, size="tiny", seed=0, workers=1)
+        generate(folder, size="tiny", seed=0)
 
     return made_once(tmp_path_factory, "toy_download", make)
 

@@ -57,9 +57,6 @@ class World:
             monkeypatch.setattr(tracking, name, getattr(self, name))
         monkeypatch.setattr(tracking_state, "empty_bank", self.empty_bank)
         monkeypatch.setattr(tracking_state, "grow", self.grow)
-        monkeypatch.setattr(
-            tracking_state, "native_mask", lambda logits, *size: np.asarray(logits) > 0
-        )
 
     def rows(self, things) -> Segmentation:
         masks = np.zeros((len(things), 16, 16), bool)

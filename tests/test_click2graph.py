@@ -30,9 +30,10 @@ from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.masks import resize_logits
 from c2g_jax.sam2.memory import empty_bank
 from c2g_jax.sam2.model import Sam2
+from c2g_jax.sam2.postprocess import enlarge_logits
 from c2g_jax.sam2.prompts import Prompts
 from c2g_jax.sch import best_triplets
-from c2g_jax.tracking import track_video
+from c2g_jax.tracking import begin_frame, finish_rows, start, track_video
 from c2g_jax.types import Frame, InputError, Prompt
 from c2g_jax.vocabulary import Vocabulary
 from c2g_jax.weights import fill_parameters, parameters, save_weights
@@ -319,6 +320,34 @@ def test_an_image_gives_one_frame(model, video):
     for triplet in result.subjects[0].triplets:
         assert triplet.subject_category in VOCABULARY.objects
         assert 0 < triplet.confidence < 1
+
+
+def test_another_than_didm_may_choose_the_points(model, video):
+    features = encode(model.sam2, resize(video[0].rgb, 64))
+    before, prompts = start(HEIGHT, WIDTH, len(video), 5), [click(0, 1, 20, 24)]
+    asked = begin_frame(model, before, features, prompts)
+    _, result, rows = finish_rows(model, asked)
+    points = np.array(asked.scene.points)
+    assert points.shape == (1, 3, 2)
+    told = begin_frame(model, before, features, prompts, points)
+    state, same, _ = finish_rows(model, told)
+    assert same.subjects[0].triplets == result.subjects[0].triplets
+    assert len(result.subjects[0].triplets) == 3
+    # Each object that was met is in the row that is named.
+    assert rows[1] == 0
+    for object_id in state.subjects[0].met:
+        logits = np.asarray(asked.scene.rows.mask_logits[rows[object_id]])
+        np.testing.assert_array_equal(
+            result.masks[object_id], enlarge_logits(logits, HEIGHT, WIDTH) > 0
+        )
+    # A point that is none shows nothing, and leaves the others as they are.
+    points[0, 1] = np.nan
+    told = begin_frame(model, before, features, prompts, points)
+    state, fewer, _ = finish_rows(model, told)
+    assert [m is None for m in state.subjects[0].met] == [False, True, False]
+    first, _, last = (t.confidence for t in result.subjects[0].triplets)
+    assert [t.confidence for t in fewer.subjects[0].triplets] == [first, last]
+    assert np.isfinite(np.asarray(told.scene.triplets.confidence)).all()
 
 
 # --- weights

@@ -135,6 +135,26 @@ def test_the_document_has_the_form_of_the_schema(tmp_path):
     ]
 
 
+def words(schema):
+    """Every word that a schema is made of."""
+    found = set(schema)
+    for key in ("properties", "patternProperties"):
+        for inner in schema.get(key, {}).values():
+            found |= words(inner)
+    items = [schema["items"]] if "items" in schema else []
+    for inner in (*schema.get("prefixItems", []), *items):
+        found |= words(inner)
+    return found
+
+
+def test_the_schema_has_no_word_that_goes_unchecked():
+    checked = {"type", "const", "properties", "patternProperties", "required"}
+    checked |= {"additionalProperties", "minItems", "maxItems", "prefixItems", "items"}
+    checked |= {"minimum", "maximum", "exclusiveMinimum"}
+    told = {"$schema", "$id", "title", "description"}
+    assert words(json.loads(SCHEMA.read_text())) <= checked | told
+
+
 def test_the_schema_forbids():
     schema = json.loads(SCHEMA.read_text())
     document = graph_to_json(scene_graph())

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import c2g_jax
+
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("c2g_jax", "porting", "configs", "datasets", "benchmarks", "tools", "tests")
 ANYTHING = "*"
@@ -16,14 +18,16 @@ ANYTHING = "*"
 # Patterns of modules; what they may import of this project, as patterns too; and which
 # packages from outside the standard library. The first row that matches counts, and a
 # module that no row matches is an error: a new file states its place here.
-MAINS = ("predict", "train", "evaluate", "prepare", "web")
+MAINS = ("predict", "train", "evaluate", "correct", "plot", "prepare", "web")
 _SAM2 = "c2g_jax.sam2.*"
 _ARRAYS = "jax numpy flax jaxtyping"
 TABLE = (
-    ("c2g_jax", "c2g_jax.session", ""),
+    ("c2g_jax", "c2g_jax.session c2g_jax.interrupts", ""),
+    ("c2g_jax.interrupts", "", ""),
+    ("c2g_jax.commands", "c2g_jax.interrupts", ""),
     ("c2g_jax.types", "", "numpy jaxtyping"),
     ("c2g_jax.vocabulary", "c2g_jax.types", "numpy"),
-    ("c2g_jax.launch", "c2g_jax.types", "absl"),
+    ("c2g_jax.launch", "c2g_jax.types c2g_jax.interrupts", "absl"),
     ("c2g_jax.images", "c2g_jax.types", "numpy PIL"),
     ("c2g_jax.frames", "c2g_jax.types c2g_jax.images", "numpy"),
     (
@@ -60,7 +64,7 @@ TABLE = (
     (
         "c2g_jax.tracking|c2g_jax.tracking_state",
         f"{_SAM2} c2g_jax.types c2g_jax.click2graph c2g_jax.object_tracks "
-        "c2g_jax.tracking_state",
+        "c2g_jax.images c2g_jax.tracking_state",
         _ARRAYS,
     ),
     (
@@ -69,8 +73,16 @@ TABLE = (
         "c2g_jax.object_tracks c2g_jax.click2graph c2g_jax.weights",
         _ARRAYS,
     ),
-    ("c2g_jax.weights", "c2g_jax.types", f"{_ARRAYS} safetensors"),
-    ("c2g_jax.checkpoints", "c2g_jax.types c2g_jax.weights", f"{_ARRAYS} orbax"),
+    (
+        "c2g_jax.weights",
+        "c2g_jax.types c2g_jax.outputs",
+        f"{_ARRAYS} safetensors",
+    ),
+    (
+        "c2g_jax.checkpoints",
+        "c2g_jax.types c2g_jax.weights c2g_jax.sharding",
+        f"{_ARRAYS} orbax",
+    ),
     ("c2g_jax.sharding", "c2g_jax.types", _ARRAYS),
     (
         "c2g_jax.prompts|c2g_jax.scene_graph|c2g_jax.spans",
@@ -80,8 +92,8 @@ TABLE = (
     (
         "c2g_jax.data|c2g_jax.data.*",
         "c2g_jax.data.* c2g_jax.types c2g_jax.vocabulary c2g_jax.images "
-        "c2g_jax.prompts",
-        "numpy PIL tensorflow_datasets grain absl",
+        "c2g_jax.prompts c2g_jax.rle c2g_jax.frames",
+        "numpy PIL tensorflow_datasets google grain absl",
     ),
     ("c2g_jax.outputs", "c2g_jax.types", ""),
     ("c2g_jax.report", "c2g_jax.types", "rich"),
@@ -100,7 +112,7 @@ TABLE = (
     ("c2g_jax.config_files", "c2g_jax.types", "absl ml_collections"),
     (
         "c2g_jax.training.metrics|c2g_jax.training.prefetch|c2g_jax.training.interrupt|c2g_jax.training.workdir",
-        "c2g_jax.types c2g_jax.checkpoints c2g_jax.config_files",
+        "c2g_jax.types c2g_jax.checkpoints c2g_jax.config_files c2g_jax.sharding",
         "numpy tensorboardX",
     ),
     (
@@ -123,6 +135,12 @@ TABLE = (
         f"{_ARRAYS} optax",
     ),
     (
+        "c2g_jax.session.simulate|c2g_jax.session.gains",
+        "c2g_jax.session.* c2g_jax.evaluation.* c2g_jax.data.* c2g_jax.types "
+        "c2g_jax.vocabulary c2g_jax.prompts c2g_jax.rle c2g_jax.spans",
+        "numpy",
+    ),
+    (
         "c2g_jax.session|c2g_jax.session.*",
         f"c2g_jax c2g_jax.session.* c2g_jax.export* c2g_jax.evaluation.* {_SAM2} "
         "c2g_jax.types c2g_jax.vocabulary c2g_jax.images c2g_jax.video c2g_jax.rle "
@@ -133,11 +151,23 @@ TABLE = (
         f"{_ARRAYS} scipy",
     ),
     (
+        "c2g_jax.evaluation.protocol_flags|c2g_jax.evaluation.partial",
+        "c2g_jax.evaluation.* c2g_jax.data.* c2g_jax.types c2g_jax.launch "
+        "c2g_jax.config_files",
+        "absl",
+    ),
+    ("c2g_jax.evaluation.plots", "", "numpy matplotlib"),
+    (
+        "c2g_jax.evaluation.document",
+        "c2g_jax c2g_jax.evaluation.* c2g_jax.data.* c2g_jax.outputs",
+        "",
+    ),
+    (
         "c2g_jax.evaluation|c2g_jax.evaluation.*",
         f"c2g_jax.evaluation.* c2g_jax.data.* {_SAM2} c2g_jax.types c2g_jax.vocabulary "
         "c2g_jax.rle c2g_jax.prompts c2g_jax.spans c2g_jax.scene_graph c2g_jax.export "
         "c2g_jax.didm c2g_jax.sch c2g_jax.click2graph c2g_jax.object_tracks "
-        "c2g_jax.tracking c2g_jax.tracking_state",
+        "c2g_jax.tracking c2g_jax.tracking_state c2g_jax.images",
         f"{_ARRAYS} scipy pycocotools",
     ),
     # Mains: anything of the library, but see `test_mains_do_not_import_each_other`.
@@ -154,14 +184,14 @@ TABLE = (
     (
         "porting|porting.*",
         f"porting.* {_SAM2} c2g_jax c2g_jax.weights c2g_jax.checkpoints c2g_jax.types "
-        "c2g_jax.launch c2g_jax.video c2g_jax.images",
+        "c2g_jax.launch c2g_jax.video c2g_jax.images c2g_jax.outputs",
         f"{_ARRAYS} torch sam2 hydra omegaconf absl PIL safetensors",
     ),
     ("configs.*", "", "ml_collections"),
     (
         "datasets.open_pvsg|datasets.open_pvsg.*",
         "datasets.open_pvsg.*",
-        "tensorflow_datasets numpy PIL av apache_beam",
+        "tensorflow_datasets google numpy PIL av apache_beam",
     ),
     (
         "datasets.toy_pvsg|datasets.toy_pvsg.*",
@@ -288,4 +318,4 @@ def test_library_imports_without_torch_and_tensorflow():
 def test_importing_the_package_does_not_start_jax():
     code = "import sys, c2g_jax; print(c2g_jax.__version__, 'jax' in sys.modules)"
     done = run_python(code)
-    assert done.stdout.split() == ["0.1.0", "False"], done.stderr
+    assert done.stdout.split() == [c2g_jax.__version__, "False"], done.stderr

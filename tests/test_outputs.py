@@ -1,6 +1,9 @@
+import errno
+import os
+
 import pytest
 
-from c2g_jax.outputs import check_output, output_folder
+from c2g_jax.outputs import check_output, output_folder, write_aside
 from c2g_jax.types import InputError
 
 
@@ -39,10 +42,103 @@ def test_an_error_leaves_nothing(tmp_path, error):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_places_that_cannot_be_written(tmp_path):
+def test_what_an_earlier_run_wrote_goes_where_it_is_not_written_again(tmp_path):
+    target = tmp_path / "out"
+    target.mkdir()
+    for name in ("a.txt", "b.txt", "mine.txt"):
+        (target / name).write_text("old")
+    with output_folder(target, owned=("a.txt", "b.txt", "c.txt")) as folder:
+        (folder / "a.txt").write_text("new")
+        assert (target / "b.txt").exists()
+    assert sorted(path.name for path in target.iterdir()) == ["a.txt", "mine.txt"]
+    assert (target / "a.txt").read_text() == "new"
+
+
+def test_beside_a_folder_that_is_there_nothing_is_written(tmp_path):
+    """It may be a mount, or the only one that we may write to."""
+    target = tmp_path / "out"
+    target.mkdir()
+    with output_folder(target) as folder:
+        assert folder.parent == target
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert list(target.iterdir()) == []
+
+
+def test_a_file_takes_its_place_whole(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def fail(aside):
+        aside.write_text("half")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_aside(path, fail)
+    assert path.read_text() == "old"
+    write_aside(path, lambda aside: aside.write_text("new"))
+    assert path.read_text() == "new"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+
+
+def full(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/some/.name.part")
+
+
+def test_a_full_disk_is_told_by_the_place_that_was_asked_for(tmp_path):
+    words = "No space left on device, and nothing is written: make room"
+    with pytest.raises(InputError, match=f"{tmp_path}/a.txt: {words}"):
+        write_aside(tmp_path / "a.txt", full)
+    with (
+        pytest.raises(InputError, match=f"{tmp_path}/out: {words}"),
+        output_folder(tmp_path / "out"),
+    ):
+        full()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_places_that_can_be_written_are_left_as_they_are(tmp_path):
     check_output(tmp_path / "new" / "folder")
-    (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="file is a file: name a folder"):
-        check_output(tmp_path / "file")
-    with pytest.raises(InputError, match="file is a file: name a folder"):
-        check_output(tmp_path / "file" / "out")
+    check_output(tmp_path)
+    check_output(tmp_path / "new" / "file.pt", kind="file")
+    (tmp_path / "file.pt").write_text("old")
+    check_output(tmp_path / "file.pt", kind="file")
+    assert [path.name for path in tmp_path.iterdir()] == ["file.pt"]
+    assert (tmp_path / "file.pt").read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("place", "kind", "words"),
+    [
+        ("file", "folder", "file is a file: name a folder"),
+        ("file/out", "folder", "file is a file: name a folder"),
+        ("file/out.pt", "file", "file is a file: name a file elsewhere"),
+        (".", "file", "is a folder: name a file"),
+        ("a" * 300, "folder", "too long"),
+        ("a" * 300 + "/out", "folder", "too long"),
+        ("é" * 130, "folder", "too long"),
+        ("a" * 253, "file", "too long"),  # with what marks it while it is written
+        ("/".join(["a" * 200] * 30), "folder", "too long"),
+        ("a\0b", "folder", "null byte"),
+        ("/proc/out", "folder", "nothing can be written there"),
+        ("/sys/out/deeper", "folder", "nothing can be written there"),
+        ("/dev/null", "folder", "null is a file: name a folder"),
+    ],
+    ids=lambda value: value[:12],
+)
+def test_places_that_cannot_be_written(tmp_path, place, kind, words):
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(InputError, match=words) as caught:
+        check_output(tmp_path / place, flag="preview", kind=kind)
+    assert str(caught.value).startswith("--preview=")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_place_that_we_may_not_use(tmp_path, monkeypatch):
+    """Root may write anywhere, so the system is made to say so."""
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    with pytest.raises(InputError, match=r"nothing can be written there \(Permission"):
+        check_output(tmp_path / "out")

@@ -110,6 +110,17 @@ def test_an_image_is_a_video_of_one_frame(tmp_path, start):
     assert names == ["overlay.mp4", "overlay.png", "scene_graph.json"]
 
 
+def test_a_video_after_an_image_leaves_nothing_of_it(tmp_path, clip, start):
+    Image.fromarray(numbered(3)).save(tmp_path / "a.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    assert start(f"--video={tmp_path}/a.png", "--point=1,1", "--size=toy")[0] == 0
+    assert (tmp_path / "out" / "overlay.png").exists()
+    assert start(f"--video={clip}", "--point=1,1", "--size=toy")[0] == 0
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["notes.txt", "overlay.mp4", "scene_graph.json"]
+
+
 def test_points_labels_and_a_box_are_one_subject(clip, monkeypatch, start):
     jobs = []
     monkeypatch.setattr(
@@ -161,7 +172,7 @@ BAD = {
     "label": ([POINT, "--label=2"], "use 1 (on it) or 0 (off it)"),
     "labels": ([POINT, "--label=1", "--label=0"], "1 points but 2 labels"),
     "only label": (["--label=1"], "0 points but 1 labels"),
-    "frame": ([POINT, "--frame=5"], "frame 5: the video has 5 sampled frames (0 to 4)"),
+    "frame": ([POINT, "--frame=5"], "frame 5: the video has 5 sampled frames: use 0"),
     "frame -1": ([POINT, "--frame=-1"], "frame -1: frames count from 0"),
     "box": (["--box=9,1,5,3"], "box 9,1,5,3 has no area"),
     "box parts": (["--box=9,1,5"], "--box=9,1,5: write --box=x1,y1,x2,y2"),
@@ -175,8 +186,11 @@ BAD = {
     "prompts": (["--prompts={tmp}/no.json"], "no.json: no such prompts file"),
     "two ways": (["--prompts={tmp}/no.json", POINT], "--point and --prompts exclude"),
     "frame twice": (["--prompts=a.json", "--frame=0"], "--frame and --prompts exclude"),
-    "fps": ([POINT, "--fps=-1"], "--fps is -1: give 0 (every frame) or more"),
-    "a huge fps": ([POINT, "--fps=1e300"], "fps is 1e+300: give a number above 0"),
+    "fps": ([POINT, "--fps=-1"], "--fps is -1: give 0 (every frame), or up to 1000"),
+    "a huge fps": (
+        [POINT, "--fps=1e300"],
+        "--fps is 1e+300: give 0 (every frame), or up to",
+    ),
     "seed": ([POINT, "--seed=-1"], "--seed is -1: give 0 or more"),
     "confidence": ([POINT, "--min_confidence=nan"], "--min_confidence is nan"),
     "start": ([POINT, "--start=7"], "no frame between start and end"),
@@ -343,6 +357,9 @@ def test_the_program_itself_on_bad_input(tmp_path, clip):
     done = run_program(f"--video={clip}", "--point=99,1", f"--output={tmp_path}/out")
     assert done.returncode == 2
     assert done.stdout == ""
-    line = "point 99,1 lies outside the frame: the frame is 64x48, in pixels\n"
+    line = (
+        "point 99,1 lies outside the frame: the frame is 64x48 pixels: give x from 0 "
+        "to 63 and y from 0 to 47\n"
+    )
     assert done.stderr == line
     assert not (tmp_path / "out").exists()

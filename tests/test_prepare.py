@@ -1,5 +1,7 @@
 """`python -m c2g_jax.prepare`: what it writes, what it refuses, and being killed."""
 
+import errno
+import importlib.util
 import json
 import os
 import shutil
@@ -79,12 +81,24 @@ def test_audits_a_download_and_strict_stops_at_a_fault(tree, tmp_path):
         (("--annotations=pvsg.json",), "--audit"),
         (("--audit",), "nothing to audit"),
         (("--audit", "--annotations=nowhere.json"), "nowhere.json"),
-        (("--preview=out",), "--toy"),
+        (("--preview=out",), "--preview goes with --toy"),
         (("--toy",), "--data_dir"),
+        (("--manual_dir=x", "--data_dir=y", "--output=z"), "--output goes with --aud"),
+        (("--manual_dir=x", "--data_dir=y", "--toy_size=val"), "toy_size goes with --"),
+        (("--audit", "--toy"), "--audit and --toy together"),
+        (("--audit", "--manual_dir=x", "--data_dir=y"), "--audit and --data_dir"),
+        (("--audit", "--manual_dir=x", "--config_names=1024"), "and --config_names"),
+        (("--audit", "--annotations=x", "--manual_dir=y"), "and --manual_dir"),
+        (("--audit", "--annotations=x", "--strict"), "--annotations and --strict"),
+        (("--manual_dir=README.md", "--data_dir=/tmp/none"), "README.md: a file"),
+        (("--manual_dir=x", "--data_dir=README.md"), "README.md is a file: name a fo"),
+        (("--toy", "--data_dir=README.md/x"), "--data_dir=README.md/x/toy_pvsg: .*a f"),
+        (("--toy", "--manual_dir=README.md", "--data_dir=/tmp/none"), "--manual_dir=R"),
     ],
 )  # fmt: skip
 def test_refuses_in_one_line(flags, says, tmp_path, monkeypatch):
     """In this process: a process for each would take a second for each."""
+    monkeypatch.chdir(ROOT)
     with pytest.raises(InputError, match=says):
         call(*flags)
 
@@ -104,6 +118,15 @@ def call(*flags):
 def test_unknown_configs_are_refused(tree, tmp_path):
     with pytest.raises(InputError, match=r"config_names=2048.*videos"):
         call(f"--manual_dir={tree}", f"--data_dir={tmp_path}", "--config_names=2048")
+
+
+def test_what_is_wrong_with_the_build_is_said_before_the_drawing(tmp_path):
+    for flag in ("--config_names=2048", "--beam_pipeline_options=runner=DirectRunner"):
+        if "beam" in flag and importlib.util.find_spec("apache_beam"):
+            continue
+        with pytest.raises(InputError, match=r"config_names=2048|Apache Beam"):
+            call("--toy", f"--data_dir={tmp_path}", flag)
+    assert not list(tmp_path.iterdir())
 
 
 def test_outside_a_checkout_it_says_so(monkeypatch, tmp_path):
@@ -171,6 +194,23 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for child in path.read_text().split()]
 
 
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
+def test_an_interrupt_ends_workers_without_a_word(tmp_path):
+    """As a terminal sends it, to the whole group."""
+    script = tmp_path / "parent.py"
+    script.write_text(_PARENT)
+    parent = subprocess.Popen(
+        [sys.executable, script], cwd=ROOT, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    parent.stdout.readline()
+    parent.stdout.readline()  # both workers are through their first task
+    os.killpg(parent.pid, signal.SIGINT)
+    _, words = parent.communicate(timeout=30)
+    assert words.count("Traceback") == 1  # this process's own, which no main caught
+    assert words.splitlines()[-1] == "KeyboardInterrupt"
+
+
 def alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -179,11 +219,19 @@ def alive(pid: int) -> bool:
     return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
 
 
-def test_toy_is_drawn_once_and_prepared(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def small_world(monkeypatch):
+    """The size tiny with three videos of eight frames; in this process alone."""
+    sizes = prepare.load("toy_pvsg.generate").SIZES
+    small = sizes["tiny"]._replace(train=2, val=1, frames=8, pictures=((64, 48),))
+    monkeypatch.setitem(sizes, "tiny", small)
+
+
+def test_toy_is_drawn_once_and_prepared(tmp_path, small_world, capsys):
     flags = ["--toy", "--toy_size=tiny", f"--data_dir={tmp_path}", "--workers=1"]
     call(*flags)
     out = capsys.readouterr().out
-    assert "288 frames drawn" in out
+    assert "24 frames drawn" in out
     dataset = open_dataset(tmp_path, "toy_pvsg")
     assert dataset.splits == ("toy_pvsg_train", "toy_pvsg_val")
     call(*flags)
@@ -192,6 +240,43 @@ def test_toy_is_drawn_once_and_prepared(tmp_path, monkeypatch, capsys):
     assert "is prepared already" in out
     with pytest.raises(InputError, match="--toy_size=tiny"):
         call("--toy", "--toy_size=val", f"--data_dir={tmp_path}")
+
+
+def test_a_killed_drawing_is_cleared_away(tmp_path, small_world):
+    root = tmp_path / "[toy]"
+    (tmp_path / ".[toy].part/toy_pvsg/videos").mkdir(parents=True)
+    (tmp_path / ".[toy]-2.part").mkdir()  # of another world
+    flags = ["--toy", "--toy_size=tiny", "--workers=1", "--config_names=videos"]
+    call(*flags, f"--manual_dir={root}", f"--data_dir={tmp_path}/data")
+    found = sorted(p.name for p in tmp_path.iterdir())
+    assert found == [".[toy]-2.part", ".[toy].lock", "[toy]", "data"]
+
+
+def test_the_world_is_drawn_by_one_at_a_time(tmp_path, small_world):
+    root = tmp_path / "toy"
+    lock = prepare.load("open_pvsg.lock").only_one(root, tmp_path / ".toy.lock")
+    flags = ["--toy", "--toy_size=tiny", f"--manual_dir={root}", "--workers=1"]
+    with lock, pytest.raises(InputError, match="toy: another preparation"):
+        call(*flags, f"--data_dir={tmp_path}/data")
+    assert not root.exists()
+
+
+def test_pictures_of_the_world_are_whole_or_not_there(
+    tmp_path, small_world, monkeypatch
+):
+    flags = ["--toy", "--toy_size=tiny", "--workers=1", f"--manual_dir={tmp_path}/toy"]
+    call(*flags, f"--preview={tmp_path}/out")
+    names = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert names == ["contact_sheet.png", "overlay.mp4"]
+
+    def full(root, output):
+        (output / "contact_sheet.png").write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(prepare.load("toy_pvsg.preview"), "preview", full)
+    with pytest.raises(InputError, match=r"half: No space left.*nothing is written"):
+        call(*flags, f"--preview={tmp_path}/half")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".toy.lock", "out", "toy"]
 
 
 def test_progress_says_what_is_left_where_there_is_no_terminal(capsys, monkeypatch):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from c2g_jax.prompts_file import prompts_to_json, read_mask, read_prompts
+from c2g_jax.images import read_mask
+from c2g_jax.prompts_file import prompts_to_json, read_prompts
 from c2g_jax.types import InputError
 
 MASK = np.array([[0, 1, 0], [1, 1, 0]], bool)

@@ -59,7 +59,7 @@ def test_prompts_that_fit(prompt):
 @pytest.mark.parametrize(
     ("prompt", "words"),
     [
-        (Prompt(5, 1, [[1, 1]]), "has 5 sampled frames (0 to 4)"),
+        (Prompt(5, 1, [[1, 1]]), "has 5 sampled frames: use 0 to 4"),
         (Prompt(-1, 1, [[1, 1]]), "frames count from 0"),
         (
             Prompt(0, 1, [[20, 1]]),

@@ -283,7 +283,7 @@ def test_a_video_damaged_inside(tmp_path):
         (dict(fps=float("nan")), "fps is nan"),
         (dict(start=-1), "start is -1 s"),
         (dict(start=2), "no frame between start and end: the last is at 0.97 s"),
-        (dict(start=0.5, end=0.5), "end is 0.5 s but start is 0.5 s: end later"),
+        (dict(start=0.5, end=0.5), "end is 0.5 s but start is 0.5 s: give a later"),
         (dict(end=0), "end is 0 s"),
         (dict(max_frames=0), "max_frames is 0"),
     ],

@@ -6,9 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from safetensors import safe_open
 
 from c2g_jax.types import InputError
 from c2g_jax.weights import (
+    WEIGHTS,
     load_weights,
     parameters,
     read_manifest,
@@ -65,6 +67,22 @@ def test_round_trip(folder):
         "manifest.json",
         "weights.safetensors",
     ]
+
+
+def test_half_precision_halves_the_file_and_is_widened_when_read(folder, tmp_path):
+    half = tmp_path / "half"
+    save_weights(outer(), half, {"size": "toy", "dtype": "float16"})
+    with safe_open(half / WEIGHTS, framework="numpy") as file:
+        assert {file.get_tensor(name).dtype for name in NAMES} == {np.dtype("float16")}
+    whole, read = parameters(outer()), parameters(load_weights(abstract(), half))
+    for name in NAMES:
+        assert read[name].dtype == jnp.float32
+        assert np.array_equal(read[name], np.float16(whole[name]).astype(np.float32))
+    large = outer()
+    large.token[...] = large.token[...] * 1e6
+    with pytest.raises(InputError, match="token does not fit float16: save it as"):
+        save_weights(large, half, {"size": "toy", "dtype": "float16"})
+    assert np.array_equal(parameters(load_weights(abstract(), half))["token"], range(4))
 
 
 def test_loading_leaves_the_given_module_alone(folder):

@@ -1,68 +1,128 @@
-"""The main job once, on a video that is drawn here: click, track, graph, overlay.
+"""The main job once: click on someone in the example clip, and compare with the truth.
 
     python tools/demo.py [--output=demo]
 
-draws a figure that carries a ball past a box, clicks on the figure and writes the
-scene graph and the overlay. The same as `make demo`.
+clicks once on each of the clip's subjects, writes the scene graph and the overlay, and
+prints what is true of them beside what was found. The same as `make demo`.
 """
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 from absl import app, flags
-from PIL import Image, ImageDraw
 
-from c2g_jax.types import Frame
-from c2g_jax.video import write_mp4
+from c2g_jax.export import read_scene_graph
+from c2g_jax.prompts import interior_distance
+from c2g_jax.prompts_file import prompts_to_json
+from c2g_jax.rle import decode_mask, mask_iou
+from c2g_jax.types import ObjectTrack, Prompt, Relation, SceneGraph
 
-OUTPUT = flags.DEFINE_string("output", "demo", "Folder for the clip and the results.")
-
-WIDTH, HEIGHT, FPS, SECONDS = 320, 240, 10, 4
-SKY, GRASS, BOX = (150, 190, 225), (95, 140, 80), (150, 105, 60)
-SHIRT, SKIN, BALL = (190, 50, 50), (225, 180, 150), (245, 200, 40)
-
-
-def draw_frame(t: float) -> np.ndarray:
-    """The scene at t in [0, 1]: uint8 RGB [240, 320, 3]."""
-    image = Image.new("RGB", (WIDTH, HEIGHT), SKY)
-    draw = ImageDraw.Draw(image)
-    draw.rectangle((0, 150, WIDTH, HEIGHT), GRASS)
-    draw.rectangle((205, 120, 285, 200), BOX)
-    x, y = place_of_figure(t)
-    draw.ellipse((x - 14, y - 78, x + 14, y - 50), SKIN)
-    draw.rounded_rectangle((x - 18, y - 50, x + 18, y + 10), 8, SHIRT)
-    swing = 8 * np.sin(6 * np.pi * t)
-    for side in (-1, 1):
-        foot = x + side * 8 + side * swing
-        draw.line((x + side * 8, y + 8, foot, y + 50), (40, 40, 70), 10)
-    draw.line((x + 14, y - 38, x + 40, y - 10), SKIN, 9)
-    draw.ellipse((x + 28, y - 18, x + 60, y + 14), BALL)
-    return np.asarray(image)
-
-
-def place_of_figure(t: float) -> tuple[float, float]:
-    return 60 + 160 * t, 150 + 4 * np.sin(12 * np.pi * t)
+OUTPUT = flags.DEFINE_string("output", "demo", "Folder for the results.")
+PACKAGE = Path(__file__).resolve().parent.parent / "c2g_jax"
+CLIP, TRUTH = PACKAGE / "example" / "example.mp4", PACKAGE / "example" / "truth.json"
 
 
 def main(argv) -> None:
     del argv
-    folder = Path(OUTPUT.value)
-    folder.mkdir(parents=True, exist_ok=True)
-    clip = folder / "clip.mp4"
-    count = FPS * SECONDS
-    frames = [Frame(i, i / FPS, draw_frame(i / (count - 1))) for i in range(count)]
-    write_mp4(clip, frames, FPS)
-    x, y = place_of_figure(0.0)
+    output = Path(OUTPUT.value)
+    output.mkdir(parents=True, exist_ok=True)
+    truth = read_scene_graph(TRUTH)
+    subjects = sorted({r.subject_id for r in truth.relations})
+    clicks = output / "clicks.json"
+    prompts = prompts_to_json([click(truth.object(i)) for i in subjects])
+    clicks.write_text(json.dumps({"prompts": prompts}, indent=1))
     command = [
-        *(sys.executable, "-m", "c2g_jax.predict", f"--video={clip}", "--size=toy"),
-        "--min_frames=1",
-        "--seed=2",
-        *(f"--point={x:.0f},{y - 20:.0f}", f"--output={folder / 'graph'}"),
+        *("-m", "c2g_jax.predict", f"--video={CLIP}", f"--prompts={clicks}"),
+        f"--checkpoint={PACKAGE / 'toy_checkpoint'}",
+        f"--output={output / 'graph'}",
     ]
-    print("$", " ".join(["python", *command[1:]]), flush=True)
-    sys.exit(subprocess.run(command, check=False).returncode)
+    print("$ python", " ".join(command), flush=True)
+    done = subprocess.run([sys.executable, *command], check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
+    graph = read_scene_graph(output / "graph" / "scene_graph.json")
+    print("\nwhat was drawn, and what was found\n")
+    for line in compare(truth, graph, subjects):
+        print(line)
+
+
+def click(track: ObjectTrack) -> Prompt:
+    """A click where an object is widest on the first frame that shows it."""
+    frame = min(track.masks)
+    depth = interior_distance(decode_mask(track.masks[frame]))
+    y, x = np.unravel_index(depth.argmax(), depth.shape)
+    return Prompt(frame, track.object_id, [[x, y]])
+
+
+def compare(truth: SceneGraph, graph: SceneGraph, subjects: list[int]) -> list[str]:
+    """A line for each subject, each true relation, and each that is not true."""
+    lines, used = [], set()
+    for subject in subjects:
+        true = truth.object(subject)
+        found = graph.object(subject)
+        lines.append(
+            f"{true.category} {subject}: called {found.category}, mask overlap "
+            f"{overlap(true, found):.2f}"
+        )
+        for relation in [r for r in truth.relations if r.subject_id == subject]:
+            other = truth.object(relation.object_id)
+            said = f"{relation.predicate} {other.category}, frames {spans(relation)}"
+            best = answer(graph, relation, other)
+            if best is None:
+                lines.append(f"  missed  {said}")
+                continue
+            used.add(id(best))
+            thing = graph.object(best.object_id)
+            lines.append(
+                f"  found   {said}: as {best.predicate} {thing.category}, frames "
+                f"{spans(best)}, mask overlap {overlap(other, thing):.2f}"
+            )
+    for relation in graph.relations:
+        if id(relation) not in used:
+            names = [graph.object(i).category for i in _ends(relation)]
+            lines.append(
+                f"not true: {names[0]} {relation.predicate} {names[1]}, frames "
+                f"{spans(relation)}"
+            )
+    return lines
+
+
+def answer(graph: SceneGraph, true: Relation, other: ObjectTrack) -> Relation | None:
+    """The relation found with this subject, predicate and object, the mask decides."""
+    same = [
+        r
+        for r in graph.relations
+        if (r.subject_id, r.predicate) == (true.subject_id, true.predicate)
+        and _shared_frames(r, true)
+        and overlap(other, graph.object(r.object_id)) >= 0.5
+    ]
+    return max(same, key=lambda r: _shared_frames(r, true), default=None)
+
+
+def overlap(true: ObjectTrack, found: ObjectTrack) -> float:
+    """Mean IoU on the frames where both are in view; 0 where none is."""
+    both = sorted(true.masks.keys() & found.masks.keys())
+    ious = [mask_iou(true.masks[t], found.masks[t]) for t in both]
+    return float(np.mean(ious)) if ious else 0.0
+
+
+def spans(relation: Relation) -> str:
+    return ", ".join(f"{first} to {last}" for first, last in relation.spans)
+
+
+def _ends(relation: Relation) -> tuple[int, int]:
+    return relation.subject_id, relation.object_id
+
+
+def _shared_frames(one: Relation, other: Relation) -> int:
+    return len(_frames(one) & _frames(other))
+
+
+def _frames(relation: Relation) -> set[int]:
+    return {t for first, last in relation.spans for t in range(first, last + 1)}
 
 
 if __name__ == "__main__":

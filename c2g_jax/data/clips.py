@@ -58,8 +58,6 @@ class ClipConfig:
     def __post_init__(self):
         if self.task not in TASKS:
             raise InputError(f"clip task {self.task!r}: use one of {', '.join(TASKS)}")
-        if min(self.num_frames, self.stride, self.image_size, self.max_subjects) < 1:
-            raise InputError(f"{self}: sizes and counts are at least 1")
         mix = self.prompt_mix
         if len(mix) != len(prompts.KINDS) or min(mix) < 0 or not sum(mix) > 0:
             raise InputError(
@@ -69,6 +67,15 @@ class ClipConfig:
             object.__setattr__(
                 self, "max_objects", 8 if self.task == "relations" else 3
             )
+        for name in ("num_frames", "stride", "image_size", "max_subjects",
+                     "max_objects", "point_side"):  # fmt: skip
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise InputError(f"{name} {value} of a clip: give at least 1")
+        for name in ("flip", "brightness", "contrast", "saturation"):
+            if not 0 <= (value := getattr(self, name)) <= 1:
+                raise InputError(f"{name} {value} of a clip: give a share, 0 to 1")
+        if not 0 <= self.thing_weight < np.inf:
+            raise InputError(f"thing_weight {self.thing_weight}: give 0 or more")
 
     def starts(self, video: VideoRecord) -> np.ndarray:
         """int32 [k]: frames of the video from which a clip can be taken."""

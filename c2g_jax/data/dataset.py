@@ -6,21 +6,21 @@ frames it needs and no other.
 """
 
 import io
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow_datasets as tfds
 from PIL import Image
 
 from c2g_jax.data.records import VideoRecord, video_record
+from c2g_jax.data.stored import Stored, damaged
 from c2g_jax.types import InputError
-from c2g_jax.vocabulary import Vocabulary, load_vocabulary
+from c2g_jax.vocabulary import Vocabulary
 
 CHUNK = 8  # frames a record, as the builder stores them
 VIDEOS = "videos"  # the config with one record a video
+SIZES = {"default": None, "1024": 1024}  # configs of frames: side of the square
 
 
 class Dataset:
@@ -106,45 +106,6 @@ def _decode(data: bytes, mode: str | None = None) -> np.ndarray:
         return np.asarray(image.convert(mode) if mode else image)
 
 
-class ChunkRows:
-    """Chunk records of a stored split, their images left encoded.
-
-    Parses the bytes itself: TFDS's SkipDecoding does not work on a sequence of images
-    without TensorFlow.
-    """
-
-    def __init__(self, open_rows: Callable[[], Any]):
-        self._rows = open_rows()
-        self._features = _chunk_features()
-
-    def __getstate__(self):
-        return self._rows  # features hold locks and build in no time
-
-    def __setstate__(self, rows):
-        self._rows, self._features = rows, _chunk_features()
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, row: int) -> dict[str, Any]:
-        record = self._features.deserialize_example_np(self._rows[row])
-        text = {key: record[key].decode("utf-8") for key in ("video_id", "source")}
-        return {**record, **text, "start": int(record["start"])}
-
-
-def _chunk_features() -> tfds.features.FeaturesDict:
-    images = tfds.features.Sequence(tfds.features.Tensor(shape=(), dtype=np.object_))
-    return tfds.features.FeaturesDict(
-        {
-            "video_id": tfds.features.Text(),
-            "source": tfds.features.Text(),
-            "start": tfds.features.Scalar(np.int32),
-            "frames": images,
-            "masks": images,
-        }
-    )
-
-
 def open_dataset(
     data_dir: str | Path, name: str = "open_pvsg", config: str = "default"
 ) -> Dataset:
@@ -152,52 +113,28 @@ def open_dataset(
 
     Raises InputError where there is no such data set, or its parts disagree.
     """
-    videos = _builder(data_dir, name, VIDEOS)
-    chunks = _builder(data_dir, name, config)
+    if config not in SIZES:
+        raise InputError(f"config {config!r} holds no frames: use {' or '.join(SIZES)}")
+    videos = Stored(data_dir, name, VIDEOS)
+    chunks = Stored(data_dir, name, config)
     records, rows = {}, {}
-    for split in videos.info.splits:
-        source = videos.as_data_source(split)
-        records[split] = _records(source, split)
-        rows[split] = ChunkRows(lambda s=split: chunks.as_data_source(s).data_source)
+    for split in videos.splits:
+        if split not in chunks.splits:
+            raise damaged(chunks.folder, f"it has no split {split}")
+        records[split] = _records(videos.records(split), split)
+        rows[split] = chunks.chunks(split)
         want = sum(-(-video.num_frames // CHUNK) for video in records[split])
         if want != len(rows[split]):
-            raise InputError(
-                f"{data_dir}/{name}: {split} has {len(rows[split])} chunks in {config} "
-                f"but its videos need {want}: prepare the data set anew"
+            raise damaged(
+                chunks.folder,
+                f"{split} has {len(rows[split])} chunks, and its videos need {want}",
             )
-    size = None if config == "default" else int(config)
-    return Dataset(name, _vocabulary(videos.info.features), records, rows, size)
+    return Dataset(name, videos.vocabulary(), records, rows, SIZES[config])
 
 
-def _builder(data_dir: str | Path, name: str, config: str):
-    folder = Path(data_dir) / name / config
-    # A run that was killed leaves VERSION.incomplete… beside them.
-    versions = [
-        file.parent
-        for file in folder.glob("*/dataset_info.json")
-        if re.fullmatch(r"\d+\.\d+\.\d+", file.parent.name)
-    ]
-    if not versions:
-        raise InputError(
-            f"{folder}: no prepared data set: make one with "
-            f"python -m c2g_jax.prepare --data_dir={data_dir}"
-        )
-    newest = max(versions, key=lambda v: tuple(map(int, v.name.split("."))))
-    return tfds.builder_from_directory(newest)
-
-
-def _records(source: Sequence[Any], split: str) -> tuple[VideoRecord, ...]:
+def _records(source: Iterable[Any], split: str) -> tuple[VideoRecord, ...]:
     videos, row = [], 0
     for record in source:
         videos.append(video_record(record, split, row))
         row += -(-videos[-1].num_frames // CHUNK)
     return tuple(videos)
-
-
-def _vocabulary(features) -> Vocabulary:
-    """The names that the labels of the data set stand for, in their order."""
-    names = features["objects"]["category"].names
-    predicates = features["relations"]["predicate"].names
-    stuff = load_vocabulary().stuff  # TFDS keeps the names, not which are stuff
-    first = next((i for i, name in enumerate(names) if name in stuff), len(names))
-    return Vocabulary(tuple(names[:first]), tuple(names[first:]), tuple(predicates))

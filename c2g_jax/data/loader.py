@@ -194,5 +194,8 @@ def clip_loader(
         raise InputError(f"shard {index} of {count}: count from 0")
     if batch_size < 1:
         raise InputError(f"batch_size {batch_size}: give at least 1")
+    for name, value in (("num_workers", num_workers), ("seed", seed)):
+        if value < 0:
+            raise InputError(f"{name} {value}: give 0 or more")
     source = ClipSource(dataset, split, config, seed)
     return ClipLoader(source, batch_size, num_workers, shard)

@@ -8,7 +8,7 @@ prompt. A graph that nobody prompted goes to VIDEO/all/RUN.json, for that metric
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,9 @@ from c2g_jax.data.dataset import CHUNK, Dataset
 from c2g_jax.data.records import VideoRecord
 from c2g_jax.evaluation import pvsg_official
 from c2g_jax.evaluation.claims import Names, coded_overlap, graph_claims
+from c2g_jax.evaluation.graph_guesses import graph_guesses
 from c2g_jax.evaluation.metrics import FrameGuess, score_subject
-from c2g_jax.evaluation.overlaps import CodedFrame, coded_frame, columns_of, ious
+from c2g_jax.evaluation.overlaps import CodedFrame, coded_frame
 from c2g_jax.evaluation.protocol import (
     Protocol,
     SubjectTruth,
@@ -71,18 +72,18 @@ def find_files(folder: str | Path) -> list[FoundFile]:
 def score_files(
     folder: str | Path,
     dataset: Dataset,
+    videos: Sequence[VideoRecord],
     protocol: Protocol,
-    max_videos: int | None = None,
     advance: Callable[[int], object] = lambda frames: None,
     work: Work | None = None,
 ) -> Iterator[dict]:
-    """The scores of each video of the split, as `results` adds them up.
+    """The scores of each of some videos of the split, as `results` adds them up.
 
-    A subject or a video without a file counts as found nothing, and in "missing".
+    A subject or a video without a file counts as found nothing, and in "missing";
+    "nothing" has the counts of that, for which kinds there are is known at the end.
     """
     work = work or Work()
     files = find_files(folder)
-    videos = dataset.videos(protocol.split)[:max_videos]
     strangers = {f.video_id for f in files} - {
         v.video_id for v in dataset.videos(protocol.split)
     }
@@ -117,7 +118,7 @@ def _score_video(
             raise InputError(f"{file.path}: the video has no object {file.subject}")
     wanted = sorted({int(t) for record in records for t in record.frames})
     ids = {i for r in records for i in (r.subject_id, r.object_id)}
-    coded = dict(_coded_frames(dataset, video, wanted, ids))
+    coded = dict(coded_frames(dataset, video, wanted, ids))
     system: dict = defaultdict(lambda: {"subjects": defaultdict(dict), "official": {}})
     missing = Counter()
     for run in runs:
@@ -149,32 +150,36 @@ def _score_video(
             best = pvsg_official.ranked(own_claims)
             counts = pvsg_official.score_video(records, best, overlap)
             system[kind]["official"][run] = counts
-    _fill(system, video, subjects, records, runs, protocol)
     return {
         "video": video.video_id,
         "source": video.source,
         "truth": truth.counts,
         "missing": dict(missing),
+        "nothing": _nothing(video, subjects, records, runs, protocol),
         "systems": {"predictions": {k: dict(v) for k, v in system.items()}},
     }
 
 
-def _fill(system, video, subjects, records, runs, protocol) -> None:
-    """Counts without hits for subjects and runs that have no file."""
-    nothing = pvsg_official.score_video(records, [], lambda *_: np.zeros(0))
-    for part in system.values():
+def _nothing(video, subjects, records, runs, protocol) -> dict:
+    """Counts without hits, for subjects and runs that have no file."""
+    found: dict = {
+        "subjects": defaultdict(dict),
+        "official": pvsg_official.score_video(records, [], lambda *_: np.zeros(0)),
+    }
+    for subject_id, own in subjects.items():
         for run in runs:
-            part["official"].setdefault(run, nothing)
-            for subject_id, own in subjects.items():
-                if run not in part["subjects"][subject_id]:
-                    prompt = prompt_frame(video, own, run, protocol)
-                    counts = score_subject(
-                        scored(own, prompt, protocol), (), prompt, protocol
-                    )
-                    part["subjects"][subject_id][run] = counts
+            prompt = prompt_frame(video, own, run, protocol)
+            part = scored(own, prompt, protocol)
+            counts = score_subject(part, (), prompt, protocol)
+            counts["units left out"] += len(own.units) - len(part.units)
+            found["subjects"][subject_id][run] = counts
+    return found
 
 
-def _coded_frames(dataset, video, numbers, ids) -> Iterator[tuple[int, CodedFrame]]:
+def coded_frames(
+    dataset: Dataset, video: VideoRecord, numbers: Iterable[int], ids: Iterable[int]
+) -> Iterator[tuple[int, CodedFrame]]:
+    """The true masks of `ids` on some frames of a video, with the frames' numbers."""
     by_chunk = defaultdict(list)
     for t in numbers:
         by_chunk[t // CHUNK].append(t)
@@ -220,42 +225,4 @@ def _guesses(
             f'{file.path}: its "frames" speak of {len(speakers)} subjects: '
             "write one file for each prompted subject"
         )
-    masks = {o.object_id: o.masks for o in graph.objects}
-    wanted, guesses = set(truth.frames.tolist()), []
-    for entry in graph.frames:
-        t, said = entry.frame, entry.triplets
-        labels = [
-            (
-                names.object(x.subject_category),
-                names.object(x.object_category),
-                names.predicate(x.predicate),
-            )
-            for x in said
-        ]
-        overlap, subject_iou, points = (
-            np.zeros((len(said), len(truth.objects))),
-            0.0,
-            (),
-        )
-        peers = None
-        if t in wanted:
-            true = coded[t].masks
-            ours = [masks.get(x.object_id, {}).get(t) for x in said]
-            overlap = ious(ours, [true.get(int(i)) for i in truth.objects])
-            subject = masks.get(entry.subject_id, {}).get(t)
-            subject_iou = ious([subject], [true.get(truth.subject_id)])[0, 0]
-            points = columns_of(coded[t].ids_under(entry.points), truth.objects)
-            peers = ious(ours, ours) if protocol.mask_nms else None
-        guesses.append(
-            FrameGuess(
-                t,
-                float(subject_iou),
-                np.array([x.object_id for x in said], int),
-                np.array(labels, int).reshape(-1, 3),
-                np.array([x.confidence for x in said], float),
-                overlap,
-                np.array(points, int),
-                peers,
-            )
-        )
-    return guesses
+    return graph_guesses(graph, speakers.pop(), truth, coded, names, protocol)

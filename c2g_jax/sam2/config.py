@@ -111,6 +111,7 @@ _TOY = dict(
 )
 _SIZES = {"toy": _TOY, **_PUBLISHED}
 SIZES = tuple(_SIZES)
+MAX_IMAGE_SIZE = 8192  # eight times the published one; no machine holds more
 
 
 def sam2_config(
@@ -128,10 +129,11 @@ def sam2_config(
         raise InputError(f"unknown dtype {dtype!r}: choose float32 or bfloat16")
     config = Sam2Config(size=size, dtype=dtype, **_SIZES[size])
     if image_size is not None:
-        if image_size <= 0 or image_size % 32:
+        if not 0 < image_size <= MAX_IMAGE_SIZE or image_size % 32:
+            near = min(max(32, (image_size + 16) // 32 * 32), MAX_IMAGE_SIZE)
             raise InputError(
-                f"image size {image_size} is not a positive multiple of 32:"
-                f" try {max(32, round(image_size / 32) * 32)}"
+                f"image size {image_size} is not a positive multiple of 32 up to"
+                f" {MAX_IMAGE_SIZE}: try {near}"
             )
         config = dataclasses.replace(config, image_size=image_size)
     return config

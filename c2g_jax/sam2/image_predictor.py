@@ -13,6 +13,7 @@ from c2g_jax.sam2.model import FrameFeatures, Sam2
 from c2g_jax.sam2.postprocess import enlarge_logits, fill_holes, remove_specks
 from c2g_jax.sam2.preprocess import MEAN, STD
 from c2g_jax.sam2.prompts import Prompts
+from c2g_jax.sam2.user_prompts import check_inside
 from c2g_jax.types import InputError
 
 LOGIT_BOUND = 32.0  # of the low-resolution logits that come back as a prompt
@@ -158,9 +159,11 @@ class Sam2ImagePredictor:
         features = self._require_features()
         features = jax.tree.map(lambda x: x[index : index + 1], features)
         height, width = self._sizes[index]
+        coords, labels, many = _points(point_coords, point_labels, box)
+        check_inside(coords, labels, (width, height), normalize_coords)
         scale = np.float32(self.model.config.image_size)
         scale = scale / np.float32([width, height]) if normalize_coords else scale
-        coords, labels, many = _points(point_coords, point_labels, box, scale)
+        coords = coords * scale
         prompts, count = self._pad(coords, labels, mask_input)
         single, several = decode_prompts(self.model, features, prompts)
         logits, ious = several if multimask_output else single
@@ -209,7 +212,7 @@ class Sam2ImagePredictor:
         return Prompts(coords, labels, full), count
 
 
-def _points(coords, labels, box, scale):
+def _points(coords, labels, box):
     """Points of each object with its box ahead; and whether objects have an axis."""
     if (coords is None) != (labels is None):
         raise InputError("points and labels go together: give both or neither")
@@ -226,7 +229,7 @@ def _points(coords, labels, box, scale):
         kinds = np.broadcast_to(
             np.int32([prompting.BOX_FIRST, prompting.BOX_SECOND]), (len(corners), 2)
         )
-        parts.append((corners * scale, kinds))
+        parts.append((corners, kinds))
     if coords is not None:
         coords, labels = np.asarray(coords, np.float32), np.asarray(labels, np.int32)
         many = many or coords.ndim == 3
@@ -238,7 +241,7 @@ def _points(coords, labels, box, scale):
             )
         if not np.isfinite(coords).all() or not np.isin(labels, (-1, 0, 1)).all():
             raise InputError("points must be finite, and labels 1 (inside) or 0")
-        parts.append((coords * scale, labels))
+        parts.append((coords, labels))
     if not parts:
         return np.zeros((0, 1, 2), np.float32), np.zeros((0, 1), np.int32), many
     if len({len(part) for part, _ in parts}) > 1:

@@ -40,9 +40,27 @@ def points_and_box(
         kinds = np.concatenate([np.int32([BOX_FIRST, BOX_SECOND]), kinds])
     if not len(coords):
         raise InputError("no prompt is given: pass points with labels, or a box")
+    check_inside(coords, kinds, size, in_pixels)
     scale = np.float32(1) / np.float32(size) if in_pixels else np.float32(1)
-    coords = coords * scale
-    if not ((coords >= 0) & (coords <= 1)).all():
-        unit = f"{size[0]}x{size[1]} pixels" if in_pixels else "[0, 1]"
-        raise InputError(f"a point lies outside the frame: keep within {unit}")
-    return coords, kinds
+    return coords * scale, kinds
+
+
+def check_inside(
+    coords: np.ndarray, labels: np.ndarray, size: tuple[int, int], in_pixels: bool
+) -> None:
+    """InputError unless the points [..., 2] lie in a frame of `size` (width, height).
+
+    They are pixels, or fractions of the frame. The last pixel ends at the frame's edge,
+    where a box may end too, but no point lies. Labels [...] below 0 mark no point.
+    """
+    edge = np.float32(size) if in_pixels else np.float32([1, 1])
+    corner = np.isin(labels, (BOX_FIRST, BOX_SECOND))[..., None]
+    inside = (coords >= 0) & ((coords < edge) | (corner & (coords == edge)))
+    outside = ~inside.all(axis=-1) & (labels >= 0)  # nan lies outside as well
+    if outside.any():
+        x, y = coords[outside][0].tolist()
+        raise InputError(
+            f"a point at {x:g},{y:g} lies outside the frame, {size[0]}x{size[1]} "
+            f"pixels: give x from 0 to below {edge[0]:g} and y to below {edge[1]:g}; "
+            "a box may end there"
+        )

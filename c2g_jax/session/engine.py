@@ -61,18 +61,11 @@ class Engine:
         self.config = model.config.sam2
         self.logits = LogitStore()
         self._reader = FrameReader(video, None)
-        # Of its own, so that looking around does not make tracking seek.
-        self._viewer = FrameReader(video, None)
         # Also where nobody calls `close`: when the engine goes, and when Python ends.
-        readers = (self._reader, self._viewer)
-        self._finalizer = weakref.finalize(self, _close, readers, self.logits)
+        self._finalizer = weakref.finalize(self, _close, self._reader, self.logits)
         self._cached_frames = cached_frames
         self._features: collections.OrderedDict = collections.OrderedDict()
         self.memories = Memories(self)
-
-    def image(self, frame: int) -> np.ndarray:
-        """uint8 [H, W, 3], to look at."""
-        return self._viewer.read(frame)
 
     def features(self, frame: int) -> FrameFeatures:
         """Features of a frame; a few are held."""
@@ -221,9 +214,8 @@ class Engine:
         )
 
 
-def _close(readers: Sequence[FrameReader], logits: LogitStore) -> None:
-    for reader in readers:
-        reader.close()
+def _close(reader: FrameReader, logits: LogitStore) -> None:
+    reader.close()
     logits.close()
 
 

@@ -133,6 +133,19 @@ def write_session(path: Path, session: "Session") -> None:
         aside.unlink(missing_ok=True)
 
 
+def save_by_itself(session: "Session") -> None:
+    """Write the session's file where it is to have one of its own."""
+    if session.autosave is None:
+        return
+    try:
+        session.save(session.autosave)
+    except OSError as error:
+        raise InputError(
+            f"what was done stands, but could not be saved to {session.autosave} "
+            f"({error.strerror}): make room, or save elsewhere"
+        ) from error
+
+
 def read_session(path: Path) -> SavedSession:
     """What `write_session` wrote; InputError if the file is none, or damaged."""
     try:

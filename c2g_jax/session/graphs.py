@@ -6,9 +6,10 @@ from pathlib import Path
 import c2g_jax
 from c2g_jax.rle import encode_mask
 from c2g_jax.scene_graph import GraphBuilder
-from c2g_jax.session import views
 from c2g_jax.session.labels import Labeller, certain_frames
 from c2g_jax.session.state import SessionState
+from c2g_jax.session.summaries import subjects_of
+from c2g_jax.session.views import as_json
 from c2g_jax.spans import SpanConfig
 from c2g_jax.types import SceneGraph, VideoInfo
 from c2g_jax.video import Video
@@ -65,7 +66,7 @@ def provenance(state: SessionState, size: str, source: Source) -> dict:
         name = Path(source.checkpoint).name
         checkpoint = {"name": name, "sha256": source.sha256}
     prompts = [
-        {"frame": t, "object": thing.object_id, **views.as_json(item)}
+        {"frame": t, "object": thing.object_id, **as_json(item)}
         for thing in state.things.values()
         if not thing.removed
         for t, said in sorted(thing.prompts.items())
@@ -93,5 +94,5 @@ def _led_by(state: SessionState, shown_id: int) -> int | None:
     """The subject that led to a thing, None where a person pointed at it."""
     if any(thing.pinned for thing in state.shown[shown_id]):
         return None
-    leaders = views.subjects_of(state, shown_id)
+    leaders = subjects_of(state, shown_id)
     return leaders[0] if leaders else None

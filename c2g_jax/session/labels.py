@@ -13,13 +13,20 @@ import numpy as np
 from c2g_jax.click2graph import Click2Graph
 from c2g_jax.sch import Sch, SchLogits
 from c2g_jax.session.adapt import AdaptConfig, Prototypes, adapt_logits
-from c2g_jax.session.state import Observation, SessionState
+from c2g_jax.session.pairs import (
+    Pair,
+    fixed_pairs,
+    frames_of,
+    last_fix,
+    pair_number,
+    shown_pairs,
+)
+from c2g_jax.session.state import PredicateFix, SessionState
 from c2g_jax.types import SubjectFrame, Triplet
 
 _BATCH = 64  # pairs that are classified at once
+_BLOCK = 4096  # pairs whose logits are in hand at once, so that a long video fits
 _HELD = 50_000  # pairs whose logits are held
-
-Pair = tuple[Observation, Observation]
 
 
 class Guess(NamedTuple):
@@ -63,44 +70,50 @@ class Labeller:
         """By frame, the best guess for each pair that is in view, as ids are shown."""
         places, pairs = [], []
         for frame in frames:
-            for subject_id, object_id in _shown_pairs(state, frame):
+            for subject_id, object_id in shown_pairs(state, frame):
                 subject = state.observation(subject_id, frame)
                 other = state.observation(object_id, frame)
-                fix = _fix(state, subject_id, object_id, frame)
+                fix = last_fix(state, subject_id, object_id, frame)
                 rejected = fix is not None and fix.predicate is None
                 if subject is None or other is None or rejected:
                     continue
                 places.append((frame, subject_id, object_id, fix))
                 pairs.append((subject, other))
         found: dict[int, list[Guess]] = {}
-        if not pairs:
-            return found
-        owners = np.array([_owner(s, o) for _, s, o, _ in places])
-        probabilities = self._probabilities(state, pairs, owners)
-        for row, (frame, subject_id, object_id, fix) in enumerate(places):
-            p_subject, p_object, p_predicate = (p[row] for p in probabilities)
-            names, sure = [], []
-            for i, p in ((subject_id, p_subject), (object_id, p_object)):
-                said = state.category(i)
-                names.append(said or self.objects[int(np.argmax(p))])
-                sure.append(1.0 if said else float(p.max()))
-            if fix is not None:
-                predicate, confidence = fix.predicate, 1.0
-            else:
-                predicate = self.predicates[int(np.argmax(p_predicate))]
-                confidence = sure[0] * sure[1] * float(p_predicate.max())
-            found.setdefault(frame, []).append(
-                Guess(
-                    subject_id,
-                    object_id,
-                    *names,
-                    predicate,
-                    confidence,
-                    fix is not None,
-                    *sure,
-                )
+        for start in range(0, len(pairs), _BLOCK):
+            block = places[start : start + _BLOCK]
+            owners = np.array([pair_number(s, o) for _, s, o, _ in block])
+            probabilities = self._probabilities(
+                state, pairs[start : start + _BLOCK], owners
             )
+            for (frame, *pair, fix), *chances in zip(
+                block, *probabilities, strict=True
+            ):
+                guess = self._guess(state, *pair, fix, *chances)
+                found.setdefault(frame, []).append(guess)
         return found
+
+    def _guess(
+        self,
+        state: SessionState,
+        subject_id: int,
+        object_id: int,
+        fix: PredicateFix | None,
+        *chances: np.ndarray,
+    ) -> Guess:
+        """The likeliest names, by the chances of subject, object and predicate."""
+        names, sure = [], []
+        for i, chance in zip((subject_id, object_id), chances[:2], strict=True):
+            said = state.category(i)
+            names.append(said or self.objects[int(np.argmax(chance))])
+            sure.append(1.0 if said else float(chance.max()))
+        if fix is not None:
+            predicate, confidence = fix.predicate, 1.0
+        else:
+            predicate = self.predicates[int(np.argmax(chances[2]))]
+            confidence = sure[0] * sure[1] * float(chances[2].max())
+        fixed = fix is not None
+        return Guess(subject_id, object_id, *names, predicate, confidence, fixed, *sure)
 
     def subject_frames(
         self,
@@ -171,14 +184,14 @@ class Labeller:
                 for i, group in state.shown.items()
                 if state.category(i) in self.objects
                 for found in self._sample(
-                    state.observation(i, t) for t in _frames(group)
+                    state.observation(i, t) for t in frames_of(group)
                 )
             ]
             pairs = [
-                (self.predicates.index(fix.predicate), pair, _owner(*fix.pair))
+                (self.predicates.index(fix.predicate), pair, pair_number(*fix.pair))
                 for fix in state.standing_fixes
                 if fix.predicate in self.predicates
-                for pair in self._sample(_fixed_pairs(state, fix))
+                for pair in self._sample(fixed_pairs(state, fix))
             ]
             alone = self._classified([(o, o) for _, o in things]) if things else None
             both = self._classified([p for _, p, _ in pairs]) if pairs else None
@@ -215,47 +228,6 @@ def certain_frames(
                 key = guess.subject_id, guess.object_id, guess.predicate
                 certain.setdefault(key, set()).add(frame)
     return certain
-
-
-def _shown_pairs(state: SessionState, frame: int) -> list[tuple[int, int]]:
-    """Pairs of a frame by the ids shown, those that a person fixed there too."""
-    note = state.notes.get(frame)
-    pairs = [] if note is None else list(note.pairs)
-    pairs = [p for p in pairs if state.alive(p[0]) and state.alive(p[1])]
-    shown = [(state.shown_id(s), state.shown_id(o)) for s, o in pairs]
-    shown += [
-        (fix.subject_id, fix.object_id)
-        for fix in state.standing_fixes
-        if fix.start <= frame <= fix.stop and fix.predicate is not None
-    ]
-    return [(s, o) for s, o in dict.fromkeys(shown) if s != o]
-
-
-def _fix(state: SessionState, subject_id: int, object_id: int, frame: int):
-    """The last word on a pair on a frame."""
-    for fix in reversed(state.standing_fixes):
-        if fix.covers(subject_id, object_id, frame):
-            return fix
-    return None
-
-
-def _fixed_pairs(state: SessionState, fix) -> Iterable[Pair]:
-    for frame in _frames(state.shown.get(fix.object_id, ())):
-        if fix is not _fix(state, fix.subject_id, fix.object_id, frame):
-            continue
-        subject = state.observation(fix.subject_id, frame)
-        other = state.observation(fix.object_id, frame)
-        if subject is not None and other is not None:
-            yield subject, other
-
-
-def _owner(subject_id: int, object_id: int) -> int:
-    """A number for a pair."""
-    return (subject_id << 32) + object_id
-
-
-def _frames(group) -> list[int]:
-    return sorted({t for thing in group for t in thing.observations})
 
 
 def _joined(pairs: Sequence[Pair]) -> np.ndarray:

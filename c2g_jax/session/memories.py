@@ -50,7 +50,8 @@ class Memories:
 
     def keep(self, observation: Observation, value: np.ndarray) -> None:
         """Hold the memory [h, w, m] of an observation for a while."""
-        self._held[observation] = value
+        # A row of an array would keep all of it.
+        self._held[observation] = value = np.array(value)
         self._held.move_to_end(observation)
         most = max(64, _BYTES // value.nbytes)
         while len(self._held) > most:
@@ -66,7 +67,7 @@ class Memories:
                 np.float32(observation.object_score),
                 np.bool_(observation.direction == 0),
             )
-            self.keep(observation, np.asarray(value))
+            self.keep(observation, value)
         self._held.move_to_end(observation)
         return self._held[observation]
 

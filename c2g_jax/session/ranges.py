@@ -1,6 +1,6 @@
 """Which frames a call of `track` goes through."""
 
-from c2g_jax.session.state import SessionState, is_stale
+from c2g_jax.session.state import SessionState
 from c2g_jax.types import InputError
 
 FORWARD, BACKWARD, BOTH = "forward", "backward", "both"
@@ -12,6 +12,19 @@ def check_frame(frame: int, num_frames: int) -> None:
         raise InputError(
             f"frame {frame} is not in the video: use 0 to {num_frames - 1}"
         )
+
+
+def choose_span(
+    start: int | None, stop: int | None, num_frames: int
+) -> tuple[int, int]:
+    """First and last frame of a span; None is the first or last of the video."""
+    first = 0 if start is None else start
+    last = num_frames - 1 if stop is None else stop
+    check_frame(first, num_frames)
+    check_frame(last, num_frames)
+    if last < first:
+        raise InputError(f"the span {first} to {last} is empty: end it later")
+    return first, last
 
 
 def choose_ranges(
@@ -69,6 +82,6 @@ def _next_start(
     if fresh:
         return min(fresh) if direction > 0 else max(fresh)
     begin = frame = prompted[0] if direction > 0 else prompted[-1]
-    while frame in state.notes and not is_stale(state, frame):
+    while frame in state.notes and not state.is_stale(frame):
         frame += direction
     return frame if 0 <= frame < num_frames else begin

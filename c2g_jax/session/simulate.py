@@ -1,245 +1,221 @@
-"""Simulated users who correct labels: what a session gains from n corrections.
+"""Simulated users who correct labels: what a session gives after n corrections.
 
-A user sees the truth, points at each subject once, lets the session track, and then
-mends the label that is wrong on most frames; again and again. After each correction the
-session names everything anew, so that one may mend several.
+A user knows the truth, clicks once on each subject where it first interacts, lets the
+session track, and then mends the label that is wrong on most frames; again and again.
+After each correction the session names everything anew, so that one may mend several.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from c2g_jax.prompts import interior_distance
-from c2g_jax.rle import decode_mask, encode_mask, mask_iou
+from c2g_jax.data.dataset import Dataset
+from c2g_jax.data.records import VideoRecord
+from c2g_jax.evaluation.claims import Names
+from c2g_jax.evaluation.files import coded_frames
+from c2g_jax.evaluation.graph_guesses import graph_guesses
+from c2g_jax.evaluation.metrics import FrameGuess
+from c2g_jax.evaluation.overlaps import CodedFrame, ious
+from c2g_jax.evaluation.protocol import Protocol, SubjectTruth, video_truth
+from c2g_jax.prompts import evaluation_points
+from c2g_jax.rle import decode_mask
 from c2g_jax.session.session import Session
+from c2g_jax.spans import merge_spans
 from c2g_jax.types import SceneGraph
+from c2g_jax.vocabulary import Vocabulary
 
-MATCH = 0.5  # overlap from which on a mask is that of a true object
-
-
-class TrueSpan(NamedTuple):
-    """A relation that holds on the frames first to last, both included."""
-
-    subject_id: int
-    object_id: int
-    predicate: str
-    first: int
-    last: int
+MATCH = 0.25  # least overlap of a track with a true object, both over their whole lives
 
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """What a video shows: categories by id, masks (COCO RLE) by id and frame."""
+    """All that a user knows of a video; `frames` has every frame with a unit."""
 
-    categories: Mapping[int, str]
-    masks: Mapping[int, Mapping[int, Mapping]]
-    spans: tuple[TrueSpan, ...]
+    video_id: str
+    subjects: tuple[SubjectTruth, ...]
+    frames: Mapping[int, CodedFrame]
+    vocabulary: Vocabulary
 
-    @classmethod
-    def of(
-        cls,
-        segments: np.ndarray,
-        categories: Mapping[int, str],
-        spans: Sequence[TrueSpan],
-    ) -> "Truth":
-        """From uint8 [T, H, W], whose pixels are object ids."""
-        masks: dict[int, dict[int, Mapping]] = {i: {} for i in categories}
-        for t, frame in enumerate(segments):
-            for i in np.intersect1d(np.unique(frame), list(categories)).tolist():
-                masks[i][t] = encode_mask(frame == i)
-        return cls(categories, masks, tuple(spans))
 
-    def triplets(self) -> list[tuple[int, TrueSpan]]:
-        """(frame, relation) wherever it holds and both are in view."""
-        return [
-            (t, span)
-            for span in self.spans
-            for t in range(span.first, span.last + 1)
-            if t in self.masks[span.subject_id] and t in self.masks[span.object_id]
-        ]
+def read_truth(dataset: Dataset, video: VideoRecord, protocol: Protocol) -> Truth:
+    """The truth of a prepared video."""
+    subjects = video_truth(video, protocol).subjects
+    numbers = sorted({t for own in subjects for t in own.frames.tolist()})
+    ids = {i for own in subjects for i in (own.subject_id, *own.objects.tolist())}
+    frames = dict(coded_frames(dataset, video, numbers, ids))
+    return Truth(video.video_id, subjects, frames, dataset.vocabulary)
 
 
 class Correction(NamedTuple):
-    """A label that is wrong on `weight` true (frame, relation)s, and the right one."""
+    """A label that is wrong on `weight` units, and the right one.
+
+    subject_id None: the category of the object; else the predicate of the pair, from
+    the frame `first` to `last`.
+    """
 
     weight: int
-    subject_id: int | None  # None: the category of the object; else the predicate
+    subject_id: int | None
     object_id: int
     name: str
     first: int = 0
     last: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outcome:
-    """After so many corrections: which true (frame, relation)s are found.
+    """What a session says once a user has corrected `made` labels.
 
-    touched: the names that were given by then, of categories and predicates.
+    guesses: by the true subject's id. named: the categories and predicates that the
+    user gave by then.
     """
 
-    corrections: int
-    hits: Mapping[tuple[int, TrueSpan], bool]
-    touched: frozenset[str]
-
-    @property
-    def recall(self) -> float:
-        return float(np.mean(list(self.hits.values()))) if self.hits else 0.0
+    made: int
+    guesses: Mapping[int, Sequence[FrameGuess]]
+    named: frozenset[str]
 
 
 def simulate(
     session: Session,
     truth: Truth,
+    protocol: Protocol,
     counts: Sequence[int] = (0, 1, 2, 4),
-    k: int = 3,
-) -> list[Outcome]:
-    """Let a user work on a new session; what is found after each count of `counts`.
+) -> dict[int, Outcome]:
+    """Let a user work on a new session; what it says after each count of `counts`.
 
-    A user who finds nothing wrong corrects nothing: counts beyond that repeat.
+    A user who finds nothing wrong any more corrects nothing.
     """
-    point_at_subjects(session, truth)
-    outcomes, done, touched = [], 0, set()
+    clicked = click_subjects(session, truth)
+    tracks = match_tracks(session.graph(), truth, clicked)
+    outcomes, named, made = {}, set(), 0
     for count in sorted(counts):
-        while done < count:
-            wrong = wrong_labels(session, truth)
+        while made < count:
+            wrong = wrong_labels(session.graph(), truth, tracks)
             if not wrong:
                 break
-            touched.add(apply_correction(session, wrong[0]))
-            done += 1
-        hits = found_triplets(session.graph(), truth, k)
-        outcomes.append(Outcome(count, hits, frozenset(touched)))
+            correct(session, wrong[0])
+            named.add(wrong[0].name)
+            made += 1
+        graph, names = session.graph(), Names(truth.vocabulary)
+        guesses = {
+            own.subject_id: graph_guesses(
+                graph, tracks[own.subject_id], own, truth.frames, names, protocol
+            )
+            for own in truth.subjects
+        }
+        outcomes[count] = Outcome(made, guesses, frozenset(named))
     return outcomes
 
 
-def point_at_subjects(session: Session, truth: Truth) -> None:
-    """A click on each subject where it is first seen, and tracking to the end."""
-    for subject_id in dict.fromkeys(span.subject_id for span in truth.spans):
-        seen = truth.masks[subject_id]
-        if seen:
-            frame = min(seen)
-            depth = interior_distance(decode_mask(seen[frame]))
-            y, x = np.unravel_index(np.argmax(depth), depth.shape)
-            session.click(frame, int(x), int(y))
-    if session.objects():
+def click_subjects(session: Session, truth: Truth) -> dict[int, int]:
+    """A click on each subject on its first frame with a unit, and tracking to the end.
+
+    Returns {true id: the id that the session shows}.
+    """
+    clicked: dict[int, int] = {}
+    for own in truth.subjects:
+        frame = int(own.frames[0])
+        mask = decode_mask(truth.frames[frame].masks[own.subject_id])
+        x, y = evaluation_points(mask, truth.video_id, own.subject_id, 1)[0]
+        known = {o.object_id for o in session.view(frame).objects}
+        seen = session.click(frame, float(x), float(y)).objects
+        (clicked[own.subject_id],) = {o.object_id for o in seen} - known
+    if clicked:
         for _ in session.track():
             pass
+    state = session.history()[0]
+    return {true: state.shown_id(i) for true, i in clicked.items()}
 
 
-def match_tracks(session: Session, truth: Truth) -> dict[int, int]:
-    """Id in the session -> true id, each once, those first whose masks agree most.
+def match_tracks(
+    graph: SceneGraph, truth: Truth, clicked: Mapping[int, int]
+) -> dict[int, int]:
+    """{true id: track}, each track once, those first whose masks agree most.
 
-    They agree by the overlap summed over frames, a quarter at least of all frames on
-    which either is seen.
+    They agree by the overlap summed over the frames with a unit, as a share of those
+    on which either is in view. A subject's track is the one that was clicked.
     """
-    graph, matches = session.graph(), {}
+    true_ids = {i for own in truth.subjects for i in own.objects.tolist()}
     scores = []
     for track in graph.objects:
-        for i, masks in truth.masks.items():
-            both = track.masks.keys() & masks.keys()
-            shared = sum(mask_iou(track.masks[t], masks[t]) for t in both)
-            union = len(track.masks.keys() | masks.keys())
-            if union and shared / union >= MATCH / 2:
-                scores.append((shared / union, track.object_id, i))
+        seen = truth.frames.keys() & track.masks.keys()
+        for i in sorted(true_ids - clicked.keys()):
+            there = {t for t, frame in truth.frames.items() if i in frame.masks}
+            shared = sum(
+                ious([track.masks[t]], [truth.frames[t].masks[i]])[0, 0]
+                for t in seen & there
+            )
+            if seen | there and shared / len(seen | there) >= MATCH:
+                scores.append((shared / len(seen | there), track.object_id, i))
+    matches = dict(clicked)
     for _, object_id, i in sorted(scores, reverse=True):
-        if object_id not in matches and i not in matches.values():
-            matches[object_id] = i
+        if i not in matches and object_id not in matches.values():
+            matches[i] = object_id
     return matches
 
 
-def wrong_labels(session: Session, truth: Truth) -> list[Correction]:
-    """What a user would mend, what concerns most frames first."""
-    graph, matches = session.graph(), match_tracks(session, truth)
-    ids = {i: object_id for object_id, i in matches.items()}
-    frames_of: dict[int, int] = {}
-    for _, span in truth.triplets():
-        for i in (span.subject_id, span.object_id):
-            frames_of[i] = frames_of.get(i, 0) + 1
-    found = []
-    for object_id, i in matches.items():
-        if graph.object(object_id).category != truth.categories[i]:
-            weight = frames_of.get(i, 0)
-            found.append(Correction(weight, None, object_id, truth.categories[i]))
+def wrong_labels(
+    graph: SceneGraph, truth: Truth, tracks: Mapping[int, int]
+) -> list[Correction]:
+    """What a user would mend, what is wrong on most units first.
+
+    `tracks` are those of `match_tracks`. A pair of which nothing is said counts as
+    wrong where both are seen.
+    """
+    masks = {track.object_id: track.masks for track in graph.objects}
     said = {
-        (s.frame, s.subject_id, t.object_id): t.predicate
-        for s in graph.frames
-        for t in s.triplets
+        (entry.frame, entry.subject_id, guess.object_id): guess
+        for entry in graph.frames
+        for guess in entry.triplets
     }
-    for span in truth.spans:
-        if span.subject_id not in ids or span.object_id not in ids:
-            continue
-        pair = ids[span.subject_id], ids[span.object_id]
-        right = {
-            (t, other.predicate)
-            for other in truth.spans
-            if other[:2] == span[:2]
-            for t in range(other.first, other.last + 1)
-        }
-        frames = [t for t, other in truth.triplets() if other == span]
-        weight = sum((t, said.get((t, *pair))) not in right for t in frames)
-        if 2 * weight > len(frames):
-            found.append(Correction(weight, *pair, *span[2:]))
-    wrong = [c for c in found if c.weight]
-    return sorted(wrong, key=lambda c: (-c.weight, c.object_id, c.name))
+    names, wrong = truth.vocabulary, Counter()
+    for own in truth.subjects:
+        subject = tracks[own.subject_id]
+        right = _predicates(own)
+        for column, predicate, first, last in _spans(own):
+            other = tracks.get(int(own.objects[column]))
+            if other is None:
+                continue
+            for t in range(first, last + 1):
+                if t not in masks[subject] or t not in masks[other]:
+                    continue
+                guess = said.get((t, subject, other))
+                word = None if guess is None else guess.predicate
+                if word not in {names.predicates[p] for p in right[t, column]}:
+                    name = names.predicates[predicate]
+                    wrong[subject, other, name, first, last] += 1
+                categories = (
+                    (subject, own.category, guess and guess.subject_category),
+                    (other, own.categories[column], guess and guess.object_category),
+                )
+                for i, category, word in categories:
+                    if word is not None and word != names.objects[category]:
+                        wrong[None, i, names.objects[category]] += 1
+    found = [Correction(weight, *what) for what, weight in wrong.items()]
+    return sorted(found, key=lambda c: (-c.weight, c.object_id, c.name, c.first))
 
 
-def apply_correction(session: Session, correction: Correction) -> str:
-    """Do as the user would; returns the name given."""
+def correct(session: Session, correction: Correction) -> None:
+    """Do as the user would."""
     if correction.subject_id is None:
         session.rename(correction.object_id, correction.name)
     else:
         session.set_predicate(*correction[1:])
-    return correction.name
 
 
-def found_triplets(
-    graph: SceneGraph, truth: Truth, k: int = 3
-) -> dict[tuple[int, TrueSpan], bool]:
-    """Whether each true (frame, relation) is among the k best guesses of its subject.
-
-    Names must be right, and both masks overlap the true ones by half.
-    """
-    spoken: dict[int, list] = {}
-    for subject in graph.frames:
-        spoken.setdefault(subject.frame, []).append(subject)
-    masks = {track.object_id: track.masks for track in graph.objects}
-
-    def agrees(object_id: int, true_id: int, frame: int) -> bool:
-        seen = masks[object_id].get(frame)
-        return seen is not None and mask_iou(seen, truth.masks[true_id][frame]) >= MATCH
-
-    def hit(frame: int, span: TrueSpan) -> bool:
-        names = (
-            truth.categories[span.subject_id],
-            truth.categories[span.object_id],
-            span.predicate,
-        )
-        for subject in spoken.get(frame, ()):
-            best = sorted(subject.triplets, key=lambda t: -t.confidence)[:k]
-            for t in best:
-                said = (t.subject_category, t.object_category, t.predicate)
-                if (
-                    said == names
-                    and agrees(subject.subject_id, span.subject_id, frame)
-                    and agrees(t.object_id, span.object_id, frame)
-                ):
-                    return True
-        return False
-
-    return {(frame, span): hit(frame, span) for frame, span in truth.triplets()}
+def _predicates(own: SubjectTruth) -> dict[tuple[int, int], set[int]]:
+    """What holds by (frame, column)."""
+    found: dict[tuple[int, int], set[int]] = {}
+    for t, column, predicate in own.units.tolist():
+        found.setdefault((t, column), set()).add(predicate)
+    return found
 
 
-def untouched(outcome: Outcome, truth: Truth) -> float | None:
-    """The recall over relations none of whose names was given; None without any."""
-    hits = [
-        found
-        for (_, span), found in outcome.hits.items()
-        if outcome.touched.isdisjoint(
-            (
-                truth.categories[span.subject_id],
-                truth.categories[span.object_id],
-                span.predicate,
-            )
-        )
-    ]
-    return float(np.mean(hits)) if hits else None
+def _spans(own: SubjectTruth) -> Iterable[tuple[int, int, int, int]]:
+    """(column, predicate, first, last) of the spans without a gap in the units."""
+    for column, predicate in np.unique(own.units[:, 1:], axis=0).tolist():
+        rows = (own.units[:, 1:] == (column, predicate)).all(axis=1)
+        for first, last in merge_spans(own.units[rows, 0]):
+            yield column, predicate, first, last

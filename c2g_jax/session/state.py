@@ -203,15 +203,14 @@ class SessionState:
     def with_thing(self, thing: Thing) -> "SessionState":
         return replace(self, things={**self.things, thing.object_id: thing})
 
-
-def is_stale(state: SessionState, frame: int) -> bool:
-    """Whether something was said since that tracking this frame anew would take up."""
-    note = state.notes.get(frame)
-    if note is None:
-        return False
-    return any(
-        revision > note.made and (frame - place) * note.direction >= 0
-        for thing in state.things.values()
-        if not thing.removed
-        for place, revision in thing.changes
-    )
+    def is_stale(self, frame: int) -> bool:
+        """Whether something was said since that tracking a frame anew would take up."""
+        note = self.notes.get(frame)
+        if note is None:
+            return False
+        return any(
+            revision > note.made and (frame - place) * note.direction >= 0
+            for thing in self.things.values()
+            if not thing.removed
+            for place, revision in thing.changes
+        )

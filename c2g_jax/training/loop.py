@@ -78,7 +78,7 @@ class Run:
     def train(self) -> bool:
         """Train from the newest checkpoint to the end; False if stopped before."""
         parts = states.take_apart(self.task)
-        describe(parts)
+        states.describe(parts)
         frozen = states.digest(parts.frozen)
         state, loader_state = self._resume(parts, frozen)
         first = int(state.step)
@@ -89,7 +89,7 @@ class Run:
     def _resume(self, parts: Parts, frozen: str) -> tuple[TrainState, Any]:
         """The state to begin with, and the loader's."""
         state = states.first_state(self.optim, parts, self.mesh)
-        saved = resumable(self.workdir, self.config, frozen, jax.process_index() == 0)
+        saved = resumable(self.workdir, self.config, frozen)
         if saved is None:
             return state, None
         source = str(self.workdir / CHECKPOINTS / str(saved.step))
@@ -247,26 +247,27 @@ class _Session:
         logging.info("step %d %s", done, text)
 
     def _save(self, done: int, state: TrainState, loader_state: Any) -> None:
-        if self._main:
-            began = time.perf_counter()
-            manifest = {
-                "config": self._run.config,
-                "frozen": self._frozen,
-                "loader": loader_state,
-            }
-            folder, keep = self._run.workdir / CHECKPOINTS, self._run.loop.keep
-            save_step(folder, done, states.to_host(state), manifest, keep)
-            logging.info("saved step %d in %.2f s", done, time.perf_counter() - began)
-        sharding.wait_for_all(f"saved {done}")
+        began = time.perf_counter()
+        manifest = {
+            "config": self._run.config,
+            "frozen": self._frozen,
+            "loader": loader_state,
+        }
+        folder, keep = self._run.workdir / CHECKPOINTS, self._run.loop.keep
+        save_step(folder, done, states.to_host(state), manifest, keep)
+        logging.info("saved step %d in %.2f s", done, time.perf_counter() - began)
         self._saved = done
 
     def _export(self, done: int, state: TrainState) -> None:
         """The whole model for use, averaged if the run averages."""
-        if self._main:
-            params = state.params if state.ema is None else state.ema
-            model = self._parts.whole(jax.device_get(params))
-            manifest = {"training": {"step": done, "config": self._run.config}}
-            self._run.export(model, self._run.workdir / WEIGHTS, manifest)
+        params = jax.device_get(state.params if state.ema is None else state.ema)
+        manifest = {"training": {"step": done, "config": self._run.config}}
+        folder = self._run.workdir / WEIGHTS
+
+        def write() -> None:
+            self._run.export(self._parts.whole(params), folder, manifest)
+
+        sharding.in_first_process(write)
 
     def _profile(self, step: int) -> None:
         """Trace the steps asked for; the device is let run dry at both ends."""
@@ -281,13 +282,6 @@ class _Session:
             self._tracing = False
             logging.info("steps %d to %d are traced in %s/profile", begin, end,
                          self._run.workdir)  # fmt: skip
-
-
-def describe(parts: Parts) -> None:
-    """Log how many parameters train and how many are frozen."""
-    for what, values in (("train", parts.trained), ("are frozen", parts.frozen)):
-        count = sum(x.size for x in values.values())
-        logging.info("%s parameters in %d arrays %s", f"{count:,}", len(values), what)
 
 
 def _due(done: int, every: int) -> bool:

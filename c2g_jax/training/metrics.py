@@ -71,19 +71,20 @@ class Window:
 
     def __init__(self):
         self._rows: list[dict[str, float]] = []
-        self._since, self._waited = time.perf_counter(), 0.0
+        self.restart()
 
     def add(self, row: dict[str, float]) -> None:
         """The numbers of one step."""
         self._rows.append(row)
+        self._steps += 1
 
     def wait(self, seconds: float) -> None:
         """The device had nothing to do, for want of data."""
         self._waited += seconds
 
     def restart(self) -> None:
-        """Forget how long it took so far."""
-        self._since, self._waited = time.perf_counter(), 0.0
+        """Forget how long it took so far, and how many steps that were."""
+        self._since, self._waited, self._steps = time.perf_counter(), 0.0, 0
 
     def close(self) -> dict[str, float]:
         """Means by name, with steps_per_second and data_wait (share); starts anew."""
@@ -92,7 +93,7 @@ class Window:
         names = self._rows[0] if self._rows else ()
         means = {n: float(np.mean([row[n] for row in self._rows])) for n in names}
         means |= {n: self._rows[-1][n] for n in names if n.startswith("lr/")}
-        means["steps_per_second"] = len(self._rows) / seconds
+        means["steps_per_second"] = self._steps / seconds
         means["data_wait"] = min(self._waited / seconds, 1.0)
         self._rows = []
         self.restart()

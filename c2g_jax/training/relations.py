@@ -87,7 +87,7 @@ def follow_subjects(
 
     length = features.embed.shape[0]
     rest = (jnp.arange(1, length), jax.tree.map(lambda x: x[1:], features))
-    _, later = jax.lax.scan(step, bank, rest)
+    _, later = jax.lax.scan(step, bank, rest, unroll=_loops_are_slow())
     first = jax.tree.map(lambda x: x[None], _subjects(first))
     joined = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), first, later)
     return jax.lax.stop_gradient(joined)
@@ -124,9 +124,11 @@ def predict_clip(
         return found, discovered.layer_points, shown
 
     keys = None if key is None else jax.random.split(key, length)
-    found, layer_points, shown = jax.lax.map(
-        look, (features, subjects, keys, true_points)
-    )
+    frames = (features, subjects, keys, true_points)
+    if _loops_are_slow():
+        found, layer_points, shown = jax.vmap(look)(frames)
+    else:
+        found, layer_points, shown = jax.lax.map(look, frames)
     return ClipPrediction(subjects, found, layer_points, shown)
 
 
@@ -156,6 +158,14 @@ def name_points(
     found = (rows.mask_logits, rows.iou, rows.object_score, names)
     found = jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), found)
     return Queries(points, *found)
+
+
+def _loops_are_slow() -> bool:
+    """Whether frames are better computed side by side, in more memory.
+
+    XLA runs the body of a loop on one core of a CPU.
+    """
+    return jax.default_backend() == "cpu"
 
 
 def _subjects(answer: Segmentation) -> Subjects:

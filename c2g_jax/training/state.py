@@ -1,6 +1,7 @@
 """What changes from step to step, and the two programs that a run compiles."""
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -75,6 +76,13 @@ def take_apart(task: Task) -> Parts:
         {name: values[name] for name in trained},
         {name: values[name] for name in frozen},
     )
+
+
+def describe(parts: Parts) -> None:
+    """Log how many parameters train and how many are frozen."""
+    for what, values in (("train", parts.trained), ("are frozen", parts.frozen)):
+        count = sum(x.size for x in values.values())
+        logging.info("%s parameters in %d arrays %s", f"{count:,}", len(values), what)
 
 
 def first_state(config: OptimConfig, parts: Parts, mesh: Mesh) -> TrainState:

@@ -12,9 +12,11 @@ import numpy as np
 
 from c2g_jax.checkpoints import load_step, saved_steps, set_aside
 from c2g_jax.config_files import differences
+from c2g_jax.sharding import in_first_process
 from c2g_jax.types import InputError
 
 CHECKPOINTS, WEIGHTS, LOCK = "checkpoints", "weights", "lock"
+_NONE = -1  # no step
 
 # What two runs of one training may have apart, as fields of the configuration.
 MAY_DIFFER = (
@@ -62,37 +64,43 @@ class Saved(NamedTuple):
     manifest: Mapping[str, Any]
 
 
-def newest(workdir: Path, main: bool = True) -> Saved | None:
+def newest(workdir: Path) -> Saved | None:
     """The newest checkpoint that can be read; those that cannot are set aside.
 
-    Only the process `main` renames. InputError where none of several can be read.
+    The first process of a run chooses. InputError where none of several can be read.
     """
-    folder = workdir / CHECKPOINTS
-    steps = saved_steps(folder)
-    for step in reversed(steps):
-        try:
-            return Saved(step, *load_step(folder, step))
-        except InputError as error:
-            logging.warning("%s; it is not used", error)
-            if main:
+    folder, read = workdir / CHECKPOINTS, {}
+
+    def choose() -> int:
+        steps = saved_steps(folder)
+        for step in reversed(steps):
+            try:
+                read[step] = load_step(folder, step)
+            except InputError as error:
+                logging.warning("%s; it is not used", error)
                 logging.warning("kept as %s", set_aside(folder, step))
-    if steps:
-        raise InputError(
-            f"no checkpoint in {folder} can be read: name another --workdir to begin "
-            "anew"
-        )
-    return None
+            else:
+                return step
+        if steps:
+            raise InputError(
+                f"no checkpoint in {folder} can be read: name another --workdir to "
+                "begin anew"
+            )
+        return _NONE
+
+    step = in_first_process(choose)
+    if step == _NONE:
+        return None
+    return Saved(step, *(read.get(step) or load_step(folder, step)))
 
 
-def resumable(
-    workdir: Path, config: Mapping[str, Any], frozen: str, main: bool = True
-) -> Saved | None:
+def resumable(workdir: Path, config: Mapping[str, Any], frozen: str) -> Saved | None:
     """The newest checkpoint, if this run may go on from it.
 
     `config` as JSON values, and `frozen`, the sha256 of what does not train, must be
     those of the checkpoint; InputError names the difference.
     """
-    saved = newest(workdir, main)
+    saved = newest(workdir)
     if saved is None:
         return None
     folder = workdir / CHECKPOINTS / str(saved.step)

@@ -12,6 +12,7 @@ import fcntl
 import os
 import socket
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from absl import flags
@@ -42,6 +43,7 @@ MAX_UPLOAD_FRAMES = flags.DEFINE_integer(
 
 def main(argv: Sequence[str]) -> None:
     del argv
+    check_packages()
     settings, checkpoint = read_flags()
     with held_alone(settings.state), listen(PORT.value) as listener:
         port = listener.getsockname()[1]
@@ -52,6 +54,16 @@ def main(argv: Sequence[str]) -> None:
 def run() -> None:
     """The console script."""
     launch.run(main)
+
+
+def check_packages() -> None:
+    """InputError where the packages of the page are not installed."""
+    missing = [name for name in ("fastapi", "uvicorn") if not find_spec(name)]
+    if missing:
+        raise InputError(
+            f"{' and '.join(missing)} cannot be imported, which the page needs: "
+            "pip install 'click2graph-jax[web]'"
+        )
 
 
 def read_flags():
@@ -73,7 +85,10 @@ def read_flags():
     if CHECKPOINT.value is not None:
         checkpoint = Path(CHECKPOINT.value).resolve()
         if not checkpoint.is_dir():
-            raise InputError(f"--checkpoint={CHECKPOINT.value}: no such folder")
+            raise InputError(
+                f"--checkpoint={CHECKPOINT.value}: no such folder: name a folder of "
+                "weights"
+            )
     settings = Settings(
         state=state_folder(),
         video=video,

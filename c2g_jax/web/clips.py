@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FILE = "clip.json"
+NO_ROOM = "no space is left on the server's disk: make room there, and try again"
 
 
 @dataclass(frozen=True)

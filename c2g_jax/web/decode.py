@@ -5,6 +5,7 @@ little to lose: bounded memory and time, and no way to any file but its own. Pri
 lines of JSON: {"done", "total"} as it goes on, or {"error", "status"} at the end.
 """
 
+import errno
 import json
 import resource
 import sys
@@ -17,7 +18,7 @@ from PIL import Image
 from c2g_jax.images import read_image
 from c2g_jax.types import Frame, InputError
 from c2g_jax.video import DEFAULT_FPS, open_video
-from c2g_jax.web.clips import Clip, frame_name
+from c2g_jax.web.clips import NO_ROOM, Clip, frame_name
 
 MEMORY = 6 << 30  # bytes of address space
 CODECS = {"h264", "hevc", "av1", "vp8", "vp9", "mpeg4", "mjpeg", "prores", "theora"}
@@ -126,7 +127,10 @@ def main(task: str) -> Iterator[dict]:
         # The file's place on this disk is nobody's concern.
         line = str(error).replace(str(source), task["name"])
         yield {"error": line.replace(source.name, task["name"]), "status": 422}
-    except _failures():
+    except _failures() as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            yield {"error": NO_ROOM, "status": 507}
+            return
         line = f"{task['name']}: damaged, or not what it says it is: export it anew"
         yield {"error": line, "status": 422}
 

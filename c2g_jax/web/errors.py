@@ -1,5 +1,6 @@
 """What a request ends with when it cannot be done: a status and one sentence."""
 
+import errno
 import logging
 
 from fastapi import FastAPI, Request
@@ -7,7 +8,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from c2g_jax.launch import out_of_memory
 from c2g_jax.types import InputError
+from c2g_jax.web.clips import NO_ROOM
 
 LONGEST = 300  # letters
 _PLAIN = {404: "there is nothing at this address", 405: "this address cannot do that"}
@@ -57,7 +60,19 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception):
         logging.error("%s %s failed", request.method, request.url.path)
-        return answer(500, FAILED)
+        line = reason(error)
+        return answer(500 if line == FAILED else 507, line)
 
 
 FAILED = "the server met an error of its own: its log tells more; the session is kept"
+NO_MEMORY = (
+    "the server has not enough memory for this: follow fewer objects, or start it with "
+    "a smaller checkpoint; the session is kept"
+)
+
+
+def reason(error: Exception) -> str:
+    """What to say of an error that is of the machine, or else of our own making."""
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        return NO_ROOM
+    return NO_MEMORY if out_of_memory(error) else FAILED

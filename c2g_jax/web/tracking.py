@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from c2g_jax.types import InputError
-from c2g_jax.web.errors import FAILED, WebError
+from c2g_jax.web.errors import WebError, reason
 
 if TYPE_CHECKING:
     from c2g_jax.web.desk import Desk
@@ -59,9 +59,9 @@ class Tracking:
             yield _line({"end": ended})
         except (InputError, WebError) as error:
             yield _line({"end": "error", "error": str(error)})
-        except Exception:
+        except Exception as error:
             logging.exception("tracking failed")
-            yield _line({"end": "error", "error": FAILED})
+            yield _line({"end": "error", "error": reason(error)})
         finally:
             self.end()
 
@@ -91,7 +91,8 @@ class Tracking:
     def _release(self) -> None:
         if self._entry.tracking is self:
             self._entry.tracking = None
-            self._entry.revision += 1
+            if self._steps is not None:  # else nothing came of it
+                self._entry.revision += 1
 
     def _step(self) -> dict | None:
         session, steps = self._steps

@@ -1,8 +1,6 @@
 """What a download holds and what is odd in it: a report in JSON and as a text."""
 
 import json
-import os
-import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -132,14 +130,15 @@ def _objects(annotations: Annotations) -> dict[str, int]:
 def write_report(report: Mapping[str, Any], folder: Path) -> tuple[Path, Path]:
     """audit.json and audit.txt in the folder, each whole or not there."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     paths = folder / "audit.json", folder / "audit.txt"
     for path, content in zip(paths, (text, report_text(report)), strict=True):
-        handle, aside = tempfile.mkstemp(prefix=f".{path.name}-", dir=folder)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(content)
-        os.chmod(aside, 0o644)  # mkstemp keeps it to its owner
-        os.replace(aside, path)
+        aside = path.with_name(f".{path.name}.part")
+        try:
+            aside.write_text(content, encoding="utf-8")
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
     return paths
 
 
@@ -163,7 +162,7 @@ def report_text(report: Mapping[str, Any]) -> str:
             lines.append(f"{'':17}and {rest} more places in audit.json")
     none = [name for name, quirk in report["quirks"].items() if quirk["count"] == 0]
     lines += [*_wrapped("  not met: " + ", ".join(none)), ""]
-    lines += ["excluded videos: " + (str(len(report["excluded"])) or "none")]
+    lines += [f"excluded videos: {len(report['excluded']) or 'none'}"]
     lines += [f"  {e['video_id']}: {e['reason']}" for e in report["excluded"]]
     predicates = report["predicates"]
     lines += ["", "relation records by predicate", *_histogram(predicates["known"])]

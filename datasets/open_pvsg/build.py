@@ -1,18 +1,19 @@
 """A download to a prepared set on disk: all configs, and the audit beside them."""
 
-import contextlib
-import fcntl
 import hashlib
 import json
+import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tensorflow_datasets as tfds
+from google.protobuf import json_format
 
 from .audit import audit_report, write_report
 from .download import find_annotations
+from .lock import only_one
 from .open_pvsg_dataset_builder import Builder
 from .preparation import Preparation, scan_download
 from .quirks import DownloadError
@@ -38,9 +39,12 @@ def build(
     begin, checksums: as in `scan_download`. Raises DownloadError, FaultError.
     """
     folder = data_dir / name
-    with _only_one(folder):
-        builders = [_builder(name, data_dir, config) for config in configs]
-        missing = [builder for builder in builders if not builder.is_there()]
+    find_annotations(root)  # before a folder is made for what is no download
+    with only_one(folder, folder / ".lock"):
+        for left in folder.glob("*/incomplete.*"):
+            shutil.rmtree(left)
+        builders = [_builder(name, data_dir, c) for c in dict.fromkeys(configs)]
+        missing = [builder for builder in builders if not _is_whole(builder)]
         if not missing and (folder / "audit.json").is_file():
             _check_origin(folder, {"pvsg.json": _sha256(find_annotations(root))})
             return None
@@ -79,7 +83,10 @@ def _check_origin(folder: Path, origin: Mapping[str, str]) -> None:
     The first run notes in origin.json what it was made of.
     """
     path = folder / "origin.json"
-    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    try:
+        before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise _damaged(path, folder) from error
     for name, value in origin.items():
         if before.get(name, value) != value:
             raise DownloadError(
@@ -109,20 +116,25 @@ def _builder(name: str, data_dir: Path, config: str) -> Builder:
             """And where the data are."""
 
     Named.name = name
-    return Named(data_dir=data_dir, config=config)
+    try:
+        return Named(data_dir=data_dir, config=config)
+    except (ValueError, json_format.Error) as error:  # of JSON that is there already
+        folder = data_dir / name / config
+        raise _damaged(folder, folder) from error
 
 
-@contextlib.contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    """One run at a time in this folder; clears what a killed one left behind."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DownloadError(
-                f"{folder}: another preparation is writing there: wait for its end"
-            ) from error
-        for left in folder.glob("*/incomplete.*"):
-            shutil.rmtree(left)
-        yield
+def _is_whole(builder: Builder) -> bool:
+    """Whether the config is there. Raises DownloadError where it is damaged."""
+    if not builder.is_there():
+        return False
+    for split in builder.info.splits.values():
+        files = [path for path in split.filepaths if path.exists()]
+        if sum(os.path.getsize(path) for path in files) != split.num_bytes:
+            raise _damaged(Path(builder.data_path), Path(builder.data_path))
+    return True
+
+
+def _damaged(thing: Path, folder: Path) -> DownloadError:
+    return DownloadError(
+        f"{thing} is damaged: remove {folder}, and give the same command again"
+    )

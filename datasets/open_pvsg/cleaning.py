@@ -25,9 +25,9 @@ class Names:
 def clean_video(
     raw: Mapping, source: str, split: str, names: Names, findings: list[Finding]
 ) -> Video:
-    """The video of an entry; adds to findings. Raises KeyError, TypeError on others."""
+    """The video of an entry in the form of `schema`; adds to findings."""
     meta, video_id = raw["meta"], raw["video_id"]
-    num_frames = int(meta["num_frames"])
+    num_frames = meta["num_frames"]
 
     def found(quirk: str, **place: Any) -> None:
         findings.append(Finding(quirk, video_id, place))
@@ -44,15 +44,15 @@ def clean_video(
     questions = _texts(raw["qa_pairs"], ("time", "question", "answer"), found)
     spans = tuple(_spans(raw["relations"], names, known, num_frames, found))
     _count_overlaps(spans, found)
-    summary = str(raw["summary"])
+    summary = raw["summary"]
     for tag in _TAG.findall(summary):
         found("unresolved_tag", tag=tag, text="summary")
     return Video(
         video_id=video_id,
         source=source,
         split=split,
-        height=int(meta["height"]),
-        width=int(meta["width"]),
+        height=meta["height"],
+        width=meta["width"],
         fps=float(meta["fps"]),
         num_frames=num_frames,
         objects=objects,
@@ -72,7 +72,7 @@ def _objects(raw: Sequence[Mapping], names: Names, found) -> Iterator[Object]:
         found("ids_not_in_order")
     seen = set()
     for item in raw:
-        object_id, category = int(item["object_id"]), item["category"]
+        object_id, category = item["object_id"], item["category"]
         if object_id in seen:
             found("duplicate_object_id", id=object_id)
         elif not 1 <= object_id <= MAX_ID:
@@ -81,7 +81,7 @@ def _objects(raw: Sequence[Mapping], names: Names, found) -> Iterator[Object]:
             found("unknown_category", id=object_id, category=category)
         else:
             is_thing = category in names.things
-            if bool(item["is_thing"]) != is_thing:
+            if item["is_thing"] != is_thing:
                 found("is_thing_mismatch", id=object_id, category=category)
             seen.add(object_id)
             yield Object(object_id, category, is_thing)
@@ -119,12 +119,12 @@ def _count_overlaps(spans: Sequence[Span], found) -> None:
         ends[kind] = max(span.end, ends.get(kind, -1))
 
 
-def _clip(span, num_frames: int, found, place: Mapping) -> tuple[int, int] | None:
+def _clip(ends: Any, num_frames: int, found, place: Mapping) -> tuple[int, int] | None:
     """The span within the video, or None where nothing is left of it."""
-    ends = list(span)
     if (
-        len(ends) != 2
-        or not all(isinstance(end, int) for end in ends)
+        not isinstance(ends, list)
+        or len(ends) != 2
+        or not all(type(end) is int for end in ends)
         or not 0 <= ends[0] <= ends[1]
     ):
         found("span_malformed", span=ends, **place)
@@ -138,7 +138,7 @@ def _clip(span, num_frames: int, found, place: Mapping) -> tuple[int, int] | Non
 
 
 def _texts(raw, keys: tuple[str, ...], found) -> tuple[dict[str, str], ...]:
-    rows = tuple({key: str(item[key]) for key in keys} for item in raw)
+    rows = tuple({key: item[key] for key in keys} for item in raw)
     for row in rows:
         for key in keys:
             for tag in _TAG.findall(row[key]):
@@ -149,10 +149,10 @@ def _texts(raw, keys: tuple[str, ...], found) -> tuple[dict[str, str], ...]:
 def _status(raw, known: set, num_frames: int, found) -> Iterator[Status]:
     """`status` is empty, or {name: [[start, end], ...]}."""
     for item in raw:
-        status = item.get("status") or {}
+        status = item["status"] or {}
         if status:
             found("status_given", id=item["object_id"], names=sorted(status))
-        for name, spans in dict(status).items():
+        for name, spans in status.items():
             for span in spans:
                 clipped = _clip(
                     span,

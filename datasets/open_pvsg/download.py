@@ -69,25 +69,29 @@ class Download:
 def find_annotations(root: Path) -> Path:
     """The pvsg.json nearest to the root of a download."""
     if not root.is_dir():
-        raise DownloadError(f"{root}: no such folder: give the folder of the download")
-    found = sorted(root.rglob("pvsg.json"), key=lambda p: (len(p.parts), str(p)))
+        what = "a file" if root.exists() else "no such folder"
+        raise DownloadError(f"{root}: {what}: give the folder of the download")
+    found = [p for p in _files(root) if os.path.basename(p) == "pvsg.json"]
     if not found:
         raise DownloadError(f"{root}: no pvsg.json in it: put the released one there")
-    return found[0]
+    return Path(min(found, key=lambda path: (path.count(os.sep), path)))
 
 
-def open_download(root: Path, sources: Iterable[str]) -> Download:
-    """Find the files of these sources; a tree is preferred to a zip with the same file.
+def open_download(root: Path, wanted: Iterable[tuple[str, str]]) -> Download:
+    """Find the files of the sources of these videos, (source, video_id) each.
 
-    Raises DownloadError where the masks of a source were unpacked without the folders
-    of their videos, so that those of one video overwrote another's.
+    A tree is preferred to a zip with the same file. Raises DownloadError where masks
+    were unpacked without the folders of their videos, so that those of one video
+    overwrote another's, and a video that is wanted lacks its own.
     """
-    sources = set(sources)
+    wanted = list(wanted)
+    sources = {source for source, _ in wanted}
     videos: dict[tuple[str, str], Place] = {}
     masks: dict[tuple[str, str], dict[int, Place]] = {}
     flat: dict[str, str] = {}
-    archives, findings = _archives(root)
-    for place in _places(root, archives):
+    files = list(_files(root))
+    archives, findings = _archives(files)
+    for place in _places(files, archives):
         path = place.path.replace(os.sep, "/")
         if match := _MASK.search(path):
             source, video_id, number = match.groups()
@@ -99,44 +103,70 @@ def open_download(root: Path, sources: Iterable[str]) -> Download:
                 videos.setdefault((match[1], match[2]), place)
         elif (match := _FLAT.search(path)) and match[1] in sources:
             flat.setdefault(match[1], str(place))
-    for source, path in flat.items():
-        if not any(key[0] == source for key in masks):
+    for source, video_id in wanted:
+        if source in flat and (source, video_id) not in masks:
             raise DownloadError(
-                f"{path}: the masks of {source} lie in one folder, so those of every "
-                "video overwrote the last one's: the official "
-                "tools/unzip_and_extract.py and `unzip -j` do this: leave "
+                f"{flat[source]}: masks of {source} lie in one folder, so those of "
+                f"every video overwrote the last one's, and {video_id} has none: the "
+                "official tools/unzip_and_extract.py and `unzip -j` do this: leave "
                 f"{source}_masks.zip unpacked or put it below {root} (it is read in "
                 "place), or unpack it with plain `unzip`"
             )
     keys = videos.keys() | masks.keys()
-    files = {k: VideoFiles(videos.get(k), masks.get(k, {})) for k in sorted(keys)}
-    return Download(root, files, tuple(archives), tuple(findings))
+    found = {k: VideoFiles(videos.get(k), masks.get(k, {})) for k in sorted(keys)}
+    return Download(root, found, tuple(archives), tuple(findings))
 
 
-def _archives(root: Path) -> tuple[list[Path], list[Finding]]:
-    """The zips below root that open, and a finding for each that does not."""
+def _files(root: Path) -> Iterator[str]:
+    """All files below root in sorted order, those behind links to folders as well."""
+    for folder, folders, names in os.walk(root, onerror=_unreadable, followlinks=True):
+        # `frames` are the videos decoded by the official script: not needed.
+        folders[:] = sorted(
+            name
+            for name in folders
+            if name != "frames" and not _hidden((name,)) and not _leads_up(folder, name)
+        )
+        for name in sorted(names):
+            if not _hidden((name,)):
+                yield os.path.join(folder, name)
+
+
+def _unreadable(error: OSError) -> None:
+    raise DownloadError(
+        f"{error.filename}: {error.strerror}: make it readable, or move it away"
+    ) from error
+
+
+def _leads_up(folder: str, name: str) -> bool:
+    """Whether a folder is a link to one that it lies in: a way without an end."""
+    path = os.path.join(folder, name)
+    if not os.path.islink(path):
+        return False
+    above = os.path.realpath(path)
+    return os.path.commonpath([above, os.path.realpath(folder)]) == above
+
+
+def _archives(files: Iterable[str]) -> tuple[list[Path], list[Finding]]:
+    """The zips among the files that open, and a finding for each that does not."""
     good, findings = [], []
-    for path in sorted(p for p in root.rglob("*") if p.suffix.lower() == ".zip"):
-        if _hidden(path.relative_to(root).parts):
+    for path in files:
+        if not path.lower().endswith(".zip"):
             continue
         try:
-            _open_zip(str(path))
+            _open_zip(path)
         except (OSError, zipfile.BadZipFile) as error:
-            place = {"file": str(path), "error": str(error)}
+            reason = getattr(error, "strerror", None) or str(error)
+            place = {"file": path, "error": reason}
             findings.append(Finding("truncated_archive", None, place))
         else:
-            good.append(path)
+            good.append(Path(path))
     return good, findings
 
 
-def _places(root: Path, archives: list[Path]) -> Iterator[Place]:
-    """All files of the tree, then all members of the zips, each in sorted order."""
-    for folder, folders, files in os.walk(root, followlinks=True):
-        # `frames` are the videos decoded by the official script: not needed.
-        folders[:] = sorted(f for f in folders if f != "frames" and not _hidden((f,)))
-        for name in sorted(files):
-            if not _hidden((name,)):
-                yield Place(os.path.join(folder, name))
+def _places(files: Iterable[str], archives: list[Path]) -> Iterator[Place]:
+    """The files of the tree, then all members of the zips, each in sorted order."""
+    for path in files:
+        yield Place(path)
     for archive in archives:
         for name in sorted(_open_zip(str(archive)).namelist()):
             if not _hidden(name.split("/")):

@@ -21,7 +21,7 @@ def decode(place: Place) -> Iterator[av.VideoFrame]:
     try:
         container = av.open(file)
     except av.error.FFmpegError as error:
-        raise OSError(f"it does not open as a video: {error}") from error
+        raise OSError(f"it does not open as a video: {error.strerror}") from error
     with container:
         if not container.streams.video:
             raise OSError("it has no video stream")

@@ -2,12 +2,23 @@
 
 import io
 import struct
+import zlib
 from collections.abc import Collection
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from .download import Place
+
+# What PIL raises for a file that is damaged, cut off or absurdly large.
+_BAD_IMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
 
 
 class UnreadableMask(Exception):
@@ -17,12 +28,17 @@ class UnreadableMask(Exception):
 def read_mask(place: Place) -> np.ndarray:
     """uint8 [H, W] of object ids. Raises UnreadableMask."""
     try:
-        with Image.open(io.BytesIO(place.read())) as image:
+        data = place.read()
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            image.verify()  # the checksums, which decoding leaves unread
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             if image.mode not in ("P", "L"):
                 raise UnreadableMask(f"mode {image.mode}, not P")
             return np.array(image)  # of a palette image the indices, not the colours
-    except (OSError, SyntaxError, ValueError, struct.error) as error:  # PIL's own
-        raise UnreadableMask(str(error)) from error
+    except UnidentifiedImageError as error:  # its text names an object in memory
+        raise UnreadableMask("not a PNG, or a damaged one") from error
+    except _BAD_IMAGE as error:
+        raise UnreadableMask(getattr(error, "strerror", None) or str(error)) from error
 
 
 def void_unknown(mask: np.ndarray, known: Collection[int]) -> np.ndarray:

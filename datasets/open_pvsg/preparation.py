@@ -48,7 +48,8 @@ def scan_download(
     the first fault where strict.
     """
     annotations = read_annotations(find_annotations(root))
-    download = open_download(root, annotations.sources)
+    wanted = [(video.source, video.video_id) for video in annotations.videos]
+    download = open_download(root, wanted)
     if checksums:
         found = check_archives(download.archives)
         download = replace(download, findings=(*download.findings, *found))

@@ -2,50 +2,37 @@
 
 import hashlib
 import json
+import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from .annotations import Annotations
 from .cleaning import Names, clean_video
 from .quirks import DownloadError, Exclusion, Finding
-
-KEYS = ("data", "objects", "relations", "split")
+from .schema import PVSG, misfits
 
 
 def read_annotations(path: Path) -> Annotations:
     """Read a pvsg.json. Raises DownloadError where it is none."""
     try:
         data = path.read_bytes()
-        content = json.loads(data)
     except OSError as error:
         raise DownloadError(f"{path}: {error.strerror}: name a pvsg.json") from error
-    except ValueError as error:
-        raise DownloadError(
-            f"{path}: not JSON ({error}): fetch pvsg.json anew"
-        ) from error
-    if not isinstance(content, dict) or set(KEYS) - set(content):
-        raise DownloadError(f"{path}: not a pvsg.json, which has {', '.join(KEYS)}")
-    try:
-        names = _names(content)
-        raw, findings = _by_id(content["data"])
-        videos, excluded = [], []
-        for source, split, video_id in _listed(content["split"], findings):
-            if video_id not in raw:
-                findings.append(Finding("split_without_video", video_id))
-                excluded.append(
-                    Exclusion(video_id, source, split, "split_without_video")
-                )
-                continue
-            videos.append(
-                clean_video(raw.pop(video_id), source, split, names, findings)
-            )
-        for video_id in raw:
-            findings.append(Finding("video_without_split", video_id))
-            excluded.append(Exclusion(video_id, None, None, "video_without_split"))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DownloadError(
-            f"{path}: not in the format of pvsg.json: {error!r}"
-        ) from error
+    content = _content(path, data)
+    names = _names(path, content)
+    raw, findings = _by_id(content["data"])
+    videos, excluded = [], []
+    for source, split, video_id in _listed(content["split"], findings):
+        if video_id not in raw:
+            findings.append(Finding("split_without_video", video_id))
+            excluded.append(Exclusion(video_id, source, split, "split_without_video"))
+            continue
+        videos.append(clean_video(raw.pop(video_id), source, split, names, findings))
+    for video_id in raw:
+        findings.append(Finding("video_without_split", video_id))
+        excluded.append(Exclusion(video_id, None, None, "video_without_split"))
     return Annotations(
         path=path,
         sha256=hashlib.sha256(data).hexdigest(),
@@ -59,11 +46,46 @@ def read_annotations(path: Path) -> Annotations:
     )
 
 
-def _names(content: Mapping) -> Names:
+def _content(path: Path, data: bytes) -> dict[str, Any]:
+    """The JSON of the file, in the form that all else here relies on."""
+    try:
+        # NaN and numbers beyond all bounds stay texts: nothing takes these for numbers.
+        content = json.loads(data, parse_float=_finite, parse_constant=str)
+    except (ValueError, RecursionError) as error:
+        raise DownloadError(
+            f"{path}: not JSON ({error}): fetch pvsg.json anew"
+        ) from error
+    if not isinstance(content, dict) or not set(PVSG) <= set(content):
+        raise DownloadError(
+            f"{path}: not a pvsg.json, which has {', '.join(PVSG)}: name that one"
+        )
+    wrong = next(misfits(content), None)
+    if wrong is not None:
+        raise DownloadError(
+            f"{path}: not in the format of pvsg.json: {wrong}: mend it, or fetch "
+            "pvsg.json anew"
+        )
+    return content
+
+
+def _finite(text: str) -> float | str:
+    value = float(text)
+    return value if math.isfinite(value) else text
+
+
+def _names(path: Path, content: Mapping) -> Names:
     objects = content["objects"]
-    return Names(
+    names = Names(
         tuple(objects["thing"]), tuple(objects["stuff"]), tuple(content["relations"])
     )
+    for kind in (names.things + names.stuff, names.predicates):
+        for name, count in Counter(kind).items():
+            if count > 1:
+                raise DownloadError(
+                    f"{path}: the name {name!r} is listed {count} times: labels count "
+                    "by their place, so list it once"
+                )
+    return names
 
 
 def _by_id(data: Sequence[Mapping]) -> tuple[dict[str, Mapping], list[Finding]]:

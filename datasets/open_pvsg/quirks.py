@@ -49,6 +49,7 @@ QUIRKS = {
         Quirk("video_size", "the decoded size counts, not the stated", "videos", True),
         Quirk("missing_masks", "video excluded", "masks", True),
         Quirk("masks_short", "the frames that have masks are used", "masks", True),
+        Quirk("masks_long", "masks past num_frames are not used", "masks", True),
         Quirk("missing_mask", "the frame is taken as void", "masks", True),
         Quirk("unreadable_mask", "the frame is taken as void", "masks", True),
         Quirk("mask_size", "the frame is taken as void", "masks", True),

@@ -54,6 +54,8 @@ def scan_video(task: Task) -> Scan:
     masked = max(task.files.masks) + 1
     if masked < video.num_frames:
         found("masks_short", frames=masked, num_frames=video.num_frames)
+    if masked > video.num_frames:
+        found("masks_long", frames=masked, num_frames=video.num_frames)
     usable = min(decoded, masked, video.num_frames)
     return _scan_masks(task, usable, size, found)
 

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -85,6 +86,8 @@ def _start_worker(done) -> None:
             done.value += frames
 
     _progress = add
+    # Ctrl-C reaches this process as well: it ends here, in silence.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Without this a worker whose parent was killed would wait for tasks for ever.
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -1,5 +1,7 @@
 """Files of records, each written by one process, here or on Apache Beam."""
 
+import errno
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +13,7 @@ from .features import chunk_features, video_features
 from .shards import VIDEOS, Shard
 
 _BEAM_RUNNER = "DirectRunner"  # Beam's own default
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS)
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,10 @@ class File:
 
 
 def write_file(file: File) -> int:
-    """Write one file; the number of its records. Runs on any worker."""
+    """Write one file; the number of its records. Runs on any worker.
+
+    Raises OSError where the disk is full or may not be written to.
+    """
     if file.shard.config == VIDEOS:
         features = video_features(file.objects, file.predicates)
     else:
@@ -37,7 +43,13 @@ def write_file(file: File) -> int:
             file_adapters.FileFormat.from_value(file.file_format)
         ),
     )
-    return writer.write(examples=file.shard(), path=tfds.core.Path(file.path))
+    try:
+        return writer.write(examples=file.shard(), path=tfds.core.Path(file.path))
+    except RuntimeError as error:  # ArrayRecord's own, with what the disk says in it
+        for code in _DISK:
+            if os.strerror(code) in str(error):
+                raise OSError(code, os.strerror(code), file.path) from error
+        raise
 
 
 def write_on_beam(

@@ -4,12 +4,10 @@ from toy_pvsg.generate import generate
 report = generate("download", size="tiny", seed=0)
 """
 
-import multiprocessing
 import os
 import shutil
 import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -112,7 +110,7 @@ def generate(
     root: str | Path,
     size: str = "tiny",
     seed: int = 0,
-    workers: int = 2,
+    run: Callable[[Callable, list], Iterable] = map,
     layout: str = "tree",
     sources: tuple[str, ...] = ("toy_pvsg",),
     quirks=(),
@@ -120,7 +118,8 @@ def generate(
 ) -> GenerateReport:
     """Writes pvsg.json, videos and masks below root. The bytes depend on seed and size.
 
-    quirks: names of quirks.QUIRKS, one plant each, or {name: number}.
+    run(function, tasks) gives the results in the order of the tasks, as `map` does in
+    this process. quirks: names of quirks.QUIRKS, one plant each, or {name: number}.
     progress(done, all) is called after each video. Everything is written aside and
     moved to its place at the end, pvsg.json last. ValueError for an unknown name.
     """
@@ -137,7 +136,7 @@ def generate(
     try:
         tasks = [(aside, size, seed, p, given[p.video_id]) for p in plans]
         done = []
-        for result in _run(tasks, workers):
+        for result in run(_write, tasks):
             done.append(result)
             if progress is not None:
                 progress(len(done), len(tasks))
@@ -178,17 +177,6 @@ class _Written(NamedTuple):
     planted: dict
     maskless: int
     unseen: int
-
-
-def _run(tasks: list, workers: int):
-    """Results in the order of the tasks, whatever the number of processes."""
-    if workers <= 1:
-        yield from map(_write, tasks)
-        return
-    # A fresh interpreter each: a fork of a process that runs JAX may hang.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        yield from pool.map(_write, tasks)
 
 
 def _write(task) -> _Written:

@@ -26,25 +26,24 @@ def preview(root: str | Path, output: str | Path, videos: int = 8) -> None:
     output.mkdir(parents=True, exist_ok=True)
     with open(Path(root) / "pvsg.json", encoding="utf-8") as file:
         entries = json.load(file)["data"]
-    step = max(1, len(entries) // videos)
-    shown = [_Shown(Path(root), entry) for entry in entries[::step][:videos]]
-    sheet, overlay = _aside(output, "contact_sheet.png"), _aside(output, "overlay.mp4")
+    places = spread(len(entries), videos)
+    shown = [_Shown(Path(root), entries[place]) for place in places]
     rows = [_row(video) for video in shown]
     whole = Image.new("RGB", (rows[0].width, sum(row.height for row in rows)), "white")
     top = 0
     for row in rows:
         whole.paste(row, (0, top))
         top += row.height
-    whole.save(sheet, format="PNG")
+    whole.save(output / "contact_sheet.png")
     fps = shown[0].entry["meta"]["fps"]
     panels = [_panel(v, t) for v in shown for t in range(len(v.frames))]
-    layout.write_video(overlay, panels, fps)
-    sheet.replace(output / "contact_sheet.png")
-    overlay.replace(output / "overlay.mp4")
+    layout.write_video(output / "overlay.mp4", panels, fps)
 
 
-def _aside(folder: Path, name: str) -> Path:
-    return folder / f".partial-{name}"
+def spread(count: int, most: int) -> list[int]:
+    """At most so many of `count` places, at equal distances, both ends among them."""
+    places = np.linspace(0, count - 1, min(most, count))
+    return [int(place) for place in places.round()]
 
 
 class _Shown:

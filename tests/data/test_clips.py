@@ -211,7 +211,13 @@ def test_colours_change_as_their_names_say():
 def test_bad_settings_are_named():
     with pytest.raises(InputError, match="clip task 'pairs': use one of relations"):
         ClipConfig(task="pairs")
-    with pytest.raises(InputError, match="at least 1"):
-        ClipConfig(num_frames=0)
+    for name in ("num_frames", "stride", "max_objects", "point_side"):
+        with pytest.raises(InputError, match=f"{name} 0 of a clip: give at least 1"):
+            ClipConfig(**{name: 0})
+    for name, value in (("flip", 1.5), ("brightness", -0.1), ("contrast", np.nan)):
+        with pytest.raises(InputError, match=f"{name} {value} of a clip"):
+            ClipConfig(**{name: value})
+    with pytest.raises(InputError, match="thing_weight -1"):
+        ClipConfig(thing_weight=-1)
     with pytest.raises(InputError, match="give three shares, of point, box and mask"):
         ClipConfig(prompt_mix=(0, 0, 0))

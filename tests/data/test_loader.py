@@ -113,18 +113,28 @@ def test_resume_is_exact(plain, at):
     assert_same(take(resumed, 12 - at), plain[at:])
 
 
-def test_workers_give_the_same_and_resume_as_exactly(plain):
-    iterator = iter(loader(num_workers=2))
+def test_an_iterator_can_go_back(plain):
+    iterator = iter(loader())
     assert_same(take(iterator, 3), plain[:3])
     state = iterator.get_state()
-    assert_same(take(iterator, 2), plain[3:5])
-    iterator.set_state(state)  # the same iterator, gone back
+    take(iterator, 2)
+    iterator.set_state(state)
     assert_same(take(iterator, 3), plain[3:6])
+
+
+def test_workers_give_the_same_and_resume_as_exactly(plain):
+    """From a state that was saved without workers, to one that goes on without."""
+    iterator = iter(loader())
+    take(iterator, 3)
+    state = iterator.get_state()
+    iterator = iter(loader(num_workers=2))
+    iterator.set_state(state)
+    assert_same(take(iterator, 5), plain[3:8])
+    state = iterator.get_state()
     iterator.close()
-    # Nor does the state know how many workers there were.
     resumed = iter(loader())
     resumed.set_state(state)
-    assert_same(take(resumed, 9), plain[3:])
+    assert_same(take(resumed, 4), plain[8:])
 
 
 @pytest.mark.parametrize("count", [2, 3])
@@ -183,3 +193,7 @@ def test_what_cannot_be_is_named():
         loader(shard=(2, 2))
     with pytest.raises(InputError, match="batch_size 0"):
         loader(batch_size=0)
+    with pytest.raises(InputError, match="num_workers -1: give 0 or more"):
+        loader(num_workers=-1)
+    with pytest.raises(InputError, match="seed -2: give 0 or more"):
+        loader(seed=-2)

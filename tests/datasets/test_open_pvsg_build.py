@@ -4,7 +4,6 @@ import importlib.util
 import io
 import json
 import shutil
-import time
 from collections import defaultdict
 
 import av
@@ -15,7 +14,6 @@ import tensorflow_datasets as tfds
 from open_pvsg import shards, workers
 from open_pvsg.build import build
 from open_pvsg.preparation import scan_download
-from open_pvsg.quirks import DownloadError
 from PIL import Image
 
 from c2g_jax.data.dataset import open_dataset
@@ -249,35 +247,6 @@ def test_several_files_read_as_one(drawn_tree, tmp_path, monkeypatch, prepared):
     assert encoded(tmp_path, "default") == encoded(prepared, "default")
 
 
-def test_what_is_prepared_stays_and_another_download_is_refused(
-    drawn_tree, tmp_path, monkeypatch
-):
-    data_dir = tmp_path / "data"
-    assert build(drawn_tree, data_dir, configs=("videos",)) is not None
-    stamp = (data_dir / "open_pvsg/videos/1.0.0/dataset_info.json").stat().st_mtime_ns
-    assert build(drawn_tree, data_dir, configs=("videos",)) is None
-    build(drawn_tree, data_dir, configs=CHUNKED)
-    after = (data_dir / "open_pvsg/videos/1.0.0/dataset_info.json").stat().st_mtime_ns
-    assert stamp == after
-    tree = shutil.copytree(drawn_tree, tmp_path / "tree")
-    (tree / "drawn/masks/0002_2/0010.png").unlink()
-    with pytest.raises(DownloadError, match="other videos"):
-        build(tree, data_dir, configs=("1024",))
-    drawn.write_json(tree, drawn.annotations() | {"extra": 1})
-    with pytest.raises(DownloadError, match=r"other pvsg\.json"):
-        build(tree, data_dir, configs=CHUNKED)
-
-
-def test_one_preparation_at_a_time(drawn_tree, tmp_path):
-    from open_pvsg.build import _only_one
-
-    with (
-        _only_one(tmp_path / "open_pvsg"),
-        pytest.raises(DownloadError, match="another preparation"),
-    ):
-        build(drawn_tree, tmp_path)
-
-
 beam = pytest.mark.skipif(
     importlib.util.find_spec("apache_beam") is None,
     reason="APACHE BEAM IS NOT INSTALLED: preparing on it is not tested here "
@@ -293,15 +262,3 @@ def test_beam_writes_the_same_records(drawn_tree, tmp_path, prepared):
     build(drawn_tree, tmp_path, beam_options=options)
     for config in ("videos", "default", "1024"):
         assert encoded(tmp_path, config) == encoded(prepared, config)
-
-
-def _sleep(seconds):
-    time.sleep(seconds)
-    return seconds
-
-
-def test_workers_keep_the_order_and_hand_on_errors():
-    results = workers.run_tasks(_sleep, [0.2, 0, 0.1, None], 2)
-    assert [next(results) for _ in range(3)] == [0.2, 0, 0.1]
-    with pytest.raises(TypeError):
-        next(results)

@@ -7,14 +7,14 @@ from collections import Counter
 import drawn
 import numpy as np
 import pytest
+from open_pvsg import download
 from open_pvsg.download import open_download
-from open_pvsg.masks import read_mask
 from open_pvsg.preparation import FaultError, scan_download
 from open_pvsg.quirks import DownloadError
 from open_pvsg.scan import true_runs
-from PIL import Image
 
 MASKS = "drawn/masks/0001_1"
+WANTED = [("drawn", video_id) for video_id in drawn.FRAMES]
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_zips_are_read_in_place(drawn_tree, tmp_path):
 def test_a_tree_is_preferred_to_a_zip(drawn_tree, tmp_path):
     root = drawn.zip_tree(drawn_tree, tmp_path / "both")
     shutil.copytree(drawn_tree / "drawn", root / "drawn")
-    places = [f.video for f in open_download(root, ["drawn"]).files.values()]
+    places = [f.video for f in open_download(root, WANTED).files.values()]
     assert all(place.archive is None for place in places)
 
 
@@ -67,7 +67,7 @@ def test_upper_case_videos_count_and_other_sources_do_not(tree):
     video = tree / "drawn/videos/0001_1.mp4"
     video.rename(video.with_suffix(".MP4"))
     shutil.copytree(tree / "drawn", tree / "other")
-    found = open_download(tree, ["drawn"])
+    found = open_download(tree, WANTED)
     assert set(found.files) == {("drawn", v) for v in drawn.FRAMES}
     assert found.of("drawn", "0001_1").video.path.endswith(".MP4")
 
@@ -81,12 +81,41 @@ def test_flattened_masks_are_refused(tree):
         scan_download(tree)
 
 
+def test_masks_flattened_in_part_are_refused_too(tree):
+    """One video kept its folder; what the others lost is not only missing."""
+    for path in sorted((tree / "drawn/masks/0003_3").iterdir()):
+        path.replace(tree / "drawn/masks" / path.name)
+    with pytest.raises(DownloadError, match=r"overwrote.*0003_3 has none.*unzip -j"):
+        scan_download(tree)
+
+
 def test_zips_make_up_for_flattened_masks(tree, drawn_tree):
     drawn.zip_tree(drawn_tree, tree)
     for path in sorted((tree / "drawn/masks").rglob("*.png")):
         path.replace(tree / "drawn/masks" / path.name)
     shutil.rmtree(tree / "drawn/videos")
     assert visible(scan_download(tree)) == visible(scan_download(drawn_tree))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_links_are_followed(drawn_tree, tmp_path, packed):
+    """A folder of the download may lie on another disk; a link up is no way on."""
+    whole = drawn.zip_tree(drawn_tree, tmp_path / "zips") if packed else drawn_tree
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "elsewhere").symlink_to(whole)
+    (root / "again").symlink_to(root)
+    assert visible(scan_download(root)) == visible(scan_download(drawn_tree))
+
+
+def test_what_may_not_be_read_is_named(drawn_tree, monkeypatch):
+    def walk(root, onerror, followlinks):
+        onerror(PermissionError(13, "Permission denied", f"{root}/drawn"))
+        yield from ()
+
+    monkeypatch.setattr(download.os, "walk", walk)
+    with pytest.raises(DownloadError, match="drawn: Permission denied: make it read"):
+        scan_download(drawn_tree)
 
 
 def test_a_truncated_zip_is_named_and_its_videos_are_excluded(drawn_tree, tmp_path):
@@ -151,54 +180,6 @@ def test_zips_of_released_names_are_compared_with_the_release(drawn_tree, tmp_pa
     assert visible(scanned) == visible(scan_download(drawn_tree))
 
 
-def spoil_missing(tree):
-    (tree / MASKS / "0005.png").unlink()
-
-
-def spoil_unreadable(tree):
-    path = tree / MASKS / "0005.png"
-    path.write_bytes(path.read_bytes()[:60])
-
-
-def spoil_colours(tree):
-    path = tree / MASKS / "0005.png"
-    Image.fromarray(np.zeros((*drawn.SIZE, 3), np.uint8)).save(path)
-
-
-def spoil_size(tree):
-    Image.fromarray(np.zeros((10, 12), np.uint8)).save(tree / MASKS / "0005.png")
-
-
-@pytest.mark.parametrize(
-    ("spoil", "quirk"),
-    [
-        (spoil_missing, "missing_mask"), (spoil_unreadable, "unreadable_mask"),
-        (spoil_colours, "unreadable_mask"), (spoil_size, "mask_size"),
-    ],
-)  # fmt: skip
-def test_a_frame_without_a_usable_mask_is_void(tree, spoil, quirk):
-    spoil(tree)
-    scanned = scan_download(tree)
-    assert faults(scanned) == {quirk: 1}
-    scan = scanned.scans["0001_1"]
-    assert scan.void == {5}
-    assert (scan.num_frames, scan.visible[:2]) == (20, ((1, 0, 4), (1, 6, 19)))
-    with pytest.raises(FaultError, match=f"{quirk}: 0001_1 .*frame 5"):
-        scan_download(tree, strict=True)
-
-
-def test_ids_that_no_object_has_are_void(tree):
-    path = tree / MASKS / "0004.png"
-    mask = drawn.mask_of("0001_1", 4)
-    mask[-2:, :3] = 200
-    Image.fromarray(mask).save(path)
-    scanned = scan_download(tree)
-    (found,) = [f for f in scanned.findings if f.quirk == "unknown_mask_id"]
-    assert found.place == {"frame": 4, "ids": [200], "pixels": 6}
-    assert visible(scanned) == visible(scan_download(tree))
-    assert faults(scanned) == {}
-
-
 def test_frames_that_do_not_decode_are_not_used(tree):
     pictures = [drawn.picture_of("0001_1", t) for t in range(17)]
     drawn.write_video(tree / "drawn/videos/0001_1.mp4", pictures)
@@ -206,6 +187,25 @@ def test_frames_that_do_not_decode_are_not_used(tree):
     assert faults(scanned) == {"decodes_short": 1}
     assert scanned.scans["0001_1"].num_frames == 17
     assert scanned.scans["0001_1"].visible[0] == (1, 0, 16)
+
+
+def test_masks_without_frames_are_noted(tree):
+    shutil.copy(tree / MASKS / "0019.png", tree / MASKS / "0020.png")
+    scanned = scan_download(tree)
+    assert faults(scanned) == {"masks_long": 1}
+    assert scanned.scans["0001_1"].num_frames == 20
+
+
+def test_what_is_said_of_a_file_is_the_same_each_time(tree):
+    """No address of an object in memory in the audit, say."""
+    (tree / MASKS / "0005.png").write_bytes(b"no image")
+    (tree / "drawn/videos/0002_2.mp4").write_bytes(b"")
+    first, second = scan_download(tree).findings, scan_download(tree).findings
+    assert first == second
+    assert {f.place.get("error") for f in first if f.is_fault} == {
+        "not a PNG, or a damaged one",
+        "it does not open as a video: Invalid data found when processing input",
+    }
 
 
 def test_masks_that_end_early_and_videos_that_end_late(tree):
@@ -230,22 +230,13 @@ def test_videos_that_cannot_be_used_are_excluded(tree):
 def test_a_folder_without_videos_is_refused(tree, tmp_path):
     with pytest.raises(DownloadError, match="no such folder"):
         scan_download(tmp_path / "nowhere")
+    with pytest.raises(DownloadError, match="a file: give the folder"):
+        scan_download(tree / "pvsg.json")
     with pytest.raises(DownloadError, match=r"no pvsg\.json"):
         scan_download(tree / "drawn")
     shutil.rmtree(tree / "drawn")
     with pytest.raises(DownloadError, match="none of the 3 videos"):
         scan_download(tree)
-
-
-def test_masks_keep_their_ids_at_any_depth(tmp_path):
-    """A palette of few colours is stored with fewer bits than a byte."""
-    from open_pvsg.download import Place
-
-    image = Image.fromarray(np.array([[0, 1], [2, 3]], np.uint8), "P")
-    image.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9])
-    image.save(tmp_path / "mask.png")
-    mask = read_mask(Place(str(tmp_path / "mask.png")))
-    np.testing.assert_array_equal(mask, [[0, 1], [2, 3]])
 
 
 def test_runs():

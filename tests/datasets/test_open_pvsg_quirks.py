@@ -2,10 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
+import plain
+import pytest
 from open_pvsg.audit import audit_report
+from open_pvsg.build import build
 from open_pvsg.preparation import scan_download
-from toy_pvsg.generate import generate
-from toy_pvsg.quirks import QUIRKS
+from toy_pvsg.generate import SIZES, generate
+from toy_pvsg.quirks import ARCHIVE_QUIRKS, QUIRKS
+
+from c2g_jax.data.dataset import open_dataset
 
 # What a plant is called in the audit, where it is not called the same.
 NAMES = {
@@ -27,8 +33,15 @@ OF_FILES = {
 }
 
 
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """As many videos as in the size tiny, and less in each."""
+    size = SIZES["tiny"]._replace(frames=16, pictures=((64, 48), (48, 64)))
+    monkeypatch.setitem(SIZES, "tiny", size)
+
+
 def audited(root, **options):
-    planted = generate(root, size="tiny", workers=1, **options)
+    planted = generate(root, size="tiny", **options)
     report = audit_report((scan := scan_download(root)).annotations, scan)
     met = {n: q["count"] for n, q in report["quirks"].items() if q["count"]}
     return planted, report, met
@@ -87,3 +100,24 @@ def test_a_truncated_archive_takes_its_source_only(tmp_path):
     lost = [v.video_id for v in planted.videos if v.source == source]
     assert met["missing_masks"] == len(lost) == 6
     assert {e["video_id"] for e in report["excluded"]} == set(lost)
+
+
+def test_plain_code_finds_what_is_prepared_and_counted(tmp_path):
+    """Every quirk in one download: objects, spans, masks and counts, read twice."""
+    names = [name for name in QUIRKS if name not in ARCHIVE_QUIRKS]
+    generate(tmp_path / "all", quirks=names)
+    configs = ("videos", "default")
+    report = build(tmp_path / "all", tmp_path, "toy_pvsg", configs)
+    videos, odd = plain.read(tmp_path / "all")
+    assert odd == {n: q["count"] for n, q in report["quirks"].items() if q["count"]}
+    assert len(odd) == len(names) - len(HARMLESS)
+    dataset = open_dataset(tmp_path, "toy_pvsg")
+    for video in (*dataset.videos("train"), *dataset.videos("val")):
+        want = videos.pop(video.video_id)
+        ids, categories = video.object_ids.tolist(), video.categories.tolist()
+        assert dict(zip(ids, categories, strict=True)) == want["categories"]
+        assert sorted(map(tuple, video.relations.tolist())) == want["spans"]
+        frames, segments = dataset.read(video, 0, video.num_frames)
+        np.testing.assert_array_equal(segments, want["masks"])
+        assert np.abs(frames.astype(int) - want["frames"]).mean() < 3  # of JPEG
+    assert videos == {}

@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from open_pvsg import workers
 from PIL import Image
 from toy_pvsg import film, generate, preview, survey
 from toy_pvsg.generate import SIZES, truth
@@ -18,10 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory):
-    """The size tiny, unpacked, and its report. Not to be written to."""
-    root = tmp_path_factory.mktemp("toy") / "tree"
-    return root, generate.generate(root, workers=1)
+def tree(toy_download):
+    """The size tiny, unpacked, and its videos. Not to be written to."""
+    return toy_download, generate.videos("tiny")
 
 
 def read(root):
@@ -37,10 +37,10 @@ def hashes(root):
 
 
 def test_every_pixel_and_span_is_what_was_meant(tree):
-    root, report = tree
+    root, plans = tree
     entries = {e["video_id"]: e for e in read(root)["data"]}
-    assert len(entries) == len(report.videos) == 12
-    for plan in report.videos:
+    assert len(entries) == len(plans) == 12
+    for plan in plans:
         meant = truth("tiny", plan.split, plan.index)
         entry = entries[plan.video_id]
         assert entry["objects"] == meant.objects
@@ -55,7 +55,7 @@ def test_every_pixel_and_span_is_what_was_meant(tree):
 
 
 def test_annotations_have_the_schema_of_the_released_file(tree):
-    root, report = tree
+    root, _ = tree
     whole = read(root)
     assert list(whole) == ["objects", "relations", "split", "data"]
     names = json.loads((ROOT / "c2g_jax" / "vocabulary.json").read_text())
@@ -81,12 +81,11 @@ def test_annotations_have_the_schema_of_the_released_file(tree):
             assert all(a[1] < b[0] for a, b in itertools.pairwise(spans))
         assert entry["summary"]
         assert all(c["description"] for c in entry["captions"])
-    assert report.frames == 12 * 24
 
 
 def test_videos_show_the_drawn_frames_at_five_a_second(tree):
-    root, report = tree
-    for plan in (report.videos[0], report.videos[2], report.videos[-1]):
+    root, plans = tree
+    for plan in (plans[0], plans[2], plans[-1]):
         path = root / "toy_pvsg" / "videos" / f"{plan.video_id}.mp4"
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
@@ -102,10 +101,20 @@ def test_videos_show_the_drawn_frames_at_five_a_second(tree):
             assert error.mean() < 6
 
 
-def test_same_seed_same_bytes_with_any_number_of_workers(tree, tmp_path):
+def test_same_seed_same_bytes_in_any_process(tree, tmp_path):
+    """Two videos drawn anew, each in a process of its own, and pvsg.json of both."""
     root, _ = tree
-    generate.generate(tmp_path / "again", workers=2)
-    assert hashes(tmp_path / "again") == hashes(root)
+
+    def run(function, tasks):
+        return workers.run_tasks(function, tasks[:2], 2)
+
+    report = generate.generate(tmp_path / "again", run=run)
+    assert report.frames == 2 * 24
+    found, wanted = hashes(tmp_path / "again"), hashes(root)
+    found.pop("pvsg.json")  # of these two alone
+    assert found == {path: wanted[path] for path in found}
+    assert len(found) == 2 * (24 + 1)
+    assert read(tmp_path / "again")["data"] == read(root)["data"][:2]
 
 
 def test_another_seed_split_or_index_is_another_video():
@@ -136,7 +145,7 @@ def test_layout_of_the_archives(tmp_path, tree, monkeypatch):
     monkeypatch.setitem(SIZES, "tiny", tiny._replace(train=3, val=1))
     root = tmp_path / "zips"
     sources = ("vidor", "epic_kitchen", "ego4d")
-    report = generate.generate(root, workers=1, layout="zips", sources=sources)
+    report = generate.generate(root, layout="zips", sources=sources)
     files = sorted(p.relative_to(root).as_posix() for p in root.rglob("*.*"))
     assert files == [
         "Ego4D/ego4d_masks.zip", "Ego4D/ego4d_videos.zip",
@@ -168,7 +177,7 @@ def test_bad_requests_are_named_and_leave_nothing_behind(tmp_path, monkeypatch):
 
     monkeypatch.setattr(generate, "_write", broken)
     with pytest.raises(OSError, match="disk full"):
-        generate.generate(tmp_path / "a", workers=1)
+        generate.generate(tmp_path / "a")
     assert list((tmp_path / "a").iterdir()) == []
 
 
@@ -181,6 +190,12 @@ def test_preview_writes_a_sheet_and_a_video(tree, tmp_path):
         assert sheet.width > 1400
     with av.open(str(tmp_path / "overlay.mp4")) as container:
         assert sum(1 for _ in container.decode(video=0)) == 24
+
+
+def test_preview_shows_videos_from_the_first_to_the_last():
+    assert preview.spread(12, 8) == [0, 2, 3, 5, 6, 8, 9, 11]
+    assert preview.spread(3, 8) == [0, 1, 2]
+    assert preview.spread(720, 1) == [0]
 
 
 def test_survey_counts_what_the_file_says(tmp_path):

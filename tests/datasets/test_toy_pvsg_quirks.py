@@ -19,7 +19,7 @@ def quirky(tmp_path_factory):
     root = tmp_path_factory.mktemp("toy") / "quirky"
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(SIZES, "tiny", SMALL)
-        return root / "toy_pvsg", generate(root, workers=1, quirks=TREE)
+        return root / "toy_pvsg", generate(root, quirks=TREE)
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def test_videos_that_are_wrong(quirky):
 
 def test_archives_cut_short_and_members_of_the_finder(tmp_path, few):
     wanted = {"truncated_zip": 1, "macosx_members": 2}
-    report = generate(tmp_path, workers=1, layout="zips", quirks=wanted,
+    report = generate(tmp_path, layout="zips", quirks=wanted,
                       sources=("vidor", "ego4d"))  # fmt: skip
     assert report.counts == wanted
     name = report.quirks["truncated_zip"][0]["archive"]
@@ -155,7 +155,7 @@ def test_archives_cut_short_and_members_of_the_finder(tmp_path, few):
 
 
 def test_flattened_masks_keep_one_video_of_all(tmp_path, few):
-    generate(tmp_path, workers=1, layout="flattened")
+    generate(tmp_path, layout="flattened")
     masks = sorted(p.name for p in (tmp_path / "toy_pvsg" / "masks").iterdir())
     assert masks == [f"{t:04d}.png" for t in range(16)]
 

@@ -122,3 +122,42 @@ def test_what_is_refused(name, tmp_path):
 def test_what_is_not_there(tmp_path):
     with pytest.raises(InputError, match=r"there is no .*nowhere"):
         read_checkpoint(tmp_path / "nowhere")
+
+
+def test_a_bit_that_flipped_is_noticed(tmp_path):
+    """In a .pt; torch reads its parts without a look at their checksums."""
+    path = tmp_path / "x.pt"
+    torch.save({"model": STATE | {"more": torch.zeros(2000)}}, path)
+    whole = path.read_bytes()
+    wanted = read_checkpoint(path).state
+    refused = 0
+    for place in range(0, len(whole), 97):
+        torn = whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :]
+        path.write_bytes(torn)
+        try:
+            found = read_checkpoint(path).state
+        except InputError:
+            refused += 1
+        else:  # what the archive keeps twice, or does not use
+            assert found.keys() == wanted.keys()
+            assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+    assert refused > 0.8 * len(range(0, len(whole), 97))
+
+
+def test_a_file_saved_without_checksums_is_read(tmp_path):
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(STATE, tmp_path / "x.pt")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert same(read_checkpoint(tmp_path / "x.pt").state)
+
+
+def test_a_file_cut_anywhere_is_refused(tmp_path):
+    path = tmp_path / "x.pt"
+    torch.save(STATE, path)
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 211):
+        path.write_bytes(whole[:length])
+        with pytest.raises(InputError, match="cut short"):
+            read_checkpoint(path)

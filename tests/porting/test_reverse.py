@@ -10,7 +10,7 @@ from c2g_jax.click2graph import click2graph_config
 from c2g_jax.pretrained import save_click2graph, seeded_click2graph
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.types import InputError
-from c2g_jax.weights import parameters
+from c2g_jax.weights import parameters, save_weights
 from porting import rules
 from porting.official import abstract_model, convert, load_folder, port
 from porting.reference import build_reference
@@ -103,3 +103,17 @@ def test_a_folder_keeps_its_format(checkpoint, tmp_path):
         convert(checkpoint, tmp_path / "folder")
     convert(checkpoint, tmp_path / "folder", "orbax")
     load_folder(tmp_path / "folder")
+
+
+def test_a_full_disk_leaves_no_file(monkeypatch, official, tmp_path):
+    """As torch tells it: its writer counts bytes, and says nothing of the disk."""
+
+    def save(content, path):
+        path.write_bytes(b"half")
+        raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos")
+
+    save_weights(port(official, sam2_config("toy")), tmp_path / "w", {"size": "toy"})
+    monkeypatch.setattr(torch, "save", save)
+    with pytest.raises(InputError, match="bytes free: make room there, or write"):
+        reverse(tmp_path / "w", tmp_path / "back.pt")
+    assert [path.name for path in tmp_path.iterdir()] == ["w"]

@@ -11,12 +11,13 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from c2g_jax import click2graph
 from c2g_jax.click2graph import Scene, click2graph_config, mask_ious
 from c2g_jax.sam2 import video_tracker
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.track import Segmentation
 from c2g_jax.sch import BestTriplet, SchLogits
-from c2g_jax.session import engine, labels, memories, propagate
+from c2g_jax.session import engine, labels, memories
 
 SIDE, SMALL = 64, 16  # of the model image and its masks; the video is 64 x 64 too
 CONFIG = click2graph_config(sam2_config("toy", SIDE))
@@ -58,8 +59,8 @@ class World:
             patch(video_tracker, name, getattr(self, name))
         patch(engine, "_pool", self.pool)
         patch(memories, "_encode_memory", lambda *_: np.zeros((4, 4, 32), np.float32))
-        patch(propagate.click2graph, "look", self.look)
-        patch(propagate.click2graph, "name", self.name)
+        patch(click2graph, "look", self.look)
+        patch(click2graph, "name", self.name)
         patch(labels, "_classify", self.classify)
 
     def mask(self, thing: int, frame: int) -> np.ndarray:

@@ -122,7 +122,9 @@ def test_overlay_is_read_by_pyav(worked_on, tmp_path):
     worked_on.export("overlay", tmp_path / "a.mp4")
     with av.open(str(tmp_path / "a.mp4")) as container:
         stream = container.streams.video[0]
-        frames = [f.to_ndarray(format="rgb24") for f in container.decode(stream)]
+        decoded = list(container.decode(stream))
+    assert [f.time for f in decoded] == pytest.approx(worked_on.video.times)
+    frames = [f.to_ndarray(format="rgb24") for f in decoded]
     assert len(frames) == 12
     assert frames[0].shape == (64, 64, 3)
     assert np.abs(frames[5][4:20, 4:20].astype(int) - 50).max() > 60  # painted
@@ -163,6 +165,43 @@ def test_open_pvsg_is_read_by_its_builder(worked_on, graph, tmp_path):
                 assert not mask.any()
     with pytest.raises(InputError, match="is there already"):
         worked_on.export("open_pvsg", folder)
+
+
+def test_open_pvsg_is_built_and_read_as_a_data_set(worked_on, graph, tmp_path):
+    pytest.importorskip("tensorflow_datasets")
+    from open_pvsg.build import build
+
+    from c2g_jax.data.dataset import open_dataset
+
+    worked_on.export("open_pvsg", tmp_path / "pvsg")
+    configs = ("videos", "default")
+    report = build(tmp_path / "pvsg", tmp_path, "exported", configs)
+    assert report is not None
+    dataset = open_dataset(tmp_path, "exported")
+    (video,) = dataset.videos("val")
+    assert dataset.videos("click2graph_val") == (video,)
+    frames, segments = dataset.read(video, 0, 12)
+    for t, rgb in enumerate(frames):
+        assert np.abs(rgb.astype(int) - worked_on.image(t)).max() < 12  # twice coded
+    named = [o for o in graph.objects if o.category != "unknown"]
+    assert video.object_ids.tolist() == [i + 1 for i in range(len(named))]
+    for number, track in enumerate(named, 1):
+        objects = dataset.vocabulary.objects
+        assert objects[video.category(number)] == track.category
+        for t in range(12):
+            code = track.masks.get(t)
+            mask = np.zeros((64, 64), bool) if code is None else decode_mask(code)
+            assert ((segments[t] == number) == mask).all()
+    number = {o.object_id: i for i, o in enumerate(named, 1)}
+    predicates = dataset.vocabulary.predicates
+    assert sorted(
+        (s, o, predicates[p], first, last)
+        for s, o, p, first, last in video.relations.tolist()
+    ) == sorted(
+        (number[r.subject_id], number[r.object_id], r.predicate, first, last)
+        for r in graph.relations
+        for first, last in r.spans
+    )
 
 
 def test_an_unknown_export_is_named(session, tmp_path):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from c2g_jax.session.adapt import AdaptConfig, Prototypes, adapt_logits
+from tests.session import scripted
 from tests.session.conftest import centre, everything, run
 
 CONFIG = AdaptConfig(width=0.3, margin=2.0)
@@ -70,7 +71,7 @@ def predicates(session):
 
 def test_other_objects_that_look_alike_are_named_anew(three_found, world):
     before = categories(three_found)
-    names = three_found._labeller.objects
+    names = scripted.CONFIG.vocabulary.objects
     assert before == {1: names[1], 2: names[11], 3: names[12], 4: names[21]}
     shown = everything(three_found)
     three_found.rename(2, "cup")

@@ -329,12 +329,6 @@ def test_late_subjects_are_absent_before(session, world):
     assert sorted(o.lanes for o in session.objects())[0] == ((0, 11),)
 
 
-def test_encoded_frames_are_bounded(session):
-    session.click(**SUBJECT)
-    run(session.track())
-    assert len(session._engine._features) <= 8
-
-
 def test_an_image_is_a_video_of_one_frame(make_session):
     session = make_session(scripted.video(1))
     session.click(0, 12, 12)

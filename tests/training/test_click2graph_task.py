@@ -5,23 +5,25 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from flax import nnx
 
 from c2g_jax.click2graph import click2graph_config, follow, segment_points
 from c2g_jax.data.clips import ClipConfig
 from c2g_jax.data.loader import clip_loader
 from c2g_jax.didm import discover, pool_mask
+from c2g_jax.optim import Group, OptimConfig, make_optimizer
 from c2g_jax.pretrained import seeded_click2graph
 from c2g_jax.sam2 import memory, track
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.prompts import Prompts
 from c2g_jax.training.click2graph_task import Click2GraphTask
-from c2g_jax.training.relation_loss import RelationLoss, clip_targets
+from c2g_jax.training.relation_loss import RelationLoss, clip_targets, term_weights
 from c2g_jax.training.relations import encode_clip, follow_subjects, predict_clip
+from c2g_jax.training.state import take_apart
+from c2g_jax.weights import parameters
 from tests.data.fake import fake_dataset
 
 SIZE, FRAMES = 64, 2
-HEADS = nnx.Any(nnx.PathContains("didm"), nnx.PathContains("sch"))
+LOSS = RelationLoss(true_points=1.0, soft_predicates=True)
 
 
 @pytest.fixture(scope="module")
@@ -130,60 +132,87 @@ def test_every_frame_is_looked_at_as_in_use(model, clip, parts):
     np.testing.assert_array_equal(prediction.shown.points, true)
 
 
-def gradients(model, batch, terms: tuple[str, ...], **options) -> list[set[str]]:
-    """For each term the parameters of DIDM and SCH that it has a gradient for."""
-    task = Click2GraphTask(model, RelationLoss(**options))
-    graph, trained, frozen = nnx.split(model, HEADS, ...)
+@pytest.fixture(scope="module")
+def learning(model, batch):
+    """`step(params, moments, weights)` on one batch, and what it begins with.
+
+    The loss is the sum of the terms by their weights. The step returns new parameters
+    and moments, the loss, the terms, and which parameters the gradient reaches.
+    """
+    task = Click2GraphTask(model, LOSS)
+    parts = take_apart(task)
+    config = OptimConfig(30, {"all": Group(".*", 1e-3)}, weight_decay=0.0)
+    optimizer = make_optimizer(config, parts.trained)
 
     @jax.jit
-    def run(trained):
-        def values(trained):
-            whole = nnx.merge(graph, trained, frozen)
-            every = task.loss(whole, batch, jax.random.key(0), 0, train=False)[1]
-            return jnp.stack([every[name] for name in terms])
+    def step(params, moments, weights):
+        def value(params):
+            key = jax.random.key(0)
+            terms = task.loss(parts.whole(params), batch, key, 0, train=False)[1]
+            return sum(w * terms[name] for name, w in weights.items()), terms
 
-        _, pull = jax.vjp(values, trained)
-        return [pull(row)[0] for row in jnp.eye(len(terms))]
+        (loss, terms), grads = jax.value_and_grad(value, has_aux=True)(params)
+        updates, moments = optimizer.update(grads, moments, params)
+        reached = jax.tree.map(lambda x: jnp.any(x != 0), grads)
+        return optax.apply_updates(params, updates), moments, loss, terms, reached
 
-    return [
-        {
-            ".".join(map(str, path))
-            for path, value in nnx.to_flat_state(found)
-            if np.abs(value[...]).max() > 0
-        }
-        for found in run(trained)
-    ]
+    return step, parts, optimizer.init(parts.trained)
 
 
-def test_gradients_go_where_they_belong(model, batch):
-    dice, predicate = gradients(model, batch, ("dice", "predicate"))
+def only(*terms: str) -> dict[str, float]:
+    return {name: float(name in terms) for name in term_weights(LOSS)}
+
+
+def names_of(reached) -> set[str]:
+    return {name for name, value in reached.items() if value}
+
+
+def test_gradients_go_where_they_belong(learning):
+    step, parts, moments = learning
+    dice = names_of(step(parts.trained, moments, only("dice"))[-1])
     # Masks of objects reach DIDM through the coordinates of its points.
     assert {name.split(".")[0] for name in dice} == {"didm"}
+    predicate = names_of(step(parts.trained, moments, only("predicate"))[-1])
     assert {n for n in predicate if n.startswith("sch.predicate.")}
     assert not {n for n in predicate if n.startswith(("sch.object.", "sch.subject."))}
-    (detached,) = gradients(model, batch, ("dice",), detach_points=True)
-    assert detached == set()
 
 
-def test_loss_falls_on_one_clip(model, batch):
-    task = Click2GraphTask(model, RelationLoss(true_points=1.0, soft_predicates=True))
-    graph, trained, frozen = nnx.split(model, HEADS, ...)
-    optimizer = optax.adam(1e-3)
+def test_detached_points_learn_nothing_from_masks(model, batch):
+    task = Click2GraphTask(model, RelationLoss(detach_points=True))
+    parts = take_apart(task)
 
     @jax.jit
-    def step(trained, moments, key):
-        def value(trained):
-            whole = nnx.merge(graph, trained, frozen)
-            return task.loss(whole, batch, key, 0, train=False)
+    @jax.grad
+    def gradient(params):
+        key = jax.random.key(0)
+        return task.loss(parts.whole(params), batch, key, 0, train=False)[1]["dice"]
 
-        (loss, terms), grads = jax.value_and_grad(value, has_aux=True)(trained)
-        updates, moments = optimizer.update(grads, moments, trained)
-        return optax.apply_updates(trained, updates), moments, loss, terms
+    for name, value in gradient(parts.trained).items():
+        assert not np.any(value), name
 
-    moments, losses = optimizer.init(trained), []
-    for i in range(30):
-        trained, moments, loss, terms = step(trained, moments, jax.random.key(i))
+
+def test_all_that_trains_learns_one_clip_and_nothing_else(learning, model):
+    step, parts, moments = learning
+    assert {name.split(".")[0] for name in parts.trained} == {"didm", "sch"}
+    assert {name.split(".")[0] for name in parts.frozen} == {"sam2"}
+    before = {k: np.array(v) for k, v in parameters(model).items()}
+    held = [jax.tree_util.keystr(p) for p, _ in jax.tree.leaves_with_path(moments)]
+    assert not [name for name in held if "sam2." in name]
+    for name in parts.trained:
+        assert len([key for key in held if f"'{name}'" in key]) == 2, name
+    params, losses, met = parts.trained, [], set()
+    for _ in range(30):
+        params, moments, loss, terms, reached = step(
+            params, moments, term_weights(LOSS)
+        )
         losses.append(float(loss))
+        met |= names_of(reached)
     assert np.isfinite(losses).all()
     assert losses[-1] < 0.4 * losses[0]
     assert float(terms["shown_object"]) < 1.0
+    assert met == set(params)
+    after = parameters(parts.whole(params))
+    assert after.keys() == before.keys()
+    for name in before:
+        kept = np.array_equal(after[name], before[name])
+        assert kept == name.startswith("sam2."), name

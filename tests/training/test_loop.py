@@ -1,5 +1,6 @@
 """A run: what it learns, what it writes, and what is left of it when it is killed."""
 
+import contextlib
 import json
 import os
 import signal
@@ -9,9 +10,11 @@ import time
 import jax
 import numpy as np
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 from tensorboardX.proto.event_pb2 import Event
 
 from c2g_jax import checkpoints
+from c2g_jax.training import loop
 from c2g_jax.training.workdir import CHECKPOINTS, WEIGHTS, locked
 from c2g_jax.types import InputError
 from c2g_jax.weights import load_weights, parameters, read_manifest
@@ -27,12 +30,35 @@ def sha256(workdir):
     return read_manifest(workdir / WEIGHTS)["sha256"]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _programs(tmp_path_factory):
+    """What the runs in this process have in common is compiled once."""
+    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+    before = {name: getattr(jax.config, name) for name in names}
+    compilation_cache.reset_cache()
+    jax.config.update(names[0], str(tmp_path_factory.mktemp("programs")))
+    jax.config.update(names[1], 0)
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """The folder of a run that nothing disturbed, in a process of its own."""
     workdir = tmp_path_factory.mktemp("runs") / "whole"
     assert toy_run.train(workdir) is True
     return workdir
+
+
+@pytest.fixture(autouse=True)
+def _signals(monkeypatch):
+    """Runs in this process leave its signals alone.
+
+    Or whoever ends the tests would end the run of one of them, and fail that one.
+    """
+    monkeypatch.setattr(loop, "Interrupt", lambda: contextlib.nullcontext(False))
 
 
 @pytest.fixture
@@ -75,15 +101,40 @@ def logged_steps(workdir):
     return found
 
 
-def test_eight_devices_lose_what_one_loses(whole):
-    workdir = whole.with_name("eight")
-    assert toy_run.train(workdir, devices=8) is True
+def check_lines(workdir, whole):
+    """All numbers of a run are those of another, but for rounding."""
     for ours, theirs in zip(toy_run.lines(workdir), toy_run.lines(whole), strict=True):
         assert ours.keys() == theirs.keys()
         for name in ours:
             assert ours[name] == pytest.approx(theirs[name], rel=1e-5, abs=1e-6), name
-    log = (workdir.parent / "eight.log").read_text()
-    assert "step 12/12 loss" in log
+
+
+def test_eight_devices_lose_what_one_loses(whole):
+    workdir = whole.with_name("eight")
+    assert toy_run.train(workdir, devices=8) is True
+    check_lines(workdir, whole)
+    assert "step 12/12 loss" in toy_run.log_of(workdir).read_text()
+
+
+def test_two_processes_train_as_one(whole):
+    workdir = whole.with_name("two")
+    killed = toy_run.train_together(workdir, 2, kill=("renaming", 4), devices=2)
+    assert killed[0] == "killed"
+    assert True not in killed
+    assert checkpoints.saved_steps(workdir / CHECKPOINTS) == [3, 6]
+    assert toy_run.train_together(workdir, 2, devices=2) == [True, True]
+    for index in range(2):
+        log = toy_run.log_of(workdir, index).read_text()
+        assert "going on from step 6" in log
+        assert "saved step 12" in log
+    check_lines(workdir, whole)
+    step, values, loader = toy_run.last_state(workdir)
+    wanted_step, wanted, _ = toy_run.last_state(whole)
+    assert (step, loader) == (wanted_step, {"batches": STEPS, "shard": [0, 2]})
+    for name in wanted:
+        np.testing.assert_allclose(values[name], wanted[name], rtol=1e-4, atol=1e-6)
+    assert sorted(p.name for p in (workdir / CHECKPOINTS).iterdir()) == ["12", "9"]
+    assert (workdir / WEIGHTS).is_dir()
 
 
 def test_only_what_trains_changes_and_has_moments(whole):
@@ -106,6 +157,8 @@ def test_what_is_logged(whole):
     wanted = {"loss", "cross", "size", "gradient_norm", "lr/hidden", "lr/head"}
     wanted |= {"step", "time", "steps_per_second", "data_wait"}
     assert set(rows[0]) == wanted
+    assert rows[0]["steps_per_second"] == 0  # it compiled, which is no pace
+    assert rows[-1]["steps_per_second"] > 0
     assert rows[-1]["loss"] < 0.9 * rows[0]["loss"]
     assert rows[-1]["lr/hidden"] < rows[2]["lr/hidden"] == pytest.approx(1e-2)
     assert rows[-1]["lr/head"] == pytest.approx(3e-2)
@@ -214,7 +267,7 @@ def test_asked_to_stop_it_ends_the_step_and_saves(workdir, number):
     step, values, loader = toy_run.last_state(workdir)
     assert step == toy_run.lines(workdir)[-1]["step"] == values["step"]
     assert loader == {"batches": step}
-    text = (workdir.parent / "run.log").read_text()
+    text = toy_run.log_of(workdir).read_text()
     assert f"stopped after step {step} of 10000000: the checkpoint is kept" in text
 
 

@@ -1,6 +1,5 @@
 """The segmenter's task: what it reads, that it learns, and what it remembers."""
 
-import dataclasses
 import re
 import types
 
@@ -14,7 +13,6 @@ from flax import nnx
 from c2g_jax.sam2 import memory
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.mask_decoder import DecodedMasks
-from c2g_jax.sam2.model import Sam2
 from c2g_jax.training.segment_clip import (
     ClipMemory,
     Recipe,
@@ -24,27 +22,8 @@ from c2g_jax.training.segment_clip import (
 from c2g_jax.training.segment_loss import SegmentLoss, answer_sums, truth_of
 from c2g_jax.training.segmenter import TRAINABLE, SegmenterTask, segmenter_task
 from c2g_jax.types import InputError
-from c2g_jax.weights import initialise, parameters
-
-SIZE = 64
-
-
-def small_sam2() -> Sam2:
-    """The toy SAM2.1 with one block a stage, quick to compile."""
-    config = dataclasses.replace(
-        sam2_config("toy", SIZE),
-        stages=(1, 1, 1, 1),
-        global_att_blocks=(2,),
-        embed_dim=16,
-        d_model=32,
-        mem_dim=16,
-        decoder_heads=2,
-        decoder_mlp_dim=64,
-        iou_head_dim=32,
-        memory_layers=1,
-        memory_mlp_dim=64,
-    )
-    return initialise(nnx.eval_shape(lambda: Sam2(config, rngs=nnx.Rngs(0))), seed=0)
+from c2g_jax.weights import parameters
+from tests.training.toy_segmenter import SIZE, small_sam2, two_squares
 
 
 @pytest.fixture(scope="module")
@@ -54,18 +33,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def batch():
-    """Two bright squares over noise; the second is gone on the second frame."""
-    rng = np.random.default_rng(0)
-    frames = rng.integers(0, 60, (1, 2, SIZE, SIZE, 3), np.uint8)
-    segments = np.zeros((1, 2, SIZE, SIZE), np.uint8)
-    for t in range(2):
-        segments[0, t, 8 + 4 * t : 32 + 4 * t, 6:30] = 5
-    segments[0, 0, 36:58, 34:60] = 9
-    frames[segments == 5] = (220, 60, 40)
-    frames[segments == 9] = (40, 90, 230)
-    return dict(
-        frames=frames, segments=segments, objects=np.array([[5, 9, 0]], np.int32)
-    )
+    return two_squares()
 
 
 def test_loss_of_one_clip_falls(model, batch):

@@ -10,6 +10,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import socket
 from pathlib import Path
 
 import jax
@@ -58,10 +59,10 @@ class ToyTask:
 
 
 class ToyLoader:
-    """Batch number i is drawn from (seed, i)."""
+    """Batch number i is drawn from (seed, i); a process has its rows of it."""
 
-    def __init__(self, seed=0, at=None):
-        self.seed, self.at = seed, at
+    def __init__(self, seed=0, at=None, shard=(0, 1)):
+        self.seed, self.at, self.shard = seed, at, shard
 
     def __iter__(self):
         return ToyIterator(self)
@@ -80,13 +81,17 @@ class ToyIterator:
         rng = np.random.default_rng((self.loader.seed, self.number))
         self.number += 1
         x = rng.normal(size=(BATCH, 4)).astype(np.float32)
-        return {"x": x, "y": (x[:, 0] > 0).astype(np.int32) + (x[:, 1] > 0)}
+        batch = {"x": x, "y": (x[:, 0] > 0).astype(np.int32) + (x[:, 1] > 0)}
+        index, count = self.loader.shard
+        return {name: np.split(value, count)[index] for name, value in batch.items()}
 
     def get_state(self):
-        return {"batches": self.number}
+        shard = list(self.loader.shard)
+        return {"batches": self.number} | ({} if shard == [0, 1] else {"shard": shard})
 
     def set_state(self, state):
         self.number = state["batches"]
+        assert state == self.get_state()
 
     def close(self):
         pass
@@ -174,8 +179,9 @@ def work(pipe, workdir, devices, kill, options):
     """The process: train, and send what came of it."""
     os.environ["JAX_PLATFORMS"] = "cpu"
     os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
+    index, count, port = options.pop("member", (0, 1, None))
     logging.basicConfig(
-        filename=Path(workdir).parent / f"{Path(workdir).name}.log",
+        filename=log_of(workdir, index),
         level=logging.INFO,
         format="%(name)s %(message)s",
         force=True,
@@ -183,9 +189,15 @@ def work(pipe, workdir, devices, kill, options):
     jax.config.update("jax_compilation_cache_dir", str(Path(workdir).parent / "jax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     poison = options.pop("poison", -1)
-    loader = ToyLoader(at=kill_at(*kill) if kill else None)
+    at = kill_at(*kill) if kill else None
+    loader = ToyLoader(at=at, shard=(index, count))
+    if count > 1:
+        os.environ["JAX_COORDINATOR_ADDRESS"] = f"127.0.0.1:{port}"
+        os.environ["JAX_NUM_PROCESSES"] = str(count)
+        os.environ["JAX_PROCESS_ID"] = str(index)
+        sharding.start_multihost()
     try:
-        with locked(Path(workdir)):
+        with locked(Path(workdir), index):
             pipe.send("locked")
             if options.pop("wait", False):
                 pipe.recv()
@@ -193,6 +205,11 @@ def work(pipe, workdir, devices, kill, options):
             pipe.send(run.train())
     except InputError as error:
         pipe.send(str(error))
+
+
+def log_of(workdir, index=0):
+    """The file with what a process logs."""
+    return Path(workdir).with_name(f"{Path(workdir).name}-{index}.log")
 
 
 def start(workdir, devices=1, kill=None, **options):
@@ -221,6 +238,23 @@ def finish(process, pipe):
 def train(workdir, devices=1, kill=None, **options):
     """True at the end of a run, the line of an InputError, or "killed"."""
     return finish(*start(workdir, devices, kill, **options))
+
+
+def train_together(workdir, count, kill=None, **options):
+    """As `train`, what came of each of so many processes; the first one is killed."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    runs = [
+        start(workdir, kill=None if i else kill, member=(i, count, port), **options)
+        for i in range(count)
+    ]
+    said = [finish(*runs[0])]
+    for run in runs[1:]:
+        if said == ["killed"]:  # whoever runs them ends the others too
+            run[0].kill()
+        said.append(finish(*run))
+    return said
 
 
 def last_state(workdir):

@@ -1,0 +1,206 @@
+"""Scoring a model on a few videos, beside the plain loop, in one run on one machine.
+
+    python -m benchmarks.evaluation --videos=2 --runs=4
+
+The plain loop goes through a video once for each subject and run, and encodes every
+frame each time; ours encodes a frame once for all of them. Both score a seeded model of
+the toy size, at 64 pixels where --image_size does not say else, on drawn videos, after
+a round that compiles. Their counts are compared. The metric alone, from masks of the
+model's size to counts, is timed apart.
+"""
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+from rich.console import Console
+from rich.table import Table
+
+from c2g_jax import launch
+from c2g_jax.click2graph import Scene, click2graph_config
+from c2g_jax.data.dataset import Dataset, open_dataset
+from c2g_jax.data.records import VideoRecord
+from c2g_jax.evaluation import batches
+from c2g_jax.evaluation.metrics import score_subject
+from c2g_jax.evaluation.prompting import Trial, trials_of
+from c2g_jax.evaluation.protocol import Protocol, scored, video_truth
+from c2g_jax.evaluation.runner import BATCH, Guesses, follow_video, scoring_model
+from c2g_jax.evaluation.scene_guesses import Classes, Met, scene_guess, true_frame
+from c2g_jax.launch import DATA_DIR, IMAGE_SIZE, NAME
+from c2g_jax.pretrained import seeded_click2graph
+from c2g_jax.sam2.config import sam2_config
+from c2g_jax.sam2.track import Segmentation
+from c2g_jax.sch import BestTriplet
+
+for _name in ("data_dir", "name", "image_size"):
+    flags.declare_key_flag(_name)
+VIDEOS = flags.DEFINE_integer("videos", 2, "Videos to score.", 1)
+RUNS = flags.DEFINE_integer("runs", 4, "Runs of each subject.", 1)
+ROUNDS = flags.DEFINE_integer("rounds", 1, "Interleaved rounds that count.", 1)
+JSON = flags.DEFINE_string("json", None, "File for the figures.")
+
+
+class Encodings:
+    """Counts how often `batches` encodes a frame."""
+
+    def __init__(self):
+        self.count, self._real = 0, batches.encode
+        batches.encode = self._encode
+
+    def _encode(self, *given):
+        self.count += 1
+        return self._real(*given)
+
+
+def open_videos(folder: str) -> tuple[Dataset, tuple[VideoRecord, ...]]:
+    """Those of the flags, or drawn ones."""
+    if DATA_DIR.value:
+        dataset = open_dataset(DATA_DIR.value, NAME.value or "toy_pvsg")
+    else:
+        root = Path(__file__).resolve().parent.parent / "datasets"
+        sys.path.insert(0, str(root))
+        from open_pvsg.build import build
+        from toy_pvsg.generate import generate
+
+        download, data = Path(folder) / "download", Path(folder) / "data"
+        generate(download, size="tiny", seed=0)
+        configs = ("videos", "default")
+        build(download, data, name="toy_pvsg", configs=configs, workers=1)
+        dataset = open_dataset(data, "toy_pvsg")
+    return dataset, dataset.videos("val")[: VIDEOS.value]
+
+
+def hits(guesses: Guesses, protocol: Protocol) -> Counter:
+    """All counts of all trials, and no sum of overlaps: those are rounded."""
+    total = Counter()
+    for trial, own in guesses.items():
+        part = scored(trial.truth, trial.frame, protocol)
+        total.update(score_subject(part, own, trial.frame, protocol))
+    del total["subject IoU"]
+    return total
+
+
+def metric_alone(dataset: Dataset, video: VideoRecord, protocol: Protocol, model):
+    """Subject-frames a second from logits to counts: masks are the truth, shrunk."""
+    size = model.config.sam2.low_res_size
+    segments = dataset.read(video, 0, video.num_frames)[1]
+    rows = np.arange(size) * video.height // size
+    columns = np.arange(size) * video.width // size
+    classes = Classes(model.config, dataset.vocabulary)
+    frames = [true_frame(t, picture) for t, picture in enumerate(segments)]
+    began, done = time.perf_counter(), 0
+    truths = video_truth(video, protocol).subjects
+    scenes = {
+        (truth, t): _true_scene(truth, segments[t][np.ix_(rows, columns)])
+        for truth in truths
+        for t in truth.frames.tolist()
+    }
+    began = time.perf_counter()
+    while time.perf_counter() - began < 2:
+        for truth in truths:
+            guesses = [
+                scene_guess(
+                    *scenes[truth, t], truth, frames[t], classes, protocol, None
+                )
+                for t in truth.frames.tolist()
+            ]
+            score_subject(truth, guesses, int(truth.frames[0]), protocol)
+            done += len(guesses)
+    return done / (time.perf_counter() - began)
+
+
+def _true_scene(truth, small: np.ndarray) -> tuple[Scene, Met]:
+    """The subject and three objects as rows of a scene; small uint8 [h, w] of ids."""
+    ids = [truth.subject_id, *np.resize(truth.objects, 3).tolist()]
+    logits = np.stack([np.where(small == i, 8, -8).astype(np.float32) for i in ids])
+    words = np.zeros(4, int)
+    best = BestTriplet(words, words, words, np.full(4, 0.5))
+    segmentation = Segmentation(logits, words, words, words, None, None)
+    points = np.full((3, 2), 0.5, np.float32)
+    scene = Scene(points, segmentation, logits.sum((1, 2)), np.eye(4), best)
+    return scene, Met(0, (1, 2, 3), (1, 2, 3), points)
+
+
+def measure(dataset: Dataset, videos, protocol: Protocol, model) -> dict:
+    """{side: {"seconds", "encodings"}} over all videos, and the trials."""
+    encodings = Encodings()
+    scoring, trials = scoring_model(model, protocol), {}
+    for video in videos:
+        parts = {("didm", "point"): protocol.runs}
+        truth = video_truth(video, protocol)
+        trials[video.video_id] = trials_of(video, truth, parts, protocol)
+
+    def follow(video: VideoRecord, some: list[Trial], batch: int) -> Guesses:
+        return follow_video(scoring, dataset, video, some, {}, protocol, batch=batch)
+
+    def ours() -> Counter:
+        total = Counter()
+        for video in videos:
+            found = follow(video, trials[video.video_id], BATCH)
+            total.update(hits(found, protocol))
+        return total
+
+    def plain() -> Counter:
+        total = Counter()
+        for video in videos:
+            for trial in trials[video.video_id]:
+                total.update(hits(follow(video, [trial], 1), protocol))
+        return total
+
+    sides = {"ours": ours, "plain loop": plain}
+    found = {name: {"seconds": [], "encodings": 0} for name in sides}
+    for _ in range(1 + ROUNDS.value):  # the first one compiles
+        for name, run in sides.items():
+            encodings.count, began = 0, time.perf_counter()
+            found[name]["hits"] = run()
+            found[name]["seconds"].append(time.perf_counter() - began)
+            found[name]["encodings"] = encodings.count
+    for side in found.values():
+        side["compiling round"] = side["seconds"].pop(0)
+    return found | {"trials": sum(map(len, trials.values()))}
+
+
+def report(figures: dict) -> None:
+    ours, plain = figures["ours"], figures["plain loop"]
+    table = Table("", "ours", "plain loop", "ratio")
+    for name, form in (("seconds", "{:.1f}"), ("encodings", "{}")):
+        one, other = (
+            statistics.median(side[name]) if name == "seconds" else side[name]
+            for side in (ours, plain)
+        )
+        ratio = f"{other / one:.1f}"
+        table.add_row(name, form.format(one), form.format(other), ratio)
+    console = Console()
+    console.print(f"{figures['trials']} trials, subjects times runs")
+    console.print(table)
+    console.print(f"the same counts: {ours['hits'] == plain['hits']}")
+    console.print(
+        f"metric alone: {figures['metric frames a second']:,.0f} frames of a subject "
+        "with three objects a second"
+    )
+
+
+def main(argv) -> None:
+    del argv
+    protocol = Protocol(runs=RUNS.value)
+    with tempfile.TemporaryDirectory() as folder:
+        dataset, videos = open_videos(folder)
+        sam2 = sam2_config("toy", IMAGE_SIZE.value or 64)
+        model = seeded_click2graph(click2graph_config(sam2, dataset.vocabulary), 0)
+        figures = measure(dataset, videos, protocol, model)
+        figures["metric frames a second"] = metric_alone(
+            dataset, videos[0], protocol, model
+        )
+    report(figures)
+    if JSON.value:
+        Path(JSON.value).write_text(json.dumps(figures, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    launch.run(main)

@@ -1,0 +1,232 @@
+r"""When a relation holds: which SpanConfig makes the best spans of guesses.
+
+    python -m benchmarks.spans --checkpoint=FOLDER --data_dir=data --name=toy_pvsg \
+        --split=train --max_videos=60 --output=DIR
+
+Every subject of a video is clicked on its first frame with a relation and tracked, once
+a video: the graphs stay in DIR/graphs, and the same command takes them up. Then spans
+are made of their guesses by every setting of a grid and compared with the true ones:
+F1 of spans (a predicted and a true one of the same pair and predicate meet where they
+overlap by half of their union, each once) and F1 of frames. Prints the best settings
+and the defaults, and writes all to DIR/spans.json.
+"""
+
+import contextlib
+import dataclasses
+import itertools
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from absl import flags
+from rich.console import Console
+from rich.table import Table
+
+from c2g_jax import launch
+from c2g_jax.data.dataset import Dataset, open_dataset
+from c2g_jax.data.records import VideoRecord
+from c2g_jax.data.stream import open_prepared
+from c2g_jax.evaluation import protocol_flags
+from c2g_jax.evaluation.protocol import Protocol
+from c2g_jax.export import read_scene_graph, write_scene_graph
+from c2g_jax.launch import CHECKPOINT, DATA_DIR, MAX_VIDEOS, NAME, OUTPUT
+from c2g_jax.outputs import check_output, write_aside
+from c2g_jax.report import frame_progress
+from c2g_jax.spans import SpanConfig, held_spans, merge_spans
+from c2g_jax.types import InputError, SceneGraph
+
+for _name in ("checkpoint", "data_dir", "name", "split", "max_videos", "output"):
+    flags.declare_key_flag(_name)
+
+GRID = dict(
+    max_gap=(0, 1, 2, 3, 5),
+    min_length=(1, 2, 3, 5),
+    min_confidence=(0.0, 0.02, 0.05, 0.1, 0.2, 0.3),
+    start_confidence=(0.0, 0.1, 0.2, 0.3, 0.5, 0.7),
+)
+OVERLAP = 0.5  # of two spans that meet, intersection over union
+SHOWN = 10
+
+Key = tuple[int, int, str]  # subject, object, predicate
+Span = tuple[int, int]
+
+
+class Guessed(NamedTuple):
+    """One video: what was said, and the true spans.
+
+    confidences: by relation and frame. Objects go by their true ids, those that are
+    none by the negative of their own.
+    """
+
+    num_frames: int
+    confidences: Mapping[Key, Mapping[int, float]]
+    spans: Mapping[Key, Sequence[Span]]
+
+
+@dataclasses.dataclass
+class Counts:
+    """What was said, what is true and what is both, in spans and in frames."""
+
+    said_spans: int = 0
+    true_spans: int = 0
+    met_spans: int = 0
+    said_frames: int = 0
+    true_frames: int = 0
+    met_frames: int = 0
+
+    def f1(self) -> tuple[float, float]:
+        """Of spans and of frames; 0 where nothing is said or true."""
+        spans = self.said_spans + self.true_spans
+        frames = self.said_frames + self.true_frames
+        return 2 * self.met_spans / max(spans, 1), 2 * self.met_frames / max(frames, 1)
+
+
+def grid() -> Iterator[SpanConfig]:
+    """All settings; a start below what counts at all is the same as none."""
+    for values in itertools.product(*GRID.values()):
+        config = SpanConfig(**dict(zip(GRID, values, strict=True)))
+        if not 0 < config.start_confidence <= config.min_confidence:
+            yield config
+
+
+def count(videos: Iterable[Guessed], config: SpanConfig) -> Counts:
+    """Spans by a setting against the true ones."""
+    counts = Counts()
+    for video in videos:
+        for key in video.confidences.keys() | video.spans.keys():
+            confidences = video.confidences.get(key, {})
+            said = held_spans(confidences, config, video.num_frames)
+            true = video.spans.get(key, ())
+            said_frames, true_frames = _frames(said), _frames(true)
+            counts.said_spans += len(said)
+            counts.true_spans += len(true)
+            counts.met_spans += meetings(said, true)
+            counts.said_frames += len(said_frames)
+            counts.true_frames += len(true_frames)
+            counts.met_frames += len(said_frames & true_frames)
+    return counts
+
+
+def meetings(said: Sequence[Span], true: Sequence[Span]) -> int:
+    """How many spans meet, each once. Spans of one kind lie apart, so that one span
+    overlaps at most one other by more than half, and ties alone need an order."""
+    met, left = 0, list(true)
+    for first, last in said:
+        for span in left:
+            shared = min(last, span[1]) - max(first, span[0]) + 1
+            union = max(last, span[1]) - min(first, span[0]) + 1
+            if shared >= OVERLAP * union:
+                met += 1
+                left.remove(span)
+                break
+    return met
+
+
+def guessed(graph: SceneGraph, truth, tracks: Mapping[int, int]) -> Guessed:
+    """What a graph says, by the true ids of its tracks {true id: track}."""
+    true_of = {track: true for true, track in tracks.items()}
+    confidences: dict[Key, dict[int, float]] = defaultdict(dict)
+    for entry in graph.frames:
+        subject = true_of.get(entry.subject_id, -entry.subject_id)
+        for guess in entry.triplets:
+            other = true_of.get(guess.object_id, -guess.object_id)
+            by_frame = confidences[subject, other, guess.predicate]
+            known = by_frame.get(entry.frame, 0.0)
+            by_frame[entry.frame] = max(known, guess.confidence)
+    spans: dict[Key, Sequence[Span]] = {}
+    for own in truth.subjects:
+        for column, predicate in np.unique(own.units[:, 1:], axis=0).tolist():
+            rows = (own.units[:, 1:] == (column, predicate)).all(axis=1)
+            name = truth.vocabulary.predicates[predicate]
+            key = own.subject_id, int(own.objects[column]), name
+            spans[key] = merge_spans(own.units[rows, 0])
+    return Guessed(graph.video.num_frames, dict(confidences), spans)
+
+
+def _frames(spans: Iterable[Span]) -> set[int]:
+    return {t for first, last in spans for t in range(first, last + 1)}
+
+
+def main(argv: Sequence[str]) -> None:
+    del argv
+    for flag in (OUTPUT, DATA_DIR, CHECKPOINT):
+        if not flag.value:
+            raise InputError(f"--{flag.name} is missing: name a folder")
+    output, split = Path(OUTPUT.value), protocol_flags.protocol_from_flags().split
+    check_output(output)
+    dataset = open_dataset(DATA_DIR.value, NAME.value or "open_pvsg")
+    videos = dataset.videos(split)[: MAX_VIDEOS.value]
+    seen = list(look(dataset, videos, Protocol(split=split, runs=1), output / "graphs"))
+    found = [(count(seen, config), config) for config in grid()]
+    found.sort(key=lambda pair: pair[0].f1(), reverse=True)
+    usual = (count(seen, SpanConfig()), SpanConfig())
+    show([*found[:SHOWN], usual], len(seen))
+    rows = [
+        {
+            **dataclasses.asdict(config),
+            **dataclasses.asdict(counts),
+            "span F1": counts.f1()[0],
+            "frame F1": counts.f1()[1],
+        }
+        for counts, config in (usual, *found)
+    ]
+    document = {
+        "data": f"{dataset.name}/{split}",
+        "videos": len(seen),
+        "default": rows[0],
+        "settings": rows[1:],
+    }
+    text = json.dumps(document, indent=1, allow_nan=False)
+    write_aside(output / "spans.json", lambda aside: aside.write_text(text + "\n"))
+    print(f"written to {output / 'spans.json'}")
+
+
+def look(
+    dataset: Dataset, videos: Sequence[VideoRecord], protocol: Protocol, folder: Path
+) -> Iterator[Guessed]:
+    """What the model says of each video; from the folder where it has said it."""
+    from c2g_jax.pretrained import load_click2graph
+    from c2g_jax.session.session import Session
+    from c2g_jax.session.simulate import click_subjects, match_tracks, read_truth
+    from c2g_jax.weights import read_manifest
+
+    folder.mkdir(parents=True, exist_ok=True)
+    model, sha256 = None, read_manifest(CHECKPOINT.value)["sha256"]
+    with frame_progress() as begin:
+        advance = begin("tracked", sum(video.num_frames for video in videos))
+        for video in videos:
+            truth = read_truth(dataset, video, protocol)
+            path = folder / f"{video.video_id}.json"
+            if not path.exists():
+                if model is None:
+                    model, _ = load_click2graph(CHECKPOINT.value)
+                frames = open_prepared(dataset, video)
+                with contextlib.closing(Session(frames, model)) as session:
+                    clicked = click_subjects(session, truth)
+                    graph = session.graph()
+                made_by = {"sha256": sha256, "clicked": sorted(clicked.items())}
+                write_scene_graph(path, dataclasses.replace(graph, provenance=made_by))
+            graph = read_scene_graph(path)
+            if graph.provenance.get("sha256") != sha256:
+                raise InputError(f"{path} is of other weights: name another --output")
+            clicked = dict(graph.provenance["clicked"])
+            yield guessed(graph, truth, match_tracks(graph, truth, clicked))
+            advance(video.num_frames)
+
+
+def show(rows: Sequence[tuple[Counts, SpanConfig]], videos: int) -> None:
+    """The rows as a table; the last one are the defaults."""
+    table = Table("", *GRID, "F1 of spans", "F1 of frames", title=f"{videos} videos")
+    for place, (counts, config) in enumerate(rows, 1):
+        values = (f"{value:g}" for value in dataclasses.astuple(config))
+        spans, frames = counts.f1()
+        name = "default" if place == len(rows) else str(place)
+        table.add_row(name, *values, f"{spans:.3f}", f"{frames:.3f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    launch.run(main)

@@ -1,0 +1,218 @@
+r"""What corrections are worth: simulated users mend labels, and R@3 is measured.
+
+    python -m c2g_jax.correct --checkpoint=FOLDER --data_dir=data --name=toy_pvsg \
+        --split=val --corrections=0,1,2,4 --output=DIR
+
+A user clicks on every subject of a video where it first interacts, lets the session
+track, and then mends the label that is wrong on most frames, so many times a video.
+After 0, 1, 2 and 4 corrections it gives R@3, which is that of c2g_jax.evaluate, the
+differences to no correction paired over videos with their standard error, and the same
+for relations none of whose names the user gave: DIR/corrections.json and .md.
+
+What a video gave is kept in DIR/scores as soon as it is done; the same command goes on
+from there after Ctrl-C or a kill.
+"""
+
+import contextlib
+import dataclasses
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+import c2g_jax
+from c2g_jax import launch
+from c2g_jax.data.dataset import Dataset, open_dataset
+from c2g_jax.data.records import VideoRecord
+from c2g_jax.evaluation import partial, protocol_flags
+from c2g_jax.evaluation.protocol import Protocol
+from c2g_jax.launch import (
+    CHECKPOINT,
+    DATA_DIR,
+    DISCOVER_EVERY,
+    DTYPE,
+    IMAGE_SIZE,
+    MAX_VIDEOS,
+    NAME,
+    OUTPUT,
+)
+from c2g_jax.outputs import check_output, write_aside
+from c2g_jax.report import frame_progress
+from c2g_jax.types import InputError
+
+for _name in ("checkpoint", "data_dir", "name", "output", "max_videos", "image_size"):
+    flags.declare_key_flag(_name)
+flags.declare_key_flag("dtype")
+flags.declare_key_flag("discover_every")
+flags.declare_key_flag("split")
+CORRECTIONS = flags.DEFINE_list(
+    "corrections", ["0", "1", "2", "4"], "How many labels a user corrects, in steps."
+)
+
+
+ADAPT_WIDTH = flags.DEFINE_float(
+    "adapt_width", None, "How far a correction pulls; default: that of sessions.", 0.01
+)
+ADAPT_MARGIN = flags.DEFINE_float(
+    "adapt_margin", None, "How hard it pulls, in logits; the same default.", 0.0
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What the flags ask for, checked as far as it can be before the model runs."""
+
+    dataset: Dataset
+    videos: tuple[VideoRecord, ...]
+    protocol: Protocol
+    counts: tuple[int, ...]
+    adapt: Any  # AdaptConfig
+    output: Path
+    fingerprint: Mapping[str, Any]
+
+
+def main(argv: Sequence[str]) -> None:
+    del argv
+    job = read_job()
+    scored = partial.read_scores(job.output, job.fingerprint)
+    left = [video for video in job.videos if video.video_id not in scored]
+    if left:
+        work(job, left)
+        scored = partial.read_scores(job.output, job.fingerprint)
+    write_results(job, [scored[video.video_id] for video in job.videos])
+
+
+def run() -> None:
+    """For `python -m`."""
+    launch.run(main)
+
+
+def read_job() -> Job:
+    """The job in the flags; InputError for whatever in them cannot be done."""
+    if not OUTPUT.value:
+        raise InputError("--output is missing: name a folder for the results")
+    if not DATA_DIR.value:
+        raise InputError("--data_dir is missing: name the folder of prepared data sets")
+    if not CHECKPOINT.value:
+        raise InputError("--checkpoint is missing: name a folder of weights")
+    output = Path(OUTPUT.value)
+    check_output(output)
+    counts = read_counts(CORRECTIONS.value)
+    protocol = Protocol(
+        split=protocol_flags.protocol_from_flags().split,
+        runs=1,
+        discover_every=DISCOVER_EVERY.value,
+    )
+    dataset = open_dataset(DATA_DIR.value, NAME.value or "open_pvsg")
+    videos = dataset.videos(protocol.split)
+    if not videos:
+        raise InputError(f"{dataset.name} has no videos in {protocol.split}")
+    adapt = read_adapt()
+    fingerprint = make_fingerprint(dataset, videos, protocol, counts, adapt)
+    videos = videos[: MAX_VIDEOS.value]
+    return Job(dataset, videos, protocol, counts, adapt, output, fingerprint)
+
+
+def read_adapt() -> Any:
+    """How corrections feed back: as in sessions, but for what the flags say."""
+    from c2g_jax.session.adapt import AdaptConfig  # JAX is not needed before
+
+    given = {"width": ADAPT_WIDTH.value, "margin": ADAPT_MARGIN.value}
+    return AdaptConfig(**{name: x for name, x in given.items() if x is not None})
+
+
+def make_fingerprint(
+    dataset: Dataset,
+    videos: Sequence[VideoRecord],
+    protocol: Protocol,
+    counts: Sequence[int],
+    adapt: Any,
+) -> dict[str, Any]:
+    """All that scores depend on, for the results and to tell them from others."""
+    from c2g_jax.weights import read_manifest
+
+    return {
+        "protocol": dataclasses.asdict(protocol),
+        "corrections": list(counts),
+        "adapt": dataclasses.asdict(adapt),
+        "data": {
+            "name": dataset.name,
+            "annotations": partial.annotations_sha256(videos),
+        },
+        "model": {
+            "checkpoint": read_manifest(CHECKPOINT.value)["sha256"],
+            "image_size": IMAGE_SIZE.value,
+            "dtype": DTYPE.value,
+        },
+    }
+
+
+def read_counts(words: Sequence[str]) -> tuple[int, ...]:
+    """Numbers of corrections, ascending, from 0 on: what all others are compared to."""
+    if not words or not all(word.isdecimal() for word in words):
+        given = ",".join(words)
+        raise InputError(f"--corrections={given}: give numbers from 0, as 0,1,2,4")
+    return tuple(sorted({0, *map(int, words)}))
+
+
+def work(job: Job, videos: Sequence[VideoRecord]) -> None:
+    """Let users correct the videos, each kept as soon as it is done."""
+    from c2g_jax.data.stream import open_prepared
+    from c2g_jax.pretrained import load_click2graph
+    from c2g_jax.session.gains import video_gains
+    from c2g_jax.session.session import Session
+    from c2g_jax.session.simulate import read_truth, simulate
+
+    model, trained = load_click2graph(
+        CHECKPOINT.value,
+        image_size=IMAGE_SIZE.value,
+        dtype=DTYPE.value,
+        discover_every=job.protocol.discover_every,
+    )
+    if not trained:
+        print(
+            "the checkpoint holds SAM2.1 alone: DIDM and SCH are untrained, so what "
+            "they say before and after corrections means nothing",
+            file=sys.stderr,
+        )
+    file = partial.appending(job.output, (0, 1), job.fingerprint)
+    with file as append, frame_progress() as begin:
+        advance = begin("corrected", sum(video.num_frames for video in videos))
+        for video in videos:
+            truth = read_truth(job.dataset, video, job.protocol)
+            frames = open_prepared(job.dataset, video)
+            with contextlib.closing(Session(frames, model, adapt=job.adapt)) as session:
+                outcomes = simulate(session, truth, job.protocol, job.counts)
+            gains = video_gains(outcomes, truth, job.protocol)
+            append({"video": video.video_id, "source": video.source, "after": gains})
+            advance(video.num_frames)
+
+
+def write_results(job: Job, scores: Sequence[Mapping]) -> None:
+    """Write corrections.json and corrections.md, and print the table."""
+    from c2g_jax.session.gains import summary, table
+
+    found = summary([score["after"] for score in scores])
+    document = {
+        "dataset": f"{job.dataset.name}/{job.protocol.split}",
+        "videos": len(scores),
+        "after corrections": found,
+        "provenance": {
+            "program": f"click2graph-jax {c2g_jax.__version__}",
+            **job.fingerprint,
+        },
+    }
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    page = table(found, job.protocol.ks[0])
+    job.output.mkdir(parents=True, exist_ok=True)
+    for name, content in (("corrections.json", text), ("corrections.md", page)):
+        write_aside(job.output / name, lambda aside, c=content: aside.write_text(c))
+    print(page)
+    print(f"{len(scores)} videos; written to {job.output}")
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,300 @@
+r"""Score a model, or the predictions of any system, on a prepared data set.
+
+    python -m c2g_jax.evaluate --checkpoint=FOLDER --data_dir=data --name=toy_pvsg \
+        --tables=2,3,4 --output=DIR
+
+prompts every subject of the split, follows it with what it interacts with, and gives
+R@K, SpIR and PLR, with PVSG's own metric beside them: as results.json, results.csv,
+results.md and pictures in DIR, printed as well. --tables are those of the paper: 2 for
+clicks by source, 3 for points, boxes and masks, 4 for DIDM beside the heuristic.
+--config=configs/FILE.py names the data in the place of --data_dir and --name.
+
+The scores of each video are kept in DIR/scores. The same command goes on from there
+after Ctrl-C or a kill. With --shard=0/2 and --shard=1/2 two processes, on two devices
+or hosts that share DIR, take half of the videos each; the one that ends last writes the
+results of all.
+
+    python -m c2g_jax.evaluate --predictions=FOLDER --data_dir=data --name=toy_pvsg \
+        --output=DIR
+
+scores files FOLDER/VIDEO/SUBJECT/RUN.json in the form of scene_graph.json instead,
+without a model.
+"""
+
+import dataclasses
+import importlib.util
+import logging
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from c2g_jax import launch
+from c2g_jax.config_files import COMPILATION_CACHE, CONFIG, check_overrides
+from c2g_jax.data.dataset import Dataset, open_dataset
+from c2g_jax.data.records import VideoRecord
+from c2g_jax.evaluation import paper, protocol_flags
+from c2g_jax.evaluation.ceilings import video_ceiling
+from c2g_jax.evaluation.document import make_document, provenance, write_document
+from c2g_jax.evaluation.files import Work, find_files, score_files
+from c2g_jax.evaluation.partial import (
+    annotations_sha256,
+    appending,
+    files_sha256,
+    read_scores,
+)
+from c2g_jax.evaluation.plan import Plan, read_plan, read_shard
+from c2g_jax.evaluation.protocol import Protocol
+from c2g_jax.launch import (
+    CHECKPOINT,
+    DATA_DIR,
+    DTYPE,
+    IMAGE_SIZE,
+    MAX_VIDEOS,
+    NAME,
+    OUTPUT,
+    SEED,
+)
+from c2g_jax.outputs import check_output
+from c2g_jax.report import frame_progress
+from c2g_jax.types import InputError
+
+for _name in ("checkpoint", "data_dir", "output", "image_size", "dtype", "seed"):
+    flags.declare_key_flag(_name)
+for _name in ("name", "max_videos", "config"):
+    flags.declare_key_flag(_name)
+flags.declare_key_flag("compilation_cache")
+TABLES = flags.DEFINE_list(
+    "tables", None, "Tables of the paper to fill: 2, 3, 4. Default: 2."
+)
+SYSTEMS = flags.DEFINE_list(
+    "systems", None, "In the place of --tables: didm, heuristic, oracle."
+)
+PROMPT_KINDS = flags.DEFINE_list(
+    "prompt_kinds", None, "In the place of --tables: point, box, mask."
+)
+RUNS_OF = flags.DEFINE_list(
+    "runs_of", [], "SYSTEM/KIND=RUNS,..., where not as --runs has it: didm/box=5."
+)
+SHARD = flags.DEFINE_string(
+    "shard", "0/1", "I/N: every N-th video from the I-th on, I from 0."
+)
+PREDICTIONS = flags.DEFINE_string(
+    "predictions", None, "Folder of VIDEO/SUBJECT/RUN.json to score, without a model."
+)
+PLOTS = flags.DEFINE_bool(
+    "plots", None, "Draw the results. Default: where matplotlib is installed."
+)
+flags.adopt_module_key_flags(protocol_flags)
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What the flags ask for, checked as far as it can be before the model runs."""
+
+    dataset: Dataset
+    protocol: Protocol
+    videos: tuple[VideoRecord, ...]
+    shard: tuple[int, int]
+    tables: tuple[int, ...]
+    plan: Plan  # empty for files
+    output: Path
+    fingerprint: Mapping[str, Any]
+    origin: Mapping[str, Any]  # of the model or the files, for the results
+    plots: bool
+
+
+def main(argv: Sequence[str]) -> None:
+    del argv
+    # TFDS tells of each folder it looks at, by absl's own logger.
+    logging.getLogger("absl").setLevel(logging.WARNING)
+    job = read_job()
+    scored = read_scores(job.output, job.fingerprint)
+    share = job.videos[job.shard[0] :: job.shard[1]]
+    mine = [video for video in share if video.video_id not in scored]
+    if mine:
+        score(job, mine)
+        scored = read_scores(job.output, job.fingerprint)
+    done = [scored[v.video_id] for v in job.videos if v.video_id in scored]
+    if len(done) < len(job.videos):
+        print(
+            f"{len(done)} of {len(job.videos)} videos are scored; the shard that ends "
+            "last writes the results"
+        )
+        return
+    write_results(job, done)
+
+
+def run() -> None:
+    """For `python -m`."""
+    launch.run(main, check)
+
+
+def check(argv: Sequence[str]) -> None:
+    """InputError for a --config or a field of it that does not exist."""
+    if any(re.match(r"--?(no)?config($|[=.])", word) for word in argv[1:]):
+        check_overrides(argv)
+
+
+def read_job() -> Job:
+    """The job in the flags; InputError for whatever in them cannot be done."""
+    if not OUTPUT.value:
+        raise InputError("--output is missing: name a folder for the results")
+    output = Path(OUTPUT.value)
+    check_output(output)
+    has_plots = importlib.util.find_spec("matplotlib") is not None
+    if PLOTS.value and not has_plots:
+        raise InputError("--plots needs matplotlib: pip install matplotlib")
+    protocol = protocol_flags.protocol_from_flags()
+    dataset, protocol = open_data(protocol)
+    videos = dataset.videos(protocol.split)
+    fingerprint = {
+        "protocol": dataclasses.asdict(protocol),
+        "data": {"name": dataset.name, "annotations": annotations_sha256(videos)},
+    }
+    if PREDICTIONS.value:
+        tables, plan, origin = (), {}, read_predictions(Path(PREDICTIONS.value))
+        fingerprint["predictions"] = origin["predictions"]
+    else:
+        asked = (TABLES.value, SYSTEMS.value, PROMPT_KINDS.value, RUNS_OF.value)
+        tables, plan = read_plan(*asked, protocol.runs)
+        origin = read_checkpoint()
+        fingerprint["model"] = origin
+        fingerprint["runs"] = {"/".join(part): runs for part, runs in plan.items()}
+    return Job(
+        dataset,
+        protocol,
+        videos[: MAX_VIDEOS.value],
+        read_shard(SHARD.value),
+        tables,
+        plan,
+        output,
+        fingerprint,
+        origin,
+        has_plots if PLOTS.value is None else PLOTS.value,
+    )
+
+
+def open_data(protocol: Protocol) -> tuple[Dataset, Protocol]:
+    """The data set of the flags or of --config, and the protocol with its split."""
+    folder, name = DATA_DIR.value, NAME.value
+    if CONFIG.value is not None:
+        data = CONFIG.value.data
+        folder, name = folder or data.dir, name or data.name
+        if not flags.FLAGS["split"].present:
+            protocol = dataclasses.replace(protocol, split=data.val)
+    if not folder:
+        raise InputError("--data_dir is missing: name the folder of prepared data sets")
+    return open_dataset(folder, name or paper.DATASET), protocol
+
+
+def read_predictions(folder: Path) -> dict[str, Any]:
+    """Where files come from, for the results; InputError where there are none."""
+    if CHECKPOINT.value or TABLES.value or SYSTEMS.value or PROMPT_KINDS.value:
+        raise InputError(
+            "--predictions are scored without a model: leave out --checkpoint, "
+            "--tables, --systems and --prompt_kinds"
+        )
+    files = {"files": len(find_files(folder)), "sha256": files_sha256(folder)}
+    return {"predictions": files}
+
+
+def read_checkpoint() -> dict[str, Any]:
+    """Where the model comes from, for the results and to tell it from another."""
+    if not CHECKPOINT.value:
+        raise InputError("nothing to score: give --checkpoint or --predictions")
+    from c2g_jax.weights import read_manifest  # JAX is not needed for files
+
+    return {
+        "checkpoint": read_manifest(CHECKPOINT.value)["sha256"],
+        "image_size": IMAGE_SIZE.value,
+        "dtype": DTYPE.value,
+        "seed": SEED.value,
+    }
+
+
+def score(job: Job, videos: Sequence[VideoRecord]) -> None:
+    """Score the videos, each kept as soon as it is done."""
+    by_id, kept = {v.video_id: v for v in videos}, 0
+    total = sum(video.num_frames for video in videos)
+    file = appending(job.output, job.shard, job.fingerprint)
+    with file as append, frame_progress() as begin:
+        advance = begin("scored", total)
+        try:
+            for scores in scorer(job)(videos, advance):
+                ceiling = video_ceiling(by_id[scores["video"]], job.protocol)
+                append({**scores, "ceiling": ceiling})
+                kept += 1
+        except KeyboardInterrupt:
+            print(
+                f"{kept} of {len(videos)} videos are scored and kept in {job.output}: "
+                "the same command goes on from there",
+                file=sys.stderr,
+            )
+            raise
+
+
+def scorer(job: Job) -> Callable[..., Iterator[dict]]:
+    """A function of videos and advance(frames) that gives the scores of each."""
+    if not job.plan:
+        return lambda videos, advance: _files(job, videos, advance)
+    from c2g_jax.evaluation.runner import score_model
+
+    model = load_model()
+    systems = tuple(dict.fromkeys(system for system, _ in job.plan))
+    kinds = tuple(dict.fromkeys(kind for _, kind in job.plan))
+    return lambda videos, advance: score_model(
+        model, job.dataset, videos, job.protocol, systems, kinds, job.plan, advance
+    )
+
+
+def _files(job: Job, videos: Sequence[VideoRecord], advance) -> Iterator[dict]:
+    work = Work()
+    yield from score_files(
+        PREDICTIONS.value, job.dataset, videos, job.protocol, advance, work
+    )
+    if work.seconds:
+        print(
+            f"metrics alone: {work.frames:,} frames of subjects compared in "
+            f"{work.seconds:.1f} s, {work.frames / work.seconds:,.0f} a second"
+        )
+
+
+def load_model() -> Any:
+    """The Click2Graph of --checkpoint; says so where it has not learned everything."""
+    import jax
+
+    from c2g_jax.pretrained import load_click2graph
+
+    if COMPILATION_CACHE.value:
+        jax.config.update("jax_compilation_cache_dir", COMPILATION_CACHE.value)
+    model, trained = load_click2graph(
+        CHECKPOINT.value,
+        image_size=IMAGE_SIZE.value,
+        dtype=DTYPE.value,
+        seed=SEED.value,
+    )
+    if not trained:
+        print(
+            "the checkpoint holds SAM2.1 alone: DIDM and SCH are untrained (random, "
+            f"seed {SEED.value}), so their scores mean nothing",
+            file=sys.stderr,
+        )
+    return model
+
+
+def write_results(job: Job, scores: Sequence[Mapping]) -> None:
+    """Write the results to the output and print the tables."""
+    document = make_document(
+        job.dataset, job.protocol, scores, provenance(sys.argv[1:], job.origin)
+    )
+    page = write_document(document, job.output, job.tables, job.plots)
+    print(page)
+    print(f"written to {job.output}")
+
+
+if __name__ == "__main__":
+    run()

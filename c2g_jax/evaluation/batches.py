@@ -1,0 +1,176 @@
+"""Trials side by side over the frames of a video, in batches of one system each."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+
+from c2g_jax.click2graph import Click2Graph, encode
+from c2g_jax.data.dataset import CHUNK, Dataset
+from c2g_jax.data.records import VideoRecord
+from c2g_jax.evaluation.heuristic import Finder
+from c2g_jax.evaluation.metrics import FrameGuess
+from c2g_jax.evaluation.prompting import Trial, draw_prompt
+from c2g_jax.evaluation.protocol import NONE, Protocol
+from c2g_jax.evaluation.scene_guesses import (
+    Classes,
+    Met,
+    TrueFrame,
+    scene_guess,
+    true_frame,
+)
+from c2g_jax.images import resize_frame
+from c2g_jax.sam2.model import FrameFeatures
+from c2g_jax.tracking import begin_frame, finish_rows, start
+from c2g_jax.tracking_state import PendingFrame, TrackingState
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """Once through a video, from the first prompt to the end, or back from the last."""
+
+    model: Click2Graph
+    dataset: Dataset
+    video: VideoRecord
+    trials: Sequence[Trial]
+    finders: Mapping[str, Finder]  # by system; without one DIDM looks
+    protocol: Protocol
+    batch: int
+    reverse: bool = False
+
+    def place(self, frame: int) -> int:
+        """Where a frame comes in the order of the pass."""
+        return self.video.num_frames - 1 - frame if self.reverse else frame
+
+    def order(self) -> list[int]:
+        """The frames of the pass."""
+        total = self.video.num_frames
+        first = min((self.place(trial.frame) for trial in self.trials), default=total)
+        return [self.place(place) for place in range(first, total)]
+
+
+def follow_trials(
+    course: Pass, advance: Callable[[int], object] = lambda frames: None
+) -> dict[Trial, list[FrameGuess]]:
+    """The guesses of each trial, in the order of the frames."""
+    found: dict[Trial, list[FrameGuess]] = {trial: [] for trial in course.trials}
+    batches, order = _batches(course), course.order()
+    advance(course.video.num_frames - len(order))
+    frames = _frames(course, order)
+    frame = next(frames, None)
+    while frame is not None:
+        truth, features = frame
+        pending = [batch.begin(truth, features) for batch in batches]
+        # The next frame is read, and its encoding queued, while the device works.
+        frame = next(frames, None)
+        for batch, begun in zip(batches, pending, strict=True):
+            for trial, guess in batch.finish(truth, begun):
+                found[trial].append(guess)
+        advance(1)
+    return found
+
+
+def _frames(
+    course: Pass, order: Sequence[int]
+) -> Iterator[tuple[TrueFrame, FrameFeatures]]:
+    """Each frame with its truth, read by the chunk, and its encoding queued."""
+    model, first = course.model, 0
+    while first < len(order):
+        chunk = order[first] // CHUNK
+        some = [t for t in order[first : first + CHUNK] if t // CHUNK == chunk]
+        first += len(some)
+        pictures, segments = course.dataset.read_frames(course.video, some)
+        for t, rgb, ids in zip(some, pictures, segments, strict=True):
+            square = resize_frame(rgb, model.config.sam2.image_size)
+            yield true_frame(t, ids), encode(model.sam2, square)
+
+
+def _batches(course: Pass) -> list["_Batch"]:
+    """Trials of one system that begin about the same time."""
+    found = []
+    for system in dict.fromkeys(trial.system for trial in course.trials):
+        own = [trial for trial in course.trials if trial.system == system]
+        own.sort(key=lambda trial: course.place(trial.frame))
+        parts = range(0, len(own), course.batch)
+        found += [_Batch(course, own[i : i + course.batch]) for i in parts]
+    return found
+
+
+class _Batch:
+    """A few trials, each the subject by its number in the batch, in one state."""
+
+    def __init__(self, course: Pass, trials: Sequence[Trial]):
+        self.course, self.trials = course, trials
+        self.finder = course.finders.get(trials[0].system)
+        self.classes = Classes(course.model.config, course.dataset.vocabulary)
+        self.state: TrackingState | None = None
+
+    def begin(self, frame: TrueFrame, features: FrameFeatures) -> PendingFrame | None:
+        """Queue a frame, with the prompts of the trials that begin on it."""
+        course, video = self.course, self.course.video
+        prompts = [
+            draw_prompt(
+                trial,
+                number,
+                video.video_id,
+                frame.segments,
+                course.model.config.sam2.image_size,
+                course.protocol,
+            )
+            for number, trial in enumerate(self.trials)
+            if trial.frame == frame.number
+        ]
+        if self.state is None:
+            if not prompts:
+                return None
+            state = start(video.height, video.width, video.num_frames)
+            # Found objects count from the last of the trials on.
+            self.state = dataclasses.replace(
+                state, frame=course.place(frame.number), next_id=len(self.trials)
+            )
+        points = None
+        if self.finder is not None:
+            begun = len(self.state.subjects) + len(prompts)
+            points = np.stack(
+                [
+                    self.finder.points(
+                        trial, video.video_id, frame.number, frame.segments
+                    )
+                    for trial in self.trials[:begun]
+                ]
+            )
+        return begin_frame(course.model, self.state, features, prompts, points)
+
+    def finish(
+        self, frame: TrueFrame, pending: PendingFrame | None
+    ) -> Iterator[tuple[Trial, FrameGuess]]:
+        """What those that have begun and are in view say of the frame."""
+        if pending is None:
+            return
+        course = self.course
+        self.state, _, row_of = finish_rows(course.model, pending)
+        scene = jax.device_get(pending.scene)  # it is here already
+        for number, subject in enumerate(self.state.subjects):
+            row, trial = row_of[subject.object_id], self.trials[number]
+            if not scene.area[row] > 0:
+                continue
+            met = [
+                (row_of[i], query if course.protocol.link == NONE else i)
+                for query, i in enumerate(subject.met)
+                if i in row_of and scene.area[row_of[i]] > 0
+            ]
+            points = np.zeros((0, 2), np.float32)
+            if number in pending.due:
+                points = scene.points[number]
+            guess = scene_guess(
+                scene,
+                Met(row, [row for row, _ in met], [i for _, i in met], points),
+                trial.truth,
+                frame,
+                self.classes,
+                course.protocol,
+                course.model.sch,
+            )
+            yield trial, guess

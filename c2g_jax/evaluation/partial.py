@@ -1,0 +1,128 @@
+"""Scores of single videos in OUTPUT/scores, so that long work is taken up again.
+
+A file for each shard: a line that says what is scored and how, then a line a video. A
+last line that was cut short by a kill counts for nothing. Processes that share the
+folder see each other's videos, and each writes to a file of its own.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from c2g_jax.config_files import differences
+from c2g_jax.data.records import VideoRecord
+from c2g_jax.types import InputError
+
+FOLDER = "scores"
+
+
+def read_scores(output: Path, fingerprint: Mapping[str, Any]) -> dict[str, dict]:
+    """{video: scores} of all shards; {} where there are none.
+
+    InputError where a file is damaged or has another fingerprint, with the difference.
+    """
+    found: dict[str, dict] = {}
+    for path in sorted((output / FOLDER).glob("*.jsonl")):
+        lines = _whole_lines(path)
+        if lines:
+            _check(path, lines[0], fingerprint)
+        for line in lines[1:]:
+            found.setdefault(line["video"], line)
+    return found
+
+
+@contextlib.contextmanager
+def appending(
+    output: Path, shard: tuple[int, int], fingerprint: Mapping[str, Any]
+) -> Iterator[Callable[[Mapping], None]]:
+    """Gives append(scores), for one process at a time; a torn last line goes.
+
+    Without any scores there is no file. InputError where another process has it.
+    """
+    path = output / FOLDER / f"{shard[0]}-of-{shard[1]}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            # Unlike lockf, kept while the same process reads the file elsewhere.
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f"{path} is in use by another process: wait for it, or give each a "
+                "--shard of its own"
+            ) from error
+        _cut_torn_line(file)
+
+        def append(scores: Mapping) -> None:
+            if not os.path.getsize(path):
+                _write(file, {"fingerprint": fingerprint})
+            _write(file, scores)
+
+        try:
+            yield append
+        finally:
+            if not os.path.getsize(path):
+                path.unlink()
+                with contextlib.suppress(OSError):  # others may have something there
+                    path.parent.rmdir()
+
+
+def _write(file: TextIO, line: Mapping) -> None:
+    file.write(json.dumps(line) + "\n")
+    file.flush()  # from here on a kill does not take it
+
+
+def _cut_torn_line(file: TextIO) -> None:
+    data = Path(file.name).read_bytes()
+    if data and not data.endswith(b"\n"):
+        file.truncate(data.rfind(b"\n") + 1)
+
+
+def _whole_lines(path: Path) -> list[dict]:
+    whole = path.read_text(encoding="utf-8").split("\n")[:-1]
+    try:
+        return [json.loads(line) for line in whole]
+    except ValueError as error:
+        raise InputError(
+            f"{path} is damaged ({error}): move it away, what it held is scored anew"
+        ) from error
+
+
+def _check(path: Path, head: Mapping, fingerprint: Mapping[str, Any]) -> None:
+    apart = differences(fingerprint, head.get("fingerprint", {}))
+    if apart:
+        raise InputError(
+            f"{path} was scored in another way: {'; '.join(apart)} (there -> now): "
+            "put it back, remove that file, or name another --output"
+        )
+
+
+def annotations_sha256(videos: Iterable[VideoRecord]) -> str:
+    """Of all in the videos that scores depend on, but for the pixels."""
+    digest = hashlib.sha256()
+    for video in videos:
+        shape = video.video_id, video.height, video.width, video.num_frames
+        digest.update(repr(shape).encode())
+        for table in (
+            video.object_ids,
+            video.categories,
+            video.is_thing,
+            video.visible,
+            video.relations,
+        ):
+            digest.update(repr(table.shape).encode() + table.tobytes())
+    return digest.hexdigest()
+
+
+def files_sha256(folder: Path) -> str:
+    """Of the names, sizes and times of a folder's predictions, which may be huge."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*/*/*.json")):
+        told = path.stat()
+        name = path.relative_to(folder).as_posix()
+        digest.update(f"{name} {told.st_size} {told.st_mtime_ns}\n".encode())
+    return digest.hexdigest()

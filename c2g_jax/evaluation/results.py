@@ -1,0 +1,217 @@
+"""From counts to results: shares by run, and their mean and deviation over runs.
+
+Scores are what `files.score_files` and `runner.score_model` give for a video, keys as
+JSON has them (`partial`). Shares are in percent, but for the IoU of the subject.
+"""
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from c2g_jax.evaluation import pvsg_official
+
+OFFICIAL = "PVSG "  # before the names of PVSG's own metric
+UNNAMED = "(no name of the data set)"
+
+Shares = dict[str, float | None]
+
+
+class Row(NamedTuple):
+    """The counts of one run, of a subject, of a video or of more."""
+
+    run: int
+    counts: Mapping[str, float]
+    source: str = ""
+    video: str = ""
+    subject: str = ""
+
+
+def summarise(
+    scores: Sequence[Mapping], ks: Sequence[int], predicates: Sequence[str]
+) -> dict[str, dict[str, dict]]:
+    """{system: {prompt kind: results}} of the scores of all videos.
+
+    Results are {"mean", "std"} of each share by its name, over all sources; the same
+    in "sources" for each of them and in "macro" as means over sources, videos and
+    subjects; "predicates", "confusion"; and how many "runs", "prompts" and "units" they
+    are of, on average over runs, with what was "missing".
+    """
+    kinds: dict[str, dict[str, None]] = {}
+    for score in scores:
+        for system, parts in score["systems"].items():
+            kinds.setdefault(system, {}).update(dict.fromkeys(parts))
+    return {
+        system: {
+            kind: _summarise(scores, system, kind, ks, predicates) for kind in parts
+        }
+        for system, parts in kinds.items()
+    }
+
+
+def _summarise(scores, system, kind, ks, predicates) -> dict[str, Any]:
+    rows, missing = subject_rows(scores, system, kind)
+    official = official_rows(scores, system, kind)
+    found: dict[str, Any] = {"runs": len({row.run for row in (*rows, *official)})}
+    # Each level is added up from the one before.
+    videos = merged(rows, "source", "video")
+    sources = merged(videos, "source")
+    whole = merged(sources)
+    official_sources = merged(official, "source")
+    if rows:
+        for name in ("prompts", "units", "units left out"):
+            found[name] = _mean(row.counts[name] for row in whole)
+        found["missing"] = missing
+    found |= _means(whole, ks) | _official_means(merged(official_sources))
+    found["sources"] = {
+        source: _means([row for row in sources if row.source == source], ks)
+        | _official_means([row for row in official_sources if row.source == source])
+        for source in dict.fromkeys(row.source for row in (*sources, *official_sources))
+    }
+    if rows:
+        levels = {"source": sources, "video": videos, "subject": rows}
+        found["macro"] = {name: _means(level, ks) for name, level in levels.items()}
+        found["predicates"] = _by_predicate(whole, ks, predicates)
+        found["confusion"] = _confusion(whole, predicates)
+    return found
+
+
+def subject_rows(
+    scores: Sequence[Mapping], system: str, kind: str
+) -> tuple[list[Row], int]:
+    """The counts of every subject in every run, and how many runs were not there.
+
+    Those count as having found nothing. No rows where no subject was prompted at all.
+    """
+    parts = [score["systems"].get(system, {}).get(kind, {}) for score in scores]
+    subjects = [part.get("subjects", {}) for part in parts]
+    runs = _ascending(run for some in subjects for own in some.values() for run in own)
+    rows, missing = [], 0
+    for score, some in zip(scores, subjects, strict=True):
+        nothing = score.get("nothing", {}).get("subjects", {})
+        for subject in dict.fromkeys((*some, *nothing)):
+            for run in runs:
+                counts = some.get(subject, {}).get(run)
+                if counts is None:
+                    counts, missing = nothing[subject][run], missing + 1
+                place = score["source"], score["video"], subject
+                rows.append(Row(int(run), counts, *place))
+    return (rows, missing) if runs else ([], 0)
+
+
+def official_rows(scores: Sequence[Mapping], system: str, kind: str) -> list[Row]:
+    """The counts of PVSG's metric, of every video in every run."""
+    parts = [score["systems"].get(system, {}).get(kind, {}) for score in scores]
+    runs = _ascending(run for part in parts for run in part.get("official", {}))
+    rows = []
+    for score, part in zip(scores, parts, strict=True):
+        for run in runs:
+            counts = part.get("official", {}).get(run)
+            if counts is None:
+                counts = score["nothing"]["official"]
+            rows.append(Row(int(run), counts, score["source"], score["video"]))
+    return rows
+
+
+def shares(counts: Mapping[str, float], ks: Sequence[int]) -> Shares:
+    """R@K, SpIR, PLR and the like; None for a share of nothing."""
+    found: Shares = {}
+    for k in ks:
+        found[f"R@{k}"] = _percent(counts, f"R@{k}", "units")
+        found[f"mR@{k}"] = _mean_recall(counts, k)
+        found[f"pair_any@{k}"] = _percent(counts, f"pair_any@{k}", "pairs")
+        found[f"tube R@{k}"] = _percent(counts, f"tube R@{k}", "tubes")
+    found["SpIR"] = _percent(counts, "SpIR", "pairs")
+    found["SpIR precision"] = _percent(counts, "SpIR", "masks")
+    found["tube SpIR"] = _percent(counts, "tube SpIR", "tube pairs")
+    found["PLR"] = _percent(counts, "PLR", "PLR pairs")
+    found["PLR precision"] = _percent(counts, "points inside", "points")
+    overlap = _percent(counts, "subject IoU", "subject frames")
+    found["subject IoU"] = None if overlap is None else overlap / 100
+    return found
+
+
+def spread(values: Iterable[float | None]) -> dict[str, float | None]:
+    """{"mean", "std"} over runs, std with n - 1; None where there is none."""
+    known = [value for value in values if value is not None]
+    return {
+        "mean": _mean(known),
+        "std": statistics.stdev(known) if len(known) > 1 else None,
+    }
+
+
+def merged(rows: Iterable[Row], *keys: str) -> list[Row]:
+    """The rows added up that agree in their run and in these fields."""
+    sums: dict[tuple, Counter] = defaultdict(Counter)
+    for row in rows:
+        sums[row.run, *(getattr(row, key) for key in keys)].update(row.counts)
+    return [
+        Row(run=run, counts=counts, **dict(zip(keys, values, strict=True)))
+        for (run, *values), counts in sums.items()
+    ]
+
+
+def _means(rows: Sequence[Row], ks: Sequence[int]) -> dict[str, dict]:
+    """Shares of single rows, their mean in each run, and how the runs spread."""
+    return _spreads(rows, [shares(row.counts, ks) for row in rows])
+
+
+def _official_means(rows: Sequence[Row]) -> dict[str, dict]:
+    found = _spreads(rows, [pvsg_official.summary(row.counts) for row in rows])
+    return {OFFICIAL + name: value for name, value in found.items()}
+
+
+def _spreads(rows: Sequence[Row], values: Sequence[Shares]) -> dict[str, dict]:
+    by_run: dict[int, list[Shares]] = defaultdict(list)
+    for row, value in zip(rows, values, strict=True):
+        by_run[row.run].append(value)
+    return {
+        name: spread(_mean(value[name] for value in own) for own in by_run.values())
+        for name in (values[0] if values else ())
+    }
+
+
+def _by_predicate(whole: Sequence[Row], ks, predicates) -> dict[str, dict]:
+    """{name: {"units", "R@K"}} of those that have units, the most frequent first."""
+    found = {}
+    for number, name in enumerate(predicates):
+        total = f"predicate {number}"
+        units = _mean(row.counts[total] for row in whole)
+        if units:
+            found[name] = {"units": units}
+            for k in ks:
+                hits = (_percent(row.counts, f"R@{k} {total}", total) for row in whole)
+                found[name][f"R@{k}"] = spread(hits)
+    return dict(sorted(found.items(), key=lambda item: -item[1]["units"]))
+
+
+def _confusion(whole: Sequence[Row], predicates) -> dict[str, dict[str, int]]:
+    """{true: {said: pairs}} of the pairs that were found, over all runs."""
+    (total,) = merged(row._replace(run=0) for row in whole)
+    found: dict[str, dict[str, int]] = {}
+    names = [name.split() for name in total.counts if name.startswith("confusion ")]
+    for true, said in sorted((int(true), int(said)) for _, true, said in names):
+        word = predicates[said] if said >= 0 else UNNAMED
+        own = found.setdefault(predicates[true], {})
+        own[word] = total.counts[f"confusion {true} {said}"]
+    return found
+
+
+def _mean_recall(counts: Mapping[str, float], k: int) -> float | None:
+    """The mean over predicates of their own R@K."""
+    names = (name for name in counts if name.startswith("predicate "))
+    return _mean(_percent(counts, f"R@{k} {name}", name) for name in names)
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None
+
+
+def _percent(counts: Mapping[str, float], part: str, whole: str) -> float | None:
+    total = counts.get(whole, 0)
+    return 100 * counts.get(part, 0) / total if total else None
+
+
+def _ascending(runs: Iterable[str]) -> list[str]:
+    return sorted(set(runs), key=int)

@@ -1,0 +1,90 @@
+"""Draw what an evaluation or a training has written.
+
+    python -m c2g_jax.plot --results=DIR/results.json --output=pictures
+    python -m c2g_jax.plot --metrics=WORKDIR/metrics.jsonl --output=pictures
+
+The first gives scores.png and confusion.png, as the evaluation itself does where
+matplotlib is installed; the second losses.png.
+"""
+
+import importlib.util
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from c2g_jax import launch
+from c2g_jax.launch import OUTPUT
+from c2g_jax.outputs import check_output, output_folder
+from c2g_jax.types import InputError
+
+flags.declare_key_flag("output")
+RESULTS = flags.DEFINE_string("results", None, "results.json of an evaluation.")
+METRICS = flags.DEFINE_string("metrics", None, "metrics.jsonl of a training.")
+
+
+def main(argv: Sequence[str]) -> None:
+    del argv
+    if not OUTPUT.value:
+        raise InputError("--output is missing: name a folder for the pictures")
+    if not RESULTS.value and not METRICS.value:
+        raise InputError("nothing to draw: give --results or --metrics")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise InputError("drawing needs matplotlib: pip install matplotlib")
+    from c2g_jax.evaluation import plots  # matplotlib is an extra
+
+    output = Path(OUTPUT.value)
+    check_output(output)
+    with output_folder(output) as folder:
+        if RESULTS.value:
+            plots.draw_results(read_results(Path(RESULTS.value)), folder)
+        if METRICS.value:
+            path = Path(METRICS.value)
+            plots.draw_losses(
+                read_losses(path), path.absolute().parent.name, folder / "losses.png"
+            )
+        names = ", ".join(sorted(file.name for file in folder.iterdir()))
+    print(f"{names or 'nothing to draw'} written to {output}")
+
+
+def run() -> None:
+    """For `python -m`."""
+    launch.run(main)
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """The document in the file; InputError where it is none."""
+    document = _parsed(path, _text(path))
+    if not isinstance(document, dict) or document.get("dataset") not in document:
+        raise InputError(f"{path}: no results of c2g_jax.evaluate in it")
+    return document
+
+
+def read_losses(path: Path) -> list[dict[str, float]]:
+    """The whole lines of the file; InputError where it is none, or empty."""
+    lines = [_parsed(path, line) for line in _text(path).split("\n")[:-1]]
+    if not lines or not all(isinstance(n, dict) and "step" in n for n in lines):
+        raise InputError(f"{path}: no metrics of c2g_jax.train in it")
+    return lines
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}: check the name") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a text: check the name") from error
+
+
+def _parsed(path: Path, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error}): check the name") from error
+
+
+if __name__ == "__main__":
+    run()

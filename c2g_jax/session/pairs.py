@@ -1,0 +1,52 @@
+"""Which pairs a frame shows, and what people said of them."""
+
+from collections.abc import Iterable, Iterator
+
+from c2g_jax.session.state import Observation, PredicateFix, SessionState, Thing
+
+Pair = tuple[Observation, Observation]
+
+
+def shown_pairs(state: SessionState, frame: int) -> list[tuple[int, int]]:
+    """Pairs of a frame by the ids shown, those that a person fixed there too."""
+    note = state.notes.get(frame)
+    pairs = [] if note is None else list(note.pairs)
+    pairs = [p for p in pairs if state.alive(p[0]) and state.alive(p[1])]
+    shown = [(state.shown_id(s), state.shown_id(o)) for s, o in pairs]
+    shown += [
+        (fix.subject_id, fix.object_id)
+        for fix in state.standing_fixes
+        if fix.start <= frame <= fix.stop and fix.predicate is not None
+    ]
+    return [(s, o) for s, o in dict.fromkeys(shown) if s != o]
+
+
+def last_fix(
+    state: SessionState, subject_id: int, object_id: int, frame: int
+) -> PredicateFix | None:
+    """The last word on a pair on a frame."""
+    for fix in reversed(state.standing_fixes):
+        if fix.covers(subject_id, object_id, frame):
+            return fix
+    return None
+
+
+def fixed_pairs(state: SessionState, fix: PredicateFix) -> Iterator[Pair]:
+    """The pair as it is seen where that fix is the last word on it."""
+    for frame in frames_of(state.shown.get(fix.object_id, ())):
+        if fix is not last_fix(state, fix.subject_id, fix.object_id, frame):
+            continue
+        subject = state.observation(fix.subject_id, frame)
+        other = state.observation(fix.object_id, frame)
+        if subject is not None and other is not None:
+            yield subject, other
+
+
+def pair_number(subject_id: int, object_id: int) -> int:
+    """A number for a pair, its own."""
+    return (subject_id << 32) + object_id
+
+
+def frames_of(group: Iterable[Thing]) -> list[int]:
+    """The frames on which something is known of the things, ascending."""
+    return sorted({t for thing in group for t in thing.observations})

@@ -1,0 +1,34 @@
+"""Every system with some kinds of prompt, scored at once in a scripted world."""
+
+import numpy as np
+
+from c2g_jax.evaluation.protocol import Protocol
+from c2g_jax.evaluation.runner import score_model
+from tests.scripted import model
+
+HEAT = np.ones((8, 8))
+ALL = {
+    ("didm", "point"): 2,
+    ("didm", "box"): 1,
+    ("didm", "mask"): 1,
+    ("heuristic", "point"): 1,
+    ("oracle", "point"): 1,
+}
+SYSTEMS, KINDS = ("didm", "heuristic", "oracle"), ("point", "box", "mask")
+
+
+def score(dataset, protocol=None, runs=ALL, videos=None, scorer=None, **options):
+    protocol = protocol or Protocol()
+    videos = dataset.videos("val") if videos is None else videos
+    found = score_model(
+        scorer or model(),
+        dataset,
+        videos,
+        protocol,
+        SYSTEMS,
+        KINDS,
+        runs,
+        heat=HEAT,
+        **options,
+    )
+    return list(found)

@@ -1,0 +1,133 @@
+"""Trials side by side: as alone, and frames read and encoded once for all of them."""
+
+import jax
+import numpy as np
+import pytest
+
+from c2g_jax.evaluation import batches
+from c2g_jax.evaluation.heuristic import Oracle
+from c2g_jax.evaluation.prompting import trials_of
+from c2g_jax.evaluation.protocol import Protocol, video_truth
+from c2g_jax.evaluation.runner import follow_video, scoring_model
+from tests.evaluation import scripted_model
+from tests.evaluation.all_parts import score
+from tests.evaluation.scripted_model import Drawn
+from tests.scripted import model
+from tests.test_click2graph import VOCABULARY as SPOKEN
+from tests.test_click2graph import build
+
+
+def test_frames_are_encoded_once_whoever_is_prompted(monkeypatch):
+    drawn = Drawn(seed=3)
+    dataset, world = drawn.dataset(), drawn.careless(seed=1)
+    world.install(monkeypatch)
+    protocol, told = Protocol(), []
+    score(dataset, protocol, advance=told.append)
+    due = 0
+    for video in dataset.videos("val"):
+        truths = video_truth(video, protocol).subjects
+        due += video.num_frames - min(t.frames[0] for t in truths)
+        assert len(truths) > 1
+    assert world.encoded == due
+    assert sum(told) == sum(video.num_frames for video in dataset.videos("val"))
+
+
+@pytest.mark.parametrize("batch", [1, 3, 64])
+def test_neither_batches_nor_shards_change_a_count(batch, monkeypatch):
+    drawn = Drawn(seed=8)
+    dataset, world = drawn.dataset(), drawn.careless(seed=2)
+    world.install(monkeypatch)
+    whole = score(dataset)
+    parts = [
+        score(dataset, videos=[video], batch=batch)[0]
+        for video in reversed(dataset.videos("val"))
+    ]
+    assert parts[::-1] == whole
+
+
+def test_a_real_model_sees_the_same_alone_and_in_a_batch():
+    segments = np.zeros((3, 48, 64), np.uint8)
+    for t in range(3):
+        segments[t, 8:24, 6 + 3 * t : 26 + 3 * t], segments[t, 28:44, 30:54] = 1, 2
+
+    def paint(video, segments):
+        noise = np.random.default_rng(0).integers(0, 60, (*segments.shape, 3))
+        return (noise + 60 * segments[..., None]).astype(np.uint8)
+
+    drawn = {"a": (segments, [(1, 2, 7, 0, 2)])}
+    dataset = scripted_model.dataset(drawn, {1: 0, 2: 1}, paint=paint)
+    (video,) = dataset.videos("val")
+    protocol, real = Protocol(), scoring_model(build(0), Protocol())
+    parts = {("didm", "point"): 2, ("oracle", "point"): 2}
+    trials = trials_of(video, video_truth(video, protocol), parts, protocol)
+    shared = (real, dataset, video, trials, {"oracle": Oracle(3)}, protocol)
+    jax.config.update("jax_disable_most_optimizations", True)
+    try:
+        found = [follow_video(*shared, batch=batch) for batch in (1, 2)]
+    finally:
+        jax.config.update("jax_disable_most_optimizations", False)
+    names = {dataset.vocabulary.objects.index(x) for x in SPOKEN.objects}
+    said = 0
+    for trial in trials:
+        alone, beside = (by_trial[trial] for by_trial in found)
+        assert [g.frame for g in alone] == [g.frame for g in beside] == [0, 1, 2]
+        for one, other in zip(alone, beside, strict=True):
+            np.testing.assert_array_equal(one.points, other.points)
+            np.testing.assert_array_equal(one.labels, other.labels)
+            np.testing.assert_allclose(one.iou, other.iou, atol=5e-3)
+            np.testing.assert_allclose(one.confidence, other.confidence, rtol=1e-3)
+            assert one.subject_iou == pytest.approx(other.subject_iou, abs=5e-3)
+            # Ids count from another start, but tell the same apart.
+            same = (x.ids[:, None] == x.ids for x in (one, other))
+            np.testing.assert_array_equal(*same)
+            # The model's few classes, by the numbers of the data set.
+            assert set(one.labels[:, :2].ravel().tolist()) <= names
+            said += len(one.ids)
+        if trial.system == "oracle":  # one object, one point, which lies in it
+            assert [g.points.tolist() for g in alone] == [[0]] * 3
+            assert all(len(g.ids) <= 1 for g in alone)
+    assert said > 6
+
+
+def test_frames_are_read_by_the_chunk_either_way(monkeypatch):
+    drawn = Drawn(seed=3, lengths=(19,))
+    dataset = drawn.dataset()
+    drawn.perfect().install(monkeypatch)
+    (video,) = dataset.videos("val")
+    protocol = Protocol()
+    trials = trials_of(
+        video, video_truth(video, protocol), {("didm", "mask"): 1}, protocol
+    )
+    read = []
+    real = dataset.read_frames
+    dataset.read_frames = lambda v, some: read.append(list(some)) or real(v, some)
+    course = batches.Pass(
+        scoring_model(model(), protocol), dataset, video, trials, {}, protocol, 4, True
+    )
+    last = max(trial.frame for trial in trials)
+    assert [t for some in read for t in some] == []
+    batches.follow_trials(course)
+    assert [t for some in read for t in some] == list(range(last, -1, -1))
+    assert all(len({t // 8 for t in some}) == 1 for some in read)
+    assert len(read) == last // 8 + 1
+
+
+def test_guesses_come_in_the_order_of_the_frames(monkeypatch):
+    drawn = Drawn(seed=3)
+    dataset = drawn.dataset()
+    drawn.perfect().install(monkeypatch)
+    video = dataset.videos("val")[0]
+    for directions in ("forward", "both"):
+        protocol = Protocol(directions=directions, prompt_frame="random")
+        truth = video_truth(video, protocol)
+        trials = trials_of(video, truth, {("didm", "mask"): 2}, protocol)
+        found = follow_video(
+            scoring_model(model(), protocol), dataset, video, trials, {}, protocol
+        )
+        for trial in trials:
+            frames = [guess.frame for guess in found[trial]]
+            assert len(set(frames)) == len(frames)
+            assert trial.frame in frames
+            assert (min(frames) < trial.frame) == (
+                directions == "both" and trial.frame > 0
+            )

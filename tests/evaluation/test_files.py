@@ -1,0 +1,175 @@
+"""Predictions in files: what is true scores in full, and what is missing nothing."""
+
+import json
+import shutil
+
+import pytest
+
+from c2g_jax.data.dataset import open_dataset
+from c2g_jax.evaluation.files import Work, find_files, score_files
+from c2g_jax.evaluation.protocol import Protocol, video_truth
+from c2g_jax.evaluation.results import summarise
+from c2g_jax.types import InputError
+from tests.evaluation.predictions import write_truth
+
+PROTOCOL = Protocol()
+
+
+@pytest.fixture(scope="module")
+def dataset(prepared_toy):
+    return open_dataset(prepared_toy, "toy_pvsg")
+
+
+@pytest.fixture(scope="module")
+def videos(dataset):
+    return dataset.videos("val")[:2]
+
+
+@pytest.fixture(scope="module")
+def truth(dataset, videos, tmp_path_factory):
+    """All that is true of two videos, in two runs. Not to be written to."""
+    folder = tmp_path_factory.mktemp("truth")
+    write_truth(folder, dataset, videos, runs=2)
+    return folder
+
+
+@pytest.fixture
+def spoilt(truth, tmp_path):
+    """A copy to spoil."""
+    return shutil.copytree(truth, tmp_path / "spoilt")
+
+
+def score(folder, dataset, videos, **options):
+    # Through JSON, as the scores are kept.
+    found = score_files(folder, dataset, videos, PROTOCOL, **options)
+    scores = json.loads(json.dumps(list(found)))
+    names = dataset.vocabulary.predicates
+    return scores, summarise(scores, PROTOCOL.ks, names)["predictions"]
+
+
+def edit(path, change):
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+
+
+def first(folder):
+    return sorted(folder.glob("*/*/0.json"))[0]
+
+
+def test_the_truth_scores_in_full(truth, dataset, videos):
+    work, frames = Work(), []
+    scores, found = score(truth, dataset, videos, work=work, advance=frames.append)
+    (kind,) = found
+    assert kind == "point"
+    found = found[kind]
+    for name in ("R@3", "mR@3", "pair_any@3", "SpIR", "SpIR precision", "PLR"):
+        assert found[name] == {"mean": 100, "std": 0}, name
+    for name in ("PLR precision", "tube R@3", "tube SpIR", "PVSG R@20", "PVSG mR@100"):
+        assert found[name] == {"mean": 100, "std": 0}, name
+    assert found["subject IoU"] == {"mean": 1, "std": 0}
+    truths = [video_truth(video, PROTOCOL) for video in videos]
+    assert found["units"] == sum(t.counts["units"] for t in truths)
+    assert found["prompts"] == sum(len(t.subjects) for t in truths)
+    assert (found["runs"], found["missing"]) == (2, 0)
+    assert frames == [video.num_frames for video in videos]
+    assert work.frames == 2 * sum(len(t.frames) for v in truths for t in v.subjects)
+    assert [s["video"] for s in scores] == [v.video_id for v in videos]
+
+
+def test_a_missing_run_found_nothing(spoilt, dataset, videos):
+    path = first(spoilt)
+    (video,) = [v for v in videos if v.video_id == path.parents[1].name]
+    truths = [video_truth(v, PROTOCOL) for v in videos]
+    whole = sum(t.counts["units"] for t in truths)
+    (lost,) = [
+        len(t.units)
+        for t in video_truth(video, PROTOCOL).subjects
+        if str(t.subject_id) == path.parent.name
+    ]
+    path.unlink()
+    scores, found = score(spoilt, dataset, videos)
+    missing = {s["video"]: s["missing"] for s in scores}
+    assert missing[video.video_id] == {"0": 1, "1": 0}
+    found = found["point"]
+    assert found["missing"] == 1
+    # Run 0 lacks the units of that subject, run 1 has them all.
+    assert found["R@3"]["mean"] == pytest.approx(100 * (1 - lost / whole / 2))
+
+
+def test_a_missing_video_found_nothing(spoilt, dataset, videos):
+    gone, there = videos
+    shutil.rmtree(spoilt / gone.video_id)
+    _, found = score(spoilt, dataset, videos)
+    kept = video_truth(there, PROTOCOL).counts["units"]
+    whole = kept + video_truth(gone, PROTOCOL).counts["units"]
+    assert found["point"]["R@3"]["mean"] == pytest.approx(100 * kept / whole)
+    assert found["point"]["PVSG R@20"]["mean"] < 100
+
+
+def test_a_wrong_word_costs_its_units_alone(spoilt, dataset, videos):
+    path = first(spoilt)
+    words = []
+
+    def change(document):
+        words.extend(g for entry in document["frames"] for g in entry["predictions"])
+        words[0]["predicate"] = "no such word"
+
+    edit(path, change)
+    _, found = score(spoilt, dataset, videos)
+    found = found["point"]
+    whole = found["units"]
+    assert found["R@3"]["mean"] == pytest.approx(100 * (1 - 1 / whole / 2))
+    assert found["SpIR"]["mean"] == 100
+    said = [n for own in found["confusion"].values() for n in own]
+    assert said.count("(no name of the data set)") == 1
+
+
+def test_a_graph_without_a_prompt_is_judged_by_pvsg_s_metric(spoilt, dataset, videos):
+    one = first(spoilt)
+    graph = spoilt / one.parents[1].name / "all" / "0.json"
+    graph.parent.mkdir()
+    shutil.copy(one, graph)
+    edit(graph, lambda document: [document.pop("frames"), document.pop("run")])
+    _, found = score(spoilt, dataset, videos)
+    assert found["point"]["R@3"]["mean"] == 100
+    assert "R@3" not in found["prompt"]
+    assert 0 < found["prompt"]["PVSG R@20"]["mean"] < 100
+
+
+def test_folders_that_are_none(tmp_path, spoilt, dataset, videos):
+    with pytest.raises(InputError, match=r"no VIDEO/SUBJECT/RUN.json in it"):
+        find_files(tmp_path / "empty")
+    (first(spoilt).parent / "one.json").write_text("{}")
+    with pytest.raises(InputError, match=r"one.json: name it VIDEO/SUBJECT/RUN.json"):
+        find_files(spoilt)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("{video}", "nobody", "nobody is no video of val of toy_pvsg"),
+        ("{video}/{subject}", "{video}/99", "the video has no object 99"),
+        ("{video}/{subject}/0.json", "{video}/{subject}/7.json", "it is run 0: rename"),
+    ],
+)
+def test_names_that_do_not_fit(spoilt, dataset, videos, old, new, says):
+    path = first(spoilt)
+    place = {"video": path.parents[1].name, "subject": path.parent.name}
+    (spoilt / old.format(**place)).rename(spoilt / new.format(**place))
+    with pytest.raises(InputError, match=says):
+        score(spoilt, dataset, videos)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda d: d["video"].update(width=7), "predict at the size of the video"),
+        (lambda d: d.pop("frames"), 'it has no "frames"'),
+        (lambda d: d["frames"][0].update(subject=77), "one file for each prompted"),
+    ],
+)
+def test_files_that_do_not_fit(spoilt, dataset, videos, change, says):
+    edit(first(spoilt), change)
+    with pytest.raises(InputError, match=says):
+        score(spoilt, dataset, videos)

@@ -1,0 +1,74 @@
+"""What the demo says of a graph beside the truth."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from c2g_jax.rle import encode_mask
+from c2g_jax.types import ObjectTrack, Relation, SceneGraph, VideoInfo
+
+DEMO = Path(__file__).resolve().parent.parent / "tools" / "demo.py"
+
+
+@pytest.fixture(scope="module")
+def demo():
+    spec = importlib.util.spec_from_file_location("demo", DEMO)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def square(left: int, frames: int = 4) -> dict:
+    mask = np.zeros((8, 16), bool)
+    mask[2:6, left : left + 4] = True
+    return {t: encode_mask(mask) for t in range(frames)}
+
+
+def graph(objects, relations) -> SceneGraph:
+    return SceneGraph(
+        VideoInfo("clip.mp4", 16, 8, 5.0, (0.0, 0.2, 0.4, 0.6)),
+        tuple(ObjectTrack(i, name, 1.0, None, square(x)) for i, name, x in objects),
+        tuple(Relation(*r, 1.0) for r in relations),
+    )
+
+
+TRUTH = graph(
+    [(1, "child", 0), (2, "ball", 8), (3, "sofa", 12)],
+    [(1, 2, "holding", ((0, 1),)), (1, 3, "sitting on", ((2, 3),))],
+)
+
+
+def test_found_missed_and_untrue(demo):
+    # The ball is half a square off, and goes by another id; the sofa is elsewhere.
+    found = graph(
+        [(1, "adult", 0), (4, "cup", 9), (5, "sofa", 0)],
+        [
+            (1, 4, "holding", ((1, 3),)),
+            (1, 5, "sitting on", ((2, 3),)),
+        ],
+    )
+    assert demo.compare(TRUTH, found, [1]) == [
+        "child 1: called adult, mask overlap 1.00",
+        "  found   holding ball, frames 0 to 1: as holding cup, frames 1 to 3, "
+        "mask overlap 0.60",
+        "  missed  sitting on sofa, frames 2 to 3",
+        "not true: adult sitting on sofa, frames 2 to 3",
+    ]
+
+
+def test_a_relation_at_another_time_is_not_the_one(demo):
+    found = graph([(1, "child", 0), (2, "ball", 8)], [(1, 2, "holding", ((2, 3),))])
+    assert demo.compare(TRUTH, found, [1])[1:3] == [
+        "  missed  holding ball, frames 0 to 1",
+        "  missed  sitting on sofa, frames 2 to 3",
+    ]
+
+
+def test_the_click_lies_in_the_middle(demo):
+    prompt = demo.click(TRUTH.objects[1])
+    assert (prompt.frame, prompt.object_id) == (0, 2)
+    x, y = prompt.points[0]
+    assert 9 <= x <= 10
+    assert 3 <= y <= 4

@@ -1,0 +1,116 @@
+"""`kill -9` at any moment: results are whole or not there, and the next run works."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import jax.numpy as jnp
+import pytest
+from flax import nnx
+
+from c2g_jax import predict
+from c2g_jax.export import read_scene_graph
+from c2g_jax.types import InputError
+from c2g_jax.video import open_video
+from c2g_jax.weights import load_weights, parameters, save_weights
+from tests.clips import numbered, write_clip
+from tests.commands import ROOT
+from tests.faked import fake_tracker, run_predict
+
+# Kills itself at the N-th call of a function.
+KILLED = """
+import os, signal, sys
+from unittest import mock
+from c2g_jax import predict
+from tests.faked import fake_tracker
+place, number, *sys.argv = sys.argv[1:]
+calls = 0
+def killing(real):
+    def call(*words, **options):
+        global calls
+        calls += 1
+        if calls == int(number):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*words, **options)
+    return call
+real = __import__("pkgutil").resolve_name(place)
+with mock.patch(place.replace(":", "."), killing(real)):
+    with mock.patch("c2g_jax.predict.make_tracker", fake_tracker):
+        predict.run()
+"""
+PLACES = [  # and whether the folder has results of an earlier run
+    ("c2g_jax.overlay:draw_frame", 4, False),  # the graph is written, half of a video
+    ("pathlib:Path.replace", 2, False),  # all is written, nothing in its place
+    ("c2g_jax.overlay:draw_frame", 1, True),
+    ("pathlib:Path.replace", 3, True),  # of two results one is in its place
+]
+
+
+@pytest.mark.parametrize(("place", "number", "again"), PLACES)
+def test_a_killed_predict_leaves_whole_results_or_none(
+    tmp_path, monkeypatch, capsys, place, number, again
+):
+    monkeypatch.setattr(predict, "make_tracker", fake_tracker)
+    clip = write_clip(tmp_path / "a.mp4", [numbered(i) for i in range(5)], fps=5)
+    output = tmp_path / "out"
+    words = (f"--video={clip}", "--point=1,1", "--size=toy", f"--output={output}")
+    if again:
+        assert run_predict(monkeypatch, capsys, *words)[0] == 0
+        old = (output / "scene_graph.json").read_bytes()
+    # Another prompt, so that its graph can be told from the first.
+    other = ("predict", *words, "--label=0")
+    command = [sys.executable, "-c", KILLED, place, str(number), *other]
+    env = os.environ | {"JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    if again:
+        graph = read_scene_graph(output / "scene_graph.json")
+        assert graph.video.num_frames == 5
+        assert len(list(open_video(output / "overlay.mp4", fps=None))) == 5
+        if number != 3:
+            assert (output / "scene_graph.json").read_bytes() == old
+    else:
+        assert not output.exists()
+    assert run_predict(monkeypatch, capsys, *words)[0] == 0
+    names = [path.name for path in output.iterdir() if not path.name.startswith(".")]
+    assert sorted(names) == ["overlay.mp4", "scene_graph.json"]
+
+
+class Net(nnx.Module):
+    def __init__(self, value: float):
+        self.table = nnx.Param(jnp.full(4, value))
+
+
+class Killed(BaseException):
+    """In the place of a kill, which no program can catch either."""
+
+
+@pytest.mark.parametrize(("renames", "there"), [(0, False), (0, True), (1, True)])
+def test_a_killed_save_is_noticed_or_was_not_there(
+    tmp_path, monkeypatch, renames, there
+):
+    folder, real, done = tmp_path / "w", Path.replace, []
+    if there:
+        save_weights(Net(1.0), folder, {"size": "toy"})
+
+    def replace(self, target):
+        if len(done) == renames:
+            raise Killed
+        done.append(target)
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(Killed):
+        save_weights(Net(2.0), folder, {"size": "toy"})
+    assert len(done) == renames
+    if not there:
+        assert not folder.exists()
+        return
+    abstract = nnx.eval_shape(lambda: Net(0.0))
+    if renames:  # the manifest of the one, the weights of the other
+        with pytest.raises(InputError, match="not the file that its manifest names"):
+            load_weights(abstract, folder)
+    else:
+        assert parameters(load_weights(abstract, folder))["table"].tolist() == [1] * 4

@@ -1,0 +1,55 @@
+"""Pictures on demand: which files are drawn, and what is refused."""
+
+import json
+
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+
+from c2g_jax import plot
+from c2g_jax.types import InputError
+
+
+@pytest.fixture
+def call(tmp_path):
+    def give(*words):
+        with flagsaver.flagsaver():
+            flags.FLAGS(["plot", f"--output={tmp_path / 'out'}", *words])
+            plot.main(["plot"])
+
+    return give
+
+
+def test_draws_losses_of_whole_lines(call, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "metrics.jsonl"
+    lines = [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0}]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"step": 3')
+    assert plot.read_losses(path) == lines
+    call(f"--metrics={path}")
+    assert (tmp_path / "out/losses.png").read_bytes().startswith(b"\x89PNG")
+    assert capsys.readouterr().out == f"losses.png written to {tmp_path / 'out'}\n"
+
+
+@pytest.mark.parametrize(
+    ("flag", "text", "says"),
+    [
+        ("results", "{", "not JSON"),
+        ("results", '{"a": 1}', "no results of c2g_jax.evaluate in it"),
+        ("metrics", "", "no metrics of c2g_jax.train in it"),
+        ("metrics", "[1]\n", "no metrics of c2g_jax.train in it"),
+        ("metrics", None, "No such file or directory: check the name"),
+    ],
+)
+def test_files_that_are_none(call, tmp_path, flag, text, says):
+    path = tmp_path / "file"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(InputError, match=says):
+        call(f"--{flag}={path}")
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_to_draw(call):
+    with pytest.raises(InputError, match="give --results or --metrics"):
+        call()

@@ -1,0 +1,67 @@
+"""Put a trained toy checkpoint and an example clip with its truth into the package.
+
+    python tools/package_toy.py --checkpoint=runs/toy/click2graph/weights \
+        --data_dir=runs/toy/data --clip=toy_pvsg_val_0010
+
+writes c2g_jax/toy_checkpoint (float16) and c2g_jax/example. Either may be left out.
+"""
+
+import shutil
+from pathlib import Path
+
+from absl import flags
+
+from c2g_jax import launch
+from c2g_jax.data.dataset import open_dataset
+from c2g_jax.data.graph import true_graph
+from c2g_jax.export import write_scene_graph
+from c2g_jax.launch import CHECKPOINT, DATA_DIR
+from c2g_jax.pretrained import load_click2graph, save_click2graph
+from c2g_jax.types import InputError
+from c2g_jax.weights import WEIGHTS, read_manifest
+
+flags.declare_key_flag("checkpoint")
+flags.declare_key_flag("data_dir")
+CLIP = flags.DEFINE_string("clip", None, "Video of toy_pvsg/val, for the example.")
+PACKAGE = Path(__file__).resolve().parent.parent / "c2g_jax"
+MOST_BYTES = 15e6  # of the weights; of the clip a fifteenth
+
+
+def main(argv) -> None:
+    del argv
+    if CHECKPOINT.value is not None:
+        package_checkpoint(Path(CHECKPOINT.value), PACKAGE / "toy_checkpoint")
+    if CLIP.value is not None:
+        package_example(Path(DATA_DIR.value or "data"), PACKAGE / "example")
+
+
+def package_checkpoint(source: Path, folder: Path) -> None:
+    """The weights in float16, with what their training says of itself."""
+    model, trained = load_click2graph(source)
+    if not trained:
+        raise InputError(f"{source} holds SAM2.1 alone: train Click2Graph around it")
+    manifest = {k: v for k, v in read_manifest(source).items() if k != "sha256"}
+    save_click2graph(model, folder, {**manifest, "dtype": "float16"})
+    size = (folder / WEIGHTS).stat().st_size
+    print(f"{folder}: {size:,} bytes")
+    if size > MOST_BYTES:
+        raise InputError(f"{folder} has {size:,} bytes, too many for a package")
+
+
+def package_example(data_dir: Path, folder: Path) -> None:
+    """The clip as it was drawn, and its truth as a scene graph."""
+    dataset = open_dataset(data_dir, "toy_pvsg")
+    found = [v for v in dataset.videos("val") if v.video_id == CLIP.value]
+    if not found:
+        raise InputError(f"--clip={CLIP.value}: no video of toy_pvsg/val has this name")
+    folder.mkdir(exist_ok=True)
+    downloads = data_dir / "downloads" / "toy_pvsg"
+    (drawn,) = downloads.glob(f"*/videos/{CLIP.value}.mp4")
+    shutil.copyfile(drawn, folder / "example.mp4")
+    write_scene_graph(folder / "truth.json", true_graph(dataset, found[0]))
+    for file in sorted(folder.iterdir()):
+        print(f"{file}: {file.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    launch.run(main)
