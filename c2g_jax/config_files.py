@@ -29,22 +29,35 @@ COMPILATION_CACHE = flags.DEFINE_string(
 )
 
 
-def check_overrides(argv: Sequence[str]) -> None:
-    """InputError for a configuration or a field of it that does not exist.
+def check_overrides(argv: Sequence[str]) -> list[str]:
+    """The words of a command with --config in front, where config_flags wants it.
 
-    Said before the flags are parsed, for config_flags would end in a traceback.
+    InputError for a configuration or a field of it that does not exist: said before
+    the flags are parsed, for config_flags would end in a traceback.
     """
-    config: ConfigDict | None = None
-    for word in argv[1:]:
-        name, _, value = word.lstrip("-").partition("=")
-        if word.startswith("-") and name == "config":
-            config = _load(value)
-    if config is None:
+    first, rest = _split_config(argv[1:])
+    if not first:
         raise InputError("--config is missing: name a file, as configs/toy_pvsg.py")
-    for word in argv[1:]:
+    config = _load(first[-1].partition("=")[2])
+    for word in rest:
         name = word.lstrip("-").partition("=")[0].removeprefix("no")
         if word.startswith("-") and name.startswith("config."):
             _check_field(config, name.removeprefix("config."))
+    return [argv[0], *first, *rest]
+
+
+def _split_config(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Each --config as one word, and the other words."""
+    first, rest, words = [], [], list(words)
+    while words:
+        name, equals, value = (word := words.pop(0)).lstrip("-").partition("=")
+        if not (word.startswith("-") and name == "config"):
+            rest.append(word)
+            continue
+        if not equals:
+            value = words.pop(0) if words else ""
+        first.append(f"--config={value}")
+    return first, rest
 
 
 def _load(value: str) -> ConfigDict:

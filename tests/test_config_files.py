@@ -48,6 +48,15 @@ def test_a_configuration_must_be_there(tmp_path):
     check_overrides(["train", f"{TOY}:tiny", "--config.lr.sch=1", "--noconfig.didm"])
 
 
+def test_the_words_may_stand_in_any_order():
+    field, rest = "--config.lr.sch=1", "--workdir=x"
+    two_words = ["--config", TOY.partition("=")[2]]
+    for words in ([field, TOY, rest], [field, *two_words, rest]):
+        assert check_overrides(["train", *words]) == ["train", TOY, field, rest]
+    with pytest.raises(InputError, match="--config=: no such file"):
+        check_overrides(["train", field, "--config"])
+
+
 def test_differences_name_fields_and_both_values():
     old = {"a": 1, "b": {"c": 2, "d": (1, 2)}, "e": {"f": 1}}
     new = {"a": 1, "b": {"c": 3, "d": [1, 2]}, "e": {"f": 2}, "g": 0.5}

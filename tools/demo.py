@@ -12,22 +12,24 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
+from c2g_jax import launch
 from c2g_jax.export import read_scene_graph
 from c2g_jax.prompts import interior_distance
 from c2g_jax.prompts_file import prompts_to_json
 from c2g_jax.rle import decode_mask, mask_iou
 from c2g_jax.types import ObjectTrack, Prompt, Relation, SceneGraph
 
-OUTPUT = flags.DEFINE_string("output", "demo", "Folder for the results.")
+flags.declare_key_flag("output")
+
 PACKAGE = Path(__file__).resolve().parent.parent / "c2g_jax"
 CLIP, TRUTH = PACKAGE / "example" / "example.mp4", PACKAGE / "example" / "truth.json"
 
 
 def main(argv) -> None:
     del argv
-    output = Path(OUTPUT.value)
+    output = Path(launch.OUTPUT.value or "demo")
     output.mkdir(parents=True, exist_ok=True)
     truth = read_scene_graph(TRUTH)
     subjects = sorted({r.subject_id for r in truth.relations})
@@ -126,4 +128,4 @@ def _frames(relation: Relation) -> set[int]:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    launch.run(main)

@@ -15,6 +15,7 @@ the square. Object ids are the video's own, 0 is padding; masks are `segments ==
     overflow int32 []: objects left out because a subject has more than O
 "segments", for the segmenter:
     frames, segments as above; objects int32 [N]: visible on the first frame
+    categories int32 [256]: class of each id, index of vocabulary.objects, or -1
 Both: video_index, start int32 [].
 """
 
@@ -100,6 +101,7 @@ def make_clip(
         )
     else:
         clip["objects"] = _choose_segments(video, clip["segments"][0], config, rng)
+        clip["categories"] = _categories(video)
     clip["start"] = np.int32(start)
     if rng.random() < config.flip:
         clip = augmentation.mirror(clip)
@@ -136,6 +138,13 @@ def _choose_segments(
         p = weight / weight.sum()
         chosen[:count] = rng.choice(ids, count, replace=False, p=p)
     return chosen
+
+
+def _categories(video: VideoRecord) -> np.ndarray:
+    """int32 [256]: class of each id that `segments` may hold, -1 where it is none."""
+    table = np.full(256, -1, np.int32)
+    table[video.object_ids] = video.categories
+    return table
 
 
 def _pick(ids: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:

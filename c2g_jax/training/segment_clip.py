@@ -20,6 +20,7 @@ from c2g_jax.sam2.preprocess import normalize_frames
 from c2g_jax.sam2.prompts import ABSENT, Prompts, no_prompt
 from c2g_jax.sam2.track import LONG, segment_mask
 from c2g_jax.training import clicks
+from c2g_jax.training.class_loss import class_error
 from c2g_jax.training.segment_loss import (
     SegmentLoss,
     Sums,
@@ -117,8 +118,11 @@ def clip_sums(
     masks = (segments[:, None] == ids) & (ids > 0)  # [t, n, S, S]
     truth = truth_of(masks, recipe.loss.mask_size, config.low_res_size)
     features = model.encode_image(normalize_frames(frames))
+    logged = {}
+    if recipe.loss.classes:
+        logged["classes"] = class_error(features.embed, segments, clip["categories"])
     levels = [jnp.mean(x.astype(jnp.float32) ** 2) for x in jax.tree.leaves(features)]
-    mean_square = sum(levels) / len(levels)
+    logged["features"] = sum(levels) / len(levels)
 
     start, here = _frame(features, 0), Truth(*(x[0] for x in truth))
     valid = here.present
@@ -142,7 +146,7 @@ def clip_sums(
 
     if length == 1:
         _, sums, iou = by_prompts()
-        return sums, {"first_iou": _mean(iou, valid), "features": mean_square}
+        return sums, logged | {"first_iou": _mean(iou, valid)}
 
     def by_masks() -> tuple[Answer, Sums, jax.Array]:
         given = segment_mask(model, start, here.masks)
@@ -179,11 +183,8 @@ def clip_sums(
         sums = add(sums, more)
         ious.append(tracked)
     seen = valid & truth.present[1:]
-    return sums, {
-        "first_iou": _mean(iou, valid),
-        "tracked_iou": _mean(jnp.stack(ious), seen),
-        "features": mean_square,
-    }
+    tracked_iou = _mean(jnp.stack(ious), seen)
+    return sums, logged | {"first_iou": _mean(iou, valid), "tracked_iou": tracked_iou}
 
 
 def _answer(

@@ -29,6 +29,8 @@ class SegmentLoss:
     # nothing they grow to forty times the position encodings that are added to them,
     # and the decoder no longer sees where anything is. 0 for what is trained already.
     features: float = 0.0
+    # Of `class_loss.class_error`, which helps an encoder that starts from nothing.
+    classes: float = 0.0
     # In cells of the image; a multiple of the logits' own side, and a divisor of the
     # image's. Twice the logits' side costs a fifth of the image's own and is as good.
     mask_size: int = 128

@@ -65,10 +65,12 @@ class SegmenterTask:
             sums, logged = clip_sums(recipe, model, clip, plan, key, train)
             return mean_terms(sums) | logged
 
-        clips = {name: batch[name] for name in ("frames", "segments", "objects")}
+        read = ("frames", "segments", "objects", "categories")
+        clips = {name: batch[name] for name in read}
         terms = jax.vmap(one)(clips, jax.random.split(drawn, count))
         terms = jax.tree.map(jnp.mean, terms)
-        names = ("focal", "dice", "iou", "score", "features")
+        names = ["focal", "dice", "iou", "score", "features"]
+        names += ["classes"] if recipe.loss.classes else []
         total = sum(getattr(recipe.loss, name) * terms[name] for name in names)
         return total, terms
 

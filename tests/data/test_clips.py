@@ -139,6 +139,9 @@ def test_segments_takes_objects_with_pixels_and_prefers_things():
         there = set(np.unique(clip["segments"][0]).tolist()) - {0}
         assert set(chosen.tolist()) <= there
         assert len(set(chosen.tolist())) == len(chosen) == min(3, len(there))
+        named = [video.category(i) for i in video.object_ids]
+        assert clip["categories"][video.object_ids].tolist() == named
+        assert (clip["categories"] >= 0).sum() == len(named)
         if len(there) > 3:
             rows = [video.row(i) for i in chosen]
             kinds = video.is_thing[[video.row(i) for i in there]]

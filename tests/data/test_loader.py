@@ -76,6 +76,7 @@ def test_shapes_are_fixed(plain):
     assert got == {
         **{key: want[key] for key in ("frames", "segments", "video_index", "start")},
         "objects": ("int32", (2, 3)),
+        "categories": ("int32", (2, 256)),
     }
 
 

@@ -46,7 +46,8 @@ def test_loss_of_one_clip_falls(model, batch):
     )
     task = SegmenterTask(model, recipe)
     graph, params = nnx.split(model)
-    optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(3e-3))
+    rate = optax.cosine_decay_schedule(2e-3, 250)
+    optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate))
     state = optimiser.init(params)
 
     @jax.jit
@@ -58,13 +59,17 @@ def test_loss_of_one_clip_falls(model, batch):
         updates, state = optimiser.update(gradients, state, params)
         return optax.apply_updates(params, updates), state, value, terms
 
-    losses = []
-    for seed in range(150):
+    losses, ious = [], []
+    for seed in range(250):
         params, state, loss, terms = step(params, state, jax.random.key(seed))
         losses.append(float(loss))
-    assert np.mean(losses[-10:]) < losses[0] / 4, losses[::10]
-    assert float(terms["first_iou"]) > 0.8
-    assert float(terms["tracked_iou"]) > 0.8
+        ious.append((float(terms["first_iou"]), float(terms["tracked_iou"])))
+    # So small a model still misses an object here and there, which costs a step all
+    # it gained: the median says what it has learned, the mean how rarely it misses.
+    assert np.median(losses[-30:]) < losses[0] / 8, losses[::10]
+    first, tracked = np.mean(ious[-30:], axis=0)
+    assert first > 0.7, ious[-30:]
+    assert tracked > 0.7, ious[-30:]
 
 
 def test_plans_cover_all_that_a_step_may_do():

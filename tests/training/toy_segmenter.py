@@ -40,6 +40,9 @@ def two_squares() -> dict[str, np.ndarray]:
     segments[0, 0, 36:58, 34:60] = 9
     frames[segments == 5] = (220, 60, 40)
     frames[segments == 9] = (40, 90, 230)
+    categories = np.full((1, 256), -1, np.int32)
+    categories[0, [5, 9]] = 2, 7
+    objects = np.array([[5, 9, 0]], np.int32)
     return dict(
-        frames=frames, segments=segments, objects=np.array([[5, 9, 0]], np.int32)
+        frames=frames, segments=segments, objects=objects, categories=categories
     )
