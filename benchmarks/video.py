@@ -29,8 +29,8 @@ from c2g_jax.images import resize_frame
 from c2g_jax.launch import IMAGE_SIZE
 from c2g_jax.sam2.config import SIZES, sam2_config
 from c2g_jax.sam2.model import Sam2
+from c2g_jax.sam2.track import encode_frame
 from c2g_jax.sam2.video_predictor import Sam2VideoPredictor
-from c2g_jax.sam2.video_tracker import encode_frame
 from c2g_jax.weights import initialise
 from porting.scenes import draw_video
 
@@ -178,8 +178,9 @@ def main(argv) -> None:
     if SIDE.value:
         measure_side(SIDE.value, frames)
         return
-    from porting.pair import Clip, make_pair
-    from porting.seeded import seeded_state
+    with launch.needing("port"):
+        from porting.pair import Clip, make_pair
+        from porting.seeded import seeded_state
 
     pair = make_pair(SIZE.value, seeded_state(SIZE.value), IMAGE_SIZE.value)
     side = pair.config.image_size

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Bool, Float, Int, UInt8
+from jaxtyping import Array, Bool, Float, Int
 
 from c2g_jax.didm import Didm, DidmConfig, discover, pool_mask
 from c2g_jax.object_tracks import TrackRules
@@ -20,7 +20,6 @@ from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.masks import NO_OBJECT
 from c2g_jax.sam2.memory import MemoryBank
 from c2g_jax.sam2.model import FrameFeatures, Sam2
-from c2g_jax.sam2.preprocess import normalize_frames
 from c2g_jax.sam2.prompts import INSIDE, Prompts
 from c2g_jax.sam2.track import Segmentation
 from c2g_jax.sch import BestTriplet, Sch, SchConfig, best_triplets
@@ -85,12 +84,6 @@ class Scene(NamedTuple):
     iou: jax.Array  # float32 [r, r], overlaps of the masks
     triplets: BestTriplet  # [r], each row as the object of its own subject
     pooled: jax.Array | None = None  # float32 [r, c], the features under the masks
-
-
-@jax.jit
-def encode(sam2: Sam2, image: UInt8[Array, "S S 3"]) -> FrameFeatures:
-    """Features of one frame, resized to the model's square."""
-    return sam2.encode_image(normalize_frames(image[None]))
 
 
 def segment_points(

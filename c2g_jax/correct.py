@@ -25,10 +25,6 @@ from absl import flags
 
 import c2g_jax
 from c2g_jax import launch
-from c2g_jax.data.dataset import Dataset, open_dataset
-from c2g_jax.data.records import VideoRecord
-from c2g_jax.evaluation import partial, protocol_flags
-from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.launch import (
     CHECKPOINT,
     DATA_DIR,
@@ -42,6 +38,12 @@ from c2g_jax.launch import (
 from c2g_jax.outputs import check_output, write_aside
 from c2g_jax.report import frame_progress
 from c2g_jax.types import InputError
+
+with launch.needing("train"):
+    from c2g_jax.data.dataset import Dataset, open_dataset
+    from c2g_jax.data.records import VideoRecord
+    from c2g_jax.evaluation import partial, protocol_flags
+    from c2g_jax.evaluation.protocol import Protocol
 
 for _name in ("checkpoint", "data_dir", "name", "output", "max_videos", "image_size"):
     flags.declare_key_flag(_name)

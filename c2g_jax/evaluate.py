@@ -33,21 +33,6 @@ from typing import Any
 from absl import flags
 
 from c2g_jax import launch
-from c2g_jax.config_files import COMPILATION_CACHE, CONFIG, check_overrides
-from c2g_jax.data.dataset import Dataset, open_dataset
-from c2g_jax.data.records import VideoRecord
-from c2g_jax.evaluation import paper, protocol_flags
-from c2g_jax.evaluation.ceilings import video_ceiling
-from c2g_jax.evaluation.document import make_document, provenance, write_document
-from c2g_jax.evaluation.files import Work, find_files, score_files
-from c2g_jax.evaluation.partial import (
-    annotations_sha256,
-    appending,
-    files_sha256,
-    read_scores,
-)
-from c2g_jax.evaluation.plan import Plan, read_plan, read_shard
-from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.launch import (
     CHECKPOINT,
     DATA_DIR,
@@ -61,6 +46,23 @@ from c2g_jax.launch import (
 from c2g_jax.outputs import check_output
 from c2g_jax.report import frame_progress
 from c2g_jax.types import InputError
+
+with launch.needing("train"):
+    from c2g_jax.config_files import COMPILATION_CACHE, CONFIG, check_overrides
+    from c2g_jax.data.dataset import Dataset, open_dataset
+    from c2g_jax.data.records import VideoRecord
+    from c2g_jax.evaluation import paper, protocol_flags
+    from c2g_jax.evaluation.ceilings import video_ceiling
+    from c2g_jax.evaluation.document import make_document, provenance, write_document
+    from c2g_jax.evaluation.files import Work, find_files, score_files
+    from c2g_jax.evaluation.partial import (
+        annotations_sha256,
+        appending,
+        files_sha256,
+        read_scores,
+    )
+    from c2g_jax.evaluation.plan import Plan, read_plan, read_shard
+    from c2g_jax.evaluation.protocol import Protocol
 
 for _name in ("checkpoint", "data_dir", "output", "image_size", "dtype", "seed"):
     flags.declare_key_flag(_name)
@@ -133,10 +135,11 @@ def run() -> None:
     launch.run(main, check)
 
 
-def check(argv: Sequence[str]) -> None:
-    """InputError for a --config or a field of it that does not exist."""
+def check(argv: Sequence[str]) -> Sequence[str]:
+    """The words in order; InputError for a --config or a field that does not exist."""
     if any(re.match(r"--?(no)?config($|[=.])", word) for word in argv[1:]):
-        check_overrides(argv)
+        return check_overrides(argv)
+    return argv
 
 
 def read_job() -> Job:
@@ -146,8 +149,9 @@ def read_job() -> Job:
     output = Path(OUTPUT.value)
     check_output(output)
     has_plots = importlib.util.find_spec("matplotlib") is not None
-    if PLOTS.value and not has_plots:
-        raise InputError("--plots needs matplotlib: pip install matplotlib")
+    if PLOTS.value:
+        with launch.needing("plot"):
+            importlib.import_module("matplotlib")
     protocol = protocol_flags.protocol_from_flags()
     dataset, protocol = open_data(protocol)
     videos = dataset.videos(protocol.split)

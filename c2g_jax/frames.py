@@ -5,6 +5,8 @@ import math
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -136,7 +138,18 @@ def read_ahead(source: Iterable, depth: int) -> Iterator:
         thread.join()
 
 
-def open_images(name, files, rate, start, end, max_frames):
+def open_images(
+    name: str,
+    files: Sequence[Path],
+    rate: float | None,
+    start: float | None,
+    end: float | None,
+    max_frames: int | None,
+) -> Video:
+    """Files of images as a video of so many frames a second; None for a single image.
+
+    Read when asked for. InputError where sizes differ, or none lies in start and end.
+    """
     times = np.arange(len(files)) / (rate or 1)
     chosen = pick_frames(times, None, start, end, max_frames)
     if not len(chosen):
@@ -161,7 +174,18 @@ def open_images(name, files, rate, start, end, max_frames):
     return Video(name, (width, height), rate, len(chosen), frames, shown)
 
 
-def open_arrays(source, fps, start, end, max_frames):
+def open_arrays(
+    source: Iterable[Any],
+    fps: float | None,
+    start: float | None,
+    end: float | None,
+    max_frames: int | None,
+) -> Video:
+    """Arrays or PIL images as a video, taken as if they came at `fps`.
+
+    An iterator serves one pass, and may have no end. InputError where there is no
+    frame, a size differs, or a second pass is asked of an iterator.
+    """
     rate = fps or DEFAULT_FPS
     arrays = iter(source)
     first = next(arrays, None)

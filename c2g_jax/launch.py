@@ -1,11 +1,12 @@
 """How every main starts and ends: one line and an exit code, never a traceback."""
 
+import contextlib
 import errno
 import io
 import logging
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from absl import app, flags
 
@@ -48,6 +49,12 @@ DISCOVER_EVERY = flags.DEFINE_integer(
     "discover_every", 1, "Look for new objects on every k-th frame."
 )
 
+# How to install an extra, where pip alone is not the way.
+_INSTALLED = {
+    "port": "run `make setup-test` and use the Python in .venv",
+    "tfds-cli": "pip install 'click2graph-jax[tfds-cli]', in an environment of its own",
+}
+_OURS = ("c2g_jax", "porting", "open_pvsg", "toy_pvsg")
 _HELP = ("--help", "-help", "--helpshort", "--helpfull", "-h")
 _NUMBERS = {
     r"invalid literal for int\(\)": "a whole number",
@@ -57,12 +64,29 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
 
 
+@contextlib.contextmanager
+def needing(extra: str) -> Iterator[None]:
+    """For imports of what only this extra installs, at the top of a main or within it.
+
+    Where a package is missing, the program ends with one line and exit code 2.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in _OURS:
+            raise
+        mend = _INSTALLED.get(extra, f"pip install 'click2graph-jax[{extra}]'")
+        _stop(f"{error}: it comes with the extra {extra!r}: {mend}", BAD_INPUT)
+
+
 def run(
     main: Callable[[Sequence[str]], int | None],
-    check: Callable[[Sequence[str]], None] | None = None,
+    check: Callable[[Sequence[str]], Sequence[str]] | None = None,
     lower: str = "the size of the model or of its image",
 ) -> None:
-    """Run an absl main; does not return. `check` sees the words before the flags do.
+    """Run an absl main; does not return.
+
+    `check` sees the words before the flags do, and returns them as they are to be read.
 
     InputError and wrong flags end with their line on stderr and exit code 2, and so do
     a full disk, a place that may not be used, and memory that does not suffice, where
@@ -97,7 +121,7 @@ def _parse(main: Callable, argv: Sequence[str], check: Callable | None) -> list[
         print(flags.FLAGS.module_help(module).strip().partition("\n")[2])
         raise SystemExit(0)
     if check is not None:
-        check(argv)
+        argv = check(argv)
     try:
         rest = flags.FLAGS(argv)
     except flags.Error as error:

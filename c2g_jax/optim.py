@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import jax
 import jax.numpy as jnp
 import optax
+from optax.contrib import muon
 
 from c2g_jax.types import InputError
 
@@ -38,7 +39,7 @@ class Group:
 
 @dataclass(frozen=True)
 class OptimConfig:
-    """AdamW, and what surrounds it. `steps` and `warmup` count batches."""
+    """AdamW, or Muon where asked for. `steps` and `warmup` count batches."""
 
     steps: int
     groups: Mapping[str, Group] = field(default_factory=dict)
@@ -47,6 +48,10 @@ class OptimConfig:
     b2: float = 0.999
     weight_decay: float = 0.01
     no_decay: str = r".*\b(bias|scale)"  # names that do not decay
+    # Names whose matrices learn by Muon: momentum made orthogonal, each direction as
+    # long as any other. From nothing it needs less than half of AdamW's steps.
+    muon: str = ""
+    muon_rate: float = 10.0  # its learning rate, in times the group's
     clip_norm: float = 0.0  # of the gradients of all groups together; 0: any length
     accumulate: int = 1  # batches whose mean gradient makes an update
     ema: float = 0.0  # decay of a moving average of the parameters; 0: none
@@ -56,6 +61,8 @@ class OptimConfig:
             raise InputError(
                 f"steps {self.steps}, accumulate {self.accumulate}: at least 1"
             )
+        if self.muon_rate <= 0:
+            raise InputError(f"muon_rate {self.muon_rate:g}: not above 0")
         if not 0 <= self.ema < 1:
             raise InputError(f"ema {self.ema:g}: give 0, or a decay below 1")
 
@@ -119,18 +126,23 @@ def make_optimizer(
     labels = group_of(names, config.groups)
     used = {k: s for k, s in schedules(config).items() if k in labels.values()}
     decays = {name: not re.fullmatch(config.no_decay, name) for name in labels}
-    each = {
-        group: optax.adamw(
+    for name, group in labels.items():
+        if re.fullmatch(config.muon, name):
+            labels[name] = _orthogonal(group)
+
+    def mask(label: str) -> Callable[[Parameters], dict[str, bool]]:
+        return lambda _: {k: decays[k] and labels[k] == label for k in labels}
+
+    each = {}
+    for group, rate in used.items():
+        each[group] = optax.adamw(
             rate,
             b1=config.b1,
             b2=config.b2,
             weight_decay=config.weight_decay,
-            mask=lambda _, mine=group: {
-                name: decays[name] and labels[name] == mine for name in labels
-            },
+            mask=mask(group),
         )
-        for group, rate in used.items()
-    }
+        each[_orthogonal(group)] = _muon(config, rate, mask(_orthogonal(group)))
     clip = optax.identity()
     if config.clip_norm:
         clip = optax.clip_by_global_norm(config.clip_norm)
@@ -138,6 +150,26 @@ def make_optimizer(
     if config.accumulate == 1:
         return chain
     return optax.MultiSteps(chain, config.accumulate).gradient_transformation()
+
+
+def _orthogonal(group: str) -> str:
+    return f"{group} by muon"
+
+
+def _muon(
+    config: OptimConfig, rate: optax.Schedule, mask: Callable
+) -> optax.GradientTransformation:
+    """Muon for matrices; for others of such a name AdamW, of Nesterov's kind."""
+    return muon(
+        lambda update: config.muon_rate * rate(update),
+        # The decay is multiplied by the learning rate, and is to be that of AdamW.
+        weight_decay=config.weight_decay / config.muon_rate,
+        weight_decay_mask=mask,
+        adam_learning_rate=rate,
+        adam_b1=config.b1,
+        adam_b2=config.b2,
+        adam_weight_decay=config.weight_decay,
+    )
 
 
 def average(

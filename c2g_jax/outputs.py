@@ -2,13 +2,28 @@
 
 import contextlib
 import errno
+import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
+from typing import IO
 
 from c2g_jax.types import InputError
+
+_ASIDE, _LOCK = ".c2g-part-", "lock"  # a folder aside, and what its run holds in it
+
+
+class NoRoom(InputError):
+    """A disk is full; errno and strerror are those of the system's error."""
+
+    def __init__(self, place: Path, number: int):
+        self.errno, self.strerror = number, os.strerror(number)
+        super().__init__(
+            f"{place}: {self.strerror}, and nothing is written: make room there, or "
+            "write elsewhere"
+        )
 
 
 def check_output(path: str | Path, flag: str = "output", kind: str = "folder") -> None:
@@ -42,13 +57,16 @@ def check_output(path: str | Path, flag: str = "output", kind: str = "folder") -
 def write_aside(path: str | Path, write: Callable[[Path], object]) -> None:
     """Let `write` make a file beside, that then takes the place of `path`.
 
-    InputError where the disk is full.
+    It is on the disk by then, so that a crash leaves this file or the old one, whole.
+    NoRoom where the disk is full.
     """
     path = Path(path)
     aside = path.with_name(_aside_name(path))
     try:
         with _room_for(path):
             write(aside)
+            with open(aside, "rb") as file:
+                os.fsync(file.fileno())
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
@@ -59,29 +77,59 @@ def output_folder(folder: Path, owned: Collection[str] = ()) -> Iterator[Path]:
     """A folder beside, that becomes `folder`, or fills it, where no error occurs.
 
     `owned` names files of `folder` that are of an earlier run: those that are not
-    written now are removed. InputError where the disk is full.
+    written now are removed. So is what runs left aside that were killed. NoRoom where
+    the disk is full.
     """
     folder = folder.absolute()
     there = folder.is_dir()
     if not there:
         folder.parent.mkdir(parents=True, exist_ok=True)
+    for place in (folder, folder.parent):
+        _remove_left(place)
     # Within a folder that is there: what is above it may be of another disk or person.
-    aside = tempfile.mkdtemp(prefix=".part-", dir=folder if there else folder.parent)
+    aside = tempfile.mkdtemp(prefix=_ASIDE, dir=folder if there else folder.parent)
     aside = Path(aside)
     try:
-        with _room_for(folder):
-            yield aside
-        aside.chmod(0o755)  # mkdtemp keeps it to its owner
-        if not there:
-            aside.replace(folder)
-            return
-        files = sorted(aside.iterdir())
-        for name in set(owned) - {file.name for file in files}:
-            (folder / name).unlink(missing_ok=True)
-        for file in files:
-            file.replace(folder / file.name)
+        with open(aside / _LOCK, "w", encoding="ascii") as lock:
+            _hold(lock)
+            with _room_for(folder):
+                (whole := aside / "whole").mkdir()
+                yield whole
+            if there:
+                _fill(folder, whole, owned)
+            else:
+                whole.replace(folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _fill(folder: Path, whole: Path, owned: Collection[str]) -> None:
+    files = sorted(whole.iterdir())
+    for name in set(owned) - {file.name for file in files}:
+        (folder / name).unlink(missing_ok=True)
+    for file in files:
+        file.replace(folder / file.name)
+
+
+def _remove_left(place: Path) -> None:
+    """Remove what runs left aside that were killed: nobody holds it."""
+    for lock in place.glob(f"{_ASIDE}*/{_LOCK}"):
+        # Others may remove it as well, or it may be another person's.
+        with contextlib.suppress(OSError), open(lock, "r+", encoding="ascii") as file:
+            if _hold(file):
+                shutil.rmtree(lock.parent, ignore_errors=True)
+
+
+def _hold(file: IO) -> bool:
+    """Hold a file until it is closed or this process ends.
+
+    False where another process holds it, or the disk has no locks.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 @contextlib.contextmanager
@@ -89,13 +137,10 @@ def _room_for(place: Path) -> Iterator[None]:
     """A full disk is told by the place that was asked for, not by the one aside."""
     try:
         yield
-    except OSError as error:
+    except (OSError, NoRoom) as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        raise InputError(
-            f"{place}: {os.strerror(error.errno)}, and nothing is written: make room "
-            "there, or write elsewhere"
-        ) from error
+        raise NoRoom(place, error.errno) from error
 
 
 def _aside_name(path: Path) -> str:

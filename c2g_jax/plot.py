@@ -7,7 +7,6 @@ The first gives scores.png and confusion.png, as the evaluation itself does wher
 matplotlib is installed; the second losses.png.
 """
 
-import importlib.util
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,9 +30,8 @@ def main(argv: Sequence[str]) -> None:
         raise InputError("--output is missing: name a folder for the pictures")
     if not RESULTS.value and not METRICS.value:
         raise InputError("nothing to draw: give --results or --metrics")
-    if importlib.util.find_spec("matplotlib") is None:
-        raise InputError("drawing needs matplotlib: pip install matplotlib")
-    from c2g_jax.evaluation import plots  # matplotlib is an extra
+    with launch.needing("plot"):
+        from c2g_jax.evaluation import plots
 
     output = Path(OUTPUT.value)
     check_output(output)

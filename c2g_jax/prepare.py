@@ -21,7 +21,6 @@ import contextlib
 import functools
 import importlib
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -81,7 +80,9 @@ GOES_WITH = dict(annotations="audit", output="audit", preview="toy", toy_size="t
 EXCLUDES = {
     "annotations": ("manual_dir", "strict", "checksums"),
     "audit": ("toy", "data_dir", "config_names", "beam_pipeline_options"),
+    "toy": ("checksums",),
 }
+OF_A_BUILD = ("config_names", "strict", "beam_pipeline_options")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -109,12 +110,18 @@ def check_flags() -> None:
         for other in others:
             if is_given(name) and is_given(other):
                 raise InputError(f"--{name} and --{other} together: leave one out")
+    for name in ("manual_dir", "data_dir", "output", "preview", "annotations"):
+        if flags.FLAGS[name].value == "":
+            raise InputError(f"--{name} is empty: name a place, or leave it out")
     if AUDIT.value and not (ANNOTATIONS.value or MANUAL_DIR.value):
         raise InputError("nothing to audit: give --manual_dir or --annotations")
     if not (AUDIT.value or TOY.value) and not MANUAL_DIR.value:
         raise InputError("no download: give --manual_dir, or --toy to draw one")
     if not (AUDIT.value or PREVIEW.value) and not DATA_DIR.value:
         raise InputError("no place for the prepared set: give --data_dir")
+    for name in OF_A_BUILD if TOY.value and not DATA_DIR.value else ():
+        if is_given(name):
+            raise InputError(f"--{name} goes with --data_dir: add it")
     written = {"output": OUTPUT.value, "preview": PREVIEW.value}
     if TOY.value and MANUAL_DIR.value and not Path(MANUAL_DIR.value, SIZE).is_file():
         written["manual_dir"] = MANUAL_DIR.value  # where it is yet to be drawn
@@ -123,10 +130,17 @@ def check_flags() -> None:
     for flag, folder in written.items():
         if folder:
             check_output(folder, flag)
+    pictures = written.pop("preview")
+    for flag, folder in written.items():
+        if pictures and folder and Path(pictures).resolve() == Path(folder).resolve():
+            raise InputError(
+                f"--preview={pictures} is where --{flag} writes: name another folder"
+            )
 
 
 def is_given(name: str) -> bool:
-    return flags.FLAGS[name].value != flags.FLAGS[name].default
+    flag = flags.FLAGS[name]
+    return flag.present > 0 and flag.value is not False
 
 
 def load(module: str) -> ModuleType:
@@ -138,14 +152,8 @@ def load(module: str) -> ModuleType:
         )
     if str(DATASETS) not in sys.path:
         sys.path.append(str(DATASETS))
-    try:
+    with launch.needing("train"):
         return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in (NAME, TOY_NAME):
-            raise  # ours, and a fault of ours
-        raise InputError(
-            f"{error}: install what preparing needs: pip install -e '.[train]'"
-        ) from error
 
 
 @contextlib.contextmanager
@@ -250,8 +258,8 @@ def draw_toy(root: Path, begin: Callable) -> None:
     """The drawn download at root, whole or not at all. Nobody else draws it."""
     if is_drawn(root):  # by who had the lock before
         return
-    aside = root.with_name(f".{root.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)  # of a run that was killed
+    if root.exists():
+        root.rmdir()  # it is empty; what is new takes its place in one move
     world = load("toy_pvsg.generate")
     run = functools.partial(load("open_pvsg.workers").run_tasks, workers=workers())
     frames = world.SIZES[TOY_SIZE.value].frames  # of each video
@@ -262,14 +270,9 @@ def draw_toy(root: Path, begin: Callable) -> None:
         advance = advance or begin("drawn", videos * frames)
         advance(frames)
 
-    try:
+    with output_folder(root) as aside:
         report = world.generate(aside, TOY_SIZE.value, run=run, progress=drawn)
         (aside / SIZE).write_text(TOY_SIZE.value, encoding="utf-8")
-        if root.exists():
-            root.rmdir()
-        aside.replace(root)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     rate = report.frames / max(report.seconds, 1e-9)
     print(f"{root}: {report.frames:,} frames drawn, {rate:.0f} a second")
 
@@ -282,13 +285,8 @@ def beam_options():
     """The options for Apache Beam, as `tfds build` takes them; None without any."""
     if not BEAM_PIPELINE_OPTIONS.value:
         return None
-    try:
+    with launch.needing("tfds-cli"):
         options = importlib.import_module("apache_beam.options.pipeline_options")
-    except ModuleNotFoundError as error:
-        raise InputError(
-            "--beam_pipeline_options needs Apache Beam: pip install apache-beam, in an "
-            "environment of its own"
-        ) from error
     paths = (str(DATASETS), os.environ.get("PYTHONPATH"))
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))  # of its workers
     return options.PipelineOptions([f"--{o}" for o in BEAM_PIPELINE_OPTIONS.value])

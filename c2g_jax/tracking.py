@@ -14,7 +14,6 @@ from c2g_jax.click2graph import (
     Click2Graph,
     Scene,
     apply_prompts,
-    encode,
     follow,
     look,
     look_at,
@@ -25,7 +24,7 @@ from c2g_jax.click2graph import (
 from c2g_jax.object_tracks import Rows, find_id, meet_all, share_ids
 from c2g_jax.sam2.memory import bucket
 from c2g_jax.sam2.model import FrameFeatures
-from c2g_jax.sam2.track import LONG
+from c2g_jax.sam2.track import LONG, encode_frame
 from c2g_jax.tracking_state import (
     NativeMasks,
     PendingFrame,
@@ -62,7 +61,8 @@ def track_video(
     def features_of(frame: Frame | None, index: int) -> FrameFeatures | None:
         if frame is None or first is None or index < first:
             return None
-        return encode(model.sam2, resize(frame.rgb, model.config.sam2.image_size))
+        size = model.config.sam2.image_size
+        return encode_frame(model.sam2, resize(frame.rgb, size))
 
     stream = iter(frames)
     frame = next(stream, None)

@@ -24,17 +24,19 @@ import jax
 from absl import flags
 
 from c2g_jax import launch, sharding
-from c2g_jax.config_files import (
-    COMPILATION_CACHE,
-    CONFIG,
-    MULTIHOST,
-    check_overrides,
-    to_json,
-)
-from c2g_jax.training import tasks
-from c2g_jax.training.loop import Run
-from c2g_jax.training.workdir import locked
 from c2g_jax.types import InputError
+
+with launch.needing("train"):
+    from c2g_jax.config_files import (
+        COMPILATION_CACHE,
+        CONFIG,
+        MULTIHOST,
+        check_overrides,
+        to_json,
+    )
+    from c2g_jax.training import tasks
+    from c2g_jax.training.loop import Run
+    from c2g_jax.training.workdir import locked
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run, made if missing.")
 PROFILE_STEPS = flags.DEFINE_string(

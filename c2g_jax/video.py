@@ -22,6 +22,7 @@ from c2g_jax.frames import (
     pick_frames,
 )
 from c2g_jax.images import resize_frame
+from c2g_jax.outputs import write_aside
 from c2g_jax.types import Frame, InputError
 
 __all__ = ["Video", "open_video", "resize_frame", "write_mp4"]
@@ -66,28 +67,27 @@ def write_mp4(path: Path, frames: Iterable[Frame], fps: float | None) -> None:
     Written aside and renamed; nothing is left behind by an error. fps is a hint for
     players, None for a single image.
     """
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        with av.open(str(aside), "w", format="mp4") as container:
-            stream, first = None, 0.0
-            for frame in frames:
-                rgb = np.pad(
-                    frame.rgb,
-                    ((0, frame.height % 2), (0, frame.width % 2), (0, 0)),
-                    mode="edge",
-                )
-                if stream is None:
-                    stream = _add_h264(container, rgb.shape, fps)
-                    first = frame.time
-                picture = av.VideoFrame.from_ndarray(rgb, format="rgb24")
-                picture.time_base = stream.codec_context.time_base
-                picture.pts = round((frame.time - first) / picture.time_base)
-                container.mux(stream.encode(picture))
-            if stream is not None:
-                container.mux(stream.encode(None))
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_aside(path, lambda aside: _encode(aside, frames, fps))
+
+
+def _encode(path: Path, frames: Iterable[Frame], fps: float | None) -> None:
+    with av.open(str(path), "w", format="mp4") as container:
+        stream, first = None, 0.0
+        for frame in frames:
+            rgb = np.pad(
+                frame.rgb,
+                ((0, frame.height % 2), (0, frame.width % 2), (0, 0)),
+                mode="edge",
+            )
+            if stream is None:
+                stream = _add_h264(container, rgb.shape, fps)
+                first = frame.time
+            picture = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+            picture.time_base = stream.codec_context.time_base
+            picture.pts = round((frame.time - first) / picture.time_base)
+            container.mux(stream.encode(picture))
+        if stream is not None:
+            container.mux(stream.encode(None))
 
 
 def _add_h264(container, shape, fps):

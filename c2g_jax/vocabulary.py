@@ -30,6 +30,7 @@ class Vocabulary:
 
     @classmethod
     def from_json(cls, names: Mapping[str, Sequence[str]]) -> "Vocabulary":
+        """What `to_json` gave: names by "thing", "stuff" and "predicate"."""
         return cls(
             tuple(names["thing"]), tuple(names["stuff"]), tuple(names["predicate"])
         )

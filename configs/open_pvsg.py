@@ -47,6 +47,7 @@ def get_config(devices: str = "1") -> ConfigDict:
     config.no_decay = r".*\b(bias|scale)"
     config.clip_norm = 0.1  # silent; SAM2's and DETR's
     config.ema = 0.0  # the paper has none
+    config.muon, config.muon_rate = "", 10.0  # none: AdamW, as the paper has it
 
     config.data = ConfigDict(
         dict(

@@ -63,6 +63,8 @@ def get_config(variant: str = "videos") -> ConfigDict:
     config.no_decay = r".*(bias|scale|gamma|embed\w*|enc|ptr|spatial)"
     config.clip_norm = 1.0
     config.ema = 0.998
+    # Upstream has AdamW alone, and a pretrained encoder.
+    config.muon, config.muon_rate = r".*kernel", 10.0
 
     config.data = ConfigDict(
         dict(
@@ -131,6 +133,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
         config.recipe.corrections = 0
     elif variant == "finetune":
         config.batch_size, config.ema, config.clip_norm = 1, 0.0, 0.1
+        config.muon = ""
         config.lr = ConfigDict(dict(encoder=3e-6, decoder=5e-6, memory=5e-6))
         config.lr_end = ConfigDict(dict(encoder=3e-7, decoder=5e-7, memory=5e-7))
         config.weight_decay = 0.1

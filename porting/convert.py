@@ -16,8 +16,6 @@ from absl import flags
 from c2g_jax import launch
 from c2g_jax.launch import CHECKPOINT, OUTPUT
 from c2g_jax.types import InputError
-from porting.official import convert
-from porting.reverse import reverse
 
 flags.declare_key_flag("checkpoint")
 flags.declare_key_flag("output")
@@ -38,6 +36,9 @@ def main(_: Sequence[str]) -> None:
     for flag, verb in ((CHECKPOINT, "read"), (OUTPUT, "write")):
         if not flag.value:
             raise InputError(f"--{flag.name} is missing: name what to {verb}")
+    with launch.needing("port"):
+        from porting.official import convert
+        from porting.reverse import reverse
     if _REVERSE.value:
         if _FORMAT.present or _COMPLETE_WITH.value is not None:
             raise InputError(

@@ -8,10 +8,9 @@ On a drawn video, or on an image or a video of yours, clicked in its middle. Exi
 1 where a bound is broken.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-import torch
 from absl import flags
 
 from c2g_jax import launch
@@ -21,11 +20,7 @@ from c2g_jax.sam2.config import SIZES, sam2_config
 from c2g_jax.types import InputError
 from c2g_jax.video import open_video
 from porting.compare import ERROR_BOUND, PIXEL_BOUND, Row, format_table
-from porting.official import is_2_0, load_folder, port, read_state
-from porting.pair import Pair, make_pair
 from porting.scenes import disc_centre, draw_video
-from porting.seeded import seeded_state
-from porting.suite import all_rows
 
 for _name in ("checkpoint", "seed", "image_size", "video", "max_frames"):
     flags.declare_key_flag(_name)
@@ -59,7 +54,12 @@ def _frames_of_yours() -> np.ndarray | None:
     return None
 
 
-def _pair() -> Pair:
+def _pair():
+    """The `porting.pair.Pair` that the flags ask for."""
+    from porting.official import is_2_0, load_folder, port, read_state
+    from porting.pair import make_pair
+    from porting.seeded import seeded_state
+
     if (CHECKPOINT.value is None) == (_SEEDED.value is None):
         raise InputError(
             "give one of --checkpoint, with or without --flax, and --seeded"
@@ -71,7 +71,7 @@ def _pair() -> Pair:
             raise InputError(f"--seed is {SEED.value}: give 0 or more, below 2^63")
         size = _SEEDED.value
         config = sam2_config(size, IMAGE_SIZE.value)
-        state: Mapping[str, torch.Tensor] = seeded_state(size, SEED.value)
+        state = seeded_state(size, SEED.value)
         model = port(state, config)
     else:
         state, size, _ = read_state(CHECKPOINT.value)
@@ -86,6 +86,9 @@ def _pair() -> Pair:
 
 
 def main(_: Sequence[str]) -> int:
+    with launch.needing("port"):
+        from porting.suite import all_rows
+
     count = _max_frames()  # what is wrong with flags and files is told at once
     frames, point = _frames_of_yours(), (0.5, 0.5)
     pair = _pair()

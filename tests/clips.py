@@ -1,5 +1,6 @@
 """Tiny videos whose frames tell their own number by how bright they are."""
 
+import threading
 from fractions import Fraction
 from pathlib import Path
 
@@ -44,3 +45,13 @@ def write_clip(
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     return path
+
+
+def numbers(video) -> list[int]:
+    """What `numbered` drew on the frames of a video."""
+    return [number_of(frame.rgb) for frame in video]
+
+
+def readers() -> list[threading.Thread]:
+    """The threads that decode ahead, as they are now."""
+    return [t for t in threading.enumerate() if t.name == "read_ahead"]

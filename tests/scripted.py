@@ -46,7 +46,7 @@ class World:
 
     def install(self, monkeypatch) -> None:
         for name in (
-            "encode",
+            "encode_frame",
             "follow",
             "apply_prompts",
             "look",
@@ -78,7 +78,7 @@ class World:
 
     # In the place of the functions of `click2graph` and `sam2.memory`.
 
-    def encode(self, sam2, image):
+    def encode_frame(self, sam2, image):
         self.encoded += 1
         return int(image[0, 0, 0])  # the number of the frame
 

@@ -1,8 +1,7 @@
-"""Click2Graph on a small SAM2.1: against a plain twin, compilations, weights."""
+"""Click2Graph on a small SAM2.1: against a plain twin, and what it compiles."""
 
 import dataclasses
 import functools
-import json
 
 import jax
 import jax.numpy as jnp
@@ -10,11 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from c2g_jax import click2graph
+from c2g_jax import tracking
 from c2g_jax.click2graph import (
     Click2Graph,
     click2graph_config,
-    encode,
     mask_ious,
     segment_points,
 )
@@ -22,27 +20,24 @@ from c2g_jax.didm import discover, pool_mask
 from c2g_jax.object_tracks import TrackRules
 from c2g_jax.pretrained import (
     abstract_click2graph,
-    load_click2graph,
-    save_click2graph,
 )
 from c2g_jax.sam2 import track
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.masks import resize_logits
 from c2g_jax.sam2.memory import empty_bank
-from c2g_jax.sam2.model import Sam2
 from c2g_jax.sam2.postprocess import enlarge_logits
 from c2g_jax.sam2.prompts import Prompts
 from c2g_jax.sch import best_triplets
 from c2g_jax.tracking import begin_frame, finish_rows, start, track_video
-from c2g_jax.types import Frame, InputError, Prompt
+from c2g_jax.types import Frame, Prompt
 from c2g_jax.vocabulary import Vocabulary
-from c2g_jax.weights import fill_parameters, parameters, save_weights
+from c2g_jax.weights import fill_parameters, parameters
 
 HEIGHT, WIDTH = 48, 80
 VOCABULARY = Vocabulary(("cat", "ball", "hat"), ("sky",), ("on", "holding"))
 # Most compilations for one subject in 4 slots, then two subjects in 4 and 8 slots.
 BOUNDS = {
-    "encode": 1,
+    "encode_frame": 1,
     "follow": 2,
     "apply_prompts": 2,
     "look": 2,
@@ -147,7 +142,7 @@ def test_overlaps_by_hand():
 
 
 def test_masks_are_differentiable_in_points_and_in_didm(model, video):
-    features = encode(model.sam2, resize(video[0].rgb, 64))
+    features = track.encode_frame(model.sam2, resize(video[0].rgb, 64))
 
     @jax.jit
     def loss(didm, shift, mask, sam2, features):
@@ -174,7 +169,7 @@ def test_masks_are_differentiable_in_points_and_in_didm(model, video):
 
 
 def test_a_point_is_the_click_on_its_pixel(model, video):
-    features = encode(model.sam2, resize(video[0].rgb, 64))
+    features = track.encode_frame(model.sam2, resize(video[0].rgb, 64))
     # The middle of pixel (16, 32) of 64 is at 16.5 / 64, 32.5 / 64.
     ours = segment_at(model.sam2, features, np.float32([[16.5, 32.5]]) / 64)
     prompts = Prompts(np.float32([[[16, 32]]]), np.int32([[1]]))
@@ -204,7 +199,7 @@ def twin(model: Click2Graph, video: list[Frame], prompt: Prompt):
         return float((a & b).sum() / max((a | b).sum(), 1))
 
     for t, frame in enumerate(video):
-        features = encode(sam2, resize(frame.rgb, 64))
+        features = track.encode_frame(sam2, resize(frame.rgb, 64))
         at, answers = np.int32(t), {}
         for i in banks:
             banks[i], answers[i] = track_step(
@@ -296,7 +291,7 @@ def test_a_later_subject_leaves_the_first_alone(model, video):
 
 def test_compilations_are_shared_and_bounded(model, video):
     def compiled() -> dict[str, int]:
-        return {name: getattr(click2graph, name)._cache_size() for name in BOUNDS}
+        return {name: getattr(tracking, name)._cache_size() for name in BOUNDS}
 
     cold = compiled()
     run(model, video, [click(0, 1, 20, 24)])
@@ -323,7 +318,7 @@ def test_an_image_gives_one_frame(model, video):
 
 
 def test_another_than_didm_may_choose_the_points(model, video):
-    features = encode(model.sam2, resize(video[0].rgb, 64))
+    features = track.encode_frame(model.sam2, resize(video[0].rgb, 64))
     before, prompts = start(HEIGHT, WIDTH, len(video), 5), [click(0, 1, 20, 24)]
     asked = begin_frame(model, before, features, prompts)
     _, result, rows = finish_rows(model, asked)
@@ -348,55 +343,3 @@ def test_another_than_didm_may_choose_the_points(model, video):
     first, _, last = (t.confidence for t in result.subjects[0].triplets)
     assert [t.confidence for t in fewer.subjects[0].triplets] == [first, last]
     assert np.isfinite(np.asarray(told.scene.triplets.confidence)).all()
-
-
-# --- weights
-
-
-def test_a_model_comes_back_from_its_folder(model, video, tmp_path, monkeypatch):
-    monkeypatch.setattr("c2g_jax.pretrained.sam2_config", lambda *_: SAM2)
-    save_click2graph(model, tmp_path / "model", {"made_by": "a test"})
-    manifest = json.loads((tmp_path / "model" / "manifest.json").read_text())
-    assert manifest["made_by"] == "a test"
-    assert manifest["size"] == "toy"
-    loaded, trained = load_click2graph(tmp_path / "model")
-    assert trained
-    assert loaded.config == dataclasses.replace(CONFIG, rules=TrackRules())
-    assert loaded.config.vocabulary == VOCABULARY
-    ours, theirs = parameters(loaded), parameters(model)
-    assert ours.keys() == theirs.keys()
-    assert {k.split(".")[0] for k in ours} == {"sam2", "didm", "sch"}
-    for key in theirs:
-        np.testing.assert_array_equal(ours[key], theirs[key])
-    (again,) = run(loaded, video[:1], [click(0, 1, 20, 24)])
-    (first,) = run(model, video[:1], [click(0, 1, 20, 24)])
-    assert again.subjects[0].triplets == first.subjects[0].triplets
-
-
-def test_sam2_alone_says_that_the_rest_is_untrained(model, tmp_path, monkeypatch):
-    monkeypatch.setattr("c2g_jax.pretrained.sam2_config", lambda *_: SAM2)
-    save_weights(model.sam2, tmp_path / "sam2", {"size": "toy"})
-    loaded, trained = load_click2graph(tmp_path / "sam2", seed=3)
-    assert not trained
-    assert len(loaded.config.vocabulary.objects) == 126
-    ours, theirs = parameters(loaded.sam2), parameters(model.sam2)
-    for key in theirs:
-        np.testing.assert_array_equal(ours[key], theirs[key])
-    assert all(np.isfinite(x).all() for x in jax.tree.leaves((loaded.didm, loaded.sch)))
-    assert np.std(loaded.didm.query_embed[...]) > 0.5
-    assert isinstance(loaded.sam2, Sam2)
-
-
-def test_a_folder_that_does_not_fit_is_named(model, tmp_path, monkeypatch):
-    monkeypatch.setattr("c2g_jax.pretrained.sam2_config", lambda *_: SAM2)
-    with pytest.raises(InputError, match="no checkpoint in"):
-        load_click2graph(tmp_path / "nowhere")
-    save_click2graph(model, tmp_path / "model")
-    with pytest.raises(InputError, match="is of size toy, not tiny"):
-        load_click2graph(tmp_path / "model", size="tiny")
-    path = tmp_path / "model" / "manifest.json"
-    manifest = json.loads(path.read_text())
-    manifest["click2graph"]["didm"]["wings"] = 2
-    path.write_text(json.dumps(manifest))
-    with pytest.raises(InputError, match=r"does not describe a model.*wings"):
-        load_click2graph(tmp_path / "model")

@@ -3,6 +3,7 @@
 import ast
 import fnmatch
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,12 +33,12 @@ TABLE = (
     ("c2g_jax.frames", "c2g_jax.types c2g_jax.images", "numpy"),
     (
         "c2g_jax.video",
-        "c2g_jax.types c2g_jax.images c2g_jax.frames",
+        "c2g_jax.types c2g_jax.images c2g_jax.frames c2g_jax.outputs",
         "numpy av PIL",
     ),
     ("c2g_jax.sam2.postprocess", "", "numpy scipy"),
     (
-        "c2g_jax.sam2.*_predictor|c2g_jax.sam2.video_state|c2g_jax.sam2.video_tracker|c2g_jax.sam2.frame_reader|c2g_jax.sam2.user_prompts|c2g_jax.sam2.track_history|c2g_jax.sam2.mask_generator",
+        "c2g_jax.sam2.*_predictor|c2g_jax.sam2.video_state|c2g_jax.sam2.video_tracker|c2g_jax.sam2.frame_reader|c2g_jax.sam2.user_prompts|c2g_jax.sam2.track_history|c2g_jax.sam2.mask_generator|c2g_jax.sam2.found_masks",
         f"{_SAM2} c2g_jax.types c2g_jax.video c2g_jax.frames c2g_jax.images "
         "c2g_jax.weights c2g_jax.rle",
         f"{_ARRAYS} scipy",
@@ -284,6 +285,14 @@ def test_mains_do_not_import_each_other():
     for path in sources():
         if module_name(path) in mains:
             assert not imported_names(path) & (mains - {module_name(path)})
+
+
+def test_the_map_names_every_file():
+    words = set(re.findall(r"\w+", (ROOT / "WORKSPACE.md").read_text(encoding="utf-8")))
+    folders = ("c2g_jax", "porting", "benchmarks", "tools", "datasets/open_pvsg")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    unnamed = [str(p) for p in files if p.stem not in words and p.stem != "__init__"]
+    assert unnamed == []
 
 
 def test_datasets_is_a_folder_of_builders_not_a_package():

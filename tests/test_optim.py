@@ -78,6 +78,27 @@ def test_groups_move_at_their_own_rates_and_biases_do_not_decay():
     assert moved["sch.kernel"] == pytest.approx(1 - 5e-4 * 1.1, abs=1e-7)
 
 
+def test_matrices_by_muon_move_as_far_in_each_direction_and_the_rest_as_before():
+    params = PARAMS | {"sch.kernel": jnp.ones((2, 2, 2))}  # no matrix
+    options = {"muon": r".*kernel", "muon_rate": 4.0, "weight_decay": 0.1}
+    optimizer = make_optimizer(config(**options), params)
+    plain = make_optimizer(config(weight_decay=0.1), params)
+    grads = jax.tree.map(jnp.ones_like, params)
+    grads["didm.layers.0.kernel"] = jnp.array([[3.0, 0.0], [0.0, 0.5]])
+    moved, _ = step(optimizer, optimizer.init(params), grads, params)
+    wanted, _ = step(plain, plain.init(params), grads, params)
+    # Less the decay, which is AdamW's: the rate, whatever the gradient's own lengths;
+    # five iterations bring singular values of 1 and 1/6 to between 0.7 and 1.2.
+    step_taken = 1 - 5e-5 * 0.1 - moved["didm.layers.0.kernel"]
+    lengths = np.linalg.svd(np.asarray(step_taken) / (4 * 5e-5), compute_uv=False)
+    assert ((lengths > 0.65) & (lengths < 1.25)).all(), lengths
+    np.testing.assert_array_equal(
+        moved["didm.layers.0.bias"], wanted["didm.layers.0.bias"]
+    )
+    # Adam with Nesterov's momentum: 0.9 * 0.1 / 0.19 + 1 of the rate at first.
+    assert moved["sch.kernel"] == pytest.approx(1 - 5e-4 * (1.47368 + 0.1), abs=1e-7)
+
+
 def test_gradients_are_clipped_by_their_common_norm():
     params = {"a.kernel": jnp.zeros(1), "b.kernel": jnp.zeros(1)}
     groups = {"a": Group("a.*", 1.0), "b": Group("b.*", 1.0)}
@@ -123,6 +144,7 @@ def test_the_average_is_quick_at_first_and_then_slow():
         (lambda: Group(".*", 1e-3, "linear"), "schedule 'linear': use one of constant"),
         (lambda: Group(".*", 0.0), "learning rate 0"),
         (lambda: config(accumulate=0), "accumulate 0"),
+        (lambda: config(muon_rate=0.0), "muon_rate 0: not above 0"),
         (lambda: config(ema=1.0), "ema 1: give 0, or a decay below 1"),
     ],
 )

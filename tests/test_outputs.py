@@ -1,9 +1,12 @@
 import errno
+import fcntl
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 
-from c2g_jax.outputs import check_output, output_folder, write_aside
+from c2g_jax.outputs import NoRoom, check_output, output_folder, write_aside
 from c2g_jax.types import InputError
 
 
@@ -59,9 +62,52 @@ def test_beside_a_folder_that_is_there_nothing_is_written(tmp_path):
     target = tmp_path / "out"
     target.mkdir()
     with output_folder(target) as folder:
-        assert folder.parent == target
+        assert folder.is_relative_to(target)
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert list(target.iterdir()) == []
+
+
+def leave_aside(target: Path) -> None:
+    """What a killed run leaves of the folder."""
+    with output_folder(target) as folder:
+        (folder / "a.txt").write_text("half")
+        shutil.copytree(folder.parent, folder.parent.parent / ".c2g-part-left")
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_what_a_killed_run_left_goes_with_the_next(tmp_path, there):
+    target = tmp_path / "out"
+    if there:
+        target.mkdir()
+    leave_aside(target)
+    (tmp_path / ".c2g-part-mine").mkdir()  # not ours: there is no lock in it
+    left = (target if there else tmp_path) / ".c2g-part-left"
+    assert (left / "whole" / "a.txt").read_text() == "half"
+    with output_folder(target):
+        assert not left.exists()
+    assert [path.name for path in target.iterdir()] == ["a.txt"]
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [".c2g-part-mine", "out"]
+
+
+def test_what_another_run_is_at_stays(tmp_path):
+    with output_folder(tmp_path / "out") as mine:
+        (mine / "a.txt").write_text("mine")
+        with output_folder(tmp_path / "other") as other:
+            (other / "b.txt").write_text("other")
+        assert (mine / "a.txt").exists()
+    assert (tmp_path / "out" / "a.txt").read_text() == "mine"
+    assert (tmp_path / "other" / "b.txt").read_text() == "other"
+
+
+def test_a_disk_without_locks_is_written_all_the_same(tmp_path, monkeypatch):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with output_folder(tmp_path / "out") as folder:
+        (folder / "a.txt").write_text("new")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_a_file_takes_its_place_whole(tmp_path):
@@ -93,6 +139,12 @@ def test_a_full_disk_is_told_by_the_place_that_was_asked_for(tmp_path):
         output_folder(tmp_path / "out"),
     ):
         full()
+    with (
+        pytest.raises(NoRoom, match=f"{tmp_path}/out: {words}") as caught,
+        output_folder(tmp_path / "out") as folder,
+    ):
+        write_aside(folder / "a.txt", full)
+    assert caught.value.errno == errno.ENOSPC
     assert list(tmp_path.iterdir()) == []
 
 

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from absl.testing import flagsaver
 
 from c2g_jax import prepare, report
 from c2g_jax.data.dataset import open_dataset
@@ -82,9 +83,22 @@ def test_audits_a_download_and_strict_stops_at_a_fault(tree, tmp_path):
         (("--audit",), "nothing to audit"),
         (("--audit", "--annotations=nowhere.json"), "nowhere.json"),
         (("--preview=out",), "--preview goes with --toy"),
+        (("--preview=out", "--audit", "--manual_dir=x"), "preview goes with --toy"),
+        (("--preview=out", "--audit", "--toy"), "--audit and --toy together"),
+        (("--preview=", "--toy", "--data_dir=/tmp/none"), "--preview is empty"),
+        (("--preview=README.md", "--toy"), "--preview=README.md: .*a file"),
+        (("--preview=README.md/out", "--toy"), "--preview=README.md/out: .*a file"),
+        (("--preview=/tmp/no", "--toy", "--config_names=videos"), "goes with --data"),
+        (("--preview=/tmp/no", "--toy", "--strict"), "--strict goes with --data_dir"),
+        (("--preview=/tmp/no", "--toy", "--manual_dir=/tmp/no"), "where --manual_d"),
+        (("--preview=/tmp/no/toy_pvsg", "--toy", "--data_dir=/tmp/no"), "where --da"),
+        (("--preview=/tmp/no", "--toy", "--manual_dir=README.md"), "manual_dir=READ"),
+        (("--preview=/tmp/no", "--toy", "--manual_dir=datasets"), "not a drawn"),
+        (("--toy", "--checksums", "--data_dir=/tmp/no"), "toy and --checksums"),
+        (("--toy_size=full", "--manual_dir=x", "--data_dir=y"), "toy_size goes with"),
         (("--toy",), "--data_dir"),
         (("--manual_dir=x", "--data_dir=y", "--output=z"), "--output goes with --aud"),
-        (("--manual_dir=x", "--data_dir=y", "--toy_size=val"), "toy_size goes with --"),
+        (("--manual_dir=x", "--data_dir=y", "--toy_size=val"), "toy_size goes with"),
         (("--audit", "--toy"), "--audit and --toy together"),
         (("--audit", "--manual_dir=x", "--data_dir=y"), "--audit and --data_dir"),
         (("--audit", "--manual_dir=x", "--config_names=1024"), "and --config_names"),
@@ -105,14 +119,9 @@ def test_refuses_in_one_line(flags, says, tmp_path, monkeypatch):
 
 def call(*flags):
     """main with these flags, and the flags as they were before after it."""
-    values = prepare.flags.FLAGS
-    saved = prepare.flags.FLAGS.flag_values_dict()
-    try:
-        values([MODULE, *map(str, flags)])
+    with flagsaver.flagsaver():
+        prepare.flags.FLAGS([MODULE, *map(str, flags)])
         prepare.main([])
-    finally:
-        for name, value in saved.items():
-            setattr(values, name, value)
 
 
 def test_unknown_configs_are_refused(tree, tmp_path):
@@ -121,11 +130,20 @@ def test_unknown_configs_are_refused(tree, tmp_path):
 
 
 def test_what_is_wrong_with_the_build_is_said_before_the_drawing(tmp_path):
-    for flag in ("--config_names=2048", "--beam_pipeline_options=runner=DirectRunner"):
-        if "beam" in flag and importlib.util.find_spec("apache_beam"):
-            continue
-        with pytest.raises(InputError, match=r"config_names=2048|Apache Beam"):
-            call("--toy", f"--data_dir={tmp_path}", flag)
+    with pytest.raises(InputError, match=r"config_names=2048"):
+        call("--toy", f"--data_dir={tmp_path}", "--config_names=2048")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("apache_beam") is not None, reason="Beam is installed"
+)
+def test_without_beam_it_says_what_to_install_before_the_drawing(tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        call("--toy", f"--data_dir={tmp_path}", "--beam_pipeline_options=runner=Direct")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("No module named 'apache_beam'")
+    assert "pip install 'click2graph-jax[tfds-cli]', in an environment" in line
     assert not list(tmp_path.iterdir())
 
 
@@ -244,12 +262,13 @@ def test_toy_is_drawn_once_and_prepared(tmp_path, small_world, capsys):
 
 def test_a_killed_drawing_is_cleared_away(tmp_path, small_world):
     root = tmp_path / "[toy]"
-    (tmp_path / ".[toy].part/toy_pvsg/videos").mkdir(parents=True)
-    (tmp_path / ".[toy]-2.part").mkdir()  # of another world
+    left = tmp_path / ".c2g-part-left"
+    (left / "whole/toy_pvsg/videos").mkdir(parents=True)
+    (left / "lock").write_text("")
     flags = ["--toy", "--toy_size=tiny", "--workers=1", "--config_names=videos"]
     call(*flags, f"--manual_dir={root}", f"--data_dir={tmp_path}/data")
     found = sorted(p.name for p in tmp_path.iterdir())
-    assert found == [".[toy]-2.part", ".[toy].lock", "[toy]", "data"]
+    assert found == [".[toy].lock", "[toy]", "data"]
 
 
 def test_the_world_is_drawn_by_one_at_a_time(tmp_path, small_world):

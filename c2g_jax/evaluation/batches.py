@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
-from c2g_jax.click2graph import Click2Graph, encode
+from c2g_jax.click2graph import Click2Graph
 from c2g_jax.data.dataset import CHUNK, Dataset
 from c2g_jax.data.records import VideoRecord
 from c2g_jax.evaluation.heuristic import Finder
@@ -23,6 +23,7 @@ from c2g_jax.evaluation.scene_guesses import (
 )
 from c2g_jax.images import resize_frame
 from c2g_jax.sam2.model import FrameFeatures
+from c2g_jax.sam2.track import encode_frame
 from c2g_jax.tracking import begin_frame, finish_rows, start
 from c2g_jax.tracking_state import PendingFrame, TrackingState
 
@@ -84,7 +85,7 @@ def _frames(
         pictures, segments = course.dataset.read_frames(course.video, some)
         for t, rgb, ids in zip(some, pictures, segments, strict=True):
             square = resize_frame(rgb, model.config.sam2.image_size)
-            yield true_frame(t, ids), encode(model.sam2, square)
+            yield true_frame(t, ids), encode_frame(model.sam2, square)
 
 
 def _batches(course: Pass) -> list["_Batch"]:

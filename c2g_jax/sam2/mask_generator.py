@@ -3,39 +3,28 @@
 import functools
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from c2g_jax.images import to_rgb
-from c2g_jax.rle import decode_mask, encode_mask, run_lengths
+from c2g_jax.rle import encode_mask
 from c2g_jax.sam2 import mask_boxes
+from c2g_jax.sam2.found_masks import (
+    OUTPUT_MODES,
+    FoundMask,
+    distinct,
+    mend,
+    record,
+)
 from c2g_jax.sam2.image_predictor import LOGIT_BOUND, decode_prompts, encode_images
 from c2g_jax.sam2.mask_boxes import Crop
 from c2g_jax.sam2.model import FrameFeatures, Sam2
-from c2g_jax.sam2.postprocess import (
-    enlarge_logits,
-    remove_small_regions,
-    window_above,
-)
+from c2g_jax.sam2.postprocess import enlarge_logits, window_above
 from c2g_jax.sam2.prompts import INSIDE, Prompts
 from c2g_jax.types import InputError
-
-OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
-
-
-class _Found(NamedTuple):
-    """A mask that has passed the filters, in the frame of the whole image."""
-
-    rle: dict  # COCO run lengths: full-size arrays of all would fill the memory
-    area: int
-    box: np.ndarray  # [4], as `mask_box` gives it
-    predicted_iou: float
-    stability_score: float
-    point: np.ndarray  # float32 [2], (x, y)
-    crop: Crop
 
 
 @functools.partial(jax.jit, static_argnames=("multimask", "use_m2m"))
@@ -177,12 +166,13 @@ class Sam2AutomaticMaskGenerator:
         found = [mask for crop in crops for mask in self._search(image, crop)]
         if len(crops) > 1:
             small_first = [-mask.crop.area for mask in found]
-            found = _distinct(found, small_first, self.crop_nms_thresh)
+            found = distinct(found, small_first, self.crop_nms_thresh)
         if self.min_mask_region_area > 0:
-            found = self._mend(found)
-        return [self._record(mask) for mask in found]
+            threshold = max(self.box_nms_thresh, self.crop_nms_thresh)
+            found = mend(found, self.min_mask_region_area, threshold)
+        return [record(mask, self.output_mode) for mask in found]
 
-    def _search(self, image: np.ndarray, crop: Crop) -> list[_Found]:
+    def _search(self, image: np.ndarray, crop: Crop) -> list[FoundMask]:
         """The masks of one crop, without those that repeat a better one."""
         part = image[crop.y0 : crop.y1, crop.x0 : crop.x1]
         features = encode_images(self.model, [part])
@@ -195,7 +185,7 @@ class Sam2AutomaticMaskGenerator:
                     logits[row, index], ious[row, index], asked[row], crop, image
                 )
                 found += [] if mask is None else [mask]
-        return _distinct(found, [m.predicted_iou for m in found], self.box_nms_thresh)
+        return distinct(found, [m.predicted_iou for m in found], self.box_nms_thresh)
 
     def _ask(
         self, features: FrameFeatures, points: np.ndarray, sides: np.ndarray
@@ -226,7 +216,7 @@ class Sam2AutomaticMaskGenerator:
         point: np.ndarray,
         crop: Crop,
         image: np.ndarray,
-    ) -> _Found | None:
+    ) -> FoundMask | None:
         """A mask from its logits [4h, 4w] at full size; None where it does not pass.
 
         A mask without a pixel never passes. `point` [2] is one of the crop.
@@ -249,7 +239,7 @@ class Sam2AutomaticMaskGenerator:
         box = mask_boxes.mask_box(mask) + np.tile(corner, 2)
         if mask_boxes.is_cut_off(box, crop, *whole.shape):
             return None
-        return _Found(
+        return FoundMask(
             rle=encode_mask(whole),
             area=int(np.count_nonzero(mask)),
             box=box,
@@ -259,58 +249,10 @@ class Sam2AutomaticMaskGenerator:
             crop=crop,
         )
 
-    def _mend(self, found: list[_Found]) -> list[_Found]:
-        """Remove small regions; of masks that become alike, prefer the untouched.
-
-        The reference documents this step but never takes it: its predictor mends the
-        low-resolution logits in its place, and that on CUDA alone.
-        """
-        mended, untouched = [], []
-        for mask in found:
-            before = decode_mask(mask.rle)
-            after = remove_small_regions(before, self.min_mask_region_area)
-            untouched.append(np.array_equal(before, after))
-            if not untouched[-1]:
-                area, box = int(np.count_nonzero(after)), mask_boxes.mask_box(after)
-                mask = mask._replace(rle=encode_mask(after), area=area, box=box)
-            mended.append(mask)
-        threshold = max(self.box_nms_thresh, self.crop_nms_thresh)
-        return _distinct(mended, untouched, threshold)
-
-    def _record(self, mask: _Found) -> dict[str, Any]:
-        segmentation: Any = mask.rle
-        if self.output_mode != "coco_rle":
-            segmentation = decode_mask(mask.rle)
-        if self.output_mode == "uncompressed_rle":
-            segmentation = run_lengths(segmentation)
-        return {
-            "segmentation": segmentation,
-            "area": mask.area,
-            "bbox": _xywh(mask.box),
-            "predicted_iou": mask.predicted_iou,
-            "point_coords": [mask.point.tolist()],
-            "stability_score": mask.stability_score,
-            "crop_box": _xywh(mask.crop[:4]),
-        }
-
-
-def _distinct(
-    found: list[_Found], scores: Sequence[float], threshold: float
-) -> list[_Found]:
-    """The best of each group of overlapping boxes, the highest score first."""
-    boxes = np.array([mask.box for mask in found]).reshape(-1, 4)
-    kept = mask_boxes.suppress(boxes, np.array(scores), threshold)
-    return [found[index] for index in kept]
-
 
 def _fetch(points: np.ndarray, answer: tuple) -> tuple[np.ndarray, ...]:
     """An answer on the host, without the rows that only filled the batch."""
     return points, *(np.asarray(x)[: len(points)] for x in answer)
-
-
-def _xywh(box: Sequence[int]) -> list[float]:
-    x0, y0, x1, y1 = map(float, box)
-    return [x0, y0, x1 - x0, y1 - y0]
 
 
 def _require_count(name: str, value: Any, least: int) -> None:

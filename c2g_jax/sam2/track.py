@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from c2g_jax.sam2 import memory
 from c2g_jax.sam2.mask_decoder import choose_mask
 from c2g_jax.sam2.masks import NO_OBJECT, resize_logits, shrink_masks
 from c2g_jax.sam2.memory import MemoryBank
 from c2g_jax.sam2.model import FrameFeatures, Sam2
+from c2g_jax.sam2.preprocess import normalize_frames
 from c2g_jax.sam2.prompts import Prompts, no_prompt
 
 LONG = 1 << 20  # frames of a video whose length is unknown, or does not matter
@@ -32,6 +33,15 @@ class Segmentation(NamedTuple):
     obj_ptr: Float[Array, "n c"]
     candidates: Float[Array, "n 3 4h 4w"]  # readings of an ambiguous prompt
     candidate_ious: Float[Array, "n 3"]
+
+
+@jax.jit
+def encode_frame(model: Sam2, frame: UInt8[Array, "S S 3"]) -> FrameFeatures:
+    """Features of one RGB frame, resized to the model's square; compiled once for all.
+
+    The resizing is `images.resize_frame`.
+    """
+    return model.encode_image(normalize_frames(frame[None]))
 
 
 def _decode(

@@ -62,6 +62,7 @@ class ObjectRecord:
         return {0: 0, 1: 1, 2: -1}[self._directions[frame]]
 
     def mark_tracked(self, frame: int, direction: int) -> None:
+        """Note that a frame was tracked, forward (1) or in reverse (-1)."""
         missing = frame + 1 - len(self._directions)
         if missing > 0:
             self._directions.extend(bytes(missing))
@@ -69,6 +70,7 @@ class ObjectRecord:
         self.steps += 1
 
     def forget_tracking(self) -> None:
+        """As if no frame had been tracked; prompts and their answers stay."""
         self._directions, self.steps = bytearray(), 0
 
     def conditioning(self, frame: int) -> list[int]:

@@ -12,18 +12,12 @@ from c2g_jax.sam2.masks import resize_logits
 from c2g_jax.sam2.memory import RECENT, MemoryBank, ring_slot
 from c2g_jax.sam2.model import FrameFeatures, Sam2
 from c2g_jax.sam2.postprocess import fill_holes
-from c2g_jax.sam2.preprocess import normalize_frames
 from c2g_jax.sam2.prompts import Prompts, pad_points
+from c2g_jax.sam2.track import encode_frame
 from c2g_jax.sam2.track_history import SNAPSHOT_EVERY, TrackedFrame
 from c2g_jax.sam2.video_state import Answer, Commitment, ObjectRecord, VideoState
 
 _LOGIT_BOUND = 32.0  # of an earlier answer that is fed back with a correction
-
-
-@jax.jit
-def encode_frame(model: Sam2, frame: jax.Array) -> FrameFeatures:
-    """Features of a uint8 frame [S, S, 3]."""
-    return model.encode_image(normalize_frames(frame[None]))
 
 
 # The functions that run on the device, shared by all who track in a video.

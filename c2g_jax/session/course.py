@@ -35,6 +35,7 @@ class Cast:
 
     @property
     def live(self) -> tuple[int, ...]:
+        """The ids of all that is followed on the frame."""
         return *self.subjects, *self.pinned, *(t.object_id for t in self.tracks)
 
 

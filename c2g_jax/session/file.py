@@ -7,15 +7,15 @@ where it can be taken up: of prompted frames, and around the ends of what was tr
 import dataclasses
 import io
 import json
-import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import c2g_jax
+from c2g_jax.outputs import NoRoom, write_aside
 from c2g_jax.sam2.memory import RECENT
 from c2g_jax.session.adapt import AdaptConfig
 from c2g_jax.session.state import Observation, SessionState
@@ -116,21 +116,19 @@ def write_session(path: Path, session: "Session") -> None:
         "logits_of": np.array(numbers, np.int64),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        with open(aside, "wb") as file:
-            with zipfile.ZipFile(file, "w") as archive:
-                text = json.dumps(document, allow_nan=False, separators=(",", ":"))
-                archive.writestr(_DOCUMENT, text, zipfile.ZIP_DEFLATED, 1)
-                for name, array in arrays.items():
-                    data = io.BytesIO()
-                    np.save(data, array, allow_pickle=False)
-                    archive.writestr(f"{name}.npy", data.getvalue())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_aside(path, lambda aside: _write_archive(aside, document, arrays))
+
+
+def _write_archive(
+    path: Path, document: dict[str, Any], arrays: dict[str, np.ndarray]
+) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        text = json.dumps(document, allow_nan=False, separators=(",", ":"))
+        archive.writestr(_DOCUMENT, text, zipfile.ZIP_DEFLATED, 1)
+        for name, array in arrays.items():
+            data = io.BytesIO()
+            np.save(data, array, allow_pickle=False)
+            archive.writestr(f"{name}.npy", data.getvalue())
 
 
 def save_by_itself(session: "Session") -> None:
@@ -139,7 +137,7 @@ def save_by_itself(session: "Session") -> None:
         return
     try:
         session.save(session.autosave)
-    except OSError as error:
+    except (OSError, NoRoom) as error:
         raise InputError(
             f"what was done stands, but could not be saved to {session.autosave} "
             f"({error.strerror}): make room, or save elsewhere"

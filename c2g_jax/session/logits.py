@@ -27,6 +27,7 @@ class LogitStore:
         self._free: dict[int, list[int]] = {}  # bytes: places that can be used again
 
     def put(self, observation: Observation, logits: np.ndarray) -> None:
+        """Keep logits, of any shape, while the observation lives; no more than fit."""
         data = np.ascontiguousarray(logits, np.float32)
         free = self._free.get(data.nbytes)
         if free:

@@ -46,6 +46,7 @@ class Memories:
         )
 
     def clear(self) -> None:
+        """Hold none; all are made again when they are needed."""
         self._held.clear()
 
     def keep(self, observation: Observation, value: np.ndarray) -> None:

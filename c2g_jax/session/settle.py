@@ -34,6 +34,7 @@ class Shown(NamedTuple):
     memory: np.ndarray | None  # [slots, h, w, m], None where nothing was tracked
 
     def answer(self, row: int) -> Answer:
+        """A row's logits [4h, 4w], predicted IoU, object score and pointer [c]."""
         rows = self.scene.rows
         return Answer(
             np.asarray(rows.mask_logits[row]),

@@ -121,6 +121,7 @@ class PredicateFix:
         return self.subject_id, self.object_id
 
     def covers(self, subject_id: int, object_id: int, frame: int) -> bool:
+        """Whether it says what holds between these two on a frame."""
         same = self.pair == (subject_id, object_id)
         return same and self.start <= frame <= self.stop
 
@@ -146,6 +147,7 @@ class SessionState:
         }
 
     def alive(self, object_id: int) -> bool:
+        """Whether there is such a thing that nobody removed."""
         thing = self.things.get(object_id)
         return thing is not None and not thing.removed
 

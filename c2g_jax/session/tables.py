@@ -41,6 +41,7 @@ class Tables:
         return self._numbers[id(part)]
 
     def state(self, state: SessionState) -> int:
+        """The number of a state's row; rows are shared by states that share parts."""
         return self._number("states", state, self._state)
 
     def _state(self, state: SessionState) -> dict:

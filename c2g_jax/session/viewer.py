@@ -38,11 +38,13 @@ class Viewer:
             return self._reader.read(frame)
 
     def view(self, state: SessionState, frame: int) -> FrameView:
+        """What a state knows of a frame, with the model's guesses."""
         with self._lock:
             guesses = self._labeller.guesses(state, [frame]).get(frame, [])
             return summaries.view_frame(state, frame, guesses)
 
     def objects(self, state: SessionState) -> list[ObjectSummary]:
+        """All objects of a state over the whole clip, in the order they came."""
         with self._lock:
             guesses = self._labeller.guesses(state, sorted(state.notes))
             return summaries.summarise_objects(state, guesses)
@@ -50,6 +52,7 @@ class Viewer:
     def relations(
         self, state: SessionState, spans: SpanConfig, threshold: float
     ) -> list[RelationSummary]:
+        """What holds between whom and when, of guesses as sure as the threshold."""
         graph = self.graph(state, spans, threshold)
         return summaries.summarise_relations(state, graph.relations)
 

@@ -1,14 +1,16 @@
-"""What each cell of the image embedding shows, as an aid to training from nothing.
+"""What each cell of the image features shows, as an aid to training from nothing.
 
 Prompts alone teach an encoder slowly: each says something of one object. The class of
 every cell says something of the whole image, and which parts belong to one body. There
 is no layer to train for it, and none in the model: a class has a fixed direction in the
-space of the embedding (fixed classifiers: arXiv 1801.04540), features turn to it.
+space of the features (fixed classifiers: arXiv 1801.04540), features turn to it.
 """
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, UInt8
+
+from c2g_jax.sam2.model import FrameFeatures
 
 NO_CLASS = -1  # of an id that is no object
 _SHARPNESS = 16.0  # of the cosine: a probability of 0.99 among 126 needs 10
@@ -16,7 +18,23 @@ _SIDE = 4  # pixels looked at in a cell, across and down
 
 
 def class_error(
-    embed: Float[Array, "t h w c"],
+    features: FrameFeatures,
+    segments: UInt8[Array, "t S S"],
+    categories: Int[Array, "256"],
+    num_classes: int = 126,
+) -> Float[Array, ""]:
+    """Mean over the three levels of `level_error`.
+
+    The embedding sees bodies; the finer levels see what stuff and clothes look like
+    close by, which is where a mask gets its edge.
+    """
+    levels = jax.tree.leaves(features)
+    errors = [level_error(x, segments, categories, num_classes) for x in levels]
+    return sum(errors) / len(levels)
+
+
+def level_error(
+    features: Float[Array, "t h w c"],
     segments: UInt8[Array, "t S S"],
     categories: Int[Array, "256"],
     num_classes: int = 126,
@@ -26,10 +44,10 @@ def class_error(
     `categories` is the class of each id in `segments`, or NO_CLASS, which does not
     count. A cell with several classes is to look like each by its share.
     """
-    t, h, w, c = embed.shape
+    t, h, w, c = features.shape
     codes = jax.random.normal(jax.random.key(0), (num_classes, c))
     codes /= jnp.linalg.norm(codes, axis=1, keepdims=True)
-    features = embed.astype(jnp.float32)
+    features = features.astype(jnp.float32)
     length = jnp.sqrt(jnp.sum(features**2, axis=-1, keepdims=True) + 1e-6)
     says = jax.nn.log_softmax(_SHARPNESS * (features / length) @ codes.T)
     block = segments.shape[1] // h

@@ -120,7 +120,7 @@ def clip_sums(
     features = model.encode_image(normalize_frames(frames))
     logged = {}
     if recipe.loss.classes:
-        logged["classes"] = class_error(features.embed, segments, clip["categories"])
+        logged["classes"] = class_error(features, segments, clip["categories"])
     levels = [jnp.mean(x.astype(jnp.float32) ** 2) for x in jax.tree.leaves(features)]
     logged["features"] = sum(levels) / len(levels)
 

@@ -152,7 +152,7 @@ def optim_config(config: Any) -> OptimConfig:
             pattern, config.lr[name], config.schedule[name], config.lr_end[name]
         )
     names = ("steps", "warmup", "b1", "b2", "weight_decay", "no_decay", "clip_norm")
-    names += ("accumulate", "ema")
+    names += ("accumulate", "ema", "muon", "muon_rate")
     return OptimConfig(groups=groups, **{name: config[name] for name in names})
 
 

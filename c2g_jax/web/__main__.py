@@ -9,10 +9,10 @@ saved after every action, and are there again when the server is.
 
 import contextlib
 import fcntl
+import importlib
 import os
 import socket
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from absl import flags
@@ -43,7 +43,9 @@ MAX_UPLOAD_FRAMES = flags.DEFINE_integer(
 
 def main(argv: Sequence[str]) -> None:
     del argv
-    check_packages()
+    with launch.needing("web"):
+        for name in ("fastapi", "uvicorn"):
+            importlib.import_module(name)
     settings, checkpoint = read_flags()
     with held_alone(settings.state), listen(PORT.value) as listener:
         port = listener.getsockname()[1]
@@ -54,16 +56,6 @@ def main(argv: Sequence[str]) -> None:
 def run() -> None:
     """The console script."""
     launch.run(main)
-
-
-def check_packages() -> None:
-    """InputError where the packages of the page are not installed."""
-    missing = [name for name in ("fastapi", "uvicorn") if not find_spec(name)]
-    if missing:
-        raise InputError(
-            f"{' and '.join(missing)} cannot be imported, which the page needs: "
-            "pip install 'click2graph-jax[web]'"
-        )
 
 
 def read_flags():

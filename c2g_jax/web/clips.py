@@ -10,6 +10,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from c2g_jax.outputs import write_aside
+
 FILE = "clip.json"
 NO_ROOM = "no space is left on the server's disk: make room there, and try again"
 
@@ -39,9 +41,10 @@ class Clip:
 
     def write(self) -> None:
         """Write what is not in the frames, last of all: with it the clip is whole."""
-        aside = self.folder / f".{FILE}.part"
-        aside.write_text(json.dumps(self.to_json()), encoding="utf-8")
-        os.replace(aside, self.folder / FILE)
+        text = json.dumps(self.to_json())
+        write_aside(
+            self.folder / FILE, lambda aside: aside.write_text(text, encoding="utf-8")
+        )
 
     def link_to(self, folder: Path) -> "Clip":
         """The same clip in another folder, without a copy where the disk allows."""

@@ -16,6 +16,7 @@ import av
 from PIL import Image
 
 from c2g_jax.images import read_image
+from c2g_jax.outputs import NoRoom
 from c2g_jax.types import Frame, InputError
 from c2g_jax.video import DEFAULT_FPS, open_video
 from c2g_jax.web.clips import NO_ROOM, Clip, frame_name
@@ -123,6 +124,8 @@ def main(task: str) -> Iterator[dict]:
         decode(source, folder, task["name"], task["limits"])
     except Refused as error:
         yield {"error": str(error), "status": error.status}
+    except NoRoom:
+        yield {"error": NO_ROOM, "status": 507}
     except InputError as error:
         # The file's place on this disk is nobody's concern.
         line = str(error).replace(str(source), task["name"])

@@ -62,6 +62,7 @@ class Desk:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
+        """Load the model and watch over sessions; at the end all tracking stops."""
         tasks = [
             asyncio.create_task(job())
             for job in (self._warm_up, self._open_default, self._watch)

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from c2g_jax.launch import out_of_memory
+from c2g_jax.outputs import NoRoom
 from c2g_jax.types import InputError
 from c2g_jax.web.clips import NO_ROOM
 
@@ -45,6 +46,8 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(InputError)
     async def bad_input(request: Request, error: InputError):
+        if isinstance(error, NoRoom):
+            return answer(507, NO_ROOM)
         return answer(422, error)
 
     @app.exception_handler(RequestValidationError)

@@ -82,6 +82,7 @@ class Registry:
         return min(idle, key=lambda entry: entry.used)
 
     def add(self, session_id: str, clip: Clip) -> Entry:
+        """Answer to a new id; the clip lies in the session's folder already."""
         folder = clip.folder.parent
         entry = Entry(session_id, folder, clip, time.time())
         self._entries[session_id] = entry

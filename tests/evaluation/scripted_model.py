@@ -108,13 +108,13 @@ class Scripted(World):
     def install(self, monkeypatch) -> None:
         super().install(monkeypatch)
         monkeypatch.setattr(tracking, "look_at", self.look_at)
-        monkeypatch.setattr(batches, "encode", self.encode)
+        monkeypatch.setattr(batches, "encode_frame", self.encode_frame)
 
     def under(self) -> np.ndarray:
         video, frame = self.frame
         return self.segments[video][frame]
 
-    def encode(self, sam2, image):
+    def encode_frame(self, sam2, image):
         assert image.shape == (SIDE, SIDE, 3)
         self.encoded += 1
         return int(image[0, 0, 1]), int(image[0, 0, 0])

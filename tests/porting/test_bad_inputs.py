@@ -98,7 +98,7 @@ def test_one_line_and_nothing_left(
 ):
     words = [word.replace("{bad}", str(bad)) for word in words]
     monkeypatch.setattr("sys.argv", ["porting", *words])
-    monkeypatch.setattr("porting.verify.seeded_state", None)  # it takes a while
+    monkeypatch.setattr("porting.seeded.seeded_state", None)  # it takes a while
     before = sorted(bad.rglob("*"))
     with flagsaver.flagsaver(), pytest.raises(SystemExit) as stop:
         launch.run(module.main)

@@ -42,7 +42,7 @@ def frames():
 def features(toy, frames):
     """Features of each frame, at the toy size."""
     from c2g_jax.images import resize_frame
-    from c2g_jax.sam2.video_tracker import encode_frame
+    from c2g_jax.sam2.track import encode_frame
 
     return [encode_frame(toy, resize_frame(frame, SIZE)) for frame in frames]
 

@@ -203,7 +203,7 @@ def test_parameters_stay_float32(dtype):
 
 def test_bfloat16_segments_as_float32_does(toy, frames):
     from c2g_jax.images import resize_frame
-    from c2g_jax.sam2.video_tracker import encode_frame
+    from c2g_jax.sam2.track import encode_frame
 
     config = sam2_config("toy", 128, "bfloat16")
     shapes = nnx.eval_shape(lambda: Sam2(config, rngs=nnx.Rngs(0)))

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from c2g_jax.training.class_loss import NO_CLASS, class_error
+from c2g_jax.sam2.model import FrameFeatures
+from c2g_jax.training.class_loss import NO_CLASS, class_error, level_error
 
 NUM = 4
 
@@ -33,7 +34,7 @@ def test_a_cell_of_two_classes_is_to_look_like_each_by_its_share():
     segments[:, :, 16:24] = 9  # half of the second, and the rest is nothing
     square = np.concatenate([segments, np.zeros_like(segments)], axis=1)
     embed = np.concatenate([embed, embed], axis=1)
-    got = class_error(embed, square, table(i5=2, i9=0), NUM)
+    got = level_error(embed, square, table(i5=2, i9=0), NUM)
     unit = embed[0, 0] / np.linalg.norm(embed[0, 0], axis=1, keepdims=True)
     logits = 16 * unit @ directions(8).T
     says = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
@@ -46,16 +47,29 @@ def test_the_length_of_features_does_not_matter_and_their_direction_does():
     codes = directions(128)
     segments = np.full((2, 8, 8), 7, np.uint8)
     embed = np.broadcast_to(codes[3], (2, 2, 2, 128))
-    right = class_error(0.01 * embed, segments, table(i7=3), NUM)
+    right = level_error(0.01 * embed, segments, table(i7=3), NUM)
     assert float(right) < 1e-4
-    assert float(class_error(50.0 * embed, segments, table(i7=3), NUM)) < 1e-4
-    assert float(class_error(embed, segments, table(i7=1), NUM)) > 8.0
+    assert float(level_error(50.0 * embed, segments, table(i7=3), NUM)) < 1e-4
+    assert float(level_error(embed, segments, table(i7=1), NUM)) > 8.0
 
 
 def test_nothing_known_costs_nothing_and_has_no_gradient():
     embed = jnp.zeros((1, 2, 2, 8))
     segments = np.zeros((1, 8, 8), np.uint8)
-    value, slope = jax.value_and_grad(class_error)(embed, segments, table(), NUM)
+    value, slope = jax.value_and_grad(level_error)(embed, segments, table(), NUM)
     assert float(value) == 0.0
     assert np.isfinite(np.asarray(slope)).all()
     assert not np.asarray(slope).any()
+
+
+def test_all_levels_count_alike():
+    rng = np.random.default_rng(1)
+    segments = rng.integers(5, 7, (1, 64, 64)).astype(np.uint8)
+    embed, fine, middle = (
+        jnp.asarray(rng.normal(size=(1, side, side, dim)), jnp.float32)
+        for side, dim in ((4, 32), (16, 4), (8, 8))
+    )
+    known = table(i5=2, i6=1)
+    each = [level_error(x, segments, known, NUM) for x in (embed, fine, middle)]
+    got = class_error(FrameFeatures(embed, (fine, middle)), segments, known, NUM)
+    assert float(got) == pytest.approx(sum(map(float, each)) / 3, rel=1e-6)

@@ -1,4 +1,4 @@
-"""A drawn clip, and servers on a scripted session."""
+"""A drawn clip, servers on a scripted session, and a browser at one."""
 
 import contextlib
 import shutil
@@ -16,6 +16,7 @@ from c2g_jax.web.desk import Settings
 from tests.clips import write_clip
 from tests.conftest import made_once
 from tests.web import fake_session
+from tests.web.browser import Person, launch
 
 BASE = "http://127.0.0.1:8321"
 
@@ -91,3 +92,38 @@ def until(holds, seconds: float = 15.0):
         assert time.monotonic() < end, "it never came to hold"
         time.sleep(0.01)
     return value
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory, clip):
+    state = tmp_path_factory.mktemp("browser") / "state"
+    with served(state, fake_session.FakeStudio(step=0.02), video=clip) as (url, _):
+        yield url
+
+
+@pytest.fixture
+def context(browser):
+    context = browser.new_context(viewport={"width": 1280, "height": 720})
+    context.set_default_timeout(10_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def person(context, url):
+    from playwright.sync_api import expect
+
+    person = Person(context, url)
+    expect(person.get("clip-name")).to_have_text("kitchen.mp4")
+    yield person
+    assert person.faults == []

@@ -8,19 +8,9 @@ import subprocess
 import sys
 import urllib.request
 
-import pytest
-
-from c2g_jax.types import InputError
-from c2g_jax.web import __main__ as web
 from tests.commands import ROOT, refusal
 
 MODULE = "c2g_jax.web"
-
-
-def test_without_its_packages_it_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(web, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"^fastapi and uvicorn cannot be imported"):
-        web.main([])
 
 
 def test_what_cannot_be_served_is_one_line(tmp_path):
