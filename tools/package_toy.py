@@ -41,6 +41,8 @@ def package_checkpoint(source: Path, folder: Path) -> None:
     if not trained:
         raise InputError(f"{source} holds SAM2.1 alone: train Click2Graph around it")
     manifest = {k: v for k, v in read_manifest(source).items() if k != "sha256"}
+    config = manifest["training"]["config"]
+    del config["data"]["dir"], config["sam2"]["checkpoint"]  # of the machine it was on
     save_click2graph(model, folder, {**manifest, "dtype": "float16"})
     size = (folder / WEIGHTS).stat().st_size
     print(f"{folder}: {size:,} bytes")

@@ -1,5 +1,6 @@
 """The same function on many tasks, in worker processes, with progress."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -50,7 +51,8 @@ def run_tasks(
             seen = done.value
 
     try:
-        futures = [pool.submit(function, task) for task in tasks]
+        with _uninterrupted():
+            futures = [pool.submit(function, task) for task in tasks]
         for future in futures:
             while not future.done():
                 wait([future], POLL, FIRST_COMPLETED)
@@ -59,6 +61,16 @@ def run_tasks(
         report()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits; in processes that start meanwhile, until they are ready for it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _run_here(function, tasks, progress) -> Iterator[Any]:
@@ -88,6 +100,7 @@ def _start_worker(done) -> None:
     _progress = add
     # Ctrl-C reaches this process as well: it ends here, in silence.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     # Without this a worker whose parent was killed would wait for tasks for ever.
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

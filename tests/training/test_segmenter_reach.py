@@ -78,7 +78,8 @@ def clip_run(model) -> Trained:
 @pytest.fixture(scope="module")
 def image_run(model) -> Trained:
     batch = two_squares()
-    image = {k: v if k == "objects" else v[:, :1] for k, v in batch.items()}
+    whole = ("objects", "categories")
+    image = {k: v if k in whole else v[:, :1] for k, v in batch.items()}
     return learn(model, image, 20, corrections=1)
 
 

@@ -1,0 +1,91 @@
+"""A frame of a clip with its masks, and the scene graph beside it: README's picture.
+
+    python tools/picture.py --graph=c2g_jax/example/truth.json \
+        --video=c2g_jax/example/example.mp4 --frame=12 --output=docs/images
+
+writes OUTPUT/demo.png. Edges are the relations that hold on that frame.
+"""
+
+import math
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from c2g_jax import launch
+from c2g_jax.export import read_scene_graph
+from c2g_jax.outputs import check_output
+from c2g_jax.overlay import draw_graph, object_color
+from c2g_jax.types import InputError, SceneGraph
+from c2g_jax.video import open_video
+
+with launch.needing("plot"):
+    from matplotlib.figure import Figure
+
+GRAPH = flags.DEFINE_string("graph", None, "A scene_graph.json of the video.")
+FRAME = flags.DEFINE_integer("frame", 0, "Which frame.", lower_bound=0)
+for name in ("video", "output"):
+    flags.declare_key_flag(name)
+
+
+def main(argv) -> None:
+    del argv
+    for flag in (GRAPH, launch.VIDEO, launch.OUTPUT):
+        if not flag.value:
+            raise InputError(f"--{flag.name} is missing")
+    folder = Path(launch.OUTPUT.value)
+    check_output(folder)
+    graph = read_scene_graph(GRAPH.value)
+    painted = draw_graph(open_video(launch.VIDEO.value), graph)
+    frame = next((f for f in painted if f.index == FRAME.value), None)
+    if frame is None:
+        raise InputError(f"--frame={FRAME.value}: the video ends before it")
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.imshow(frame.rgb)
+    left.axis("off")
+    draw_nodes(right, graph, FRAME.value)
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(folder / "demo.png", dpi=110)
+    print(folder / "demo.png")
+
+
+def draw_nodes(axes, graph: SceneGraph, frame: int) -> None:
+    """Objects on a circle, subjects' relations on this frame as arrows between them."""
+    holding = [r for r in graph.relations if any(a <= frame <= b for a, b in r.spans)]
+    used = {i for r in holding for i in (r.subject_id, r.object_id)}
+    shown = [track for track in graph.objects if track.object_id in used]
+    places = {
+        track.object_id: np.array([math.sin(angle), math.cos(angle)])
+        for track, angle in zip(
+            shown, np.linspace(0, 2 * math.pi, len(shown), endpoint=False), strict=True
+        )
+    }
+    pairs: dict[tuple[int, int], list[str]] = {}
+    for relation in holding:
+        pair = relation.subject_id, relation.object_id
+        pairs.setdefault(pair, []).append(relation.predicate)
+    for (subject, other), predicates in pairs.items():
+        # Curved, so that a relation and its reverse do not lie on each other.
+        axes.annotate(
+            "", places[other], places[subject], arrowprops=dict(
+                arrowstyle="-|>", color="0.35", shrinkA=24, shrinkB=24,
+                connectionstyle="arc3,rad=0.15",
+            ),
+        )  # fmt: skip
+        across = places[other] - places[subject]
+        middle = (places[subject] + places[other]) / 2
+        middle = middle + 0.08 * np.array([across[1], -across[0]])
+        axes.text(*middle, "\n".join(predicates), ha="center", va="center", fontsize=9,
+                  bbox=dict(facecolor="white", edgecolor="none", pad=1))  # fmt: skip
+    for track in shown:
+        color = np.array(object_color(track.object_id)) / 255
+        axes.text(*places[track.object_id], f"{track.object_id} {track.category}",
+                  ha="center", va="center", fontsize=11,
+                  bbox=dict(boxstyle="round", facecolor=(*color, 0.45)))  # fmt: skip
+    axes.set(xlim=(-1.5, 1.5), ylim=(-1.35, 1.35), aspect="equal")
+    axes.axis("off")
+
+
+if __name__ == "__main__":
+    launch.run(main)
