@@ -19,7 +19,7 @@ the square. Object ids are the video's own, 0 is padding; masks are `segments ==
 Both: video_index, start int32 [].
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -49,6 +49,7 @@ class ClipConfig:
     max_subjects: int = 3
     max_objects: int | None = None  # None: 8 for "relations", 3 for "segments"
     thing_weight: float = 2.0  # how much likelier "segments" takes a thing than stuff
+    crop: float = 1.0  # side of the window that "segments" sees, in sides of the frame
     prompt_mix: tuple[float, float, float] = prompts.TRAINING_MIX
     point_side: int | None = 128  # larger masks are thinned before a point is drawn
     flip: float = 0.5  # how often a clip is mirrored
@@ -75,6 +76,11 @@ class ClipConfig:
         for name in ("flip", "brightness", "contrast", "saturation"):
             if not 0 <= (value := getattr(self, name)) <= 1:
                 raise InputError(f"{name} {value} of a clip: give a share, 0 to 1")
+        if not 0 < self.crop <= 1 or (self.crop < 1 and self.task != "segments"):
+            raise InputError(
+                f"crop {self.crop} of a clip of {self.task}: give a share of the frame,"
+                " above 0 and up to 1, and 1 to relations"
+            )
         if not 0 <= self.thing_weight < np.inf:
             raise InputError(f"thing_weight {self.thing_weight}: give 0 or more")
 
@@ -93,6 +99,8 @@ def make_clip(
     """The clip of this video from frame `start`, which config.starts(video) holds."""
     times = start + config.stride * np.arange(config.num_frames)
     frames, segments = dataset.read_frames(video, times.tolist())
+    if config.crop < 1:
+        frames, segments = _window(video, frames, segments, config, rng)
     clip = square(frames, segments, config.image_size)
     if config.task == "relations":
         clip |= _relations(video, times, segments, clip["segments"], config, rng)
@@ -108,6 +116,31 @@ def make_clip(
     return augmentation.tint(
         clip, rng, config.brightness, config.contrast, config.saturation
     )
+
+
+def _window(
+    video: VideoRecord,
+    frames: np.ndarray,
+    segments: np.ndarray,
+    config: ClipConfig,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same window of all frames, with a pixel of a chosen object of the first.
+
+    That pixel may lie anywhere in the window, as far as the frame allows.
+    """
+    (chosen,) = _choose_segments(
+        video, segments[0], replace(config, max_objects=1, crop=1.0), rng
+    )
+    there = segments[0] == chosen if chosen else np.ones(segments.shape[1:], bool)
+    rows, columns = np.nonzero(there)
+    at = int(rng.integers(len(rows)))
+    slices = [slice(None)]
+    for place, size in zip((rows[at], columns[at]), segments.shape[1:], strict=True):
+        side = max(round(config.crop * size), 1)
+        first = int(np.clip(place - rng.integers(side), 0, size - side))
+        slices.append(slice(first, first + side))
+    return frames[tuple(slices)], segments[tuple(slices)]
 
 
 def square(frames: np.ndarray, segments: np.ndarray, size: int) -> Clip:

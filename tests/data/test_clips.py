@@ -47,6 +47,30 @@ def test_frames_and_segments_are_the_video_s_resized():
             np.testing.assert_array_equal(clip["segments"][i], want)
 
 
+def test_a_crop_is_one_window_of_all_frames_with_pixels_of_an_object():
+    places, seen = set(), 0
+    for video, times, segments, clip in clips(
+        dataclasses.replace(SEGMENTS, crop=0.5, num_frames=2, max_objects=8), seeds=3
+    ):
+        number = int(video.video_id.rpartition("-")[2])
+        frames = frames_of(DRAWN[video.video_id], number)[times]
+        height, width = (round(0.5 * side) for side in segments.shape[1:])
+        found = []
+        for top in range(segments.shape[1] - height + 1):
+            for left in range(segments.shape[2] - width + 1):
+                window = np.s_[:, top : top + height, left : left + width]
+                want = square(frames[window], segments[window], 48)
+                if all(np.array_equal(clip[key], want[key]) for key in want):
+                    found.append((top, left))
+        assert found
+        places.update(found)
+        inside = set(np.unique(clip["segments"][0])) & set(video.object_ids.tolist())
+        assert set(clip["objects"][clip["objects"] > 0].tolist()) == inside
+        seen += bool(inside)
+    assert len(places) > 5
+    assert seen
+
+
 def test_what_fits_is_not_resized():
     frames = np.zeros((2, 8, 8, 3), np.uint8)
     segments = np.ones((2, 8, 8), np.uint8)
@@ -220,6 +244,9 @@ def test_bad_settings_are_named():
     for name, value in (("flip", 1.5), ("brightness", -0.1), ("contrast", np.nan)):
         with pytest.raises(InputError, match=f"{name} {value} of a clip"):
             ClipConfig(**{name: value})
+    for task, crop in (("segments", 0.0), ("segments", 1.5), ("relations", 0.5)):
+        with pytest.raises(InputError, match=f"crop {crop} of a clip of {task}: give"):
+            ClipConfig(task=task, crop=crop)
     with pytest.raises(InputError, match="thing_weight -1"):
         ClipConfig(thing_weight=-1)
     with pytest.raises(InputError, match="give three shares, of point, box and mask"):
