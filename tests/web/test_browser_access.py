@@ -137,6 +137,23 @@ ASTRAY = """() => {
 }"""
 
 
+def test_focus_comes_back_to_a_button_that_was_drawn_anew(person):
+    person.click(*ADULT)
+    person.objects(1)
+    person.get("rename").first.focus()
+    person.press("Enter")
+    expect(person.get("search")).to_be_focused()
+    person.page.evaluate(
+        """() => {
+          const button = document.querySelector("[data-testid=rename]");
+          button.replaceWith(button.cloneNode(true));
+        }"""
+    )
+    person.press("Escape")
+    expect(person.get("correct")).to_be_hidden()
+    expect(person.get("rename").first).to_be_focused()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(1280, 720), (390, 844)])
 def test_it_can_be_read_and_named_at_every_size(browser, url, tmp_path, size, scheme):

@@ -9,6 +9,7 @@ import { nameOf, store } from "./store.js";
 let vocabulary = null;
 let task = null; // {names, current, apply(name)}
 let active = 0;
+let opener = null; // data-key of what had the focus
 
 async function words() {
   if (vocabulary) return vocabulary;
@@ -54,6 +55,7 @@ async function ask({ title, kind, current, neither, span, apply }) {
   if (span) $("scope-span").textContent = `frames ${span[0] + 1} to ${span[1] + 1}`;
   $("search").value = "";
   list();
+  opener = document.activeElement.dataset.key ?? null;
   $("correct").showModal();
   $("search").focus();
   try {
@@ -95,7 +97,14 @@ function done(name) {
   task.apply(name);
 }
 
+// The browser gives the focus back, but not to a button that was drawn anew meanwhile.
+function giveBack() {
+  if (!opener) return;
+  document.querySelector(`[data-key="${CSS.escape(opener)}"]`)?.focus({ preventScroll: true });
+}
+
 export function setUp() {
+  $("correct").addEventListener("close", giveBack);
   $("search").addEventListener("input", list);
   $("search").addEventListener("keydown", (event) => {
     const count = $("names").querySelectorAll("[role=option]").length;
