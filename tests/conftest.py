@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,9 @@ import pytest
 
 # The tests are of the numbers, which are defined in float32 on a CPU.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# A shell starts what runs in its background deaf to Ctrl-C, which tests send.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # Where the builders lie, as `prepare` finds them.
