@@ -130,7 +130,7 @@ def _window(
     That pixel may lie anywhere in the window, as far as the frame allows.
     """
     (chosen,) = _choose_segments(
-        video, segments[0], replace(config, max_objects=1, crop=1.0), rng
+        video, segments[0], replace(config, max_objects=1), rng
     )
     there = segments[0] == chosen if chosen else np.ones(segments.shape[1:], bool)
     rows, columns = np.nonzero(there)

@@ -80,6 +80,15 @@ class Person:
         expect(self.get("note")).to_contain_text("Tracked", timeout=20_000)
         expect(self.get("track")).to_have_text("Track")
 
+    def track_two(self, first: tuple[int, int], second: tuple[int, int]) -> None:
+        """Click on two subjects, and track both."""
+        self.click(*first)
+        self.objects(1)
+        self.press("n")
+        self.click(*second)
+        self.objects(2)
+        self.track()
+
     def colour_at(self, x: float, y: float) -> list[int]:
         """RGBA of the painted masks at a pixel of the video."""
         return self.page.evaluate(

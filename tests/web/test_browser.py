@@ -88,12 +88,7 @@ def test_right_clicks_the_toggle_boxes_and_dots(person):
 
 
 def test_two_subjects_show_two_graphs(person):
-    person.click(*ADULT)
-    person.objects(1)
-    person.press("n")
-    person.click(*DOG)
-    person.objects(2)
-    person.track()
+    person.track_two(ADULT, DOG)
     person.objects(5)
     person.get("graph-clip").check(force=True)
     expect(person.get("star")).to_have_count(2)

@@ -174,12 +174,7 @@ def test_it_can_be_read_and_named_at_every_size(browser, url, tmp_path, size, sc
         assert page.evaluate(ASTRAY) == []
 
     look("start")
-    person.click(*ADULT)
-    person.objects(1)
-    person.press("n")
-    person.click(*DOG)
-    person.objects(2)
-    person.track()
+    person.track_two(ADULT, DOG)
     person.press(*8 * ["ArrowLeft"])
     person.shown(5)
     look("tracked")
