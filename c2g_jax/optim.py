@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import jax
 import jax.numpy as jnp
 import optax
-from optax.contrib import muon
+from jax.sharding import NamedSharding
 
+from c2g_jax.muon import muon
 from c2g_jax.types import InputError
 
 CONSTANT, COSINE = "constant", "cosine"
@@ -120,14 +121,14 @@ def _schedule(group: Group, updates: int, warmup: int) -> optax.Schedule:
 
 
 def make_optimizer(
-    config: OptimConfig, names: Iterable[str]
+    config: OptimConfig, params: Parameters, cut: NamedSharding | None = None
 ) -> optax.GradientTransformation:
-    """The optimiser of the parameters of these names."""
-    labels = group_of(names, config.groups)
+    """The optimiser of these parameters; Muon's work is shared as `cut` has it."""
+    labels = group_of(params, config.groups)
     used = {k: s for k, s in schedules(config).items() if k in labels.values()}
     decays = {name: not re.fullmatch(config.no_decay, name) for name in labels}
     for name, group in labels.items():
-        if re.fullmatch(config.muon, name):
+        if params[name].ndim == 2 and re.fullmatch(config.muon, name):
             labels[name] = _orthogonal(group)
 
     def mask(label: str) -> Callable[[Parameters], dict[str, bool]]:
@@ -142,7 +143,13 @@ def make_optimizer(
             weight_decay=config.weight_decay,
             mask=mask(group),
         )
-        each[_orthogonal(group)] = _muon(config, rate, mask(_orthogonal(group)))
+        each[_orthogonal(group)] = muon(
+            lambda update, rate=rate: config.muon_rate * rate(update),
+            # Multiplied by the learning rate, it is to be as much as AdamW's.
+            config.weight_decay / config.muon_rate,
+            mask(_orthogonal(group)),
+            cut,
+        )
     clip = optax.identity()
     if config.clip_norm:
         clip = optax.clip_by_global_norm(config.clip_norm)
@@ -154,22 +161,6 @@ def make_optimizer(
 
 def _orthogonal(group: str) -> str:
     return f"{group} by muon"
-
-
-def _muon(
-    config: OptimConfig, rate: optax.Schedule, mask: Callable
-) -> optax.GradientTransformation:
-    """Muon for matrices; for others of such a name AdamW, of Nesterov's kind."""
-    return muon(
-        lambda update: config.muon_rate * rate(update),
-        # The decay is multiplied by the learning rate, and is to be that of AdamW.
-        weight_decay=config.weight_decay / config.muon_rate,
-        weight_decay_mask=mask,
-        adam_learning_rate=rate,
-        adam_b1=config.b1,
-        adam_b2=config.b2,
-        adam_weight_decay=config.weight_decay,
-    )
 
 
 def average(

@@ -98,6 +98,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
             score=1.0,
             features=0.01,
             classes=0.3,
+            bodies=0.5,
             mask_size=128,
         )
     )
@@ -143,7 +144,8 @@ def get_config(variant: str = "videos") -> ConfigDict:
         config.weight_decay = 0.1
         config.sam2.image_size, config.loss.mask_size = 1024, 1024
         config.loss.focal, config.loss.iou = 20.0, 1.0
-        config.loss.features = config.loss.classes = 0.0
+        for aid in ("features", "classes", "bodies"):
+            config.loss[aid] = 0.0
         config.recipe.mask_prompts, config.recipe.corrections = 0.5, 7
         config.recipe.corrected, config.recipe.true_presence = 1.0, False
         config.recipe.remat = True

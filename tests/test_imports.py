@@ -51,8 +51,8 @@ TABLE = (
         _ARRAYS,
     ),
     (
-        "c2g_jax.losses|c2g_jax.matching|c2g_jax.optim",
-        f"{_SAM2} c2g_jax.types",
+        "c2g_jax.losses|c2g_jax.matching|c2g_jax.muon|c2g_jax.optim",
+        f"{_SAM2} c2g_jax.types c2g_jax.muon",
         f"{_ARRAYS} optax",
     ),
     ("c2g_jax.object_tracks", "c2g_jax.types", "numpy scipy"),

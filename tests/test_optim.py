@@ -95,8 +95,7 @@ def test_matrices_by_muon_move_as_far_in_each_direction_and_the_rest_as_before()
     np.testing.assert_array_equal(
         moved["didm.layers.0.bias"], wanted["didm.layers.0.bias"]
     )
-    # Adam with Nesterov's momentum: 0.9 * 0.1 / 0.19 + 1 of the rate at first.
-    assert moved["sch.kernel"] == pytest.approx(1 - 5e-4 * (1.47368 + 0.1), abs=1e-7)
+    np.testing.assert_array_equal(moved["sch.kernel"], wanted["sch.kernel"])
 
 
 def test_gradients_are_clipped_by_their_common_norm():

@@ -30,7 +30,7 @@ def class_error(
     """
     levels = jax.tree.leaves(features)
     errors = [level_error(x, segments, categories, num_classes) for x in levels]
-    return sum(errors) / len(levels)
+    return sum(errors) / len(errors)
 
 
 def level_error(

@@ -20,6 +20,7 @@ from c2g_jax.sam2.preprocess import normalize_frames
 from c2g_jax.sam2.prompts import ABSENT, Prompts, no_prompt
 from c2g_jax.sam2.track import LONG, segment_mask
 from c2g_jax.training import clicks
+from c2g_jax.training.body_loss import body_error
 from c2g_jax.training.class_loss import class_error
 from c2g_jax.training.segment_loss import (
     SegmentLoss,
@@ -121,6 +122,8 @@ def clip_sums(
     logged = {}
     if recipe.loss.classes:
         logged["classes"] = class_error(features, segments, clip["categories"])
+    if recipe.loss.bodies:
+        logged["bodies"] = body_error(features.embed, segments)
     levels = [jnp.mean(x.astype(jnp.float32) ** 2) for x in jax.tree.leaves(features)]
     logged["features"] = sum(levels) / len(levels)
 

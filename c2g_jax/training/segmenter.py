@@ -69,9 +69,8 @@ class SegmenterTask:
         clips = {name: batch[name] for name in read}
         terms = jax.vmap(one)(clips, jax.random.split(drawn, count))
         terms = jax.tree.map(jnp.mean, terms)
-        names = ["focal", "dice", "iou", "score", "features"]
-        names += ["classes"] if recipe.loss.classes else []
-        total = sum(getattr(recipe.loss, name) * terms[name] for name in names)
+        weights = dataclasses.asdict(recipe.loss)
+        total = sum(weights[name] * terms[name] for name in terms if name in weights)
         return total, terms
 
 

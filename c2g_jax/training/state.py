@@ -106,7 +106,8 @@ def make_train_step(
 
     Only trained parameters are differentiated and have moments.
     """
-    optimizer = optim.make_optimizer(config, parts.trained)
+    same, cut = sharding.replicated(mesh), sharding.sharded(mesh)
+    optimizer = optim.make_optimizer(config, parts.trained, cut)
     rates = optim.schedules(config)
 
     def step(state: TrainState, frozen: Parameters, batch: dict[str, jax.Array]):
@@ -130,7 +131,6 @@ def make_train_step(
             metrics[f"{RATE}{name}"] = rate(state.step // config.accumulate)
         return TrainState(seen, params, opt_state, ema), metrics
 
-    same, cut = sharding.replicated(mesh), sharding.sharded(mesh)
     return jax.jit(
         step, in_shardings=(same, same, cut), out_shardings=same, donate_argnums=0
     )
