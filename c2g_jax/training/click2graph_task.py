@@ -9,7 +9,8 @@ import numpy as np
 
 from c2g_jax.click2graph import Click2Graph
 from c2g_jax.sam2.prompts import Prompts
-from c2g_jax.training.relation_loss import RelationLoss, clip_targets, relation_loss
+from c2g_jax.training.relation_loss import RelationLoss, relation_loss
+from c2g_jax.training.relation_targets import clip_targets
 from c2g_jax.training.relations import encode_clip, follow_subjects, predict_clip
 
 _MASK_PROMPT = 2  # in `prompt_kind`; points and boxes lie in the coordinates

@@ -16,7 +16,8 @@ from c2g_jax.sam2 import memory, track
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.prompts import Prompts
 from c2g_jax.training.click2graph_task import Click2GraphTask
-from c2g_jax.training.relation_loss import RelationLoss, clip_targets, term_weights
+from c2g_jax.training.relation_loss import RelationLoss, term_weights
+from c2g_jax.training.relation_targets import clip_targets
 from c2g_jax.training.relations import encode_clip, follow_subjects, predict_clip
 from c2g_jax.training.state import take_apart
 from c2g_jax.weights import parameters

@@ -10,15 +10,14 @@ import pytest
 from c2g_jax.sch import SchLogits
 from c2g_jax.training.relation_loss import (
     CLIP,
-    ClipTargets,
     RelationLoss,
     assign,
-    clip_targets,
     name_terms,
     point_error,
     relation_loss,
     term_weights,
 )
+from c2g_jax.training.relation_targets import ClipTargets, clip_targets
 from c2g_jax.training.relations import ClipPrediction, Queries, Subjects
 
 CLASSES, PREDICATES = 3, 2
