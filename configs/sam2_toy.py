@@ -12,8 +12,9 @@
         --workdir=runs/toy/videos --config.data.dir=data \
         --config.sam2.checkpoint=runs/toy/memory/weights
 
-Small images first, which teach prompts four times faster; then whole ones, which teach
-edges; then small clips, which teach memory; then whole ones. SAM2's recipe
+Windows of images first, at the frame's own scale but a quarter of its pixels, which
+teach prompts four times faster; then whole images, which teach to tell many objects
+apart; then windows of clips, which teach memory; then whole ones. SAM2's recipe
 (sam2/configs/sam2.1_training): simulated points and boxes, clicks on what is wrong,
 masks; best of three masks, IoU of all, presence. What differs is said beside it.
 
@@ -41,7 +42,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
     config.seed = 0
     config.train = "all"  # or "decoder", or "memory"
 
-    config.steps = 6000
+    config.steps = 3000
     config.batch_size = 2
     config.accumulate = 1
     config.log_every = 20
@@ -74,7 +75,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
     )  # fmt: skip
     config.clip = ConfigDict(
         dict(
-            num_frames=8,
+            num_frames=4,
             stride=1,
             max_objects=3,
             thing_weight=2.0,
@@ -98,13 +99,13 @@ def get_config(variant: str = "videos") -> ConfigDict:
             score=1.0,
             features=0.01,
             classes=0.3,
-            bodies=0.5,
+            bodies=0.3,
             mask_size=128,
         )
     )
     config.recipe = ConfigDict(
         dict(
-            mask_prompts=0.3,
+            mask_prompts=0.2,
             boxes=0.5,
             # Upstream has 7 clicks; each is a pass of the decoder, and here most of
             # what is prompted is prompted once.
@@ -116,26 +117,29 @@ def get_config(variant: str = "videos") -> ConfigDict:
             remat=False,
         )
     )
+    small = False
     if variant in ("start", "images"):
-        config.steps, config.batch_size = 5000, 8
-        # By Muon ten times as much; from nothing twice as much, which would undo what
-        # `start` has taught.
-        rate = 1e-3 if variant == "start" else 5e-4
-        config.lr = ConfigDict(dict.fromkeys(GROUPS, rate))
         # The image is most of the work: ask for nearly all that is on it.
         config.clip.num_frames, config.clip.max_objects = 1, 6
     if variant == "start":
-        config.schedule = ConfigDict(dict.fromkeys(GROUPS, "constant"))
-        config.sam2.image_size, config.loss.mask_size = 128, 64
-        config.recipe.corrections = 0
+        config.steps, config.batch_size = 10000, 8
+        config.lr = ConfigDict(dict.fromkeys(GROUPS, 1e-3))
+        config.lr_end = ConfigDict(dict.fromkeys(GROUPS, 5e-5))
+        small = True
+    elif variant == "images":
+        config.steps, config.batch_size = 4000, 4
+        # By Muon ten times as much; three times that would undo what is learned.
+        config.lr = ConfigDict(dict.fromkeys(GROUPS, 3e-4))
+        config.lr_end = ConfigDict(dict.fromkeys(GROUPS, 2e-5))
     elif variant == "memory":
-        config.steps, config.batch_size = 1000, 8
+        config.steps, config.batch_size = 1500, 4
         # What is new learns fast; what images have taught, slowly.
-        config.lr = ConfigDict(dict(encoder=3e-4, decoder=4e-4, memory=1e-3))
-        config.schedule = ConfigDict(dict.fromkeys(GROUPS, "constant"))
-        config.clip.num_frames = 4
-        config.sam2.image_size, config.loss.mask_size = 128, 64
-        config.recipe.corrections = 0
+        config.lr = ConfigDict(dict(encoder=1e-4, decoder=2e-4, memory=1e-3))
+        config.lr_end = ConfigDict(dict(encoder=2e-5, decoder=4e-5, memory=1e-4))
+        small = True
+    elif variant == "videos":
+        config.lr = ConfigDict(dict(encoder=1e-4, decoder=2e-4, memory=6e-4))
+        config.lr_end = ConfigDict(dict(encoder=1e-5, decoder=1e-5, memory=3e-5))
     elif variant == "finetune":
         config.batch_size, config.ema, config.clip_norm = 1, 0.0, 0.1
         config.muon = ""
@@ -146,6 +150,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
         config.loss.focal, config.loss.iou = 20.0, 1.0
         for aid in ("features", "classes", "bodies"):
             config.loss[aid] = 0.0
+        config.clip.num_frames = 8
         config.recipe.mask_prompts, config.recipe.corrections = 0.5, 7
         config.recipe.corrected, config.recipe.true_presence = 1.0, False
         config.recipe.remat = True
@@ -155,7 +160,11 @@ def get_config(variant: str = "videos") -> ConfigDict:
         config.clip.num_frames = 2
         config.log_every, config.save_every, config.eval_every = 1, 2, 2
         config.eval_batches, config.export_every, config.data.workers = 1, 0, 0
-    elif variant not in ("start", "images", "videos"):
+    else:
         names = "start, images, memory, videos, finetune, tiny"
         raise ValueError(f"variant {variant!r}: {names}")
+    if small:
+        config.clip.crop = 0.5
+        config.sam2.image_size, config.loss.mask_size = 128, 64
+        config.recipe.corrections = 0
     return config

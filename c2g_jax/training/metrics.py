@@ -1,7 +1,6 @@
 """Numbers of a run: metrics.jsonl, and TensorBoard's events made from it."""
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from tensorboardX import SummaryWriter
 
+from c2g_jax.outputs import write_aside
 from c2g_jax.types import InputError
 
 JSONL, EVENTS = "metrics.jsonl", "tensorboard"
@@ -23,9 +23,8 @@ class MetricsLog:
     def __init__(self, workdir: Path, step: int):
         self._path = workdir / JSONL
         lines = [line for line in read_metrics(self._path) if line["step"] <= step]
-        aside = self._path.with_suffix(".aside")
-        aside.write_text("".join(_line(line) for line in lines), encoding="utf-8")
-        os.replace(aside, self._path)
+        kept = "".join(_line(line) for line in lines)
+        write_aside(self._path, lambda aside: aside.write_text(kept, encoding="utf-8"))
         events = workdir / EVENTS
         for old in events.glob("events.*"):
             old.unlink()
