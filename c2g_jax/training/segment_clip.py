@@ -20,8 +20,7 @@ from c2g_jax.sam2.preprocess import normalize_frames
 from c2g_jax.sam2.prompts import ABSENT, Prompts, no_prompt
 from c2g_jax.sam2.track import LONG, segment_mask
 from c2g_jax.training import clicks
-from c2g_jax.training.body_loss import body_error
-from c2g_jax.training.class_loss import class_error
+from c2g_jax.training.feature_loss import feature_terms
 from c2g_jax.training.segment_loss import (
     SegmentLoss,
     Sums,
@@ -119,14 +118,7 @@ def clip_sums(
     masks = (segments[:, None] == ids) & (ids > 0)  # [t, n, S, S]
     truth = truth_of(masks, recipe.loss.mask_size, config.low_res_size)
     features = model.encode_image(normalize_frames(frames))
-    logged = {}
-    if recipe.loss.classes:
-        logged["classes"] = class_error(features, segments, clip["categories"])
-    if recipe.loss.bodies:
-        logged["bodies"] = body_error(features.embed, segments)
-    levels = [jnp.mean(x.astype(jnp.float32) ** 2) for x in jax.tree.leaves(features)]
-    logged["features"] = sum(levels) / len(levels)
-
+    logged = feature_terms(recipe.loss, features, segments, clip["categories"])
     start, here = _frame(features, 0), Truth(*(x[0] for x in truth))
     valid = here.present
     prompts = clicks.first_prompts(
