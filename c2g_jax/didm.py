@@ -19,6 +19,8 @@ from c2g_jax.sam2.attention import Attention
 from c2g_jax.sam2.layers import TORCH_EPS, Mlp, layer_norm
 from c2g_jax.sam2.position import sine_position_encoding
 
+KEYS, EVERYWHERE = "keys", "everywhere"
+
 
 @dataclass(frozen=True)
 class DidmConfig:
@@ -30,6 +32,16 @@ class DidmConfig:
     ffn: int = 1024
     num_queries: int = 3
     dropout: float = 0.1
+    # What has the positions of the image: KEYS of the cross-attention alone, as in
+    # DETR, whose encoder puts them into the features; here is none. EVERYWHERE: the
+    # values and the subject's pooled feature too, so that a point is read off directly.
+    positions: str = "keys"
+
+    def __post_init__(self):
+        if self.positions not in (KEYS, EVERYWHERE):
+            raise ValueError(
+                f"positions are in {KEYS} or {EVERYWHERE}, not {self.positions!r}"
+            )
 
 
 class DidmOutput(NamedTuple):
@@ -96,7 +108,7 @@ class Didm(nnx.Module):
         subject: Float[Array, "b c"],
         key: jax.Array | None = None,
     ) -> DidmOutput:
-        """Points for b subjects, each described by its pooled feature.
+        """Points for b subjects, each described by `describe`.
 
         `features` are memory-free image features, one map for all subjects or one
         each. Without a `key` nothing is dropped out.
@@ -105,8 +117,9 @@ class Didm(nnx.Module):
         _, h, w, c = features.shape
         image = features.astype(jnp.float32).reshape(-1, h * w, c)
         image = jnp.broadcast_to(image, (b, h * w, c))
-        image_position = jnp.asarray(sine_position_encoding(h, w, c))
-        image_position = image_position.reshape(1, h * w, c)
+        image_position = self.position(h, w).reshape(1, h * w, c)
+        if self.config.positions == EVERYWHERE:
+            image, image_position = image + image_position, jnp.zeros(())
 
         # The learned part of a token is its content at first, and its position in
         # every attention, as DETR adds query_pos at each layer.
@@ -125,6 +138,21 @@ class Didm(nnx.Module):
             layer_points.append(jax.nn.sigmoid(self.point_head(queries)))
         return DidmOutput(layer_points[-1], jnp.stack(layer_points))
 
+    def position(self, h: int, w: int) -> Float[Array, "h w c"]:
+        return jnp.asarray(sine_position_encoding(h, w, self.config.d_model))
+
+    def describe(
+        self,
+        features: Float[Array, "#b h w c"],
+        masks: Bool[Array, "b H W"] | Float[Array, "b H W"],
+    ) -> Float[Array, "b c"]:
+        """What the subjects that the masks show look like, and maybe where they are."""
+        if self.config.positions == EVERYWHERE:
+            features = features.astype(jnp.float32) + self.position(
+                *features.shape[1:3]
+            )
+        return pool_mask(features, masks)
+
 
 def discover(
     didm: Didm,
@@ -133,7 +161,7 @@ def discover(
     key: jax.Array | None = None,
 ) -> DidmOutput:
     """Points on what interacts with the subjects that the masks show."""
-    return didm(features, pool_mask(features, subject_masks), key)
+    return didm(features, didm.describe(features, subject_masks), key)
 
 
 def pool_mask(

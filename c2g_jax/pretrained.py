@@ -71,7 +71,7 @@ def load_click2graph(
             rules or TrackRules(),
             discover_every,
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"the manifest in {folder} does not describe a model ({error}): "
             "it was written by another version, or changed"

@@ -84,7 +84,14 @@ def get_config(devices: str = "1") -> ConfigDict:
     )
     # Silent but for "lightweight" and about 5 M in all: DETR's widths, three layers.
     config.didm = ConfigDict(
-        dict(num_layers=3, num_heads=8, ffn=1024, num_queries=3, dropout=0.1)
+        dict(
+            num_layers=3,
+            num_heads=8,
+            ffn=1024,
+            num_queries=3,
+            dropout=0.1,
+            positions="keys",  # as in DETR
+        )
     )  # three queries: the paper
     config.sch = ConfigDict(dict(hidden=512, dropout=0.1))
     config.loss = ConfigDict(

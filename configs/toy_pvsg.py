@@ -66,7 +66,14 @@ def get_config(variant: str = "") -> ConfigDict:
         dict(size="toy", image_size=256, dtype="float32", checkpoint="")
     )
     config.didm = ConfigDict(
-        dict(num_layers=3, num_heads=8, ffn=512, num_queries=3, dropout=0.1)
+        dict(
+            num_layers=3,
+            num_heads=8,
+            ffn=512,
+            num_queries=3,
+            dropout=0.1,
+            positions="everywhere",  # by keys alone, points learn nothing for long
+        )
     )
     config.sch = ConfigDict(dict(hidden=256, dropout=0.1))
     config.loss = ConfigDict(
@@ -75,7 +82,9 @@ def get_config(variant: str = "") -> ConfigDict:
             subject=10.0, object=10.0, predicate=20.0,
             none_weight=0.1,
             match_point=20.0, match_object=0.0, match_mask=0.0, match_per="frame",
-            layer_points=True, detach_points=False, soft_predicates=False,
+            layer_points=True, soft_predicates=False,
+            # Masks that are wrong pull points astray while there is much to learn.
+            detach_points=True,
             # Names are learned from true points too: points that miss teach none, and
             # here is no time to wait for them.
             true_points=1.0,

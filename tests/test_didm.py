@@ -1,12 +1,22 @@
 """DIDM: pooling by hand, a literal twin, and what must not matter to it."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
-from c2g_jax.didm import Didm, DidmConfig, area_matrix, discover, pool_mask
+from c2g_jax.didm import (
+    EVERYWHERE,
+    KEYS,
+    Didm,
+    DidmConfig,
+    area_matrix,
+    discover,
+    pool_mask,
+)
 from c2g_jax.dropout import dropout
 from c2g_jax.sam2.position import sine_position_encoding
 
@@ -129,6 +139,7 @@ def twin(didm: Didm, features: np.ndarray, subject: np.ndarray) -> list[np.ndarr
     h, w = features.shape[:2]
     image, place = features.reshape(-1, c), sine_position_encoding(h, w, c)
     place = place.reshape(-1, c)
+    values = image + place if didm.config.positions == EVERYWHERE else image
     learned = np.concatenate(
         [np.asarray(didm.subject_embed[...])[None], np.asarray(didm.query_embed[...])]
     )
@@ -139,7 +150,7 @@ def twin(didm: Didm, features: np.ndarray, subject: np.ndarray) -> list[np.ndarr
         q = tokens + learned
         tokens = norm(layer.norm1, tokens + attention(layer.self_attn, q, q, tokens))
         q = tokens + learned
-        seen = attention(layer.cross_attn, q, image + place, image)
+        seen = attention(layer.cross_attn, q, image + place, values)
         tokens = norm(layer.norm2, tokens + seen)
         hidden = np.maximum(linear(layer.linear1, tokens), 0)
         tokens = norm(layer.norm3, tokens + linear(layer.linear2, hidden))
@@ -151,7 +162,10 @@ def twin(didm: Didm, features: np.ndarray, subject: np.ndarray) -> list[np.ndarr
     return points
 
 
-def test_equals_a_literal_twin(didm, features):
+@pytest.mark.parametrize("positions", [KEYS, EVERYWHERE])
+def test_equals_a_literal_twin(positions, features):
+    config = dataclasses.replace(CONFIG, positions=positions)
+    didm = Didm(config, rngs=nnx.Rngs(0))
     subjects = np.asarray(jax.random.normal(jax.random.key(2), (2, 16)))
     out = didm(features, jnp.asarray(subjects))
     assert out.points.shape == (2, 3, 2)
@@ -163,6 +177,20 @@ def test_equals_a_literal_twin(didm, features):
             np.testing.assert_allclose(out.layer_points[layer, i], points, atol=2e-5)
     np.testing.assert_array_equal(out.points, out.layer_points[-1])
     assert ((out.points > 0) & (out.points < 1)).all()
+
+
+def test_a_subject_says_where_it_is_only_with_positions_everywhere():
+    same = jnp.ones((1, 4, 6, 16))  # nothing but the place tells cells apart
+    boxes = jnp.asarray(masks((0, 8, 0, 8), (8, 16, 16, 24)))
+    place = np.asarray(sine_position_encoding(4, 6, 16))
+    corners = [place[:2, :2].mean((0, 1)), place[2:, 4:].mean((0, 1))]
+    for positions, told in ((KEYS, np.zeros((2, 16))), (EVERYWHERE, corners)):
+        config = dataclasses.replace(CONFIG, positions=positions)
+        didm = Didm(config, rngs=nnx.Rngs(0))
+        described = didm.describe(same, boxes)
+        np.testing.assert_allclose(described, 1.0 + np.array(told), atol=1e-6)
+        first, second = discover(didm, same, boxes).points
+        assert bool(np.abs(first - second).max() > 1e-4) == (positions == EVERYWHERE)
 
 
 def test_queries_are_a_set(didm, features):
