@@ -51,8 +51,8 @@ def get_config(variant: str = "") -> ConfigDict:
     )  # fmt: skip
     config.clip = ConfigDict(
         dict(
-            # The paper has clips of 8. DIDM and SCH look at each frame by itself, and as
-            # many frames of as many videos show more.
+            # The paper has clips of 8. DIDM and SCH look at each frame by itself, and
+            # as many frames of as many videos show more.
             num_frames=1,
             stride=1,
             max_subjects=3,
