@@ -64,8 +64,8 @@ def get_config(variant: str = "videos") -> ConfigDict:
     config.no_decay = r".*(bias|scale|gamma|embed\w*|enc|ptr|spatial)"
     config.clip_norm = 1.0
     config.ema = 0.998
-    # Upstream has AdamW alone, and a pretrained encoder. Memory diverges by Muon.
-    config.muon, config.muon_rate = r"(image_encoder|sam_)\S*kernel", 10.0
+    # Upstream has AdamW alone, and a pretrained encoder.
+    config.muon, config.muon_rate = r".*kernel", 10.0
 
     config.data = ConfigDict(
         dict(
