@@ -69,20 +69,20 @@ class DidmLayer(nnx.Module):
         self,
         tokens: Float[Array, "b s c"],
         token_position: Float[Array, "1 s c"],
-        image: Float[Array, "b t c"],
-        image_position: Float[Array, "1 t c"],
+        keys: Float[Array, "b t c"],
+        values: Float[Array, "b t c"],
         key: jax.Array | None = None,
     ) -> Float[Array, "b s c"]:
-        keys = split_key(key, 4)
+        drops = split_key(key, 4)
         drop = functools.partial(dropout, rate=self.dropout)
         q = tokens + token_position
         attended = self.self_attn(q, q, tokens)
-        tokens = self.norm1(tokens + drop(attended, key=keys[0]))
+        tokens = self.norm1(tokens + drop(attended, key=drops[0]))
         q = tokens + token_position
-        attended = self.cross_attn(q, image + image_position, image)
-        tokens = self.norm2(tokens + drop(attended, key=keys[1]))
-        hidden = drop(jax.nn.relu(self.linear1(tokens)), key=keys[2])
-        return self.norm3(tokens + drop(self.linear2(hidden), key=keys[3]))
+        attended = self.cross_attn(q, keys, values)
+        tokens = self.norm2(tokens + drop(attended, key=drops[1]))
+        hidden = drop(jax.nn.relu(self.linear1(tokens)), key=drops[2])
+        return self.norm3(tokens + drop(self.linear2(hidden), key=drops[3]))
 
 
 class Didm(nnx.Module):
@@ -115,11 +115,11 @@ class Didm(nnx.Module):
         """
         b = subject.shape[0]
         _, h, w, c = features.shape
-        image = features.astype(jnp.float32).reshape(-1, h * w, c)
-        image = jnp.broadcast_to(image, (b, h * w, c))
-        image_position = self.position(h, w).reshape(1, h * w, c)
+        keys = jnp.broadcast_to(self.placed(features), (b, h, w, c))
+        values = jnp.broadcast_to(features.astype(jnp.float32), (b, h, w, c))
+        keys, values = keys.reshape(b, h * w, c), values.reshape(b, h * w, c)
         if self.config.positions == EVERYWHERE:
-            image, image_position = image + image_position, jnp.zeros(())
+            values = keys
 
         # The learned part of a token is its content at first, and its position in
         # every attention, as DETR adds query_pos at each layer.
@@ -133,13 +133,15 @@ class Didm(nnx.Module):
         for layer, layer_key in zip(
             self.layers, split_key(key, len(self.layers)), strict=True
         ):
-            tokens = layer(tokens, position, image, image_position, layer_key)
+            tokens = layer(tokens, position, keys, values, layer_key)
             queries = self.norm(tokens[:, 1:])
             layer_points.append(jax.nn.sigmoid(self.point_head(queries)))
         return DidmOutput(layer_points[-1], jnp.stack(layer_points))
 
-    def position(self, h: int, w: int) -> Float[Array, "h w c"]:
-        return jnp.asarray(sine_position_encoding(h, w, self.config.d_model))
+    def placed(self, features: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        """The features with the position of each cell added."""
+        _, h, w, c = features.shape
+        return features.astype(jnp.float32) + sine_position_encoding(h, w, c)
 
     def describe(
         self,
@@ -148,9 +150,7 @@ class Didm(nnx.Module):
     ) -> Float[Array, "b c"]:
         """What the subjects that the masks show look like, and maybe where they are."""
         if self.config.positions == EVERYWHERE:
-            features = features.astype(jnp.float32) + self.position(
-                *features.shape[1:3]
-            )
+            features = self.placed(features)
         return pool_mask(features, masks)
 
 

@@ -117,7 +117,6 @@ def get_config(variant: str = "videos") -> ConfigDict:
             remat=False,
         )
     )
-    small = False
     if variant in ("start", "images"):
         # The image is most of the work: ask for nearly all that is on it.
         config.clip.num_frames, config.clip.max_objects = 1, 6
@@ -125,7 +124,6 @@ def get_config(variant: str = "videos") -> ConfigDict:
         config.steps, config.batch_size = 10000, 8
         config.lr = ConfigDict(dict.fromkeys(GROUPS, 1e-3))
         config.lr_end = ConfigDict(dict.fromkeys(GROUPS, 5e-5))
-        small = True
     elif variant == "images":
         config.steps, config.batch_size = 4000, 4
         # By Muon ten times as much; three times that would undo what is learned.
@@ -137,7 +135,6 @@ def get_config(variant: str = "videos") -> ConfigDict:
         config.clip.num_frames, config.batch_size = 8, 2
         config.lr = ConfigDict(dict(encoder=1e-4, decoder=2e-4, memory=3e-4))
         config.lr_end = ConfigDict(dict(encoder=2e-5, decoder=4e-5, memory=3e-5))
-        small = True
     elif variant == "videos":
         config.lr = ConfigDict(dict(encoder=1e-4, decoder=2e-4, memory=3e-4))
         config.lr_end = ConfigDict(dict(encoder=1e-5, decoder=1e-5, memory=3e-5))
@@ -164,7 +161,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
     else:
         names = "start, images, memory, videos, finetune, tiny"
         raise ValueError(f"variant {variant!r}: {names}")
-    if small:
+    if variant in ("start", "memory"):
         config.clip.crop = 0.5
         config.sam2.image_size, config.loss.mask_size = 128, 64
         config.recipe.corrections = 0
