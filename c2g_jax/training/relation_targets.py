@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from c2g_jax.training.segment_loss import cell_shares
+from c2g_jax.training.segment_loss import cell_shares, object_masks
 
 
 class ClipTargets(NamedTuple):
@@ -33,20 +33,14 @@ def clip_targets(clip: dict[str, jax.Array], low_res: int) -> ClipTargets:
     """
     segments, subjects, objects = clip["segments"], clip["subjects"], clip["objects"]
 
-    def masks(ids: jax.Array) -> jax.Array:
-        """[t, ids, S, S] -> share of cells; id 0 is padding, not the void."""
-        ids = ids.astype(jnp.int32)
-        each = ids[:, None, None]
-        return cell_shares((segments[:, None] == each) & (each > 0), low_res)
-
     k, o = objects.shape
-    subject_masks = masks(subjects)
-    object_masks = masks(objects.reshape(-1))
+    subject_shares = cell_shares(object_masks(segments, subjects), low_res)
+    object_shares = cell_shares(object_masks(segments, objects.reshape(-1)), low_res)
     return ClipTargets(
-        subject_masks,
+        subject_shares,
         clip["subject_labels"],
-        jnp.any(subject_masks > 0, axis=(2, 3)),
-        object_masks.reshape(-1, k, o, low_res, low_res),
+        jnp.any(subject_shares > 0, axis=(2, 3)),
+        object_shares.reshape(-1, k, o, low_res, low_res),
         clip["object_labels"],
         jnp.moveaxis(clip["points"], 2, 0),
         jnp.moveaxis(clip["predicates"], 2, 0),

@@ -28,6 +28,7 @@ from c2g_jax.training.segment_loss import (
     add,
     answer_sums,
     no_sums,
+    object_masks,
     truth_of,
 )
 
@@ -114,8 +115,7 @@ def clip_sums(
         backward = jax.random.uniform(keys[-1]) < recipe.reverse
         frames = jnp.where(backward, frames[::-1], frames)
         segments = jnp.where(backward, segments[::-1], segments)
-    ids = clip["objects"][:, None, None]
-    masks = (segments[:, None] == ids) & (ids > 0)  # [t, n, S, S]
+    masks = object_masks(segments, clip["objects"])
     truth = truth_of(masks, recipe.loss.mask_size, config.low_res_size)
     features = model.encode_image(normalize_frames(frames))
     logged = feature_terms(recipe.loss, features, segments, clip["categories"])

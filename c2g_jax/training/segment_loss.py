@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from c2g_jax.losses import mask_dice, mask_focal, mask_iou, score_error
 from c2g_jax.sam2.mask_decoder import DecodedMasks
@@ -64,6 +64,14 @@ def truth_of(masks: Bool[Array, "... n S S"], mask_size: int, low_res: int) -> T
     return Truth(
         masks, shares, cell_shares(shares, low_res), jnp.any(masks, axis=(-2, -1))
     )
+
+
+def object_masks(
+    segments: UInt8[Array, "t S S"], ids: Int[Array, "n"]
+) -> Bool[Array, "t n S S"]:
+    """Where each id is; nowhere for 0, which is padding and not the void."""
+    ids = ids[:, None, None]
+    return (segments[:, None] == ids) & (ids > 0)
 
 
 def cell_shares(masks: jax.Array, size: int) -> Float[Array, "... s s"]:
