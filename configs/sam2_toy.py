@@ -100,6 +100,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
             features=0.01,
             classes=0.3,
             bodies=0.3,
+            places=0.3,
             mask_size=128,
         )
     )
@@ -146,7 +147,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
         config.weight_decay = 0.1
         config.sam2.image_size, config.loss.mask_size = 1024, 1024
         config.loss.focal, config.loss.iou = 20.0, 1.0
-        for aid in ("features", "classes", "bodies"):
+        for aid in ("features", "classes", "bodies", "places"):
             config.loss[aid] = 0.0
         config.clip.num_frames = 8
         config.recipe.mask_prompts, config.recipe.corrections = 0.5, 7

@@ -21,12 +21,14 @@ from c2g_jax.sam2.prompts import ABSENT, Prompts, no_prompt
 from c2g_jax.sam2.track import LONG, segment_mask
 from c2g_jax.training import clicks
 from c2g_jax.training.feature_loss import feature_terms
+from c2g_jax.training.memory_loss import memory_error
 from c2g_jax.training.segment_loss import (
     SegmentLoss,
     Sums,
     Truth,
     add,
     answer_sums,
+    cell_shares,
     no_sums,
     object_masks,
     truth_of,
@@ -162,24 +164,31 @@ def clip_sums(
         answered = _answer(
             recipe, model, image, now, None, truth, valid, corrected, key
         )
-        return memory, answered
+        shares = cell_shares(truth.coarse, config.feature_size)
+        return memory, answered, memory_error(image, shares, valid & truth.present)
 
     if recipe.remat:
         track = jax.checkpoint(track)
     # Not a scan: frame t attends to t memories, half as many as all have room for, and
     # XLA runs the bodies of loops on one core of a CPU.
-    memory, ious = ClipMemory((), ()), []
+    memory, ious, errors = ClipMemory((), ()), [], []
     for t in range(1, length):
         here = Truth(*(x[t] for x in truth))
         last, now = _frame(features, t - 1), _frame(features, t)
-        memory, (answer, more, tracked) = track(
+        memory, (answer, more, tracked), error = track(
             last, now, answer, memory, here, plan.corrected[t], keys[t]
         )
         sums = add(sums, more)
         ious.append(tracked)
+        errors.append(error)
     seen = valid & truth.present[1:]
-    tracked_iou = _mean(jnp.stack(ious), seen)
-    return sums, logged | {"first_iou": _mean(iou, valid), "tracked_iou": tracked_iou}
+    wrong, count = (sum(parts) for parts in zip(*errors, strict=True))
+    logged |= {
+        "first_iou": _mean(iou, valid),
+        "tracked_iou": _mean(jnp.stack(ious), seen),
+        "places": wrong / jnp.maximum(count, 1),
+    }
+    return sums, logged
 
 
 def _answer(

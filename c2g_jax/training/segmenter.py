@@ -1,21 +1,19 @@
 """Training SAM2.1 itself, as the loop sees it: from nothing, or from a checkpoint."""
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 
 from c2g_jax.pretrained import load_sam2
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.model import Sam2
 from c2g_jax.training.segment_clip import Recipe, clip_sums, draw_plan, plain_plan
 from c2g_jax.training.segment_loss import SegmentLoss, mean_terms
+from c2g_jax.training.start import seeded_sam2
 from c2g_jax.types import InputError
-from c2g_jax.weights import fill_parameters, initialise, parameters
 
 # Never trained: one is a constant that is stored with the weights, the other is read by
 # no published configuration.
@@ -91,8 +89,7 @@ def segmenter_task(config: Mapping[str, Any]) -> SegmenterTask:
         )
     else:
         shape = sam2_config(sam2["size"], sam2["image_size"], sam2["dtype"])
-        abstract = nnx.eval_shape(lambda: Sam2(shape, rngs=nnx.Rngs(0)))
-        model = _quiet_features(initialise(abstract, config["seed"], 1.0))
+        model = seeded_sam2(shape, config["seed"])
     recipe = Recipe(loss=SegmentLoss(**config["loss"]), **config["recipe"])
     sides = model.config.low_res_size, model.config.image_size
     size = recipe.loss.mask_size
@@ -101,18 +98,3 @@ def segmenter_task(config: Mapping[str, Any]) -> SegmenterTask:
             f"loss.mask_size={size}: a multiple of {sides[0]} that divides {sides[1]}"
         )
     return SegmenterTask(model, recipe, TRAINABLE[config["train"]])
-
-
-def _quiet_features(model: Sam2) -> Sam2:
-    """The seeded model with image features no larger than position encodings.
-
-    They are added to each other, and by the position alone the decoder finds a prompt's
-    place in the image. `SegmentLoss.features` keeps them so.
-    """
-    values = parameters(model)
-    for name, value in values.items():
-        if re.fullmatch(
-            r"image_encoder\.neck\.convs\..*kernel|.*no_mask_embed.*", name
-        ):
-            values[name] = value / 4
-    return fill_parameters(model, values, "seed")

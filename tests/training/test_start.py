@@ -1,0 +1,60 @@
+"""What a model that starts from nothing can do already."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from c2g_jax.sam2.config import sam2_config
+from c2g_jax.sam2.memory import Memories
+from c2g_jax.sam2.model import FrameFeatures, Sam2
+from c2g_jax.training.start import seeded_sam2
+from c2g_jax.weights import initialise, parameters
+
+SIDE = 8  # cells of the image, across and down
+
+
+def share_inside(model: Sam2) -> float:
+    """How much of what a mask changes in the tracked frame lies under the mask."""
+    config = model.config
+    shape = (1, SIDE, SIDE, config.d_model)
+    features = FrameFeatures(jax.random.normal(jax.random.key(0), shape), ())
+    here, soft = jnp.ones(1, bool), jnp.zeros(1, bool)
+    inside = np.zeros((SIDE, SIDE), bool)
+    inside[1:4, 2:5] = True
+    mask = jnp.kron(jnp.where(inside, 10.0, -10.0), jnp.ones((16, 16)))[None]
+
+    def seen(mask: jax.Array) -> jax.Array:
+        memory = model.encode_memory(features, mask, here, soft)
+        memories = Memories(
+            spatial=memory[:, None],
+            spatial_time=jnp.full((1, 1), 6),
+            spatial_valid=jnp.ones((1, 1), bool),
+            pointers=jnp.zeros((1, 1, config.d_model)),
+            pointer_time=jnp.ones((1, 1)),
+            pointer_valid=jnp.zeros((1, 1), bool),
+        )
+        return model.with_memory(features, memories, 8)[0]
+
+    change = np.asarray(jnp.sum((seen(mask) - seen(-jnp.abs(mask))) ** 2, axis=-1))
+    return change[inside].sum() / change.sum()
+
+
+def test_a_mask_arrives_where_it_was():
+    config = sam2_config("toy", 16 * SIDE)
+    plain = initialise(nnx.eval_shape(lambda: Sam2(config, rngs=nnx.Rngs(0))), 0)
+    assert share_inside(plain) < 0.2  # it covers 0.14 of the image
+    assert share_inside(seeded_sam2(config, 0)) > 0.4  # the rest are its neighbours
+
+
+def test_a_seed_makes_the_same_model_again():
+    config = sam2_config("toy", 16 * SIDE)
+    one, same, other = (
+        parameters(seeded_sam2(config, seed)) for seed in (0, 0, 1)
+    )  # fmt: skip
+    assert all(np.array_equal(one[name], same[name]) for name in one)
+    kernel = "image_encoder.neck.convs.0.kernel"
+    assert not np.array_equal(one[kernel], other[kernel])
+    scale = np.std(np.asarray(one[kernel])) * np.sqrt(one[kernel].shape[-2])
+    assert scale == pytest.approx(0.25, rel=0.1)
