@@ -35,15 +35,18 @@ class RotaryAttention(Attention):
         """
         size = q.shape[1]
         side = round(size**0.5)
-        q, k, v = self.q_proj(q), self.k_proj(k), self.v_proj(v)
+        q, k = self.q_proj(q), self.k_proj(k)
         table = rotary_table(side, side, q.shape[-1])
         placed = k.shape[1] - num_unplaced
         frames = k[:, :placed].reshape(k.shape[0], placed // size, size, -1)
         turned = rotate(frames, table).reshape(k.shape[0], placed, -1)
         k = jnp.concatenate([turned, k[:, placed:]], axis=1)
         q = jnp.broadcast_to(rotate(q, table), (k.shape[0], *q.shape[1:]))
+        # The weights of a query sum to one, so means of values are values of means:
+        # memories are a quarter as wide as what they are projected to, and many more
+        # than the queries.
         out = attend(q[:, None], k[:, None], v[:, None], valid)
-        return self.out_proj(out[:, 0])
+        return self.out_proj(self.v_proj(out[:, 0]))
 
 
 class MemoryAttentionLayer(nnx.Module):

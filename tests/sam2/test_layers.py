@@ -13,6 +13,7 @@ from c2g_jax.sam2.layers import (
     grouped_depthwise,
     shifted_depthwise,
 )
+from c2g_jax.sam2.memory_attention import RotaryAttention
 from c2g_jax.sam2.position import (
     bicubic_matrix,
     rotary_table,
@@ -143,3 +144,22 @@ def test_sine_encoding_by_hand():
     expected = [np.sin(y), np.cos(y), np.sin(y / 100), np.cos(y / 100)]
     expected += [np.sin(x), np.cos(x), np.sin(x / 100), np.cos(x / 100)]
     np.testing.assert_allclose(encoding[0, 1], expected, atol=1e-5)
+
+
+def test_means_of_memories_are_projected_as_values_would_be():
+    layer = RotaryAttention(8, 1, jnp.float32, nnx.Rngs(3), key_channels=4)
+    layer.v_proj.bias[...] = jnp.arange(8.0)
+    keys = jax.random.split(jax.random.key(0), 3)
+    q = jax.random.normal(keys[0], (2, 9, 8))
+    k = jax.random.normal(keys[1], (2, 2 * 9 + 3, 4))
+    v = jax.random.normal(keys[2], (2, 2 * 9 + 3, 4))
+    valid = jnp.arange(21) < jnp.array([[21], [15]])
+    # With its place in the image, and a value for each memory.
+    table = rotary_table(3, 3, 8)
+    turned_q, turned_k = rotate(layer.q_proj(q), table), layer.k_proj(k)
+    frames = rotate(turned_k[:, :18].reshape(2, 2, 9, 8), table).reshape(2, 18, 8)
+    turned_k = jnp.concatenate([frames, turned_k[:, 18:]], axis=1)
+    scores = turned_q @ turned_k.transpose(0, 2, 1) / np.sqrt(8)
+    weights = jax.nn.softmax(jnp.where(valid[:, None], scores, -jnp.inf), axis=-1)
+    plain = layer.out_proj(weights @ layer.v_proj(v))
+    np.testing.assert_allclose(layer(q, k, v, valid, 3), plain, atol=2e-6)
