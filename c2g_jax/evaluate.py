@@ -26,7 +26,7 @@ import importlib.util
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,24 +44,20 @@ from c2g_jax.launch import (
     SEED,
 )
 from c2g_jax.outputs import check_output
-from c2g_jax.report import frame_progress
 from c2g_jax.types import InputError
 
 with launch.needing("train"):
     from c2g_jax.config_files import COMPILATION_CACHE, CONFIG, check_overrides
     from c2g_jax.data.dataset import Dataset, open_dataset
-    from c2g_jax.data.records import VideoRecord
     from c2g_jax.evaluation import paper, protocol_flags
-    from c2g_jax.evaluation.ceilings import video_ceiling
-    from c2g_jax.evaluation.document import make_document, provenance, write_document
-    from c2g_jax.evaluation.files import Work, find_files, score_files
+    from c2g_jax.evaluation.files import find_files
+    from c2g_jax.evaluation.job import Job, score, write_results
     from c2g_jax.evaluation.partial import (
         annotations_sha256,
-        appending,
         files_sha256,
         read_scores,
     )
-    from c2g_jax.evaluation.plan import Plan, read_plan, read_shard
+    from c2g_jax.evaluation.plan import read_plan, read_shard
     from c2g_jax.evaluation.protocol import Protocol
 
 for _name in ("checkpoint", "data_dir", "output", "image_size", "dtype", "seed"):
@@ -93,22 +89,6 @@ PLOTS = flags.DEFINE_bool(
 flags.adopt_module_key_flags(protocol_flags)
 
 
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """What the flags ask for, checked as far as it can be before the model runs."""
-
-    dataset: Dataset
-    protocol: Protocol
-    videos: tuple[VideoRecord, ...]
-    shard: tuple[int, int]
-    tables: tuple[int, ...]
-    plan: Plan  # empty for files
-    output: Path
-    fingerprint: Mapping[str, Any]
-    origin: Mapping[str, Any]  # of the model or the files, for the results
-    plots: bool
-
-
 def main(argv: Sequence[str]) -> None:
     del argv
     # TFDS tells of each folder it looks at, by absl's own logger.
@@ -127,7 +107,8 @@ def main(argv: Sequence[str]) -> None:
             "last writes the results"
         )
         return
-    write_results(job, done)
+    print(write_results(job, done, sys.argv[1:]))
+    print(f"written to {job.output}")
 
 
 def run() -> None:
@@ -159,8 +140,9 @@ def read_job() -> Job:
         "protocol": dataclasses.asdict(protocol),
         "data": {"name": dataset.name, "annotations": annotations_sha256(videos)},
     }
-    if PREDICTIONS.value:
-        tables, plan, origin = (), {}, read_predictions(Path(PREDICTIONS.value))
+    files = PREDICTIONS.value and Path(PREDICTIONS.value)
+    if files:
+        tables, plan, origin = (), {}, read_predictions(files)
         fingerprint["predictions"] = origin["predictions"]
     else:
         asked = (TABLES.value, SYSTEMS.value, PROMPT_KINDS.value, RUNS_OF.value)
@@ -169,16 +151,18 @@ def read_job() -> Job:
         fingerprint["model"] = origin
         fingerprint["runs"] = {"/".join(part): runs for part, runs in plan.items()}
     return Job(
-        dataset,
-        protocol,
-        videos[: MAX_VIDEOS.value],
-        read_shard(SHARD.value),
-        tables,
-        plan,
-        output,
-        fingerprint,
-        origin,
-        has_plots if PLOTS.value is None else PLOTS.value,
+        dataset=dataset,
+        protocol=protocol,
+        videos=videos[: MAX_VIDEOS.value],
+        shard=read_shard(SHARD.value),
+        tables=tables,
+        plan=plan,
+        predictions=files,
+        load_model=load_model,
+        output=output,
+        fingerprint=fingerprint,
+        origin=origin,
+        plots=has_plots if PLOTS.value is None else PLOTS.value,
     )
 
 
@@ -220,53 +204,6 @@ def read_checkpoint() -> dict[str, Any]:
     }
 
 
-def score(job: Job, videos: Sequence[VideoRecord]) -> None:
-    """Score the videos, each kept as soon as it is done."""
-    by_id, kept = {v.video_id: v for v in videos}, 0
-    total = sum(video.num_frames for video in videos)
-    file = appending(job.output, job.shard, job.fingerprint)
-    with file as append, frame_progress() as begin:
-        advance = begin("scored", total)
-        try:
-            for scores in scorer(job)(videos, advance):
-                ceiling = video_ceiling(by_id[scores["video"]], job.protocol)
-                append({**scores, "ceiling": ceiling})
-                kept += 1
-        except KeyboardInterrupt:
-            print(
-                f"{kept} of {len(videos)} videos are scored and kept in {job.output}: "
-                "the same command goes on from there",
-                file=sys.stderr,
-            )
-            raise
-
-
-def scorer(job: Job) -> Callable[..., Iterator[dict]]:
-    """A function of videos and advance(frames) that gives the scores of each."""
-    if not job.plan:
-        return lambda videos, advance: _files(job, videos, advance)
-    from c2g_jax.evaluation.runner import score_model
-
-    model = load_model()
-    systems = tuple(dict.fromkeys(system for system, _ in job.plan))
-    kinds = tuple(dict.fromkeys(kind for _, kind in job.plan))
-    return lambda videos, advance: score_model(
-        model, job.dataset, videos, job.protocol, systems, kinds, job.plan, advance
-    )
-
-
-def _files(job: Job, videos: Sequence[VideoRecord], advance) -> Iterator[dict]:
-    work = Work()
-    yield from score_files(
-        PREDICTIONS.value, job.dataset, videos, job.protocol, advance, work
-    )
-    if work.seconds:
-        print(
-            f"metrics alone: {work.frames:,} frames of subjects compared in "
-            f"{work.seconds:.1f} s, {work.frames / work.seconds:,.0f} a second"
-        )
-
-
 def load_model() -> Any:
     """The Click2Graph of --checkpoint; says so where it has not learned everything."""
     import jax
@@ -288,16 +225,6 @@ def load_model() -> Any:
             file=sys.stderr,
         )
     return model
-
-
-def write_results(job: Job, scores: Sequence[Mapping]) -> None:
-    """Write the results to the output and print the tables."""
-    document = make_document(
-        job.dataset, job.protocol, scores, provenance(sys.argv[1:], job.origin)
-    )
-    page = write_document(document, job.output, job.tables, job.plots)
-    print(page)
-    print(f"written to {job.output}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+NO_CLASS = -1  # in the place of a class, of an id that is no object
+
 
 class InputError(ValueError):
     """What the user gave cannot be used: one line that names the thing and the mend."""

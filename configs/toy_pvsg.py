@@ -18,7 +18,7 @@ def get_config(variant: str = "") -> ConfigDict:
 
     # A step is a batch.
     config.steps = 3000
-    config.batch_size = 8
+    config.batch_size = 12
     config.accumulate = 1
     config.log_every = 20
     config.save_every = 200
@@ -55,8 +55,9 @@ def get_config(variant: str = "") -> ConfigDict:
             # as many frames of as many videos show more.
             num_frames=1,
             stride=1,
-            max_subjects=3,
-            max_objects=4,
+            # Two of a frame's subjects have a relation at most, nearly always.
+            max_subjects=2,
+            max_objects=3,
             prompt_mix=(0.49, 0.49, 0.02),
             flip=0.5,
             brightness=0.1,

@@ -160,6 +160,11 @@ TABLE = (
     ),
     ("c2g_jax.evaluation.plots", "", "numpy matplotlib"),
     (
+        "c2g_jax.evaluation.job",
+        "c2g_jax.evaluation.* c2g_jax.data.* c2g_jax.click2graph c2g_jax.report",
+        "",
+    ),
+    (
         "c2g_jax.evaluation.document",
         "c2g_jax c2g_jax.evaluation.* c2g_jax.data.* c2g_jax.outputs",
         "",

@@ -75,8 +75,10 @@ def test_a_folder_that_does_not_fit_is_named(model, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="is of size toy, not tiny"):
         load_click2graph(tmp_path / "model", size="tiny")
     path = tmp_path / "model" / "manifest.json"
-    manifest = json.loads(path.read_text())
-    manifest["click2graph"]["didm"]["wings"] = 2
-    path.write_text(json.dumps(manifest))
-    with pytest.raises(InputError, match=r"does not describe a model.*wings"):
-        load_click2graph(tmp_path / "model")
+    good = path.read_text()
+    for field, value in (("wings", 2), ("positions", "nowhere")):
+        manifest = json.loads(good)
+        manifest["click2graph"]["didm"][field] = value
+        path.write_text(json.dumps(manifest))
+        with pytest.raises(InputError, match=rf"does not describe a model.*{field}"):
+            load_click2graph(tmp_path / "model")

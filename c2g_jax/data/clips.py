@@ -15,7 +15,7 @@ the square. Object ids are the video's own, 0 is padding; masks are `segments ==
     overflow int32 []: objects left out because a subject has more than O
 "segments", for the segmenter:
     frames, segments as above; objects int32 [N]: visible on the first frame
-    categories int32 [256]: class of each id, index of vocabulary.objects, or -1
+    categories int32 [256]: class of each id, index of vocabulary.objects, or NO_CLASS
 Both: video_index, start int32 [].
 """
 
@@ -28,7 +28,7 @@ from c2g_jax.data import augmentation, sampling
 from c2g_jax.data.dataset import Dataset
 from c2g_jax.data.records import VideoRecord
 from c2g_jax.images import resize_frame
-from c2g_jax.types import InputError
+from c2g_jax.types import NO_CLASS, InputError
 
 STARTS = {
     "relations": sampling.relation_starts,
@@ -174,8 +174,8 @@ def _choose_segments(
 
 
 def _categories(video: VideoRecord) -> np.ndarray:
-    """int32 [256]: class of each id that `segments` may hold, -1 where it is none."""
-    table = np.full(256, -1, np.int32)
+    """int32 [256]: class of each id that `segments` may hold, or NO_CLASS."""
+    table = np.full(256, NO_CLASS, np.int32)
     table[video.object_ids] = video.categories
     return table
 

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, UInt8
 
 from c2g_jax.sam2.model import FrameFeatures
+from c2g_jax.types import NO_CLASS
 
-NO_CLASS = -1  # of an id that is no object
 _SHARPNESS = 16.0  # of the cosine: a probability of 0.99 among 126 needs 10
 _SIDE = 4  # pixels looked at in a cell, across and down
 

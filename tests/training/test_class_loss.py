@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from c2g_jax.sam2.model import FrameFeatures
-from c2g_jax.training.class_loss import NO_CLASS, class_error, level_error
+from c2g_jax.training.class_loss import class_error, level_error
+from c2g_jax.types import NO_CLASS
 
 NUM = 4
 
