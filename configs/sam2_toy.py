@@ -131,14 +131,17 @@ def get_config(variant: str = "videos") -> ConfigDict:
         config.lr = ConfigDict(dict.fromkeys(GROUPS, 3e-4))
         config.lr_end = ConfigDict(dict.fromkeys(GROUPS, 2e-5))
     elif variant == "memory":
-        config.steps = 1500
-        # By 1e-3 memory loses what it has learned. All places in it need a clip of 8.
-        config.clip.num_frames, config.batch_size = 8, 2
-        config.lr = ConfigDict(dict(encoder=1e-4, decoder=2e-4, memory=3e-4))
-        config.lr_end = ConfigDict(dict(encoder=2e-5, decoder=4e-5, memory=3e-5))
+        config.train, config.steps = "memory", 1500
+        # All places in memory need a clip of 8.
+        config.clip.num_frames = 8
+        config.recipe.mask_prompts = 0.5
+        config.lr = ConfigDict(dict.fromkeys(GROUPS, 5e-4))
+        config.lr_end = ConfigDict(dict.fromkeys(GROUPS, 1e-4))
     elif variant == "videos":
-        config.lr = ConfigDict(dict(encoder=1e-4, decoder=2e-4, memory=3e-4))
-        config.lr_end = ConfigDict(dict(encoder=1e-5, decoder=1e-5, memory=3e-5))
+        config.clip.num_frames = 6
+        config.recipe.mask_prompts = 0.3
+        config.lr = ConfigDict(dict(encoder=2e-4, decoder=3e-4, memory=4e-4))
+        config.lr_end = ConfigDict(dict(encoder=2e-5, decoder=3e-5, memory=4e-5))
     elif variant == "finetune":
         config.batch_size, config.ema, config.clip_norm = 1, 0.0, 0.1
         config.muon = ""

@@ -1,0 +1,275 @@
+"""Where the time of a frame goes, part by part, beside the `sam2` package.
+
+    python -m benchmarks.stages --size=large --objects=1,4 --rounds=3
+
+Every part of SAM2.1 has inputs of the same shapes on both sides, objects as a batch and
+a full memory bank, after a round that compiles. Rounds are interleaved; shown are
+medians with the least and the greatest, and the ratio of medians. FLOPs are XLA's own
+count of our part; the share is of what a product of two large matrices reaches on the
+same machine, so it says how far the part is from what the machine can do.
+"""
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+from rich.console import Console
+from rich.table import Table
+
+from c2g_jax import launch
+from c2g_jax.launch import DTYPE, IMAGE_SIZE
+from c2g_jax.sam2 import track
+from c2g_jax.sam2.config import SIZES, Sam2Config, sam2_config
+from c2g_jax.sam2.memory import RECENT, Memories
+from c2g_jax.sam2.model import FrameFeatures, Sam2
+from c2g_jax.sam2.prompts import Prompts
+
+SIZE = flags.DEFINE_enum("size", "tiny", SIZES, "Size of SAM2.1.")
+for _name in ("image_size", "dtype"):
+    flags.declare_key_flag(_name)
+OBJECTS = flags.DEFINE_list("objects", ["1", "4"], "Numbers of objects.")
+ROUNDS = flags.DEFINE_integer("rounds", 3, "Interleaved rounds.", lower_bound=1)
+PARTS = flags.DEFINE_list("parts", None, "Parts to time. Default: all.")
+JSON = flags.DEFINE_string("json", None, "File for the figures.")
+
+_SLOTS = 1 + RECENT  # a prompted frame and those behind
+_PEAK_SIDE = 4096
+
+
+class Part(NamedTuple):
+    """One part on n objects: ours as a function of the model and inputs; the peer's."""
+
+    ours: Callable
+    inputs: tuple
+    theirs: Callable[[], Any]
+
+
+class Inputs:
+    """What the parts are given, the same shapes on both sides, drawn from a seed."""
+
+    def __init__(self, config: Sam2Config):
+        self.config, self._key = config, jax.random.key(0)
+
+    def draw(self, *shape: int) -> jax.Array:
+        self._key, key = jax.random.split(self._key)
+        return jax.random.normal(key, shape, self.config.compute_dtype)
+
+    def features(self) -> FrameFeatures:
+        side, c = self.config.feature_size, self.config.d_model
+        fine = self.draw(1, 4 * side, 4 * side, c // 8)
+        middle = self.draw(1, 2 * side, 2 * side, c // 4)
+        return FrameFeatures(self.draw(1, side, side, c), (fine, middle))
+
+    def memories(self, n: int) -> Memories:
+        config, side = self.config, self.config.feature_size
+        pointers = config.max_obj_ptrs
+        rows = jnp.arange(_SLOTS)[::-1]
+        return Memories(
+            spatial=self.draw(n, _SLOTS, side, side, config.mem_dim),
+            spatial_time=jnp.broadcast_to(rows, (n, _SLOTS)),
+            spatial_valid=jnp.ones((n, _SLOTS), bool),
+            pointers=self.draw(n, pointers, config.d_model),
+            pointer_time=jnp.broadcast_to(jnp.arange(1.0, pointers + 1), (n, pointers)),
+            pointer_valid=jnp.ones((n, pointers), bool),
+        )
+
+
+def parts(pair, device: str) -> dict[str, Part]:
+    """The parts by name; `pair` is a porting.pair.Pair."""
+    made = Inputs(pair.ours.config)
+    side = pair.config.image_size
+    image = made.draw(1, side, side, 3)
+    their_image = _torch(image, device).permute(0, 3, 1, 2).contiguous()
+    found = {
+        "image encoder": Part(
+            Sam2.encode_image,
+            (image,),
+            lambda: pair.reference.forward_image(their_image),
+        )
+    }
+    for text in OBJECTS.value:
+        n = int(text)
+        of = f", {n} object" + "s" * (n > 1)
+        found["memory attention" + of] = attention_part(pair, made, n, device)
+        found["mask decoder" + of] = decoder_part(pair, made, n, device)
+        found["memory encoder" + of] = memory_part(pair, made, n, device)
+    if PARTS.value is None:
+        return found
+    return {k: v for k, v in found.items() if k.split(",")[0] in PARTS.value}
+
+
+def attention_part(pair, made: Inputs, n: int, device: str) -> Part:
+    config, c, m = pair.config, pair.config.d_model, pair.config.mem_dim
+    pointers = config.max_obj_ptrs * (c // m)
+    keys = _SLOTS * config.feature_size**2 + pointers
+    image = _torch(made.draw(config.feature_size**2, n, c), device)
+    position = _torch(made.draw(config.feature_size**2, n, c), device)
+    memory = _torch(made.draw(keys, n, m), device)
+    memory_position = _torch(made.draw(keys, n, m), device)
+
+    def theirs():
+        return pair.reference.memory_attention(
+            curr=[image],
+            curr_pos=[position],
+            memory=memory,
+            memory_pos=memory_position,
+            num_obj_ptr_tokens=pointers,
+        )
+
+    def ours(model: Sam2, features: FrameFeatures, memories: Memories) -> jax.Array:
+        return model.with_memory(features, memories, track.LONG)
+
+    return Part(ours, (made.features(), made.memories(n)), theirs)
+
+
+def decoder_part(pair, made: Inputs, n: int, device: str) -> Part:
+    import torch
+
+    features = made.features()
+    points = jnp.full((n, 1, 2), pair.config.image_size / 2)
+    prompts = Prompts(points, jnp.ones((n, 1), jnp.int32))
+    levels = [
+        _torch(x, device).permute(0, 3, 1, 2).expand(n, -1, -1, -1).contiguous()
+        for x in (features.embed, *features.high_res)
+    ]
+    given = {
+        "point_coords": _torch(points, device),
+        "point_labels": torch.ones((n, 1), dtype=torch.int32, device=device),
+    }
+
+    def theirs():
+        return pair.reference._forward_sam_heads(
+            backbone_features=levels[0],
+            point_inputs=given,
+            high_res_features=levels[1:],
+            multimask_output=True,
+        )
+
+    return Part(track.segment, (features, prompts), theirs)
+
+
+def memory_part(pair, made: Inputs, n: int, device: str) -> Part:
+    side = pair.config.image_size
+    features, masks = made.features(), made.draw(n, side, side)
+    embed = _torch(features.embed, device).permute(0, 3, 1, 2)
+    embed = embed.expand(n, -1, -1, -1).contiguous()
+    their_masks = _torch(masks, device)[:, None]
+
+    def theirs():
+        return pair.reference.memory_encoder(embed, their_masks, skip_mask_sigmoid=True)
+
+    def ours(model: Sam2, features: FrameFeatures, masks: jax.Array) -> jax.Array:
+        return model.memory_encoder(features.embed, masks)
+
+    return Part(ours, (features, masks), theirs)
+
+
+def _torch(x: jax.Array, device: str):
+    import torch
+
+    return torch.from_numpy(np.array(x, np.float32)).to(device)
+
+
+def measure(pair, device: str) -> dict[str, dict]:
+    """{part: seconds of each side, compile_seconds, flops}."""
+    import torch
+
+    @torch.inference_mode()
+    def run(theirs: Callable) -> None:
+        half = DTYPE.value == "bfloat16"
+        with torch.autocast(device, torch.bfloat16, enabled=half):
+            theirs()
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    figures, actions = {}, {}
+    for name, part in parts(pair, device).items():
+        begun = time.perf_counter()
+        compiled = jax.jit(part.ours).lower(pair.ours, *part.inputs).compile()
+        figures[name] = {
+            "compile_seconds": time.perf_counter() - begun,
+            "flops": compiled.cost_analysis()["flops"],
+            "seconds": {"ours": [], "sam2": []},
+        }
+        actions[name] = (
+            lambda compiled=compiled, part=part: compiled(pair.ours, *part.inputs),
+            lambda part=part: run(part.theirs),
+        )
+    for counts in (False, *[True] * ROUNDS.value):
+        for name, sides in actions.items():
+            for side, action in zip(("ours", "sam2"), sides, strict=True):
+                taken = seconds(action)
+                if counts:
+                    figures[name]["seconds"][side].append(taken)
+    return figures
+
+
+def seconds(action: Callable) -> float:
+    begun = time.perf_counter()
+    jax.block_until_ready(action())
+    return time.perf_counter() - begun
+
+
+def peak() -> float:
+    """FLOPs a second of a product of two square matrices, the best of five."""
+    x = jnp.ones((_PEAK_SIDE, _PEAK_SIDE), DTYPE.value)
+    product = jax.jit(jnp.matmul)
+    product(x, x)
+    return 2 * _PEAK_SIDE**3 / min(seconds(lambda: product(x, x)) for _ in range(5))
+
+
+def show(title: str, figures: dict[str, dict], peak_flops: float) -> None:
+    table = Table(title=title)
+    for heading in ("part", "ours, s", "sam2, s", "ours / sam2", "GFLOP", "of peak"):
+        table.add_column(heading, justify="left" if heading == "part" else "right")
+    for name, row in figures.items():
+        sides = row["seconds"].values()
+        cells = [
+            f"{statistics.median(times):.4f} ({min(times):.4f}-{max(times):.4f})"
+            for times in sides
+        ]
+        ours, sam2 = (statistics.median(times) for times in sides)
+        table.add_row(
+            name,
+            *cells,
+            f"{ours / sam2:.2f}",
+            f"{row['flops'] / 1e9:.1f}",
+            f"{row['flops'] / ours / peak_flops:.0%}",
+        )
+    Console(width=120).print(table)
+
+
+def main(argv) -> None:
+    del argv
+    with launch.needing("port"):
+        import torch
+
+        from porting.official import port
+        from porting.pair import make_pair
+        from porting.seeded import seeded_state
+    state = seeded_state(SIZE.value)
+    config = sam2_config(SIZE.value, IMAGE_SIZE.value, DTYPE.value)
+    pair = make_pair(SIZE.value, state, IMAGE_SIZE.value, port(state, config))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    pair.reference.to(device)
+    title = (
+        f"{SIZE.value} at {config.image_size}x{config.image_size}, {DTYPE.value}, "
+        f"{jax.devices()[0].device_kind}, jax {version('jax')}, "
+        f"torch {version('torch')}"
+    )
+    figures, peak_flops = measure(pair, device), peak()
+    show(title, figures, peak_flops)
+    if JSON.value:
+        with open(JSON.value, "w", encoding="utf-8") as file:
+            json.dump({"title": title, "parts": figures, "peak": peak_flops}, file)
+
+
+if __name__ == "__main__":
+    launch.run(main)
