@@ -25,11 +25,13 @@ from rich.console import Console
 from rich.table import Table
 
 from c2g_jax import launch
-from c2g_jax.data.clips import TASKS, ClipConfig
-from c2g_jax.data.dataset import Dataset, open_dataset
-from c2g_jax.data.loader import clip_loader
 from c2g_jax.launch import DATA_DIR, IMAGE_SIZE, NAME
 from c2g_jax.vocabulary import load_vocabulary
+
+with launch.needing("train"):
+    from c2g_jax.data.clips import TASKS, ClipConfig
+    from c2g_jax.data.dataset import Dataset, open_dataset
+    from c2g_jax.data.loader import clip_loader
 
 flags.declare_key_flag("data_dir")
 flags.declare_key_flag("name")

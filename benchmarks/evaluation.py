@@ -25,19 +25,21 @@ from rich.table import Table
 
 from c2g_jax import launch
 from c2g_jax.click2graph import Scene, click2graph_config
-from c2g_jax.data.dataset import Dataset, open_dataset
-from c2g_jax.data.records import VideoRecord
-from c2g_jax.evaluation import batches
-from c2g_jax.evaluation.metrics import score_subject
-from c2g_jax.evaluation.prompting import Trial, trials_of
-from c2g_jax.evaluation.protocol import Protocol, scored, video_truth
-from c2g_jax.evaluation.runner import BATCH, Guesses, follow_video, scoring_model
-from c2g_jax.evaluation.scene_guesses import Classes, Met, scene_guess, true_frame
 from c2g_jax.launch import DATA_DIR, IMAGE_SIZE, NAME
 from c2g_jax.pretrained import seeded_click2graph
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.track import Segmentation
 from c2g_jax.sch import BestTriplet
+
+with launch.needing("train"):
+    from c2g_jax.data.dataset import Dataset, open_dataset
+    from c2g_jax.data.records import VideoRecord
+    from c2g_jax.evaluation import batches
+    from c2g_jax.evaluation.metrics import score_subject
+    from c2g_jax.evaluation.prompting import Trial, trials_of
+    from c2g_jax.evaluation.protocol import Protocol, scored, video_truth
+    from c2g_jax.evaluation.runner import BATCH, Guesses, follow_video, scoring_model
+    from c2g_jax.evaluation.scene_guesses import Classes, Met, scene_guess, true_frame
 
 for _name in ("data_dir", "name", "image_size"):
     flags.declare_key_flag(_name)
@@ -51,8 +53,8 @@ class Encodings:
     """Counts how often `batches` encodes a frame."""
 
     def __init__(self):
-        self.count, self._real = 0, batches.encode
-        batches.encode = self._encode
+        self.count, self._real = 0, batches.encode_frame
+        batches.encode_frame = self._encode
 
     def _encode(self, *given):
         self.count += 1

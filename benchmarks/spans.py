@@ -26,17 +26,19 @@ from rich.console import Console
 from rich.table import Table
 
 from c2g_jax import launch
-from c2g_jax.data.dataset import Dataset, open_dataset
-from c2g_jax.data.records import VideoRecord
-from c2g_jax.data.stream import open_prepared
-from c2g_jax.evaluation import protocol_flags
-from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.export import read_scene_graph, write_scene_graph
 from c2g_jax.launch import CHECKPOINT, DATA_DIR, MAX_VIDEOS, NAME, OUTPUT
 from c2g_jax.outputs import check_output, write_aside
 from c2g_jax.report import frame_progress
 from c2g_jax.spans import SpanConfig, held_spans, merge_spans
 from c2g_jax.types import InputError, SceneGraph
+
+with launch.needing("train"):
+    from c2g_jax.data.dataset import Dataset, open_dataset
+    from c2g_jax.data.records import VideoRecord
+    from c2g_jax.data.stream import open_prepared
+    from c2g_jax.evaluation import protocol_flags
+    from c2g_jax.evaluation.protocol import Protocol
 
 for _name in ("checkpoint", "data_dir", "name", "split", "max_videos", "output"):
     flags.declare_key_flag(_name)

@@ -22,13 +22,16 @@ from absl import flags
 from rich.console import Console
 from rich.table import Table
 
-from c2g_jax import launch, sharding
-from c2g_jax.config_files import CONFIG, check_overrides, to_json
+from c2g_jax import launch
 from c2g_jax.sam2.preprocess import normalize_frames
-from c2g_jax.training import state as states
-from c2g_jax.training import tasks
-from c2g_jax.training.loop import Run
-from c2g_jax.training.metrics import JSONL, read_metrics
+
+with launch.needing("train"):
+    from c2g_jax import sharding
+    from c2g_jax.config_files import CONFIG, check_overrides, to_json
+    from c2g_jax.training import state as states
+    from c2g_jax.training import tasks
+    from c2g_jax.training.loop import Run
+    from c2g_jax.training.metrics import JSONL, read_metrics
 
 STEPS = flags.DEFINE_integer("steps", 20, "Steps of each measurement.", lower_bound=2)
 JSON = flags.DEFINE_string("json", None, "File for the figures.")

@@ -87,7 +87,12 @@ def main(argv) -> None:
     parts = urllib.parse.urlsplit(URL.value)
     if parts.hostname not in ("127.0.0.1", "localhost", "::1"):
         raise InputError(f"--url={URL.value}: name a server on this machine")
-    clients = [Client(parts.netloc, seed) for seed in range(SESSIONS.value)]
+    try:
+        clients = [Client(parts.netloc, seed) for seed in range(SESSIONS.value)]
+    except OSError as error:
+        raise InputError(
+            f"{URL.value}: no server answers: start python -m c2g_jax.web"
+        ) from error
     until = time.monotonic() + min(SECONDS.value, 600.0)
     threads = [threading.Thread(target=c.run, args=(until,)) for c in clients]
     for thread in threads:

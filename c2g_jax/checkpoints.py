@@ -39,7 +39,7 @@ def save_orbax(
     """
     folder = Path(folder).absolute()
     values = {k: np.asarray(v, np.float32) for k, v in parameters(module).items()}
-    manifest = {**manifest, "format": FORMAT, "sha256": _sha256(values)}
+    manifest = {**manifest, "format": FORMAT, "sha256": digest(values)}
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -93,7 +93,7 @@ def load_orbax(
             "checkpoint again"
         ) from error
     values = {k: np.asarray(v) for k, v in flatten_dict(tree, sep=".").items()}
-    if _sha256(values) != manifest["sha256"]:
+    if digest(values) != manifest["sha256"]:
         raise InputError(
             f"{path} is not what its manifest names, it was changed: convert the "
             "checkpoint again"
@@ -129,7 +129,7 @@ def save_step(
         aside.mkdir()
 
     def end() -> None:
-        whole = {**manifest, "step": step, "sha256": _sha256(values)}
+        whole = {**manifest, "step": step, "sha256": digest(values)}
         text = json.dumps(whole, indent=2, ensure_ascii=False)
         (aside / MANIFEST).write_text(text + "\n", encoding="utf-8")
         if (folder / str(step)).exists():
@@ -166,7 +166,7 @@ def load_step(
         with _alone():
             tree = ocp.load(place / FORMAT)
         values = {k: np.asarray(v) for k, v in flatten_dict(tree, sep="/").items()}
-        if _sha256(values) != manifest["sha256"]:
+        if digest(values) != manifest["sha256"]:
             raise ValueError("values are not those that the manifest names")
     # Whatever a damaged file makes of it, of many layers below.
     except Exception as error:
@@ -203,9 +203,11 @@ def _free(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def _sha256(values: Mapping[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
+def digest(values: Mapping[str, np.ndarray]) -> str:
+    """The sha256 of names, types, shapes and values."""
+    found = hashlib.sha256()
     for name, value in sorted(values.items()):
-        digest.update(f"{name} {value.dtype.name}{list(value.shape)}".encode())
-        digest.update(np.ascontiguousarray(value).data)
-    return digest.hexdigest()
+        value = np.ascontiguousarray(value)
+        found.update(f"{name} {value.dtype.name}{list(value.shape)}".encode())
+        found.update(value.data)
+    return found.hexdigest()

@@ -67,7 +67,10 @@ def _load(value: str) -> ConfigDict:
     found = runpy.run_path(path)
     if "get_config" not in found:
         raise InputError(f"--config={path}: it has no get_config()")
-    return found["get_config"](variant) if variant else found["get_config"]()
+    try:
+        return found["get_config"](variant) if variant else found["get_config"]()
+    except ValueError as error:  # how a configuration says that it has no such variant
+        raise InputError(f"--config={value}: {error}") from error
 
 
 def _check_field(config: ConfigDict, name: str) -> None:

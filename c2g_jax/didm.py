@@ -18,6 +18,7 @@ from c2g_jax.dropout import dropout, split_key
 from c2g_jax.sam2.attention import Attention
 from c2g_jax.sam2.layers import TORCH_EPS, Mlp, layer_norm
 from c2g_jax.sam2.position import sine_position_encoding
+from c2g_jax.types import InputError
 
 KEYS, EVERYWHERE = "keys", "everywhere"
 
@@ -39,8 +40,8 @@ class DidmConfig:
 
     def __post_init__(self):
         if self.positions not in (KEYS, EVERYWHERE):
-            raise ValueError(
-                f"positions are in {KEYS} or {EVERYWHERE}, not {self.positions!r}"
+            raise InputError(
+                f"positions {self.positions!r}: use {KEYS} or {EVERYWHERE}"
             )
 
 

@@ -35,7 +35,10 @@ class Group:
                 f"schedule {self.schedule!r}: use one of {CONSTANT}, {COSINE}"
             )
         if self.lr <= 0 or self.lr_end < 0:
-            raise InputError(f"learning rate {self.lr:g}, {self.lr_end:g}: not above 0")
+            raise InputError(
+                f"lr {self.lr:g}, lr_end {self.lr_end:g}: give an lr above 0, and an "
+                "lr_end of 0 or more"
+            )
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,11 @@ class OptimConfig:
     ema: float = 0.0  # decay of a moving average of the parameters; 0: none
 
     def __post_init__(self):
-        if self.accumulate < 1 or self.steps < 1:
-            raise InputError(
-                f"steps {self.steps}, accumulate {self.accumulate}: at least 1"
-            )
+        for name, least in {"steps": 1, "accumulate": 1, "warmup": 0}.items():
+            if (value := getattr(self, name)) < least:
+                raise InputError(f"{name} {value}: give at least {least}")
         if self.muon_rate <= 0:
-            raise InputError(f"muon_rate {self.muon_rate:g}: not above 0")
+            raise InputError(f"muon_rate {self.muon_rate:g}: give more than 0")
         if not 0 <= self.ema < 1:
             raise InputError(f"ema {self.ema:g}: give 0, or a decay below 1")
 
@@ -94,7 +96,10 @@ def group_of(names: Iterable[str], groups: Mapping[str, Group]) -> dict[str, str
         found = [k for k, g in groups.items() if re.fullmatch(g.pattern, name)]
         if len(found) != 1:
             what = f"groups {', '.join(found)}" if found else "no group"
-            raise InputError(f"{name} is in {what} of the optimiser: it needs one")
+            raise InputError(
+                f"{name} is in {what} of the optimiser: let one pattern of "
+                "config.groups fit it"
+            )
         labels[name] = found[0]
     return labels
 

@@ -65,6 +65,8 @@ def read_losses(path: Path) -> list[dict[str, float]]:
     lines = [_parsed(path, line) for line in _text(path).split("\n")[:-1]]
     if not lines or not all(isinstance(n, dict) and "step" in n for n in lines):
         raise InputError(f"{path}: no metrics of c2g_jax.train in it")
+    if not any("loss" in line for line in lines):
+        raise InputError(f"{path}: no line of training yet: train on, then draw")
     return lines
 
 

@@ -77,7 +77,8 @@ class GraphBuilder:
             self._masks[object_id][frame] = mask
         subjects = tuple(subjects)
         self._subjects.extend(subjects)
-        self._prompted_by |= prompted_by
+        for object_id, leader in prompted_by.items():
+            self._prompted_by.setdefault(object_id, leader)
         for subject in subjects:  # even what was never seen has its entry
             self._prompted_by.setdefault(subject.subject_id, None)
             for triplet in subject.triplets:

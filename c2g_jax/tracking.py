@@ -256,12 +256,15 @@ def _result(
     """The frame in the words of the vocabulary, ids as they are shared by now."""
     frame, vocabulary = pending.state.frame, model.config.vocabulary
     logits, prompted_by = {}, {}
+    prompted = [subject.object_id for subject in after.subjects]
     # Subjects first: of things that share an id, the one prompted is shown.
-    for object_id in (*(s.object_id for s in after.subjects), *sorted(leader_of)):
+    for object_id in (*prompted, *sorted(leader_of)):
         row, shown = row_of[object_id], find_id(object_id, after.shared)
         if scene.area[row] > 0 and shown not in logits:
             logits[shown] = scene.rows.mask_logits[row]
-            prompted_by[shown] = leader_of.get(shown)
+            # The track whose id it has may be closed by now.
+            leader = leader_of.get(shown, leader_of.get(object_id))
+            prompted_by[shown] = None if shown in prompted else leader
 
     def triplet(object_id: int) -> Triplet:
         row, best = row_of[object_id], scene.triplets

@@ -40,7 +40,7 @@ def get_config(variant: str = "") -> ConfigDict:
     config.no_decay = r".*\b(bias|scale)"
     config.clip_norm = 1.0  # the paper's losses are large at first; 0.1 would crawl
     config.ema = 0.998
-    # The paper has AdamW alone, and twenty times as long.
+    # The paper has AdamW alone, and 45 times as many steps.
     config.muon, config.muon_rate = r".*kernel", 10.0
 
     config.data = ConfigDict(

@@ -109,6 +109,8 @@ def _shards(index: Path) -> tuple[Path, ...]:
 def _read_safetensors(file: Path) -> dict[str, torch.Tensor]:
     try:
         return load_file(file)
+    except PermissionError:
+        raise
     except (SafetensorError, OSError) as error:
         raise InputError(f"{file} {_DAMAGED}; download it again") from error
 
@@ -117,6 +119,8 @@ def _read_pickle(file: Path) -> dict[str, torch.Tensor]:
     try:
         _check_sums(file)
         content = torch.load(file, map_location="cpu", weights_only=True)
+    except (MemoryError, PermissionError):
+        raise
     # Whatever a damaged file makes of it, of several layers below.
     except Exception as error:
         if "GLOBAL" in str(error):

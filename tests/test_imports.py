@@ -132,6 +132,7 @@ TABLE = (
     (
         "c2g_jax.training.*",
         f"{_SAM2} c2g_jax.training.* c2g_jax.types c2g_jax.losses c2g_jax.matching "
+        "c2g_jax.prompts "
         "c2g_jax.click2graph c2g_jax.didm c2g_jax.sch c2g_jax.dropout "
         "c2g_jax.pretrained c2g_jax.weights",
         f"{_ARRAYS} optax",

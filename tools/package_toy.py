@@ -1,7 +1,7 @@
 """Put a trained toy checkpoint and an example clip with its truth into the package.
 
-    python tools/package_toy.py --checkpoint=runs/toy/click2graph/weights \
-        --data_dir=runs/toy/data --clip=toy_pvsg_val_0010
+    python tools/package_toy.py --checkpoint=runs/toy/weights \
+        --data_dir=data --clip=toy_pvsg_val_0010
 
 writes c2g_jax/toy_checkpoint (float16) and c2g_jax/example. Either may be left out.
 """

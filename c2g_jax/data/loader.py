@@ -34,6 +34,12 @@ class ClipSource:
                 f"{dataset.name}: its frames are stored at {dataset.size}x"
                 f"{dataset.size}, not {config.image_size}: use the config default"
             )
+        if dataset.size is not None and config.crop < 1:
+            # Its masks are of the video's own size: a window would be two.
+            raise InputError(
+                f"{dataset.name}: crop {config.crop:g} needs frames of the video's own "
+                "size: use the config default, or crop 1"
+            )
         self.dataset, self.config, self.seed = dataset, config, seed
         self.split = split
         self.videos = dataset.videos(split)

@@ -4,6 +4,7 @@ import dataclasses
 import importlib.metadata
 import json
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,9 +44,9 @@ def make_document(
 
 def provenance(words: Sequence[str], origin: Mapping[str, Any]) -> dict[str, Any]:
     """What made the results; no time, and no shard, for the last of them writes."""
-    words = [word for word in words if not word.lstrip("-").startswith("shard")]
+    command = " ".join(["python -m c2g_jax.evaluate", *words])
     return {
-        "command": " ".join(["python -m c2g_jax.evaluate", *words]),
+        "command": re.sub(r" --?shard[= ]\S+", "", command),
         **origin,
         "versions": {
             "click2graph-jax": c2g_jax.__version__,

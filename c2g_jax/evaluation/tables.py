@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from c2g_jax.evaluation import paper
+from c2g_jax.evaluation import paper, pvsg_official
 from c2g_jax.evaluation.results import OFFICIAL
 
 Parts = Sequence[tuple[str, str]]  # systems and their kinds of prompt
@@ -42,7 +42,9 @@ def markdown(document: Mapping[str, Any], tables: Sequence[int]) -> str:
         _table(systems, parts, more),
     ]
     sections += ["## Other means", _macro_table(systems, parts, main)]
-    official = [f"{OFFICIAL}{kind}@{k}" for k in (20, 50, 100) for kind in ("R", "mR")]
+    official = [
+        f"{OFFICIAL}{kind}@{k}" for k in pvsg_official.KS for kind in ("R", "mR")
+    ]
     judged = [part for part in parts if official[0] in systems[part[0]][part[1]]]
     if judged:
         sections += [

@@ -115,8 +115,12 @@ class MemoryAttention(nnx.Module):
         n = memory.shape[0]
         if n <= _MAX_OBJECTS or image.shape[0] > 1:
             return attend_to((keys, memory, valid))
-        groups = jax.tree.map(
-            lambda part: part.reshape(-1, _MAX_OBJECTS, *part.shape[1:]),
-            (keys, memory, valid),
-        )
-        return jax.lax.map(attend_to, groups).reshape(n, *x.shape[1:])
+
+        def group(part: jax.Array) -> jax.Array:
+            filled = jnp.pad(
+                part, [(0, -n % _MAX_OBJECTS)] + [(0, 0)] * (part.ndim - 1)
+            )
+            return filled.reshape(-1, _MAX_OBJECTS, *part.shape[1:])
+
+        groups = jax.tree.map(group, (keys, memory, valid))
+        return jax.lax.map(attend_to, groups).reshape(-1, *x.shape[1:])[:n]

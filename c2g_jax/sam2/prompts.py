@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from c2g_jax.types import InputError
+
 # Labels of a point. The first four are the checkpoint's own; ABSENT marks a slot that
 # only pads the batch: it is masked out of every attention and so changes nothing.
 OUTSIDE, INSIDE, BOX_FIRST, BOX_SECOND = 0, 1, 2, 3
@@ -44,7 +46,10 @@ def point_bucket(num_points: int) -> int:
     for size in POINT_BUCKETS:
         if num_points <= size:
             return size
-    raise ValueError(f"{num_points} points are given, at most {POINT_BUCKETS[-1]} fit")
+    raise InputError(
+        f"{num_points} points are given for one object on one frame, at most "
+        f"{POINT_BUCKETS[-1]} fit: take some back"
+    )
 
 
 def pad_points(

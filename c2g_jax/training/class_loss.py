@@ -21,7 +21,7 @@ def class_error(
     features: FrameFeatures,
     segments: UInt8[Array, "t S S"],
     categories: Int[Array, "256"],
-    num_classes: int = 126,
+    num_classes: int,
 ) -> Float[Array, ""]:
     """Mean over the three levels of `level_error`.
 
@@ -37,7 +37,7 @@ def level_error(
     features: Float[Array, "t h w c"],
     segments: UInt8[Array, "t S S"],
     categories: Int[Array, "256"],
-    num_classes: int = 126,
+    num_classes: int,
 ) -> Float[Array, ""]:
     """Mean cross entropy of the cells' classes against the cosine to each direction.
 

@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from c2g_jax.click2graph import Click2Graph
+from c2g_jax.prompts import MASK
 from c2g_jax.sam2.prompts import Prompts
 from c2g_jax.training.relation_loss import RelationLoss, relation_loss
 from c2g_jax.training.relation_targets import clip_targets
 from c2g_jax.training.relations import encode_clip, follow_subjects, predict_clip
-
-_MASK_PROMPT = 2  # in `prompt_kind`; points and boxes lie in the coordinates
+from c2g_jax.training.segment_loss import object_masks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,13 +65,12 @@ def clip_loss(
     dropped, drawn = jax.random.split(key)
     targets = clip_targets(clip, model.config.sam2.low_res_size)
     features = encode_clip(model, clip["frames"])
-    masks = clip["segments"][0] == clip["subjects"][:, None, None]
     subjects = follow_subjects(
         model,
         features,
         Prompts(clip["prompt_coords"], clip["prompt_labels"]),
-        masks & (clip["subjects"] > 0)[:, None, None],
-        clip["prompt_kind"] == _MASK_PROMPT,
+        object_masks(clip["segments"][:1], clip["subjects"])[0],
+        clip["prompt_kind"] == MASK,
     )
     prediction = predict_clip(
         model,

@@ -15,6 +15,7 @@ def feature_terms(
     features: FrameFeatures,
     segments: UInt8[Array, "t S S"],
     categories: Int[Array, "256"],
+    num_classes: int,
 ) -> dict[str, jax.Array]:
     """The terms of the features by name, unweighted: those that have a weight.
 
@@ -23,7 +24,7 @@ def feature_terms(
     levels = [jnp.mean(x.astype(jnp.float32) ** 2) for x in jax.tree.leaves(features)]
     terms = {"features": sum(levels) / len(levels)}
     if config.classes:
-        terms["classes"] = class_error(features, segments, categories)
+        terms["classes"] = class_error(features, segments, categories, num_classes)
     if config.bodies:
         terms["bodies"] = body_error(features.embed, segments)
     return terms

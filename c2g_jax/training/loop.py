@@ -19,7 +19,7 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from c2g_jax import sharding
-from c2g_jax.checkpoints import save_step, saved_steps
+from c2g_jax.checkpoints import digest, save_step, saved_steps
 from c2g_jax.optim import OptimConfig
 from c2g_jax.training import state as states
 from c2g_jax.training.interrupt import Interrupt
@@ -38,7 +38,10 @@ class Loader(Protocol):
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """How long, and how often what. Counts are of steps; 0: never."""
+    """How long, and how often what. Counts are of steps.
+
+    `eval_every` and `export_every` may be 0: never.
+    """
 
     steps: int
     seed: int = 0
@@ -51,6 +54,7 @@ class LoopConfig:
 
     def __post_init__(self):
         least = {"steps": 1, "log_every": 1, "save_every": 1, "keep": 1}
+        least |= {"eval_every": 0, "eval_batches": 1, "export_every": 0}
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise InputError(f"{name} is {getattr(self, name)}: at least {bound}")
@@ -79,7 +83,7 @@ class Run:
         """Train from the newest checkpoint to the end; False if stopped before."""
         parts = states.take_apart(self.task)
         states.describe(parts)
-        frozen = states.digest(parts.frozen)
+        frozen = digest(parts.frozen)
         state, loader_state = self._resume(parts, frozen)
         first = int(state.step)
         session = _Session(self, parts, frozen, first)
@@ -194,11 +198,13 @@ class _Session:
         step, metrics = sent
         read = jax.device_get(metrics)
         row = {name: float(read[name]) for name in (states.LOSS, *read)}  # loss first
-        steps = saved_steps(self._run.workdir / CHECKPOINTS) if _broken(row) else []
-        kept = (
-            f"the checkpoint of step {steps[-1]} is kept" if steps else "none is kept"
-        )
-        states.check_finite(row, step + 1, kept)
+        if wrong := states.not_finite(row):
+            steps = saved_steps(self._run.workdir / CHECKPOINTS)
+            kept = f"the checkpoint of step {steps[-1]}" if steps else "no checkpoint"
+            raise InputError(
+                f"step {step + 1}: {wrong}; {kept} is kept: lower config.lr or "
+                "config.clip_norm, or raise config.warmup, and start again"
+            )
         self._window.add(row)
         done, loop = step + 1, self._run.loop
         if step == self._first:  # which includes compilation
@@ -286,10 +292,6 @@ class _Session:
 
 def _due(done: int, every: int) -> bool:
     return every > 0 and done % every == 0
-
-
-def _broken(row: Mapping[str, float]) -> bool:
-    return not all(abs(value) < float("inf") for value in row.values())
 
 
 def _for_this_process(state: Any, iterator: Any) -> Any:

@@ -14,6 +14,7 @@ from c2g_jax.losses import iou_error, mask_bce, mask_dice, mask_iou, masked_mean
 from c2g_jax.matching import match
 from c2g_jax.training.relation_targets import ClipTargets
 from c2g_jax.training.relations import ClipPrediction, Queries
+from c2g_jax.types import InputError
 
 FRAME, CLIP = "frame", "clip"
 
@@ -52,7 +53,7 @@ class RelationLoss:
 
     def __post_init__(self):
         if self.match_per not in (FRAME, CLIP):
-            raise ValueError(f"match_per is {FRAME} or {CLIP}, not {self.match_per!r}")
+            raise InputError(f"match_per {self.match_per!r}: use {FRAME} or {CLIP}")
 
 
 def relation_loss(

@@ -40,6 +40,7 @@ class Recipe:
     """How a clip is prompted and corrected."""
 
     loss: SegmentLoss = dataclasses.field(default_factory=SegmentLoss)
+    num_classes: int = 126  # of the vocabulary, for the loss of classes
     mask_prompts: float = 0.5  # how often a video starts from masks; images never do
     boxes: float = 0.5  # share of boxes among the other prompts
     # So many clicks correct a frame in turn. The first frame is among the corrected
@@ -120,7 +121,9 @@ def clip_sums(
     masks = object_masks(segments, clip["objects"])
     truth = truth_of(masks, recipe.loss.mask_size, config.low_res_size)
     features = model.encode_image(normalize_frames(frames))
-    logged = feature_terms(recipe.loss, features, segments, clip["categories"])
+    logged = feature_terms(
+        recipe.loss, features, segments, clip["categories"], recipe.num_classes
+    )
     start, here = _frame(features, 0), Truth(*(x[0] for x in truth))
     valid = here.present
     prompts = clicks.first_prompts(

@@ -1,18 +1,13 @@
 """Training SAM2.1 itself, as the loop sees it: from nothing, or from a checkpoint."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from c2g_jax.pretrained import load_sam2
-from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.model import Sam2
 from c2g_jax.training.segment_clip import Recipe, clip_sums, draw_plan, plain_plan
-from c2g_jax.training.segment_loss import SegmentLoss, mean_terms
-from c2g_jax.training.start import seeded_sam2
+from c2g_jax.training.segment_loss import mean_terms
 from c2g_jax.types import InputError
 
 # Never trained: one is a constant that is stored with the weights, the other is read by
@@ -72,29 +67,15 @@ class SegmenterTask:
         return total, terms
 
 
-def segmenter_task(config: Mapping[str, Any]) -> SegmenterTask:
-    """The task of a config such as `configs/sam2_toy.py`.
-
-    Reads its sections `sam2` (size, image_size, dtype, and checkpoint, a folder, or
-    None for random parameters), `loss` and `recipe`, and its fields `seed` and `train`,
-    one of "all", "decoder" and "memory".
-    """
-    sam2 = dict(config["sam2"])
-    if config["train"] not in TRAINABLE:
+def segmenter_task(model: Sam2, recipe: Recipe, train: str) -> SegmenterTask:
+    """The task of training "all", the "decoder" or the "memory" of a SAM2.1."""
+    if train not in TRAINABLE:
         names = ", ".join(TRAINABLE)
-        raise InputError(f"train={config['train']!r}: choose one of {names}")
-    if sam2["checkpoint"]:
-        model = load_sam2(
-            sam2["checkpoint"], sam2["size"], sam2["image_size"], sam2["dtype"]
-        )
-    else:
-        shape = sam2_config(sam2["size"], sam2["image_size"], sam2["dtype"])
-        model = seeded_sam2(shape, config["seed"])
-    recipe = Recipe(loss=SegmentLoss(**config["loss"]), **config["recipe"])
-    sides = model.config.low_res_size, model.config.image_size
+        raise InputError(f"train={train!r}: choose one of {names}")
+    least, most = model.config.low_res_size, model.config.image_size
     size = recipe.loss.mask_size
-    if size % sides[0] or sides[1] % size:
+    if size < 1 or size % least or most % size:
         raise InputError(
-            f"loss.mask_size={size}: a multiple of {sides[0]} that divides {sides[1]}"
+            f"loss.mask_size={size}: give a multiple of {least} that divides {most}"
         )
-    return SegmenterTask(model, recipe, TRAINABLE[config["train"]])
+    return SegmenterTask(model, recipe, TRAINABLE[train])

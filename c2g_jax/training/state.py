@@ -1,6 +1,5 @@
 """What changes from step to step, and the two programs that a run compiles."""
 
-import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from jax.sharding import Mesh
 
 from c2g_jax import optim, sharding
 from c2g_jax.optim import OptimConfig, Parameters
-from c2g_jax.types import InputError
 from c2g_jax.weights import check_names, parameters, with_parameters
 
 Metrics = dict[str, jax.Array]
@@ -178,19 +176,7 @@ def _name(path: tuple) -> str:
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
-def digest(values: Parameters) -> str:
-    """The sha256 of names and values: what a checkpoint says of what it leaves out."""
-    found = hashlib.sha256()
-    for name, value in sorted(values.items()):
-        value = np.ascontiguousarray(value)
-        found.update(f"{name} {value.dtype.name}{list(value.shape)}".encode())
-        found.update(value.data)
-    return found.hexdigest()
-
-
-def check_finite(metrics: Mapping[str, float], step: int, kept: str) -> None:
-    """InputError naming the terms that are no numbers any more."""
+def not_finite(metrics: Mapping[str, float]) -> str:
+    """The terms that are no numbers any more, and what they are; empty if all are."""
     wrong = [name for name, value in metrics.items() if not np.isfinite(value)]
-    if wrong:
-        values = ", ".join(f"{name} is {metrics[name]}" for name in wrong)
-        raise InputError(f"step {step}: {values}; {kept}")
+    return ", ".join(f"{name} is {metrics[name]}" for name in wrong)

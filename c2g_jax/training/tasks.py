@@ -33,9 +33,9 @@ from c2g_jax.training.relation_loss import RelationLoss
 from c2g_jax.training.segment_clip import Recipe
 from c2g_jax.training.segment_loss import SegmentLoss
 from c2g_jax.training.segmenter import segmenter_task
+from c2g_jax.training.start import seeded_sam2
 from c2g_jax.training.state import Task
 from c2g_jax.types import InputError
-from c2g_jax.weights import initialise
 
 SEGMENTER, CLICK2GRAPH = "segmenter", "click2graph"
 _CLIPS = {SEGMENTER: "segments", CLICK2GRAPH: "relations"}
@@ -57,13 +57,17 @@ def prepare_task(config: Any, local_batch: int) -> Prepared:
     if config.task not in _CLIPS:
         raise InputError(f"task {config.task!r}: use one of {', '.join(_CLIPS)}")
     dataset = open_dataset(config.data.dir, config.data.name, config.data.config)
+    sam2 = fill_sam2(config)
     if config.task == SEGMENTER:
-        check_fields(config.loss, SegmentLoss, "loss")
-        check_fields(config.recipe, Recipe, "recipe", {"loss"})
-        task, export = segmenter_task(config), save_sam2
-        sam2 = task.model
+        count = len(dataset.vocabulary.objects)
+        loss = build(SegmentLoss, config.loss, "loss")
+        recipe = build(Recipe, config.recipe, "recipe", loss=loss, num_classes=count)
+        task, export = segmenter_task(sam2, recipe, config.train), save_sam2
     else:
-        sam2 = fill_sam2(config)
+        if not config.sam2.checkpoint:
+            logging.warning(
+                "config.sam2.checkpoint is empty: the frozen SAM2.1 has learned nothing"
+            )
         task, export = click2graph_task(config, sam2, dataset), save_click2graph
     if config.trainable:
         task = Filtered(task, tuple(config.trainable))
@@ -105,16 +109,11 @@ class Filtered:
 
 
 def fill_sam2(config: Any) -> Sam2:
-    """The SAM2.1 to freeze: config.sam2.checkpoint, or random where that is empty."""
+    """The SAM2.1 of config.sam2.checkpoint, or from a seed where that is empty."""
     size, side, dtype = config.sam2.size, config.sam2.image_size, config.sam2.dtype
     if config.sam2.checkpoint:
         return load_sam2(config.sam2.checkpoint, size, side, dtype)
-    logging.warning(
-        "config.sam2.checkpoint is empty: the frozen SAM2.1 has learned nothing"
-    )
-    shape = sam2_config(size, side, dtype)
-    model = nnx.eval_shape(lambda: Sam2(shape, rngs=nnx.Rngs(0)))
-    return initialise(model, config.seed)
+    return seeded_sam2(sam2_config(size, side, dtype), config.seed)
 
 
 def click2graph_task(config: Any, sam2: Sam2, dataset: Dataset) -> Click2GraphTask:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .people import _Frame
+from .people import Frame
 from .shapes import Part, bend, capsule, direction, ellipse, turned
 from .things import Thing
 
@@ -11,7 +11,7 @@ def animal(thing: Thing) -> list[Part]:
     """The outlines of a dog or a cat in its pose."""
     pose, size = thing.pose, thing.size
     dog = thing.category == "dog"
-    frame = _Frame(thing)
+    frame = Frame(thing)
     frame.sign = thing.facing
     leg = (0.34 if dog else 0.26) * size * (1 - 0.75 * pose.crouch)
     thick = (0.27 if dog else 0.25) * size

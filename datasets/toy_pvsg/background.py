@@ -45,7 +45,7 @@ class Background:
         edges = [np.zeros(w)]
         for (low, high), below in zip(ranges, names[1:], strict=True):
             level = (float(rng.uniform(low, high)) + MARGIN) * scale
-            straight = below == "floor" or "wall" in (below,)
+            straight = below in ("floor", "wall")
             rough = 0.8 if straight else 5.0
             wave = textures.noise(rng, 4, w, 50 * scale)[0] * rough * scale
             edges.append(level + wave)

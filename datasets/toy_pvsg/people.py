@@ -12,7 +12,7 @@ _BUILD = {
 }
 
 
-class _Frame:
+class Frame:
     """Local coordinates (x forward, y down, origin on the ground) of one figure."""
 
     def __init__(self, thing: Thing):
@@ -30,7 +30,7 @@ def person(thing: Thing) -> list[Part]:
     """The outlines of an adult or a child in its pose."""
     pose, h = thing.pose, thing.size
     build = {k: v * h for k, v in _BUILD[thing.category].items()}
-    frame = _Frame(thing)
+    frame = Frame(thing)
     hip = np.array([0.0, -_hip_height(pose, build)])
     up = np.array([np.sin(np.deg2rad(pose.lean)), -np.cos(np.deg2rad(pose.lean))])
     neck = hip + build["torso"] * up

@@ -263,5 +263,5 @@ def test_targets_of_a_clip():
 
 
 def test_an_unknown_way_to_match_is_refused():
-    with pytest.raises(ValueError, match="match_per is frame or clip, not 'video'"):
+    with pytest.raises(ValueError, match="match_per 'video': use frame or clip"):
         dataclasses.replace(RelationLoss(), match_per="video")

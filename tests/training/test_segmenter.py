@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from c2g_jax.sam2 import memory
-from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.mask_decoder import DecodedMasks
 from c2g_jax.training.segment_clip import (
     ClipMemory,
@@ -21,7 +20,7 @@ from c2g_jax.training.segment_loss import SegmentLoss, answer_sums, truth_of
 from c2g_jax.training.segmenter import TRAINABLE, segmenter_task
 from c2g_jax.types import InputError
 from c2g_jax.weights import parameters
-from tests.training.toy_segmenter import SIZE, small_sam2
+from tests.training.toy_segmenter import small_sam2
 
 
 def test_plans_cover_all_that_a_step_may_do():
@@ -121,31 +120,22 @@ def test_what_trains_is_named():
     assert sets["decoder"] | sets["memory"] | encoder == sets["all"]
 
 
-def config(**changes) -> dict:
-    base = dict(
-        seed=0,
-        train="all",
-        sam2=dict(size="toy", image_size=SIZE, dtype="float32", checkpoint=""),
-        loss=dict(mask_size=32),
-        recipe=dict(corrections=1),
+def test_a_part_may_train_alone():
+    recipe = Recipe(SegmentLoss(mask_size=32))
+    assert (
+        segmenter_task(small_sam2(), recipe, "memory").trainable
+        == (TRAINABLE["memory"])
     )
-    return base | changes
-
-
-def test_a_config_makes_a_task():
-    made = segmenter_task(config(train="memory"))
-    assert made.trainable == TRAINABLE["memory"]
-    assert made.recipe == Recipe(SegmentLoss(mask_size=32), corrections=1)
-    assert made.model.config == sam2_config("toy", SIZE)
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("train", "mask_size", "words"),
     [
-        (dict(train="encoder"), "choose one of all, decoder, memory"),
-        (dict(loss=dict(mask_size=24)), "a multiple of 16 that divides 64"),
+        ("encoder", 32, "choose one of all, decoder, memory"),
+        ("all", 24, "a multiple of 16 that divides 64"),
+        ("all", 0, "a multiple of 16 that divides 64"),
     ],
 )
-def test_what_a_config_may_not_say(changes, words):
+def test_what_may_not_be_asked_for(train, mask_size, words):
     with pytest.raises(InputError, match=words):
-        segmenter_task(config(**changes))
+        segmenter_task(small_sam2(), Recipe(SegmentLoss(mask_size=mask_size)), train)
