@@ -38,6 +38,7 @@ def test_draws_losses_of_whole_lines(call, tmp_path, capsys):
         ("results", '{"a": 1}', "no results of c2g_jax.evaluate in it"),
         ("metrics", "", "no metrics of c2g_jax.train in it"),
         ("metrics", "[1]\n", "no metrics of c2g_jax.train in it"),
+        ("metrics", '{"step": 2, "val/loss": 1.0}\n', "no line of training yet"),
         ("metrics", None, "No such file or directory: check the name"),
     ],
 )

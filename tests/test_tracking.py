@@ -194,6 +194,16 @@ def test_subjects_share_the_id_of_one_object(monkeypatch):
     assert not results[1].merged
 
 
+def test_a_shared_object_outlives_the_track_that_named_it(monkeypatch):
+    def finds(subject, frame):
+        return [9 if subject == 5 or frame < 2 else -1, -1, -1]
+
+    world = World(column, finds)
+    prompts = [prompt(0, 1, 3), prompt(0, 2, 5)]
+    results = run(world, prompts, 8, monkeypatch, rules={"patience": 2})
+    assert [r.prompted_by[3] for r in results] == [1, 1, 1, 1, 2, 2, 2, 2]
+
+
 def test_an_object_that_is_prompted_later_takes_the_subjects_id(monkeypatch):
     def finds(subject, frame):
         return [{3: 5, 5: 3}[subject], -1, -1]

@@ -190,6 +190,9 @@ def test_what_cannot_be_is_named():
     resized = Dataset("fake", DATASET.vocabulary, DATASET._records, {}, 1024)
     with pytest.raises(InputError, match="stored at 1024x1024, not 32"):
         clip_loader(resized, "train", CONFIG, 1)
+    windows = ClipConfig("segments", image_size=1024, crop=0.5)
+    with pytest.raises(InputError, match=r"crop 0\.5 needs frames"):
+        clip_loader(resized, "train", windows, 1)
     with pytest.raises(InputError, match="shard 2 of 2"):
         loader(shard=(2, 2))
     with pytest.raises(InputError, match="batch_size 0"):

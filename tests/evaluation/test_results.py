@@ -269,6 +269,7 @@ def test_columns_stand_in_line():
 
 
 def test_a_shard_leaves_no_trace():
-    said = provenance(["--runs=2", "--shard=0/2"], {"model": "x"})
-    assert said["command"] == "python -m c2g_jax.evaluate --runs=2"
-    assert said["model"] == "x"
+    for shard in (["--shard=0/2"], ["--shard", "0/2"], ["-shard=0/2"]):
+        said = provenance([*shard, "--runs=2"], {"model": "x"})
+        assert said["command"] == "python -m c2g_jax.evaluate --runs=2"
+        assert said["model"] == "x"

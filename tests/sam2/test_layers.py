@@ -1,5 +1,7 @@
 """Layers against the plain form of what they compute."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,13 +9,14 @@ import pytest
 from flax import nnx
 
 from c2g_jax.sam2.attention import _attend, attend
+from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.hiera import join_windows, max_pool_2x2, partition_windows
 from c2g_jax.sam2.layers import (
     TransposedConv2x2,
     grouped_depthwise,
     shifted_depthwise,
 )
-from c2g_jax.sam2.memory_attention import RotaryAttention
+from c2g_jax.sam2.memory_attention import MemoryAttention, RotaryAttention
 from c2g_jax.sam2.position import (
     bicubic_matrix,
     rotary_table,
@@ -163,3 +166,21 @@ def test_means_of_memories_are_projected_as_values_would_be():
     weights = jax.nn.softmax(jnp.where(valid[:, None], scores, -jnp.inf), axis=-1)
     plain = layer.out_proj(weights @ layer.v_proj(v))
     np.testing.assert_allclose(layer(q, k, v, valid, 3), plain, atol=2e-6)
+
+
+def test_any_number_of_objects_attends_as_each_alone():
+    attention = MemoryAttention(
+        dataclasses.replace(
+            sam2_config("toy", 64), d_model=8, mem_dim=4, memory_mlp_dim=8
+        ),
+        nnx.Rngs(0),
+    )
+    image, position = normal(1, 9, 8), normal(9, 8, seed=1)
+    memory, place = normal(5, 12, 4, seed=2), normal(5, 12, 4, seed=3)
+    valid = np.ones((5, 12), bool)
+    together = attention(image, position, memory, place, valid, 3)
+    for i in range(5):
+        own = (x[i : i + 1] for x in (memory, place, valid))
+        alone = attention(image, position, *own, 3)
+        # Sums over a batch are rounded in another order.
+        np.testing.assert_allclose(together[i : i + 1], alone, atol=1e-5)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from c2g_jax.sam2.image_predictor import Sam2ImagePredictor
+from c2g_jax.sam2.prompts import pad_points
 from c2g_jax.sam2.user_prompts import points_and_box
 from c2g_jax.types import InputError
 
@@ -77,3 +78,9 @@ def test_a_box_that_reaches_outside_is_refused_by_both(image_predictor):
 
 def test_where_a_place_holder_lies_does_not_matter(image_predictor):
     ask_image(image_predictor, [[-9.0, 999.0], [5, 5]], [-1, 1])
+
+
+def test_more_points_than_fit_are_named():
+    many = (np.zeros((65, 2), np.float32), np.ones(65, np.int32))
+    with pytest.raises(InputError, match="65 points are given.*64 fit: take some back"):
+        pad_points([many])
