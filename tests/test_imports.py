@@ -112,10 +112,10 @@ TABLE = (
     ),
     ("c2g_jax.config_files", "c2g_jax.types", "absl ml_collections"),
     (
-        "c2g_jax.training.metrics|c2g_jax.training.prefetch|c2g_jax.training.interrupt|c2g_jax.training.workdir",
+        "c2g_jax.training.metrics|c2g_jax.training.prefetch|c2g_jax.training.interrupt|c2g_jax.training.workdir|c2g_jax.training.step_trace",
         "c2g_jax.types c2g_jax.checkpoints c2g_jax.config_files c2g_jax.outputs "
         "c2g_jax.sharding",
-        "numpy tensorboardX",
+        "jax numpy tensorboardX",
     ),
     (
         "c2g_jax.training.state|c2g_jax.training.loop",

@@ -26,6 +26,7 @@ from c2g_jax.training.interrupt import Interrupt
 from c2g_jax.training.metrics import MetricsLog, Window
 from c2g_jax.training.prefetch import Prefetcher, Ready
 from c2g_jax.training.state import Parts, Task, TrainState
+from c2g_jax.training.step_trace import StepTrace
 from c2g_jax.training.workdir import CHECKPOINTS, WEIGHTS, resumable
 from c2g_jax.types import InputError
 
@@ -86,6 +87,7 @@ class Run:
         frozen = digest(parts.frozen)
         state, loader_state = self._resume(parts, frozen)
         first = int(state.step)
+        StepTrace(self.profile, self.workdir).check(first, self.loop.steps)
         session = _Session(self, parts, frozen, first)
         with contextlib.closing(session), Interrupt() as stop:
             return session.run(state, loader_state, stop)
@@ -114,11 +116,11 @@ class _Session:
         self._log = MetricsLog(run.workdir, first) if self._main else None
         self._window, self._began = Window(), time.perf_counter()
         self._saved = first if first in saved_steps(run.workdir / CHECKPOINTS) else -1
-        self._tracing = False
+        traced = run.profile if self._main else None
+        self._trace = StepTrace(traced, run.workdir / "profile")
 
     def close(self) -> None:
-        if self._tracing:
-            jax.profiler.stop_trace()
+        self._trace.close()
         if self._log is not None:
             self._log.close()
 
@@ -157,7 +159,7 @@ class _Session:
         for step in range(self._first, loop.steps):
             if ready is None or self._stops(step, stop):
                 break
-            self._profile(step)
+            self._trace.before(step)
             with jax.profiler.StepTraceAnnotation("train", step_num=step):
                 state, metrics = self._step(state, self._values, ready.batch)
             loader_state = ready.loader
@@ -274,20 +276,6 @@ class _Session:
             self._run.export(self._parts.whole(params), folder, manifest)
 
         sharding.in_first_process(write)
-
-    def _profile(self, step: int) -> None:
-        """Trace the steps asked for; the device is let run dry at both ends."""
-        if self._run.profile is None or not self._main:
-            return
-        begin, end = self._run.profile
-        if step == begin and not self._tracing:
-            jax.profiler.start_trace(str(self._run.workdir / "profile"))
-            self._tracing = True
-        elif step > end and self._tracing:
-            jax.profiler.stop_trace()
-            self._tracing = False
-            logging.info("steps %d to %d are traced in %s/profile", begin, end,
-                         self._run.workdir)  # fmt: skip
 
 
 def _due(done: int, every: int) -> bool:

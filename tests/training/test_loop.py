@@ -272,8 +272,10 @@ def test_asked_to_stop_it_ends_the_step_and_saves(workdir, number):
 
 
 def test_steps_are_traced(workdir):
-    make_run(workdir, profile=(2, 3), steps=5).train()
+    make_run(workdir, profile=(2, 9), steps=5).train()
     assert list((workdir / "profile").rglob("*.xplane.pb"))
+    with pytest.raises(InputError, match=r"5:6: this run has the steps 0 to 4"):
+        make_run(workdir.with_name("other"), profile=(5, 6), steps=5).train()
 
 
 def test_what_goes_wrong_in_reading_is_raised(workdir):

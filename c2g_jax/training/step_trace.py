@@ -1,0 +1,43 @@
+"""Tracing some steps of a run with JAX's profiler."""
+
+import logging
+from pathlib import Path
+
+import jax
+
+from c2g_jax.types import InputError
+
+
+class StepTrace:
+    """Traces steps `first` to `last` of `steps`, if any, into a folder."""
+
+    def __init__(self, steps: tuple[int, int] | None, folder: Path):
+        self._steps, self._folder, self._tracing = steps, folder, False
+
+    def check(self, begin: int, end: int) -> None:
+        """InputError where a run of steps `begin` to `end` - 1 lacks the first one."""
+        if self._steps is not None and not begin <= self._steps[0] < end:
+            first, last = self._steps
+            raise InputError(
+                f"--profile_steps={first}:{last}: this run has the steps {begin} to "
+                f"{end - 1}: begin with one of them"
+            )
+
+    def before(self, step: int) -> None:
+        """Start or stop where this step asks for it; the device is let run dry."""
+        if self._steps is None:
+            return
+        first, last = self._steps
+        if step == first and not self._tracing:
+            jax.profiler.start_trace(str(self._folder))
+            self._tracing = True
+        elif step > last:
+            self.close()
+
+    def close(self) -> None:
+        """Stop, where that is still to be done."""
+        if self._tracing:
+            jax.profiler.stop_trace()
+            self._tracing = False
+            first, last = self._steps
+            logging.info("steps %d to %d are traced in %s", first, last, self._folder)
