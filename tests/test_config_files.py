@@ -45,6 +45,8 @@ def test_a_configuration_must_be_there(tmp_path):
     (tmp_path / "empty.py").write_text("")
     with pytest.raises(InputError, match="has no get_config"):
         check_overrides(["train", f"--config={tmp_path / 'empty.py'}"])
+    with pytest.raises(InputError, match=r"py:large: variant 'large': there"):
+        check_overrides(["train", f"{TOY}:large"])
     check_overrides(["train", f"{TOY}:tiny", "--config.lr.sch=1", "--noconfig.didm"])
 
 

@@ -15,6 +15,7 @@ from c2g_jax.optim import (
     schedules,
     split_names,
 )
+from c2g_jax.training.loop import LoopConfig
 from c2g_jax.types import InputError
 
 PARAMS = {
@@ -141,9 +142,12 @@ def test_the_average_is_quick_at_first_and_then_slow():
     ("make", "line"),
     [
         (lambda: Group(".*", 1e-3, "linear"), "schedule 'linear': use one of constant"),
-        (lambda: Group(".*", 0.0), "learning rate 0"),
-        (lambda: config(accumulate=0), "accumulate 0"),
-        (lambda: config(muon_rate=0.0), "muon_rate 0: not above 0"),
+        (lambda: Group(".*", 0.0), "lr 0, lr_end 0: give an lr above 0"),
+        (lambda: config(accumulate=0), "accumulate 0: give at least 1"),
+        (lambda: config(warmup=-1), "warmup -1: give at least 0"),
+        (lambda: config(muon_rate=0.0), "muon_rate 0: give more than 0"),
+        (lambda: LoopConfig(steps=5, eval_batches=0), "eval_batches is 0: at least 1"),
+        (lambda: LoopConfig(steps=5, eval_every=-1), "eval_every is -1: at least 0"),
         (lambda: config(ema=1.0), "ema 1: give 0, or a decay below 1"),
     ],
 )
