@@ -63,10 +63,14 @@ def _split_config(words: Sequence[str]) -> tuple[list[str], list[str]]:
 def _load(value: str) -> ConfigDict:
     path, _, variant = value.partition(":")
     if not Path(path).is_file():
-        raise InputError(f"--config={path}: no such file")
+        raise InputError(
+            f"--config={path}: no such file: name one, as configs/toy_pvsg.py"
+        )
     found = runpy.run_path(path)
     if "get_config" not in found:
-        raise InputError(f"--config={path}: it has no get_config()")
+        raise InputError(
+            f"--config={path}: it has no get_config(): name a configuration"
+        )
     try:
         return found["get_config"](variant) if variant else found["get_config"]()
     except ValueError as error:  # how a configuration says that it has no such variant

@@ -111,7 +111,10 @@ def read_job() -> Job:
     dataset = open_dataset(DATA_DIR.value, NAME.value or "open_pvsg")
     videos = dataset.videos(protocol.split)
     if not videos:
-        raise InputError(f"{dataset.name} has no videos in {protocol.split}")
+        raise InputError(
+            f"{dataset.name} has no videos in {protocol.split}: use --split="
+            + " or ".join(dataset.splits)
+        )
     adapt = read_adapt()
     fingerprint = make_fingerprint(dataset, videos, protocol, counts, adapt)
     videos = videos[: MAX_VIDEOS.value]
@@ -211,7 +214,9 @@ def write_results(job: Job, scores: Sequence[Mapping]) -> None:
     page = table(found, job.protocol.ks[0])
     job.output.mkdir(parents=True, exist_ok=True)
     for name, content in (("corrections.json", text), ("corrections.md", page)):
-        write_aside(job.output / name, lambda aside, c=content: aside.write_text(c))
+        write_aside(
+            job.output / name, lambda aside, c=content: aside.write_text(c, "utf-8")
+        )
     print(page)
     print(f"{len(scores)} videos; written to {job.output}")
 

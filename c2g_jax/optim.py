@@ -82,7 +82,10 @@ def split_names(
     names = sorted(names)
     for pattern in trainable:
         if not any(re.fullmatch(pattern, name) for name in names):
-            raise InputError(f"trainable {pattern!r} fits no parameter of the model")
+            raise InputError(
+                f"trainable {pattern!r} fits no parameter of the model: mend the "
+                "pattern in config.trainable, or leave it out"
+            )
     trained = [name for name in names if is_trainable(name, trainable)]
     if not trained:
         raise InputError("no parameter trains: name some in config.trainable")

@@ -56,7 +56,9 @@ def read_results(path: Path) -> dict[str, Any]:
     """The document in the file; InputError where it is none."""
     document = _parsed(path, _text(path))
     if not isinstance(document, dict) or document.get("dataset") not in document:
-        raise InputError(f"{path}: no results of c2g_jax.evaluate in it")
+        raise InputError(
+            f"{path}: no results of c2g_jax.evaluate in it: name its results.json"
+        )
     return document
 
 
@@ -64,7 +66,9 @@ def read_losses(path: Path) -> list[dict[str, float]]:
     """The whole lines of the file; InputError where it is none, or empty."""
     lines = [_parsed(path, line) for line in _text(path).split("\n")[:-1]]
     if not lines or not all(isinstance(n, dict) and "step" in n for n in lines):
-        raise InputError(f"{path}: no metrics of c2g_jax.train in it")
+        raise InputError(
+            f"{path}: no metrics of c2g_jax.train in it: name a metrics.jsonl"
+        )
     if not any("loss" in line for line in lines):
         raise InputError(f"{path}: no line of training yet: train on, then draw")
     return lines

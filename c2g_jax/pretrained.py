@@ -74,7 +74,7 @@ def load_click2graph(
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"the manifest in {folder} does not describe a model ({error}): "
-            "it was written by another version, or changed"
+            "it was written by another version, or changed: convert or train it again"
         ) from error
     return load_weights(abstract_click2graph(config), folder, size=size), True
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from c2g_jax.object_tracks import find_id
 from c2g_jax.spans import SpanConfig, held_spans, merge_spans
 from c2g_jax.types import (
     FrameResult,
@@ -104,17 +105,14 @@ class GraphBuilder:
             frames=subjects,
         )
 
-    def _now(self, object_id: int) -> int:
-        while object_id in self._merged:
-            object_id = self._merged[object_id]
-        return object_id
-
     def _renamed(self, subject: SubjectFrame) -> SubjectFrame:
         """The same with ids of now, without self-relations and doubled guesses."""
-        subject_id = self._now(subject.subject_id)
+        subject_id = find_id(subject.subject_id, self._merged)
         best = {}
         for triplet in subject.triplets:
-            triplet = replace(triplet, object_id=self._now(triplet.object_id))
+            triplet = replace(
+                triplet, object_id=find_id(triplet.object_id, self._merged)
+            )
             key = triplet.object_id, triplet.predicate
             known = best.get(key)
             if triplet.object_id == subject_id:
@@ -127,7 +125,7 @@ class GraphBuilder:
         masks = defaultdict(dict)
         # Merged ids first: where both have a mask, the one that stays wins.
         for old in sorted(self._masks, key=lambda i: i not in self._merged):
-            masks[self._now(old)].update(self._masks[old])
+            masks[find_id(old, self._merged)].update(self._masks[old])
         votes = defaultdict(list)
         for subject in subjects:
             for triplet in subject.triplets:
@@ -136,10 +134,10 @@ class GraphBuilder:
                 votes[triplet.object_id].append((triplet.object_category, said))
         prompted_by: dict[int, int | None] = {}
         for old, by in self._prompted_by.items():
-            now = self._now(old)
+            now = find_id(old, self._merged)
             # What the user pointed at stays the user's, whatever it merged with.
             if by is None or now not in prompted_by:
-                prompted_by[now] = None if by is None else self._now(by)
+                prompted_by[now] = None if by is None else find_id(by, self._merged)
         return tuple(
             ObjectTrack(
                 object_id,

@@ -81,7 +81,10 @@ def track_video(
         state, result = finish_frame(model, pending)
         yield result
     for late in waiting.values():
-        raise InputError(f"{late[0]}: the video ends after {state.frame} frames")
+        raise InputError(
+            f"{late[0]}: the video ends after {state.frame} frames: prompt an earlier "
+            "one"
+        )
 
 
 def start(

@@ -100,7 +100,10 @@ def check_names(wanted: Mapping, got: Mapping, source: str) -> None:
     faults = {"missing": missing, "unexpected": unexpected, "misshapen": misshapen}
     found = [f"{len(v)} {k}: {', '.join(v)}" for k, v in faults.items() if v]
     if found:
-        raise InputError(f"{source} does not fit the model; {'; '.join(found)}")
+        raise InputError(
+            f"{source} does not fit the model; {'; '.join(found)}: ask for the size "
+            "and the release that it is of, or convert it again"
+        )
 
 
 def save_weights(
@@ -184,7 +187,9 @@ def load_weights(
             names = [name for name in file.keys() if name.startswith(start)]  # noqa: SIM118
             values = {name[len(start) :]: file.get_tensor(name) for name in names}
     except SafetensorError as error:
-        raise InputError(f"{path} is not a safetensors file: {error}") from error
+        raise InputError(
+            f"{path} is not a safetensors file ({error}): convert it again"
+        ) from error
     if manifest.get(DTYPE) == "float16":
         values = {k: np.asarray(v, np.float32) for k, v in values.items()}
     return fill_parameters(module, values, str(path))

@@ -87,7 +87,7 @@ TABLE = (
     ("c2g_jax.sharding", "c2g_jax.types", _ARRAYS),
     (
         "c2g_jax.prompts|c2g_jax.scene_graph|c2g_jax.spans",
-        "c2g_jax.types c2g_jax.vocabulary c2g_jax.spans",
+        "c2g_jax.types c2g_jax.vocabulary c2g_jax.spans c2g_jax.object_tracks",
         "numpy scipy",
     ),
     (

@@ -31,8 +31,9 @@ class Segmentation(NamedTuple):
     iou: Float[Array, "n"]  # predicted
     object_score: Float[Array, "n"]  # a logit: above 0 the object is in view
     obj_ptr: Float[Array, "n c"]
-    candidates: Float[Array, "n 3 4h 4w"]  # readings of an ambiguous prompt
-    candidate_ious: Float[Array, "n 3"]
+    # Readings of an ambiguous prompt; None where a caller has dropped them.
+    candidates: Float[Array, "n 3 4h 4w"] | None
+    candidate_ious: Float[Array, "n 3"] | None
 
 
 @jax.jit
