@@ -7,28 +7,33 @@ writes c2g_jax/toy_checkpoint (float16) and c2g_jax/example. Either may be left 
 """
 
 import shutil
+import tempfile
 from pathlib import Path
 
 from absl import flags
 
 from c2g_jax import launch
-from c2g_jax.data.dataset import open_dataset
-from c2g_jax.data.graph import true_graph
 from c2g_jax.export import write_scene_graph
 from c2g_jax.launch import CHECKPOINT, DATA_DIR
 from c2g_jax.pretrained import load_click2graph, save_click2graph
 from c2g_jax.types import InputError
 from c2g_jax.weights import WEIGHTS, read_manifest
 
+with launch.needing("train"):
+    from c2g_jax.data.dataset import open_dataset
+    from c2g_jax.data.graph import true_graph
+
 flags.declare_key_flag("checkpoint")
 flags.declare_key_flag("data_dir")
 CLIP = flags.DEFINE_string("clip", None, "Video of toy_pvsg/val, for the example.")
 PACKAGE = Path(__file__).resolve().parent.parent / "c2g_jax"
-MOST_BYTES = 15e6  # of the weights; of the clip a fifteenth
+MOST_BYTES = {WEIGHTS: 15e6, "example.mp4": 1e6}
 
 
 def main(argv) -> None:
     del argv
+    if CHECKPOINT.value is None and CLIP.value is None:
+        raise InputError("nothing to package: give --checkpoint, --clip or both")
     if CHECKPOINT.value is not None:
         package_checkpoint(Path(CHECKPOINT.value), PACKAGE / "toy_checkpoint")
     if CLIP.value is not None:
@@ -41,13 +46,14 @@ def package_checkpoint(source: Path, folder: Path) -> None:
     if not trained:
         raise InputError(f"{source} holds SAM2.1 alone: train Click2Graph around it")
     manifest = {k: v for k, v in read_manifest(source).items() if k != "sha256"}
+    if "training" not in manifest:
+        raise InputError(f"{source} does not say how it was trained: give a run's")
     config = manifest["training"]["config"]
     del config["data"]["dir"], config["sam2"]["checkpoint"]  # of the machine it was on
-    save_click2graph(model, folder, {**manifest, "dtype": "float16"})
-    size = (folder / WEIGHTS).stat().st_size
-    print(f"{folder}: {size:,} bytes")
-    if size > MOST_BYTES:
-        raise InputError(f"{folder} has {size:,} bytes, too many for a package")
+    with tempfile.TemporaryDirectory() as aside:
+        made = Path(aside)
+        save_click2graph(model, made, {**manifest, "dtype": "float16"})
+        copy_small(made, folder)
 
 
 def package_example(data_dir: Path, folder: Path) -> None:
@@ -56,13 +62,28 @@ def package_example(data_dir: Path, folder: Path) -> None:
     found = [v for v in dataset.videos("val") if v.video_id == CLIP.value]
     if not found:
         raise InputError(f"--clip={CLIP.value}: no video of toy_pvsg/val has this name")
-    folder.mkdir(exist_ok=True)
     downloads = data_dir / "downloads" / "toy_pvsg"
-    (drawn,) = downloads.glob(f"*/videos/{CLIP.value}.mp4")
-    shutil.copyfile(drawn, folder / "example.mp4")
-    write_scene_graph(folder / "truth.json", true_graph(dataset, found[0]))
-    for file in sorted(folder.iterdir()):
-        print(f"{file}: {file.stat().st_size:,} bytes")
+    drawn = next(downloads.glob(f"*/videos/{CLIP.value}.mp4"), None)
+    if drawn is None:
+        raise InputError(f"{downloads}: the drawing of {CLIP.value} is not there")
+    with tempfile.TemporaryDirectory() as aside:
+        shutil.copyfile(drawn, Path(aside) / "example.mp4")
+        graph = true_graph(dataset, found[0])
+        write_scene_graph(Path(aside) / "truth.json", graph)
+        copy_small(Path(aside), folder)
+
+
+def copy_small(source: Path, folder: Path) -> None:
+    """Copy the files, once none of them is found too large for a package."""
+    files = sorted(source.iterdir())
+    for file in files:
+        size = file.stat().st_size
+        if size > MOST_BYTES.get(file.name, 1e6):
+            raise InputError(f"{file.name} has {size:,} bytes, too many for a package")
+    folder.mkdir(exist_ok=True)
+    for file in files:
+        shutil.copyfile(file, folder / file.name)
+        print(f"{folder / file.name}: {file.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def make(
     """Plays one video. size = (width, height) in pixels, both even."""
     rng = np.random.default_rng([seed, SPLITS.index(split), index])
     width, height = size
-    world = World(rng, HEIGHT * width / height, num_frames)
+    world = World(rng, HEIGHT * width / height)
     casting.cast(world)
     for _ in range(int(rng.integers(8))):  # so that not all stories start at frame 0
         world.step()

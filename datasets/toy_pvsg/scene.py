@@ -32,10 +32,9 @@ class World:
     Stories are generators that move things and call `relate`; each `next` is one frame.
     """
 
-    def __init__(self, rng: np.random.Generator, width: float, num_frames: int):
+    def __init__(self, rng: np.random.Generator, width: float):
         self.rng = rng
         self.width = width
-        self.num_frames = num_frames
         self.frame = 0
         self.things: list[Thing] = []
         self.stories: list = []

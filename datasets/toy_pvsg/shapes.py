@@ -23,12 +23,11 @@ def direction(degrees: float) -> np.ndarray:
     return np.array([np.sin(a), np.cos(a)])
 
 
-def turned(points: np.ndarray, degrees: float, centre=(0.0, 0.0)) -> np.ndarray:
-    """The outline turned about a centre; positive is clockwise on the picture."""
+def turned(points: np.ndarray, degrees: float) -> np.ndarray:
+    """The outline turned about the origin; positive is clockwise on the picture."""
     a = np.deg2rad(degrees)
     c, s = np.cos(a), np.sin(a)
-    centre = np.asarray(centre, float)
-    return (np.asarray(points, float) - centre) @ np.array([[c, s], [-s, c]]) + centre
+    return np.asarray(points, float) @ np.array([[c, s], [-s, c]])
 
 
 def _circle(n: int) -> np.ndarray:
@@ -40,12 +39,9 @@ _CIRCLE = _circle(20)
 _HALF = np.linspace(-np.pi / 2, np.pi / 2, 6)
 
 
-def ellipse(centre, rx: float, ry: float | None = None, degrees: float = 0.0):
+def ellipse(centre, rx: float, ry: float | None = None) -> np.ndarray:
     """An ellipse with half axes rx, ry (a circle without ry)."""
-    points = _CIRCLE * (rx, rx if ry is None else ry)
-    if degrees:
-        points = turned(points, degrees)
-    return points + np.asarray(centre, float)
+    return _CIRCLE * (rx, rx if ry is None else ry) + np.asarray(centre, float)
 
 
 def capsule(p, q, width_p: float, width_q: float | None = None) -> np.ndarray:
