@@ -28,7 +28,6 @@ class Tracking:
         self._steps = None
         self._over = self._cancelled = False
         self.asked = time.monotonic()  # when a step was asked for last
-        self.done = self.total = 0
 
     async def start(self) -> None:
         """Begin; raises InputError where there is nothing to track."""
@@ -45,13 +44,13 @@ class Tracking:
         """A line of JSON for each frame, and one that says how it ended."""
         ended = "cancelled"
         try:
-            while not self._over:
+            # The session itself knows nothing of a cancel before its first step.
+            while not (self._over or self._cancelled):
                 self.asked = time.monotonic()
                 update = await self._desk.worker.run(self._step, patient=True)
                 if update is None:
                     ended = "cancelled" if self._cancelled else "done"
                     break
-                self.done, self.total = update["done"], update["total"]
                 yield _line(update)
             closing = self.end()
             if closing is not None:  # when the client reads on, all is settled

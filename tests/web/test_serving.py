@@ -79,6 +79,27 @@ def test_cancel_ends_after_the_step_that_runs(server):
     assert state["can_undo"]
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_cancel_before_the_first_step_is_heard(client, begun):
+    session = opened(client)
+    client.post(f"{session}/prompts", json=ADULT)
+    entry = client.desk.registry.get(session.rpartition("/")[2])
+
+    async def run():
+        tracking = client.desk.track(entry, start=None, stop=None, direction="forward")
+        if not begun:
+            tracking.cancel()
+        await tracking.start()
+        if begun:
+            tracking.cancel()
+        return [json.loads(line) async for line in tracking.lines()]
+
+    assert client.portal.call(run) == [{"end": "cancelled"}]
+    state = client.get(session).json()
+    assert (state["tracked"], state["tracking"]) == ([], False)
+    assert lines(client.post(f"{session}/track", json={}))[-1] == {"end": "done"}
+
+
 def test_a_vanished_client_ends_its_tracking_and_keeps_what_is_done(server):
     url, desk = server
     one, two = Wire(url), Wire(url)
