@@ -1,6 +1,7 @@
 """The one thread that owns JAX: whatever touches a model or a session runs there."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -40,14 +41,26 @@ class Worker:
 
     def post(self, job: Callable[[], Any]) -> Future:
         """Run a job that nobody waits for and that must not be left out."""
-        return self._submit(job)
+        future = self._submit(job)
+        future.add_done_callback(_log_failure)
+        return future
 
     def close(self) -> None:
-        """Take no more jobs and drop those that wait; the one that runs ends."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Take no more jobs; those that were posted are done before Python ends.
+
+        Of the others, those that wait are left out when their callers go.
+        """
+        self._pool.shutdown(wait=False)
 
     def _submit(self, job: Callable[..., Any], *args: Any) -> Future:
         try:
             return self._pool.submit(job, *args)
         except RuntimeError:
             raise WebError(503, "the server is stopping: start it again") from None
+
+
+def _log_failure(future: Future) -> None:
+    """Tell of an error that nobody waits for."""
+    error = None if future.cancelled() else future.exception()
+    if error is not None:
+        logging.error("a job of the worker failed", exc_info=error)
