@@ -49,13 +49,13 @@ class Clip:
     def link_to(self, folder: Path) -> "Clip":
         """The same clip in another folder, without a copy where the disk allows."""
 
-        def link(source: str, target: str) -> None:
+        folder.mkdir(mode=0o700)
+        # What makes the clip whole comes last.
+        for name in [*map(frame_name, range(self.num_frames)), FILE]:
             try:
-                os.link(source, target)
+                os.link(self.folder / name, folder / name)
             except OSError:
-                shutil.copyfile(source, target)
-
-        shutil.copytree(self.folder, folder, copy_function=link)
+                shutil.copyfile(self.folder / name, folder / name)
         return dataclasses.replace(self, folder=folder)
 
 

@@ -1,8 +1,8 @@
 """A file to a clip, in a process of its own: `python -m c2g_jax.web.decode` (JSON).
 
 What a damaged or hostile file does to a decoder, it does to this process, which has
-little to lose: bounded memory and time, and no way to any file but its own. Prints
-lines of JSON: {"done", "total"} as it goes on, or {"error", "status"} at the end.
+little to lose: bounded memory and time, and no way to any file but its own. Where it
+fails it prints {"error", "status"} as JSON, and nothing else.
 """
 
 import errno
@@ -50,18 +50,16 @@ def decode(source: Path, folder: Path, name: str, limits: dict | None) -> None:
     """
     video = open_video(source) if limits is None else _checked(source, limits)
     if isinstance(video, Frame):
-        frames, total, fps, times = iter([video]), 1, None, (0.0,)
+        frames, fps, times = iter([video]), None, (0.0,)
         height, width = video.rgb.shape[:2]
     else:
-        frames, total, fps, times = iter(video), video.num_frames, video.fps, None
-        width, height, times = video.width, video.height, video.times
+        frames, fps, times = iter(video), video.fps, video.times
+        width, height = video.width, video.height
     for frame in frames:
         if frame.rgb.shape[:2] != (height, width):
             raise Refused(422, f"{name}: its frames are of several sizes: export anew")
         picture = Image.fromarray(frame.rgb)
         picture.save(folder / frame_name(frame.index), quality=95, subsampling=0)
-        if frame.index % 10 == 0:
-            print(json.dumps({"done": frame.index + 1, "total": total}), flush=True)
     Clip(folder, name, width, height, fps, tuple(times)).write()
 
 

@@ -6,11 +6,12 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from c2g_jax.outputs import NoRoom
 from c2g_jax.types import InputError
 from c2g_jax.web.clips import Clip, read_clip
 from c2g_jax.web.errors import WebError, shorten
@@ -73,7 +74,7 @@ class Desk:
             for entry in self.registry:
                 if entry.tracking is not None:
                     entry.tracking.end()
-                self.registry.note_use(entry)
+                self._note_use(entry)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -101,8 +102,16 @@ class Desk:
         try:
             if source is not None:
                 self.clip = await self._decoded(source)
-        except InputError as error:
+        except (InputError, WebError) as error:
             self.clip_failure = shorten(error)
+        except OSError as error:
+            self.clip_failure = shorten(
+                f"{source.name}: cannot be opened ({error.strerror}): mend that, and "
+                "start the server again"
+            )
+        except Exception:
+            logging.exception("the video could not be opened")
+            self.clip_failure = f"{source.name}: cannot be opened: the log says why"
         finally:
             self._clip_made.set()
 
@@ -137,37 +146,46 @@ class Desk:
         await self._clip_made.wait()
         if self.clip is None:
             raise WebError(404, self.clip_failure or "no example ships: open a video")
-        self._make_room()
-        session_id, folder = self.registry.new_folder()
-        folder.mkdir(mode=0o700)
-        clip = await asyncio.to_thread(self.clip.link_to, folder / CLIP)
-        return self.registry.add(session_id, clip)
+        with self._new_folder() as (session_id, folder):
+            clip = await asyncio.to_thread(self.clip.link_to, folder / CLIP)
+            return self._add(session_id, clip)
 
     async def open_upload(self, chunks: AsyncIterator[bytes], name: str) -> Entry:
         """A session on what a client sends."""
-        self._make_room()
-        session_id, folder = self.registry.new_folder()
         limits = self.settings.limits
         if self.uploads.locked():
             raise WebError(429, "two uploads are under way: try again when they end")
         async with self.uploads:
-            folder.mkdir(mode=0o700)
-            source = folder / "upload"
-            try:
+            with self._new_folder() as (session_id, folder):
+                source = folder / "upload"
                 await receive_file(chunks, source, limits)
                 clip = await decode_file(source, folder / CLIP, name, limits)
-            except BaseException:
-                shutil.rmtree(folder, ignore_errors=True)
-                raise
-            source.unlink()
-        return self.registry.add(session_id, clip)
+                source.unlink()
+                return self._add(session_id, clip)
 
-    def _make_room(self) -> None:
-        """Let an untouched session go where the limit is reached; WebError 429."""
+    @contextlib.contextmanager
+    def _new_folder(self) -> Iterator[tuple[str, Path]]:
+        """Id and folder of a session that is made, gone again where it fails.
+
+        WebError 429 where there can be no room for it, before any work is done.
+        """
         for entry in self.registry.expired():
             self.close(entry)
         if len(self.registry) >= self.registry.limit:
+            self.registry.least_missed()
+        session_id, folder = self.registry.new_folder()
+        folder.mkdir(mode=0o700)
+        try:
+            yield session_id, folder
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def _add(self, session_id: str, clip: Clip) -> Entry:
+        """Answer to a session that is made; an untouched one goes where it must."""
+        if len(self.registry) >= self.registry.limit:
             self.close(self.registry.least_missed())
+        return self.registry.add(session_id, clip)
 
     async def use(self, entry: Entry, job: Callable[[Any], Any]) -> Any:
         """What `job(session)` returns, run in the worker in its turn."""
@@ -187,7 +205,7 @@ class Desk:
             raise WebError(409, "the video is being tracked: cancel that first")
         found = await self.use(entry, job)
         entry.revision += 1
-        self.registry.note_use(entry)
+        self._note_use(entry)
         return found
 
     def track(self, entry: Entry, **how: Any) -> Tracking:
@@ -209,6 +227,13 @@ class Desk:
             shutil.rmtree(entry.folder, ignore_errors=True)
 
         self.worker.post(delete)
+
+    def _note_use(self, entry: Entry) -> None:
+        """Write down when a session was used; what was done stands without it."""
+        try:
+            self.registry.note_use(entry)
+        except (OSError, NoRoom):
+            logging.exception("the use of a session could not be noted")
 
     def _opened(self, entry: Entry) -> Any:
         """The session in memory; runs in the worker."""

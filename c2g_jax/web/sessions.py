@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from c2g_jax.outputs import write_aside
 from c2g_jax.web.clips import Clip, read_clip
 from c2g_jax.web.errors import WebError
 
@@ -85,8 +86,8 @@ class Registry:
         """Answer to a new id; the clip lies in the session's folder already."""
         folder = clip.folder.parent
         entry = Entry(session_id, folder, clip, time.time())
+        self.note_use(entry)  # first: where it fails, there is no session
         self._entries[session_id] = entry
-        self.note_use(entry)
         return entry
 
     def forget(self, entry: Entry) -> None:
@@ -105,18 +106,27 @@ class Registry:
 
     def note_use(self, entry: Entry) -> None:
         """Write down when a session was used, for the next run of the server."""
-        (entry.folder / USED).write_text(json.dumps(entry.used), encoding="utf-8")
+        text = json.dumps(entry.used)
+        write_aside(
+            entry.folder / USED, lambda aside: aside.write_text(text, encoding="utf-8")
+        )
 
     def _found(self) -> Iterator[Entry]:
         for folder in self.root.iterdir():
             clip = read_clip(folder / CLIP)
-            try:
-                used = float(json.loads((folder / USED).read_text(encoding="utf-8")))
-            except (OSError, ValueError, TypeError):
-                used = None
-            if clip is None or used is None:
+            if clip is not None:
+                clip = dataclasses.replace(clip, folder=folder / CLIP)
+                yield Entry(folder.name, folder, clip, _last_use(folder))
+            elif (folder / SAVED).exists():  # a person's work is never thrown away
+                logging.warning("%s: a session without its video is left there", folder)
+            else:
                 logging.info("an unfinished session is removed")
                 shutil.rmtree(folder, ignore_errors=True)
-            else:
-                clip = dataclasses.replace(clip, folder=folder / CLIP)
-                yield Entry(folder.name, folder, clip, used)
+
+
+def _last_use(folder: Path) -> float:
+    """When a session was used: as it was noted, else when its folder changed."""
+    try:
+        return float(json.loads((folder / USED).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return folder.stat().st_mtime

@@ -4,7 +4,7 @@ import asyncio
 import json
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -62,16 +62,14 @@ def too_large(limits: Limits) -> WebError:
 
 
 async def decode_file(
-    source: Path,
-    folder: Path,
-    name: str,
-    limits: Limits | None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    source: Path, folder: Path, name: str, limits: Limits | None
 ) -> Clip:
     """The clip of a file, decoded into `folder`, which is new and gone if it fails.
 
-    limits None: the person at this machine named the file, and it may be any.
+    limits None: the person at this machine named the file, and it may be any. Raises
+    InputError of such a file, WebError of an upload.
     """
+    refusal = _local_error if limits is None else WebError
     folder.mkdir(parents=True, mode=0o700)
     bounds = None if limits is None else asdict(limits)
     task = dict(source=str(source), folder=str(folder), name=name, limits=bounds)
@@ -87,15 +85,14 @@ async def decode_file(
     )
     try:
         async with asyncio.timeout(None if limits is None else limits.seconds):
-            last = await _follow(process, progress)
-            await process.wait()
-        if "error" in last:
-            kind = WebError if limits is not None else _local_error
-            raise kind(last["status"], last["error"])
+            said, _ = await process.communicate()
+        if said:
+            last = json.loads(said)
+            raise refusal(last["status"], last["error"])
         clip = read_clip(folder)
         if process.returncode or clip is None:
             line = f"{name}: it cannot be decoded: record or export it anew"
-            raise WebError(422, line)
+            raise refusal(422, line)
         return clip
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
@@ -107,16 +104,6 @@ async def decode_file(
         if process.returncode is None:
             process.kill()
             await process.wait()
-
-
-async def _follow(process: asyncio.subprocess.Process, progress: Callable) -> dict:
-    """What the process says at last; progress goes on meanwhile."""
-    last = {}
-    async for line in process.stdout:
-        last = json.loads(line)
-        if "done" in last:
-            progress(last["done"], last["total"])
-    return last
 
 
 def _local_error(status: int, line: str) -> InputError:

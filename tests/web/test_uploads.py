@@ -15,6 +15,8 @@ from tests.clips import number_of, numbered, write_clip
 from tests.web.conftest import client_of
 from tests.web.test_routes import error, opened
 
+DIE = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+
 
 def send(client, data: bytes, name: str = "clip.mp4"):
     return client.post("/sessions", params={"name": name}, content=data)
@@ -73,13 +75,57 @@ def test_a_decoder_that_dies_takes_nothing_along(client, clip, monkeypatch):
     real = uploads.asyncio.create_subprocess_exec
 
     def killed(program, *arguments, **options):
-        crash = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
-        return real(program, "-c", crash, **options)
+        return real(program, "-c", DIE, **options)
 
     monkeypatch.setattr(uploads.asyncio, "create_subprocess_exec", killed)
     assert "cannot be decoded" in error(send(client, clip.read_bytes()), 422)
     monkeypatch.undo()
     assert send(client, clip.read_bytes()).status_code == 201
+
+
+def test_the_server_says_why_its_own_video_cannot_be_shown(tmp_path, clip, monkeypatch):
+    def why(state, video):
+        with client_of(tmp_path / state, video=video) as client:
+            line = error(client.post("/sessions", json={}), 404)
+            assert client.get("/status").json()["video_error"] == line
+            return line
+
+    # None of them is beside a clip that was decoded before.
+    video = tmp_path / "own.mp4"
+    assert "own.mp4: cannot be opened (No such file" in why("gone", video)
+    video.write_bytes(clip.read_bytes()[:500])
+    assert "own.mp4" in why("damaged", video)
+    video.write_bytes(clip.read_bytes())
+    real = uploads.asyncio.create_subprocess_exec
+
+    def killed(program, *arguments, **options):
+        return real(program, "-c", DIE, **options)
+
+    monkeypatch.setattr(uploads.asyncio, "create_subprocess_exec", killed)
+    assert "own.mp4: it cannot be decoded" in why("dies", video)
+
+
+def test_an_upload_that_is_refused_costs_nobody_a_session(tmp_path, clip):
+    with client_of(tmp_path / "state", video=clip, max_sessions=1) as client:
+        session = opened(client)
+        error(send(client, b"no video"), 415)
+        assert client.get(session).status_code == 200
+
+        async def take_both():
+            await client.desk.uploads.acquire()
+            await client.desk.uploads.acquire()
+
+        client.portal.call(take_both)
+        assert "two uploads" in error(send(client, clip.read_bytes()), 429)
+        assert client.get(session).status_code == 200
+        client.portal.call(release_both, client.desk.uploads)
+        assert send(client, clip.read_bytes()).status_code == 201
+        error(client.get(session), 404)
+
+
+async def release_both(uploads):
+    uploads.release()
+    uploads.release()
 
 
 def test_limits_of_bytes_frames_and_pixels(tmp_path, clip):

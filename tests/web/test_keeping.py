@@ -1,0 +1,99 @@
+"""What is kept, told and left behind where a file, a disk or a job fails."""
+
+import asyncio
+import errno
+import logging
+import shutil
+import threading
+import time
+
+import pytest
+from starlette.testclient import TestClient
+
+from c2g_jax.web import clips, sessions
+from c2g_jax.web.worker import Worker
+from tests.web.conftest import client_of
+from tests.web.fake_session import FakeStudio
+from tests.web.test_routes import ADULT, error, opened, tracked
+
+
+@pytest.mark.parametrize("torn", ["", "17", None])
+def test_a_torn_note_of_its_use_costs_no_session(tmp_path, clip, torn):
+    """A kill in the midst of writing leaves nothing, a part, or no file at all."""
+    with client_of(tmp_path / "state", video=clip) as client:
+        session = tracked(client)
+        entry = client.desk.registry.get(session.rpartition("/")[2])
+    noted = entry.folder / sessions.USED
+    noted.unlink()
+    if torn is not None:
+        noted.write_text(torn and "[")
+    with client_of(tmp_path / "state", video=clip) as client:
+        assert client.get(session).json()["tracked"] == list(range(24))
+        found = client.desk.registry.get(session.rpartition("/")[2])
+        assert abs(found.used - time.time()) < 600
+
+
+def test_only_what_was_never_finished_is_removed_at_the_start(tmp_path, clip):
+    with client_of(tmp_path / "state", video=clip) as client:
+        worked = client.desk.registry.get(tracked(client).rpartition("/")[2])
+        fresh = client.desk.registry.get(opened(client).rpartition("/")[2])
+    for entry in (worked, fresh):
+        (entry.folder / sessions.CLIP / clips.FILE).unlink()
+    with client_of(tmp_path / "state", video=clip) as client:
+        assert len(client.desk.registry) == 0
+        assert worked.saved.exists()
+        assert not fresh.folder.exists()
+
+
+def test_a_full_disk_stops_neither_a_change_nor_the_stopping(
+    tmp_path, clip, monkeypatch, caplog
+):
+    with client_of(tmp_path / "state", FakeStudio(step=0.05), video=clip) as client:
+        session = opened(client)
+
+        def full(path, write):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(sessions, "write_aside", full)
+        assert client.post(f"{session}/prompts", json=ADULT).status_code == 200
+    assert "could not be noted" in caplog.text
+    monkeypatch.undo()
+    with client_of(tmp_path / "state", video=clip) as client:
+        assert len(client.get(session).json()["objects"]) == 1
+
+
+def test_a_session_that_finds_no_room_on_the_disk_leaves_nothing(
+    tmp_path, clip, monkeypatch
+):
+    with client_of(tmp_path / "state", video=clip, max_sessions=1) as client:
+        untouched, root = opened(client), client.desk.registry.root
+        quiet = TestClient(client.app, client.base_url, raise_server_exceptions=False)
+
+        def full(source, target):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(clips.os, "link", full)
+        monkeypatch.setattr(shutil, "copyfile", full)
+        assert "no space" in error(quiet.post("/sessions", json={}), 507)
+        assert client.get(untouched).status_code == 200, "nobody made room for it"
+        assert [f.name for f in root.iterdir()] == [untouched.rpartition("/")[2]]
+
+
+def test_what_was_posted_is_done_before_the_worker_ends(caplog):
+    worker, gate, done = Worker(), threading.Event(), []
+
+    def fail():
+        raise ValueError("nobody waits for this")
+
+    async def run():
+        worker.post(gate.wait)
+        worker.post(fail)
+        last = worker.post(lambda: done.append(1))
+        worker.close()
+        gate.set()
+        await asyncio.wrap_future(last)
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(run())
+    assert done == [1]
+    assert "nobody waits for this" in caplog.text
