@@ -7,7 +7,9 @@ where it can be taken up: of prompted frames, and around the ends of what was tr
 import dataclasses
 import io
 import json
+import struct
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,18 @@ if TYPE_CHECKING:
 VERSION = 1
 _DOCUMENT = "session.json"
 _ARRAYS = ("features", "pointers", "logits", "logits_of")
+_DAMAGED = (  # what zipfile, numpy and our own tables meet in a file with wrong bytes
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OSError,
+    RuntimeError,
+    AttributeError,
+    LookupError,
+    ValueError,
+    TypeError,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,7 +176,11 @@ def read_session(path: Path) -> SavedSession:
                 return saved
     except FileNotFoundError:
         raise InputError(f"{path}: no such session: check the path") from None
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, IndexError) as error:
+    except (IsADirectoryError, NotADirectoryError, PermissionError) as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}): name a session's file"
+        ) from None
+    except _DAMAGED as error:
         raise InputError(
             f"{path}: not a whole session file ({type(error).__name__}): open the "
             "video anew"

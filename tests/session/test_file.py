@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import c2g_jax
+from c2g_jax.session.file import read_session
 from c2g_jax.types import InputError
 from tests.session import scripted
 from tests.session.conftest import everything, run
@@ -83,6 +84,25 @@ def test_files_that_are_no_session(worked_on, tmp_path):
         c2g_jax.open_session(path, model=scripted.model())
     with pytest.raises(InputError, match="12 frames"):
         open_again(path, 5)
+
+
+def test_a_damaged_session_is_refused_or_read(worked_on, tmp_path):
+    """Whatever byte is wrong; where it is of no matter, the file is read."""
+    path = tmp_path / "a.c2g"
+    worked_on.save(path)
+    whole, lines = path.read_bytes(), set()
+    # Within the compressed text, and in the table of contents.
+    for place in (*range(25, 200, 3), *range(len(whole) - 330, len(whole))):
+        torn = bytearray(whole)
+        torn[place] ^= 0xFF
+        path.write_bytes(torn)
+        try:
+            read_session(path)
+        except InputError as error:
+            lines.add(str(error).removeprefix(f"{path}: ").partition(" (")[0])
+    assert lines == {"not a whole session file"}
+    with pytest.raises(InputError, match="cannot be read"):
+        read_session(tmp_path)
 
 
 _UNTIL_KILLED = """
