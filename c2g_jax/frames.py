@@ -153,10 +153,7 @@ def open_images(
     times = np.arange(len(files)) / (rate or 1)
     chosen = pick_frames(times, None, start, end, max_frames)
     if not len(chosen):
-        raise InputError(
-            f"{name}: no frame between start and end: the last is at "
-            f"{times[-1]:.2f} s: start earlier, or end later"
-        )
+        raise no_frame(name, times[-1])
     images.check_one_size([files[i] for i in chosen])
     height, width = images.read_image(files[chosen[0]]).shape[:2]
 
@@ -204,10 +201,10 @@ def open_arrays(
         rest = source if again else itertools.chain([first], arrays)
         low = (start or 0) - CLOCK_SLACK
         high = float("inf") if end is None else end + CLOCK_SLACK
-        count = 0
+        i = count = 0
         for i, array in enumerate(rest):
             if i / rate > high or count == max_frames:
-                return
+                break
             if i / rate >= low:
                 rgb = images.to_rgb(array)
                 if rgb.shape != size:
@@ -218,10 +215,22 @@ def open_arrays(
                 if count >= begin:
                     yield Frame(count, round(i / rate, 6), rgb)
                 count += 1
+        if not count:
+            raise no_frame("frames", i / rate)
 
     num_frames = shown = None
     if again and hasattr(source, "__len__"):
         times = np.arange(len(source)) / rate
         shown = np.round(times[pick_frames(times, None, start, end, max_frames)], 6)
         num_frames = len(shown)
+        if not num_frames:
+            raise no_frame("frames", times[-1])
     return Video("frames", (size[1], size[0]), rate, num_frames, frames, shown)
+
+
+def no_frame(name: str, last: float) -> InputError:
+    """What to raise where no frame lies in the time that is asked for."""
+    return InputError(
+        f"{name}: no frame between start and end: the last is at {last:.2f} s: start "
+        "earlier, or end later"
+    )

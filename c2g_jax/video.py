@@ -17,6 +17,7 @@ from c2g_jax.frames import (
     DEFAULT_FPS,
     Video,
     check_sampling,
+    no_frame,
     open_arrays,
     open_images,
     pick_frames,
@@ -114,11 +115,7 @@ def _open_file(path, fps, start, end, max_frames):
     index = _index_file(path)
     chosen = pick_frames(index.times, fps, start, end, max_frames)
     if not len(chosen):
-        last = index.times[-1]
-        raise InputError(
-            f"{path.name}: no frame between start and end: the last is at {last:.2f} "
-            "s: start earlier, or end later"
-        )
+        raise no_frame(path.name, index.times[-1])
     times = index.times[chosen]
     size = next(_decode(path, index, chosen[:1])).rgb.shape
     rate = fps

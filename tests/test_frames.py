@@ -52,6 +52,16 @@ def test_a_folder_of_unequal_frames(tmp_path):
         list(open_video(tmp_path))
 
 
+def test_arrays_of_which_none_lies_in_the_time_asked_for():
+    arrays = [numbered(i) for i in range(6)]
+    for given in (arrays, iter(arrays)):
+        with pytest.raises(
+            InputError, match=r"no frame between.*the last is at 0.50 s"
+        ):
+            list(open_video(given, fps=10, start=0.6))
+    assert numbers(open_video(iter(arrays), fps=10, start=0.5)) == [5]
+
+
 def test_an_image_is_a_video_of_one_frame(tmp_path):
     Image.fromarray(numbered(3)).save(tmp_path / "a.png")
     video = open_video(tmp_path / "a.png")
