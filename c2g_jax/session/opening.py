@@ -1,5 +1,6 @@
 """Sessions opened: on a video, or from the file of an earlier one."""
 
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,10 @@ def open_video(
 
     `checkpoint` is a folder of weights, by default the one that ships; `model` is given
     instead of it by who has one in memory. `fps` frames a second are sampled by time
-    (None: every frame), from `start` to `end` seconds. Other options are those of
-    `Session`. Raises InputError for what cannot be read.
+    (None: every frame), from `start` to `end` seconds. `image_size`, `dtype` and
+    `discover_every` are of a checkpoint; a `model` has its own. Other options are those
+    of `Session`. Raises InputError for what cannot be read, and warns of a checkpoint
+    with SAM2.1 alone, whose objects and relations mean nothing.
     """
     if model is not None and checkpoint is not None:
         raise InputError("a model and a checkpoint are given: give one of them")
@@ -49,15 +52,25 @@ def open_video(
     if model is None:
         checkpoint = _checkpoint(checkpoint)
         sha256 = read_manifest(checkpoint)["sha256"]
-        model, _ = load_click2graph(
+        model, trained = load_click2graph(
             checkpoint,
             image_size=image_size,
             dtype=dtype,
             discover_every=discover_every,
         )
+        if not trained:
+            warnings.warn(
+                f"{checkpoint} holds SAM2.1 alone, so found objects and relations are "
+                "random: train them with python -m c2g_jax.train",
+                stacklevel=3,  # beneath c2g_jax.open
+            )
     path = str(Path(video).resolve()) if isinstance(video, (str, Path)) else None
-    settings = dict(
-        sampling, image_size=image_size, dtype=dtype, discover_every=discover_every
+    config = model.config
+    settings = dict(  # as they are in the model, whoever made it
+        sampling,
+        image_size=config.sam2.image_size,
+        dtype=config.sam2.dtype,
+        discover_every=config.discover_every,
     )
     source = Source(
         path, settings, None if checkpoint is None else str(checkpoint), sha256

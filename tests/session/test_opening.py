@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import c2g_jax
-from c2g_jax.pretrained import save_click2graph
+from c2g_jax.pretrained import save_click2graph, save_sam2
 from c2g_jax.session import opening
 from c2g_jax.session.file import read_session
 from c2g_jax.types import InputError
@@ -93,6 +93,27 @@ def test_the_checkpoint_that_ships_is_taken_and_known_by_its_hash(
     saved = read_session(tmp_path / "b.c2g")
     with pytest.raises(InputError, match="other weights"):
         saved.restore(again)
+
+
+def test_a_checkpoint_of_sam2_alone_is_warned_of(world, tmp_path, recwarn):
+    save_sam2(random_model().sam2, tmp_path / "alone")
+    save_click2graph(random_model(), tmp_path / "whole")
+    c2g_jax.open(scripted.video(3), tmp_path / "whole").close()
+    assert not [w for w in recwarn if "SAM2.1 alone" in str(w.message)]
+    with pytest.warns(UserWarning, match="alone holds SAM2.1 alone") as told:
+        c2g_jax.open(scripted.video(3), tmp_path / "alone").close()
+    assert told[0].filename == __file__
+
+
+def test_what_is_recorded_is_what_the_model_has(make_session, tmp_path):
+    session = make_session(model=scripted.model(discover_every=3), fps=10)
+    session.click(0, 12, 12)
+    wanted = dict(
+        fps=10, start=None, end=None, max_frames=None, image_size=64, dtype="float32"
+    )
+    assert session.graph().provenance["options"] == wanted | {"discover_every": 3}
+    session.save(tmp_path / "a.c2g")
+    assert read_session(tmp_path / "a.c2g").options["discover_every"] == 3
 
 
 def test_what_cannot_be_opened_is_named(tmp_path):
