@@ -66,12 +66,16 @@ class FrameReader:
                 f"frame {index} of a stream is gone: the last {_HELD} frames that were"
                 " read can be prompted, or give a file, a folder or a list"
             )
-        self.close()
+        self._leave()
         begin = 0 if one_way else index
         self._stream, self._next = self.video.read_from(begin), begin
 
     def close(self) -> None:
-        """Stop decoding ahead."""
+        """Stop decoding ahead, and hold no frame any more."""
+        self._leave()
+        self._held.clear()
+
+    def _leave(self) -> None:
         if self._stream is not None:
             self._stream.close()
         self._stream = None

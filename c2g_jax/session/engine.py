@@ -117,12 +117,13 @@ class Engine:
         bank: MemoryBank | None,
         direction: int,
     ) -> Answer:
-        """The same as `answer`, where all items but the last one gave `previous`."""
+        """The same as `answer`, where all items but the last one gave `previous`.
+
+        The last one is a point: masks and boxes begin anew.
+        """
         last_mask = max(
             (i for i, item in enumerate(items) if item.kind == "mask"), default=-1
         )
-        if last_mask == len(items) - 1:
-            return self._take_mask(frame, items[-1])
         spoken = list(items[last_mask + 1 :])
         bank = bank if last_mask < 0 else None
         return self._take_points(

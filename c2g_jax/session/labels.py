@@ -55,7 +55,7 @@ def _classify(sch: Sch, *inputs: jax.Array) -> SchLogits:
 
 
 class Labeller:
-    """Names pairs; holds logits of pairs, and nothing of any state."""
+    """Names pairs; holds logits of pairs, and the last state with what it says."""
 
     def __init__(self, model: Click2Graph, config: AdaptConfig):
         self.config, self._sch = config, model.sch
@@ -63,6 +63,11 @@ class Labeller:
         self.objects, self.predicates = vocabulary.objects, vocabulary.predicates
         self._logits: dict[Pair, tuple[np.ndarray, ...]] = {}
         self._last: tuple[SessionState | None, _Known | None] = (None, None)
+
+    def clear(self) -> None:
+        """Hold nothing; all is computed again when needed."""
+        self._logits.clear()
+        self._last = (None, None)
 
     def guesses(
         self, state: SessionState, frames: Iterable[int]

@@ -17,7 +17,7 @@ from c2g_jax.session.state import Observation, Thing
 if TYPE_CHECKING:
     from c2g_jax.session.engine import Engine
 
-MAX_CONDITIONING = 16  # prompted frames of an object in the bank, the closest in time
+MAX_CONDITIONING = 16  # frames that condition an object in the bank, the closest ones
 _BYTES = 256 << 20  # memories held on the host
 
 
@@ -127,3 +127,9 @@ def conditioning(thing: Thing, frame: int, direction: int) -> list[int]:
     ]
     nearest = sorted(frames, key=lambda t: abs(t - frame))[:MAX_CONDITIONING]
     return sorted(nearest)
+
+
+def is_crowded(thing: Thing) -> bool:
+    """Whether more frames may condition a thing than a bank has room for."""
+    found = sum(found.direction == 0 for found in thing.observations.values())
+    return found > MAX_CONDITIONING

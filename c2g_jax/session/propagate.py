@@ -16,7 +16,7 @@ from c2g_jax.sam2.memory import bucket
 from c2g_jax.sam2.track import Segmentation
 from c2g_jax.session.course import Cast, begin, cast_of
 from c2g_jax.session.engine import Engine
-from c2g_jax.session.memories import MAX_CONDITIONING
+from c2g_jax.session.memories import is_crowded
 from c2g_jax.session.settle import Shown, settle, without_note
 from c2g_jax.session.state import SessionState
 
@@ -64,8 +64,8 @@ class _Followers:
     def _seat(self, state: SessionState, cast: Cast) -> None:
         """Give everyone a slot; a newcomer makes the bank be filled anew."""
         live = cast.live
-        # With more prompts than a bank holds, the nearest change from frame to frame.
-        full = any(len(state.things[i].prompts) > MAX_CONDITIONING for i in live)
+        # Where more conditions than a bank holds, the nearest change frame by frame.
+        full = any(is_crowded(state.things[i]) for i in live)
         if self.bank is not None and set(live) <= self.slots.keys() and not full:
             return
         # Room for what the queries may find, so that the shapes rarely change.

@@ -70,5 +70,8 @@ class Viewer:
             return self._last[1]
 
     def close(self) -> None:
-        """Stop decoding ahead."""
-        self._finalizer()
+        """Stop decoding ahead, and hold nothing any more."""
+        with self._lock:
+            self._finalizer()
+            self._labeller.clear()
+            self._last = None

@@ -122,3 +122,44 @@ def test_what_tracking_leaves_behind_is_the_result_alone(tracked):
     ]
     assert undone == []
     assert [len(state.notes) for _, state in done] == [0, 0]
+
+
+def test_a_closed_session_holds_no_cache(tracked):
+    session, _ = tracked(40)
+    session.rename(2, "cup")
+    session.objects(), session.relations(), session.image(3)
+    viewer, engine = session._viewer, session._engine
+    assert viewer._labeller._logits
+    assert viewer._labeller._last[0] is not None
+    assert viewer._last is not None
+    assert viewer._reader._held
+    assert engine._reader._held
+    session.close()
+    assert not viewer._labeller._logits
+    assert viewer._labeller._last == (None, None)
+    assert viewer._last is None
+    assert not viewer._reader._held
+    assert not engine._reader._held
+
+
+def test_the_nearest_frames_condition_also_where_the_model_found_one(
+    monkeypatch, make_session, world
+):
+    """Sixteen frames that a person prompted, and the one where the model found it."""
+    arrived = {}
+
+    def step(sam2, bank, features, frame, *rest):
+        arrived[int(frame)] = {int(t) for t in bank.conditioning_frames[1] if t >= 0}
+        return world.step(sam2, bank, features, frame, *rest)
+
+    session = make_session(scripted.video(30))
+    session.click(0, **centre(1, 1))
+    run(session.track(stop=8))
+    prompted = [*range(1, 9), *range(20, 28)]
+    for frame in prompted:
+        session.click(frame, **centre(1, 6), object_id=2)
+    assert session.history()[0].things[2].observations[0].direction == 0
+    monkeypatch.setattr("c2g_jax.sam2.video_tracker.step", step)
+    run(session.track(start=9, stop=19))
+    assert arrived[9] == {0, *prompted} - {27}
+    assert arrived[19] == set(prompted)
