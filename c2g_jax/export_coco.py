@@ -7,23 +7,25 @@ from pycocotools import mask as coco
 
 from c2g_jax.outputs import write_aside
 from c2g_jax.types import SceneGraph
-from c2g_jax.vocabulary import load_vocabulary
+from c2g_jax.vocabulary import Vocabulary, load_vocabulary
 
 
-def write_coco(path: str | Path, graph: SceneGraph) -> None:
+def write_coco(
+    path: str | Path, graph: SceneGraph, vocabulary: Vocabulary | None = None
+) -> None:
     """Write the masks as COCO instances, run-length encoded, aside then renamed.
 
     Beside COCO's own fields annotations have `track_id`, the object's id, and `score`;
     images have `frame_index` and `time` in seconds. File names are those of frames
-    written as %06d.jpg.
+    written as %06d.jpg. `vocabulary` numbers the categories, by default OpenPVSG's.
     """
-    text = json.dumps(coco_document(graph), allow_nan=False)
+    text = json.dumps(coco_document(graph, vocabulary), allow_nan=False)
     write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
 
 
-def coco_document(graph: SceneGraph) -> dict:
+def coco_document(graph: SceneGraph, vocabulary: Vocabulary | None = None) -> dict:
     """The document: categories are the vocabulary's, then any other name in use."""
-    vocabulary = load_vocabulary()
+    vocabulary = vocabulary or load_vocabulary()
     used = sorted({track.category for track in graph.objects})
     names = [*vocabulary.objects, *(n for n in used if n not in vocabulary.objects)]
     number = {name: i + 1 for i, name in enumerate(names)}

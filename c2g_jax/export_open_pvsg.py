@@ -15,6 +15,7 @@ from PIL import Image
 from c2g_jax.outputs import output_folder
 from c2g_jax.overlay import object_color
 from c2g_jax.rle import decode_mask
+from c2g_jax.scene_graph import UNKNOWN
 from c2g_jax.types import Frame, InputError, ObjectTrack, SceneGraph
 from c2g_jax.video import write_mp4
 from c2g_jax.vocabulary import Vocabulary, load_vocabulary
@@ -28,18 +29,23 @@ def write_open_pvsg(
     graph: SceneGraph,
     frames: Iterable[Frame],
     split: str = "val",
+    vocabulary: Vocabulary | None = None,
 ) -> None:
     """Write the folder, aside first; `frames` are those of the graph, in order.
 
     Objects are numbered from 1 in order of their ids. OpenPVSG has a category for every
     object and one object for every pixel: what nothing was said about is left out, and
-    where masks overlap the smaller one lies on top.
+    where masks overlap the smaller one lies on top. `vocabulary` has the names that the
+    graph may use, by default OpenPVSG's; InputError where it uses another.
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is there already: name a new folder")
-    vocabulary = load_vocabulary()
-    tracks = [t for t in graph.objects if t.category in vocabulary.objects]
+    vocabulary = vocabulary or load_vocabulary()
+    tracks = [t for t in graph.objects if t.category != UNKNOWN]
+    _check_names("object", (t.category for t in tracks), vocabulary.objects)
+    predicates = (r.predicate for r in graph.relations)
+    _check_names("predicate", predicates, vocabulary.predicates)
     if len(tracks) > _MOST:
         raise InputError(
             f"{len(tracks)} objects do not fit OpenPVSG's masks, which hold {_MOST}: "
@@ -62,6 +68,16 @@ def write_open_pvsg(
         write_mp4(videos / f"{video_id}.mp4", frames, graph.video.fps)
         text = json.dumps(document, allow_nan=False)
         (aside / "pvsg.json").write_text(text, encoding="utf-8")
+
+
+def _check_names(kind: str, used: Iterable[str], known: Iterable[str]) -> None:
+    """InputError where a name is not in the list that the folder gives."""
+    foreign = sorted(set(used) - set(known))
+    if foreign:
+        raise InputError(
+            f"the {kind} {foreign[0]!r} is not in the vocabulary: give the vocabulary "
+            "of the model that named it"
+        )
 
 
 def _document(

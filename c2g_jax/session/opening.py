@@ -50,7 +50,7 @@ def open_video(
     opened = read_video(video, **sampling)
     sha256 = None
     if model is None:
-        checkpoint = _checkpoint(checkpoint)
+        checkpoint = find_checkpoint(checkpoint)
         sha256 = read_manifest(checkpoint)["sha256"]
         model, trained = load_click2graph(
             checkpoint,
@@ -107,7 +107,8 @@ def open_session(
     return session
 
 
-def _checkpoint(folder: str | Path | None) -> Path:
+def find_checkpoint(folder: str | Path | None) -> Path:
+    """The folder of weights that is named, else the one that ships."""
     if folder is not None:
         return Path(folder).resolve()
     if not TOY_CHECKPOINT.is_dir():

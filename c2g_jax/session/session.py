@@ -252,9 +252,10 @@ class Session:
             write_session(Path(path), self)
 
     def export(self, kind: str, path: str | Path, threshold: float = 0.0) -> None:
-        """Write the graph as one of `exporting.FILES`: scene_graph, open_pvsg, coco,
+        """Write the graph as one of `views.EXPORTS`: scene_graph, open_pvsg, coco,
         graphml, csv or overlay. "open_pvsg" makes a folder, all others a file."""
-        write_export(kind, Path(path), self.graph(threshold), self.video)
+        graph, names = self.graph(threshold), self.model.config.vocabulary
+        write_export(kind, Path(path), graph, self.video, names)
 
     def history(self) -> tuple[SessionState, list[Step], list[Step]]:
         """The state, and what was done and undone: (name, state to go back to)."""

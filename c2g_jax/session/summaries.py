@@ -23,7 +23,6 @@ def view_frame(state: SessionState, frame: int, guesses: Sequence[Guess]) -> Fra
     for shown_id, group in state.shown.items():
         category, score, fixed = _category(state, shown_id, guesses)
         seen = state.observation(shown_id, frame)
-        known = [t.observations[frame] for t in group if frame in t.observations]
         objects.append(
             ObjectView(
                 shown_id,
@@ -32,10 +31,8 @@ def view_frame(state: SessionState, frame: int, guesses: Sequence[Guess]) -> Fra
                 category,
                 fixed,
                 score,
-                seen.iou if seen is not None else 0.0,
                 seen.mask if seen is not None else None,
                 tuple(_prompts(group, frame)),
-                bool(known),
             )
         )
     relations = tuple(
@@ -69,7 +66,6 @@ def summarise_objects(
                 category,
                 fixed,
                 score,
-                shown_id,
                 merge_spans(frames),
                 tuple(prompted),
             )

@@ -7,6 +7,17 @@ from typing import Any
 
 import numpy as np
 
+# What a graph is exported as: kind -> suffix and media type of the file. "open_pvsg" is
+# a folder, which the page packs.
+EXPORTS = {
+    "scene_graph": ("json", "application/json"),
+    "open_pvsg": ("zip", "application/zip"),
+    "coco": ("json", "application/json"),
+    "graphml": ("graphml", "application/xml"),
+    "csv": ("csv", "text/csv"),
+    "overlay": ("mp4", "video/mp4"),
+}
+
 
 @dataclass(frozen=True)
 class PromptView:
@@ -23,9 +34,8 @@ class PromptView:
 class ObjectView:
     """One object on one frame.
 
-    score: how sure the category is, 1 where a person fixed it. mask_score: the mask's
-    overlap with the truth as the model predicts it. rle: COCO, at the video's size,
-    None where the object is not seen. tracked: whether anything is known of it here.
+    score: how sure the category is, 1 where a person fixed it. rle: COCO, at the
+    video's size, None where the object is not seen.
     """
 
     object_id: int
@@ -34,10 +44,8 @@ class ObjectView:
     category: str
     fixed: bool
     score: float
-    mask_score: float
     rle: Mapping | None
     prompts: tuple[PromptView, ...]
-    tracked: bool
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,7 @@ class FrameView:
 @dataclass(frozen=True)
 class ObjectSummary:
     """One object over the whole clip. lanes: spans (first, last) of frames in view;
-    color: an index that never changes; prompted: frames with prompts."""
+    prompted: frames with prompts."""
 
     object_id: int
     role: str
@@ -74,7 +82,6 @@ class ObjectSummary:
     category: str
     fixed: bool
     score: float
-    color: int
     lanes: tuple[tuple[int, int], ...]
     prompted: tuple[int, ...]
 

@@ -48,6 +48,8 @@ class Desk:
     def __init__(self, studio: Any, settings: Settings):
         self.studio, self.settings = studio, settings
         self.worker, self.uploads = Worker(), asyncio.Semaphore(2)
+        # One export is written at a time: painting a video takes a core for a while.
+        self.exporting = asyncio.Lock()
         seconds = settings.hours * 3600
         self.registry = Registry(
             settings.state / "sessions", settings.max_sessions, seconds

@@ -72,15 +72,20 @@ class Link(Body):
 
 
 async def change(desk: Desk, entry: Entry, job: Callable, frame: int | None = None):
-    """Do it, and answer with what the page shows at once: the frame it looks at."""
+    """Do it, and answer with what the page shows at once: the frame it looks at.
+
+    The job returns the frame's view, the name of what it did, or nothing.
+    """
 
     def act(session):
-        what = job(session)
+        found = job(session)
         answer = {"can_undo": session.can_undo, "can_redo": session.can_redo}
-        if isinstance(what, str):
-            answer["what"] = what
-        if frame is not None:
-            answer["view"] = session.view(frame)
+        if isinstance(found, str):
+            answer["what"], found = found, None
+        if found is None and frame is not None:
+            found = session.view(frame)
+        if found is not None:
+            answer["view"] = found
         return session.as_json(answer)
 
     answer = await desk.change(entry, act)
@@ -98,11 +103,10 @@ async def add_prompt(
 
     def job(session):
         if p.kind == "point":
-            session.click(p.frame, p.x, p.y, p.positive, p.object_id)
-        elif p.kind == "box":
-            session.box(p.frame, p.x1, p.y1, p.x2, p.y2, p.object_id)
-        else:
-            session.add_object(p.subject_id, p.frame, p.x, p.y)
+            return session.click(p.frame, p.x, p.y, p.positive, p.object_id)
+        if p.kind == "box":
+            return session.box(p.frame, p.x1, p.y1, p.x2, p.y2, p.object_id)
+        return session.add_object(p.subject_id, p.frame, p.x, p.y)
 
     return await change(desk, entry, job, p.frame)
 
@@ -113,7 +117,7 @@ async def delete_prompt(
 ):
     """Take back one prompt, by its place in the frame's list."""
     return await change(
-        desk, entry, lambda s: s.delete_prompt(frame, object_id, index) and None, frame
+        desk, entry, lambda s: s.delete_prompt(frame, object_id, index), frame
     )
 
 

@@ -10,21 +10,12 @@ from fastapi.responses import FileResponse, Response
 from starlette.background import BackgroundTask
 
 from c2g_jax.export import graph_to_json
+from c2g_jax.session.views import EXPORTS
 from c2g_jax.web.errors import WebError
 from c2g_jax.web.routes_session import OneDesk, OneEntry, Threshold
 
 router = APIRouter(prefix="/sessions/{session_id}")
-# One export is written at a time: painting a video takes a core for a while.
-_writing = asyncio.Lock()
 _FOLDERS = ("open_pvsg",)
-KINDS = {
-    "scene_graph": ("json", "application/json"),
-    "open_pvsg": ("zip", "application/zip"),
-    "coco": ("json", "application/json"),
-    "graphml": ("graphml", "application/xml"),
-    "csv": ("csv", "text/csv"),
-    "overlay": ("mp4", "video/mp4"),
-}
 
 
 @router.get("/graph")
@@ -38,18 +29,19 @@ async def export(
     entry: OneEntry, desk: OneDesk, format: str, threshold: Threshold = 0.0
 ) -> Response:
     """A file to download; the graph is the worker's, writing it is not."""
-    if format not in KINDS:
-        known = ", ".join(KINDS)
+    if format not in EXPORTS:
+        known = ", ".join(EXPORTS)
         raise WebError(422, f"unknown format {format!r}: choose one of {known}")
     graph, video = await desk.use(entry, lambda s: (s.graph(threshold), s.video))
     folder = Path(tempfile.mkdtemp(prefix="c2g-export-"))
     try:
-        async with _writing:
-            path = await asyncio.to_thread(_write, format, folder, graph, video)
+        async with desk.exporting:
+            names = desk.studio.vocabulary
+            path = await asyncio.to_thread(_write, format, folder, graph, video, names)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    suffix, kind = KINDS[format]
+    suffix, kind = EXPORTS[format]
     stem = entry.clip.name.rpartition(".")[0] or entry.clip.name
     return FileResponse(
         path,
@@ -60,11 +52,11 @@ async def export(
     )
 
 
-def _write(kind: str, folder: Path, graph, video) -> Path:
+def _write(kind: str, folder: Path, graph, video, vocabulary) -> Path:
     from c2g_jax.session.exporting import write_export  # brings JAX
 
-    path = folder / ("graph" if kind in _FOLDERS else f"graph.{KINDS[kind][0]}")
-    write_export(kind, path, graph, video)
+    path = folder / ("graph" if kind in _FOLDERS else f"graph.{EXPORTS[kind][0]}")
+    write_export(kind, path, graph, video, vocabulary)
     if kind in _FOLDERS:
         return Path(shutil.make_archive(str(path), "zip", path))
     return path

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from c2g_jax.types import InputError
 from c2g_jax.vocabulary import load_vocabulary
 from c2g_jax.web.clips import Clip
 
@@ -26,13 +25,14 @@ class Studio:
         import jax
 
         from c2g_jax.pretrained import load_click2graph
+        from c2g_jax.session.opening import find_checkpoint
         from c2g_jax.session.session import Source
         from c2g_jax.weights import read_manifest
 
         if self.cache is not None:
             jax.config.update("jax_compilation_cache_dir", str(self.cache))
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-        folder = self.checkpoint or _shipped()
+        folder = find_checkpoint(self.checkpoint)
         self._model, trained = load_click2graph(folder)
         self.vocabulary = self._model.config.vocabulary
         sha256 = read_manifest(folder)["sha256"]
@@ -80,14 +80,3 @@ class Studio:
             read_session(saved).restore(session)
         session.autosave = saved
         return session
-
-
-def _shipped() -> Path:
-    from c2g_jax.session.opening import TOY_CHECKPOINT
-
-    if not TOY_CHECKPOINT.is_dir():
-        raise InputError(
-            "no --checkpoint is given and none ships with this copy: name a folder of "
-            "weights, as train or porting.convert writes it"
-        )
-    return TOY_CHECKPOINT

@@ -9,8 +9,11 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from c2g_jax.export import read_scene_graph
+from c2g_jax.export_open_pvsg import write_open_pvsg
 from c2g_jax.rle import decode_mask
 from c2g_jax.types import InputError
+from c2g_jax.vocabulary import Vocabulary
+from tests.session import scripted
 from tests.session.conftest import centre, run
 from tests.test_export import SCHEMA, problems
 
@@ -202,6 +205,39 @@ def test_open_pvsg_is_built_and_read_as_a_data_set(worked_on, graph, tmp_path):
         for r in graph.relations
         for first, last in r.spans
     )
+
+
+def test_exports_use_the_names_of_the_model(make_session, tmp_path):
+    """A checkpoint may know other names; those are the ones in its files."""
+    names = Vocabulary(
+        ("robot", *(f"thing {i}" for i in range(1, 126))),
+        (),
+        ("welds", *(f"predicate {i}" for i in range(1, 57))),
+    )
+    session = make_session(model=scripted.model(vocabulary=names))
+    session.click(2, **centre(1, 1))
+    run(session.track())
+    session.rename(1, "robot")
+    session.set_predicate(1, 2, "welds")
+    session.export("open_pvsg", tmp_path / "pvsg")
+    document = json.loads((tmp_path / "pvsg" / "pvsg.json").read_text("utf-8"))
+    (video,) = document["data"]
+    assert document["objects"]["thing"][0] == "robot"
+    assert document["relations"][0] == "welds"
+    assert [o["category"] for o in video["objects"]] == ["robot", "thing 11"]
+    assert {r[2] for r in video["relations"]} == {"welds"}
+    session.export("coco", tmp_path / "coco.json")
+    categories = json.loads((tmp_path / "coco.json").read_text("utf-8"))["categories"]
+    assert [c["name"] for c in categories] == list(names.objects)
+    assert all(c["isthing"] for c in categories)
+    # Without those names the folder cannot be written; nothing is left out in silence.
+    graph, place = session.graph(), tmp_path / "other"
+    with pytest.raises(InputError, match="object 'robot' is not in the vocabulary"):
+        write_open_pvsg(place, graph, session.video)
+    known = Vocabulary(names.objects, (), ("holds",))
+    with pytest.raises(InputError, match="predicate 'welds' is not in the vocabulary"):
+        write_open_pvsg(place, graph, session.video, vocabulary=known)
+    assert not place.exists()
 
 
 def test_an_unknown_export_is_named(session, tmp_path):

@@ -123,14 +123,14 @@ class FakeSession:
         if not (0 <= x < WIDTH and 0 <= y < HEIGHT):
             raise InputError(f"point {x:g},{y:g} lies outside the frame")
         prompt = {"kind": "point", "x": x, "y": y, "label": int(positive)}
-        self._prompt(frame, prompt, shape_at(x, y, frame), object_id)
+        return self._prompt(frame, prompt, shape_at(x, y, frame), object_id)
 
     def box(self, frame, x1, y1, x2, y2, object_id=None):
         if x2 <= x1 or y2 <= y1:
             raise InputError("the box has no area")
         shape = shape_at((x1 + x2) / 2, (y1 + y2) / 2, frame)
         prompt = {"kind": "box", "box": [x1, y1, x2, y2]}
-        self._prompt(frame, prompt, shape, object_id)
+        return self._prompt(frame, prompt, shape, object_id)
 
     def add_object(self, subject_id, frame, x, y):
         self._begin(f"object of {subject_id}")
@@ -138,6 +138,7 @@ class FakeSession:
         thing = self._add(shape_at(x, y, frame), "object", [subject_id])
         thing["prompts"].setdefault(str(frame), []).append(prompt)
         self._end()
+        return self.view(frame)
 
     def delete_prompt(self, frame, object_id, index):
         thing = self._thing(object_id)
@@ -149,6 +150,7 @@ class FakeSession:
         if not any(thing["prompts"].values()):
             del self.state["things"][str(object_id)]
         self._end()
+        return self.view(frame)
 
     def remove(self, object_id):
         self._thing(object_id)
@@ -231,12 +233,10 @@ class FakeSession:
                     thing["said"] or self._guess(thing),
                     thing["said"] is not None,
                     1.0 if thing["said"] else 0.7,
-                    0.9,
                     encode_mask(shape_mask(thing["shape"], frame))
                     if thing["shape"] in shown
                     else None,
                     tuple(PromptView(**p) for p in prompts),
-                    seen,
                 )
             )
         tracked = frame in self.state["tracked"]
@@ -257,7 +257,6 @@ class FakeSession:
                 thing["said"] or self._guess(thing),
                 thing["said"] is not None,
                 1.0 if thing["said"] else 0.7,
-                int(key),
                 merge_spans(lanes.get(int(key), [])),
                 tuple(int(t) for t, said in thing["prompts"].items() if said),
             )
@@ -362,6 +361,7 @@ class FakeSession:
         thing["prompts"].setdefault(str(frame), []).append(prompt)
         self.state["stale"] = list(self.state["tracked"])
         self._end()
+        return self.view(frame)
 
     def _add(self, shape, role, subjects):
         thing = dict(shape=shape, role=role, subjects=subjects, prompts={}, said=None)

@@ -91,6 +91,24 @@ def test_a_click_answers_with_the_mask(client):
     assert answer["revision"] == 1
 
 
+def test_a_prompt_looks_at_its_frame_once(client, monkeypatch):
+    session, looks = opened(client), []
+    view = fake_session.FakeSession.view
+
+    def counted(session, frame):
+        looks.append(frame)
+        return view(session, frame)
+
+    monkeypatch.setattr(fake_session.FakeSession, "view", counted)
+    client.post(f"{session}/prompts", json=ADULT)
+    assert looks == [0]
+    query = dict(frame=0, object_id=1, index=0)
+    client.delete(f"{session}/prompts", params=query)
+    assert looks == [0, 0]
+    client.post(f"{session}/undo", params={"frame": 3})
+    assert looks == [0, 0, 3]
+
+
 def test_points_boxes_objects_by_hand_and_dots_taken_back(client):
     session = opened(client)
     prompts = f"{session}/prompts"
