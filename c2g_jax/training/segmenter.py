@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from c2g_jax.sam2.model import Sam2
-from c2g_jax.training.segment_clip import Recipe, clip_sums, draw_plan, plain_plan
+from c2g_jax.training.segment_clip import clip_sums
 from c2g_jax.training.segment_loss import mean_terms
+from c2g_jax.training.segment_recipe import Recipe, draw_plan, plain_plan
 from c2g_jax.types import InputError
 
 # Never trained: one is a constant that is stored with the weights, the other is read by

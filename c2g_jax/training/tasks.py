@@ -30,8 +30,8 @@ from c2g_jax.sam2.model import Sam2
 from c2g_jax.training.click2graph_task import Click2GraphTask
 from c2g_jax.training.loop import LoopConfig
 from c2g_jax.training.relation_loss import RelationLoss
-from c2g_jax.training.segment_clip import Recipe
 from c2g_jax.training.segment_loss import SegmentLoss
+from c2g_jax.training.segment_recipe import Recipe
 from c2g_jax.training.segmenter import segmenter_task
 from c2g_jax.training.start import seeded_sam2
 from c2g_jax.training.state import Task

@@ -10,13 +10,9 @@ import pytest
 
 from c2g_jax.sam2 import memory
 from c2g_jax.sam2.mask_decoder import DecodedMasks
-from c2g_jax.training.segment_clip import (
-    ClipMemory,
-    Recipe,
-    clip_memories,
-    draw_plan,
-)
+from c2g_jax.training.segment_clip import ClipMemory, clip_memories
 from c2g_jax.training.segment_loss import SegmentLoss, answer_sums, truth_of
+from c2g_jax.training.segment_recipe import Recipe, draw_plan
 from c2g_jax.training.segmenter import TRAINABLE, segmenter_task
 from c2g_jax.types import InputError
 from c2g_jax.weights import parameters

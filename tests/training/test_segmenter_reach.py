@@ -16,8 +16,8 @@ import pytest
 from c2g_jax import sharding
 from c2g_jax.optim import Group, OptimConfig
 from c2g_jax.training import state as states
-from c2g_jax.training.segment_clip import Recipe
 from c2g_jax.training.segment_loss import SegmentLoss
+from c2g_jax.training.segment_recipe import Recipe
 from c2g_jax.training.segmenter import SegmenterTask
 from c2g_jax.weights import parameters
 from tests.training.toy_segmenter import small_sam2, two_squares
