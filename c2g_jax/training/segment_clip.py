@@ -1,7 +1,7 @@
 """SAM2.1 on one clip in training: prompts on its first frame, corrections, memory.
 
-What is prompted is `segment_recipe`. Parameters learn through the
-memory: what a frame remembers has a gradient from all frames after it.
+What is prompted is of `segment_recipe`. Parameters learn through the memory: what a
+frame remembers has a gradient from all frames after it.
 """
 
 from typing import NamedTuple
