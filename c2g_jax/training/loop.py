@@ -26,7 +26,7 @@ from c2g_jax.training.interrupt import Interrupt
 from c2g_jax.training.metrics import MetricsLog, Window
 from c2g_jax.training.prefetch import Prefetcher, Ready
 from c2g_jax.training.state import Parts, Task, TrainState
-from c2g_jax.training.step_trace import StepTrace
+from c2g_jax.training.step_trace import StepTrace, check_steps
 from c2g_jax.training.workdir import CHECKPOINTS, WEIGHTS, resumable
 from c2g_jax.types import InputError
 
@@ -87,7 +87,7 @@ class Run:
         frozen = digest(parts.frozen)
         state, loader_state = self._resume(parts, frozen)
         first = int(state.step)
-        StepTrace(self.profile, self.workdir).check(first, self.loop.steps)
+        check_steps(self.profile, first, self.loop.steps)
         session = _Session(self, parts, frozen, first)
         with contextlib.closing(session), Interrupt() as stop:
             return session.run(state, loader_state, stop)

@@ -8,20 +8,21 @@ import jax
 from c2g_jax.types import InputError
 
 
+def check_steps(steps: tuple[int, int] | None, begin: int, end: int) -> None:
+    """InputError where a run of steps `begin` to `end` - 1 lacks the first to trace."""
+    if steps is not None and not begin <= steps[0] < end:
+        first, last = steps
+        raise InputError(
+            f"--profile_steps={first}:{last}: this run has the steps {begin} to "
+            f"{end - 1}: begin with one of them"
+        )
+
+
 class StepTrace:
     """Traces steps `first` to `last` of `steps`, if any, into a folder."""
 
     def __init__(self, steps: tuple[int, int] | None, folder: Path):
         self._steps, self._folder, self._tracing = steps, folder, False
-
-    def check(self, begin: int, end: int) -> None:
-        """InputError where a run of steps `begin` to `end` - 1 lacks the first one."""
-        if self._steps is not None and not begin <= self._steps[0] < end:
-            first, last = self._steps
-            raise InputError(
-                f"--profile_steps={first}:{last}: this run has the steps {begin} to "
-                f"{end - 1}: begin with one of them"
-            )
 
     def before(self, step: int) -> None:
         """Start or stop where this step asks for it; the device is let run dry."""
