@@ -32,9 +32,9 @@ from c2g_jax.sam2.track import Segmentation
 from c2g_jax.sch import BestTriplet
 
 with launch.needing("train"):
+    from benchmarks.encodings import Encodings
     from c2g_jax.data.dataset import Dataset, open_dataset
     from c2g_jax.data.records import VideoRecord
-    from c2g_jax.evaluation import batches
     from c2g_jax.evaluation.metrics import score_subject
     from c2g_jax.evaluation.prompting import Trial, trials_of
     from c2g_jax.evaluation.protocol import Protocol, scored, video_truth
@@ -47,18 +47,6 @@ VIDEOS = flags.DEFINE_integer("videos", 2, "Videos to score.", 1)
 RUNS = flags.DEFINE_integer("runs", 4, "Runs of each subject.", 1)
 ROUNDS = flags.DEFINE_integer("rounds", 1, "Interleaved rounds that count.", 1)
 JSON = flags.DEFINE_string("json", None, "File for the figures.")
-
-
-class Encodings:
-    """Counts how often `batches` encodes a frame."""
-
-    def __init__(self):
-        self.count, self._real = 0, batches.encode_frame
-        batches.encode_frame = self._encode
-
-    def _encode(self, *given):
-        self.count += 1
-        return self._real(*given)
 
 
 def open_videos(folder: str) -> tuple[Dataset, tuple[VideoRecord, ...]]:
