@@ -24,6 +24,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.measures import resident_megabytes
 from c2g_jax import launch
 from c2g_jax.launch import DATA_DIR, IMAGE_SIZE, NAME
 from c2g_jax.vocabulary import load_vocabulary
@@ -179,17 +180,6 @@ def check(ours: tuple[np.ndarray, np.ndarray], theirs: np.ndarray) -> None:
     off = np.abs(ours[0].astype(int) - theirs).mean(axis=(1, 2, 3))
     if off.max() > 3:
         raise ValueError(f"the frames differ by {off.tolist()} grey levels")
-
-
-def resident_megabytes() -> float:
-    """Of this process and those it started."""
-    threads = Path("/proc/self/task").glob("*/children")  # each lists those it started
-    children = [pid for file in threads for pid in file.read_text().split()]
-    total = 0
-    for pid in ("self", *children):
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        total += sum(int(s.split()[1]) for s in lines if s.startswith("VmRSS"))
-    return total / 1024
 
 
 def run_loader(dataset: Dataset, task: str, workers: int) -> tuple[float, float]:

@@ -12,12 +12,12 @@ import time
 
 import numpy as np
 from absl import flags
-from flax import nnx
 
+from benchmarks.measures import resident_megabytes
 from c2g_jax import launch
 from c2g_jax.launch import IMAGE_SIZE
 from c2g_jax.sam2.config import sam2_config
-from c2g_jax.sam2.model import Sam2
+from c2g_jax.sam2.model import abstract_sam2
 from c2g_jax.sam2.video_predictor import Sam2VideoPredictor
 from c2g_jax.weights import initialise
 
@@ -25,12 +25,6 @@ FRAMES = flags.DEFINE_integer("frames", 20_000, "Length of the stream.", 1000)
 OBJECTS = flags.DEFINE_integer("objects", 2, "Objects to track.", 1)
 flags.declare_key_flag("image_size")
 BASE, BOUND = 200, 0.02
-
-
-def resident_megabytes() -> float:
-    with open("/proc/self/status", encoding="ascii") as file:
-        line = next(line for line in file if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
 
 
 def camera():
@@ -48,7 +42,7 @@ def camera():
 def main(argv) -> None:
     del argv
     config = sam2_config("toy", IMAGE_SIZE.value or 64)
-    model = initialise(nnx.eval_shape(lambda: Sam2(config, rngs=nnx.Rngs(0))), 0)
+    model = initialise(abstract_sam2(config), 0)
     predictor = Sam2VideoPredictor(model)
     state = predictor.init_state(camera())
     for obj_id in range(OBJECTS.value):

@@ -23,6 +23,7 @@ from absl import flags
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.measures import seconds
 from c2g_jax import launch
 from c2g_jax.launch import DTYPE, IMAGE_SIZE
 from c2g_jax.sam2 import track
@@ -30,6 +31,7 @@ from c2g_jax.sam2.config import SIZES, Sam2Config, sam2_config
 from c2g_jax.sam2.memory import RECENT, Memories
 from c2g_jax.sam2.model import FrameFeatures, Sam2
 from c2g_jax.sam2.prompts import Prompts
+from c2g_jax.types import InputError
 
 SIZE = flags.DEFINE_enum("size", "tiny", SIZES, "Size of SAM2.1.")
 for _name in ("image_size", "dtype"):
@@ -100,9 +102,14 @@ def parts(pair, device: str) -> dict[str, Part]:
         found["memory attention" + of] = attention_part(pair, made, n, device)
         found["mask decoder" + of] = decoder_part(pair, made, n, device)
         found["memory encoder" + of] = memory_part(pair, made, n, device)
-    if PARTS.value is None:
-        return found
-    return {k: v for k, v in found.items() if k.split(",")[0] in PARTS.value}
+    kinds = dict.fromkeys(name.split(",")[0] for name in found)
+    asked = kinds if PARTS.value is None else PARTS.value
+    if unknown := set(asked) - set(kinds):
+        raise InputError(
+            f"--parts={','.join(asked)}: there is no {unknown.pop()!r}: use some of "
+            f"{', '.join(kinds)}"
+        )
+    return {k: v for k, v in found.items() if k.split(",")[0] in asked}
 
 
 def attention_part(pair, made: Inputs, n: int, device: str) -> Part:
@@ -209,12 +216,6 @@ def measure(pair, device: str) -> dict[str, dict]:
                 if counts:
                     figures[name]["seconds"][side].append(taken)
     return figures
-
-
-def seconds(action: Callable) -> float:
-    begun = time.perf_counter()
-    jax.block_until_ready(action())
-    return time.perf_counter() - begun
 
 
 def peak() -> float:

@@ -13,22 +13,21 @@ import platform
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import version
 
 import jax
 import numpy as np
 from absl import flags
-from flax import nnx
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.measures import seconds
 from c2g_jax import launch
 from c2g_jax.images import resize_frame
 from c2g_jax.launch import IMAGE_SIZE
 from c2g_jax.sam2.config import SIZES, sam2_config
-from c2g_jax.sam2.model import Sam2
+from c2g_jax.sam2.model import Sam2, abstract_sam2
 from c2g_jax.sam2.track import encode_frame
 from c2g_jax.sam2.video_predictor import Sam2VideoPredictor
 from c2g_jax.weights import initialise
@@ -76,12 +75,6 @@ def follow_sam2(clip, objects: int) -> Iterator:
     return clip.pair.reference.propagate_in_video(state)
 
 
-def seconds(action: Callable) -> float:
-    start = time.perf_counter()
-    jax.block_until_ready(action())
-    return time.perf_counter() - start
-
-
 def measure(clip) -> dict[str, dict]:
     """{stage: {side: [seconds of each round]}}, and what compiling took."""
     import torch
@@ -125,7 +118,7 @@ def measure_side(side: str, frames: np.ndarray) -> None:
     objects = max(map(int, OBJECTS.value))
     if side == "ours":
         config = sam2_config(SIZE.value, IMAGE_SIZE.value)
-        shapes = nnx.eval_shape(lambda: Sam2(config, rngs=nnx.Rngs(0)))
+        shapes = abstract_sam2(config)
         results = follow_ours(initialise(shapes, 0), frames, objects)
     else:
         from porting.pair import Clip, Pair

@@ -22,11 +22,6 @@ CONFIG = config_flags.DEFINE_config_file(
 MULTIHOST = flags.DEFINE_bool(
     "multihost", False, "One process of several, each with devices of its own."
 )
-COMPILATION_CACHE = flags.DEFINE_string(
-    "compilation_cache",
-    None,
-    "Folder for compiled programs, between runs. Training has one in its workdir.",
-)
 
 
 def check_overrides(argv: Sequence[str]) -> list[str]:

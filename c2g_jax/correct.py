@@ -25,6 +25,7 @@ from absl import flags
 
 import c2g_jax
 from c2g_jax import launch
+from c2g_jax.compiled import keep_compiled
 from c2g_jax.launch import (
     CHECKPOINT,
     DATA_DIR,
@@ -48,6 +49,7 @@ with launch.needing("train"):
 for _name in ("checkpoint", "data_dir", "name", "output", "max_videos", "image_size"):
     flags.declare_key_flag(_name)
 flags.declare_key_flag("dtype")
+flags.declare_key_flag("compilation_cache")
 flags.declare_key_flag("discover_every")
 flags.declare_key_flag("split")
 CORRECTIONS = flags.DEFINE_list(
@@ -171,6 +173,7 @@ def work(job: Job, videos: Sequence[VideoRecord]) -> None:
     from c2g_jax.session.session import Session
     from c2g_jax.session.simulate import read_truth, simulate
 
+    keep_compiled()
     model, trained = load_click2graph(
         CHECKPOINT.value,
         image_size=IMAGE_SIZE.value,

@@ -33,6 +33,7 @@ from typing import Any
 from absl import flags
 
 from c2g_jax import launch
+from c2g_jax.compiled import keep_compiled
 from c2g_jax.launch import (
     CHECKPOINT,
     DATA_DIR,
@@ -47,7 +48,7 @@ from c2g_jax.outputs import check_output
 from c2g_jax.types import InputError
 
 with launch.needing("train"):
-    from c2g_jax.config_files import COMPILATION_CACHE, CONFIG, check_overrides
+    from c2g_jax.config_files import CONFIG, check_overrides
     from c2g_jax.data.dataset import Dataset, open_dataset
     from c2g_jax.evaluation import paper, protocol_flags
     from c2g_jax.evaluation.files import find_files
@@ -206,12 +207,9 @@ def read_checkpoint() -> dict[str, Any]:
 
 def load_model() -> Any:
     """The Click2Graph of --checkpoint; says so where it has not learned everything."""
-    import jax
-
     from c2g_jax.pretrained import load_click2graph
 
-    if COMPILATION_CACHE.value:
-        jax.config.update("jax_compilation_cache_dir", COMPILATION_CACHE.value)
+    keep_compiled()
     model, trained = load_click2graph(
         CHECKPOINT.value,
         image_size=IMAGE_SIZE.value,

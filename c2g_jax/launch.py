@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from absl import app, flags
 
 from c2g_jax.interrupts import INTERRUPTED, STOPPED, raise_again
+from c2g_jax.outputs import disk_is_full
 from c2g_jax.types import InputError
 
 BAD_INPUT = 2
@@ -60,7 +61,6 @@ _NUMBERS = {
     r"invalid literal for int\(\)": "a whole number",
     "could not convert string to float": "a number",
 }
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
 
 
@@ -144,7 +144,7 @@ def _mend(error: Exception, lower: str) -> str | None:
     """What to do about an error of the machine; None where it is not one."""
     if isinstance(error, OSError):
         place = error.filename or "the place to write to"
-        if error.errno in _NO_ROOM:
+        if disk_is_full(error):
             return f"{place}: {error.strerror}: make room there, or write elsewhere"
         if error.errno in _NO_ACCESS:
             return f"{place}: {error.strerror}: change its rights, or name another"

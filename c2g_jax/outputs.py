@@ -15,6 +15,12 @@ from c2g_jax.types import InputError
 _ASIDE, _LOCK = ".c2g-part-", "lock"  # a folder aside, and what its run holds in it
 
 
+def disk_is_full(error: BaseException) -> bool:
+    """Whether an error says that no more can be written, by the disk or a quota."""
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return getattr(error, "errno", None) in full
+
+
 class NoRoom(InputError):
     """A disk is full; errno and strerror are those of the system's error."""
 
@@ -138,7 +144,7 @@ def _room_for(place: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, NoRoom) as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if not disk_is_full(error):
             raise
         raise NoRoom(place, error.errno) from error
 

@@ -24,6 +24,7 @@ from absl import flags
 
 import c2g_jax
 from c2g_jax import launch
+from c2g_jax.compiled import keep_compiled
 from c2g_jax.export import write_scene_graph
 from c2g_jax.frames import MAX_FPS
 from c2g_jax.images import read_mask
@@ -99,6 +100,7 @@ MIN_CONFIDENCE = flags.DEFINE_float(
     "min_confidence", SpanConfig.min_confidence, "Guesses below it do not count."
 )
 flags.declare_key_flag("seed")
+flags.declare_key_flag("compilation_cache")
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,7 @@ def make_tracker(job: Job) -> Callable:
         from c2g_jax.sam2.config import sam2_config
         from c2g_jax.tracking import track_video
 
+    keep_compiled()
     every, seed = DISCOVER_EVERY.value, SEED.value
     if CHECKPOINT.value is None:
         warn(

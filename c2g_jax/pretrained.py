@@ -11,7 +11,7 @@ from c2g_jax.click2graph import Click2Graph, Click2GraphConfig, click2graph_conf
 from c2g_jax.didm import Didm, DidmConfig
 from c2g_jax.object_tracks import TrackRules
 from c2g_jax.sam2.config import sam2_config
-from c2g_jax.sam2.model import Sam2
+from c2g_jax.sam2.model import Sam2, abstract_sam2
 from c2g_jax.sch import Sch, SchConfig
 from c2g_jax.types import InputError
 from c2g_jax.vocabulary import Vocabulary
@@ -117,7 +117,7 @@ def load_sam2(
     shape = manifest.get(_KEY)
     image_size = image_size or (manifest if shape is None else shape).get("image_size")
     config = sam2_config(manifest["size"], image_size, dtype)
-    model = nnx.eval_shape(lambda: Sam2(config, rngs=nnx.Rngs(0)))
+    model = abstract_sam2(config)
     prefix = "" if shape is None else "sam2"
     return load_weights(model, folder, prefix=prefix, size=size)
 

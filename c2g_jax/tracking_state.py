@@ -9,13 +9,11 @@ import numpy as np
 from c2g_jax.click2graph import Click2GraphConfig, Scene
 from c2g_jax.images import resize_mask
 from c2g_jax.object_tracks import OpenTrack
-from c2g_jax.sam2.memory import MemoryBank, bucket, empty_bank, grow
+from c2g_jax.sam2.memory import MAX_CONDITIONING, MemoryBank, bucket, empty_bank, grow
 from c2g_jax.sam2.model import FrameFeatures
 from c2g_jax.sam2.postprocess import enlarge_logits
 from c2g_jax.sam2.prompts import BOX_FIRST, BOX_SECOND, Prompts, pad_points
 from c2g_jax.types import Prompt
-
-_MAX_CONDITIONING = 16  # prompted frames that a slot remembers, the closest in time
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,7 @@ def take_slots(
     free = [slot for slot, i in enumerate(slots) if i is None]
     for slot, object_id in zip(free, object_ids, strict=False):
         slots[slot] = object_id
-    k = bucket(min(max(state.prompted.values(), default=1), _MAX_CONDITIONING))
+    k = bucket(min(max(state.prompted.values(), default=1), MAX_CONDITIONING))
     bank = state.bank
     if bank is None:
         bank = empty_bank(config.sam2, n, k)

@@ -14,7 +14,6 @@ The same command goes on from the newest checkpoint, after a kill too, and ends 
 very same parameters. Ctrl-C ends the running step and saves first.
 """
 
-import errno
 import logging
 import re
 from collections.abc import Sequence
@@ -24,11 +23,12 @@ import jax
 from absl import flags
 
 from c2g_jax import launch, sharding
+from c2g_jax.compiled import keep_compiled
+from c2g_jax.outputs import disk_is_full
 from c2g_jax.types import InputError
 
 with launch.needing("train"):
     from c2g_jax.config_files import (
-        COMPILATION_CACHE,
         CONFIG,
         MULTIHOST,
         check_overrides,
@@ -39,6 +39,7 @@ with launch.needing("train"):
     from c2g_jax.training.workdir import locked
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run, made if missing.")
+flags.declare_key_flag("compilation_cache")
 PROFILE_STEPS = flags.DEFINE_string(
     "profile_steps", None, "FIRST:LAST, steps to trace into WORKDIR/profile."
 )
@@ -51,8 +52,7 @@ def main(argv: Sequence[str]) -> None:
     workdir, profile = Path(WORKDIR.value), read_steps(PROFILE_STEPS.value)
     # Orbax and grain say much by absl's own logger; ours is the standard one.
     logging.getLogger("absl").setLevel(logging.WARNING)
-    compiled = COMPILATION_CACHE.value or str(workdir / "compiled")
-    jax.config.update("jax_compilation_cache_dir", compiled)
+    keep_compiled(workdir / "compiled")
     if MULTIHOST.value:
         sharding.start_multihost()
     with locked(workdir, jax.process_index()):
@@ -82,7 +82,7 @@ def train(workdir: Path, profile: tuple[int, int] | None) -> bool:
     try:
         return run.train()
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not disk_is_full(error):
             raise
         raise InputError(
             f"no space left for {error.filename or workdir}: make room and run the "

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from flax import nnx
 
 import c2g_jax
 from c2g_jax.outputs import check_output
 from c2g_jax.sam2.config import SIZES, Sam2Config, sam2_config
-from c2g_jax.sam2.model import Sam2
+from c2g_jax.sam2.model import Sam2, abstract_sam2
 from c2g_jax.types import InputError
 from c2g_jax.weights import (
     MANIFEST,
@@ -61,11 +60,6 @@ def is_2_0(state: Mapping[str, Any]) -> bool:
     return not any(name in state for name in ONLY_2_1)
 
 
-def abstract_model(config: Sam2Config) -> Sam2:
-    """The model without values: shapes and names alone."""
-    return nnx.eval_shape(lambda: Sam2(config, rngs=nnx.Rngs(0)))
-
-
 def port(
     state: Mapping[str, torch.Tensor], config: Sam2Config, source: str = "the state"
 ) -> Sam2:
@@ -75,7 +69,7 @@ def port(
     that is missing, unexpected and misshapen. Only what SAM 2.0 lacks as a whole is
     zeros: they add nothing either, so that it runs as upstream runs it.
     """
-    model = abstract_model(config)
+    model = abstract_sam2(config)
     if is_2_0(state):
         state = {**state, **_zeros(config)}
     arrays, unknown = to_flax(
@@ -97,7 +91,7 @@ def load_folder(
 ) -> tuple[Sam2, dict[str, Any]]:
     """The SAM2.1 in a folder of ours, of either format, and the folder's manifest."""
     manifest = read_manifest(folder)
-    model = abstract_model(sam2_config(manifest["size"], image_size))
+    model = abstract_sam2(sam2_config(manifest["size"], image_size))
     load, prefix = load_weights, "sam2" if "click2graph" in manifest else ""
     if manifest.get("format") == "orbax":
         # It takes two seconds to import, and most folders are of the other format.

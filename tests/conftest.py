@@ -11,6 +11,8 @@ import pytest
 
 # The tests are of the numbers, which are defined in float32 on a CPU.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Programs are compiled anew, or by those who say otherwise: tests count them.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", "")
 # A shell starts what runs in its background deaf to Ctrl-C, which tests send.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -28,7 +28,8 @@ TABLE = (
     ("c2g_jax.commands", "c2g_jax.interrupts", ""),
     ("c2g_jax.types", "", "numpy jaxtyping"),
     ("c2g_jax.vocabulary", "c2g_jax.types", "numpy"),
-    ("c2g_jax.launch", "c2g_jax.types c2g_jax.interrupts", "absl"),
+    ("c2g_jax.launch", "c2g_jax.types c2g_jax.interrupts c2g_jax.outputs", "absl"),
+    ("c2g_jax.compiled", "", "jax absl"),
     ("c2g_jax.images", "c2g_jax.types", "numpy PIL"),
     ("c2g_jax.frames", "c2g_jax.types c2g_jax.images", "numpy"),
     (

@@ -8,7 +8,7 @@ import jax
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
-from c2g_jax import train
+from c2g_jax import compiled, train
 from c2g_jax.training import tasks
 from c2g_jax.training.metrics import MetricsLog
 from c2g_jax.types import InputError
@@ -27,7 +27,7 @@ def flagged(monkeypatch):
             value = values.get(name.lower())
             monkeypatch.setattr(train, name, SimpleNamespace(value=value))
         monkeypatch.setattr(train, "MULTIHOST", SimpleNamespace(value=False))
-        monkeypatch.setattr(train, "COMPILATION_CACHE", SimpleNamespace(value=None))
+        monkeypatch.setattr(compiled, "COMPILATION_CACHE", SimpleNamespace(value=None))
 
     # JAX decides once a process whether it keeps programs: at its first, long ago.
     compilation_cache.reset_cache()

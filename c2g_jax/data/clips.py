@@ -16,6 +16,7 @@ the square. Object ids are the video's own, 0 is padding; masks are `segments ==
 "segments", for the segmenter:
     frames, segments as above; objects int32 [N]: visible on the first frame
     categories int32 [256]: class of each id, index of vocabulary.objects, or NO_CLASS
+    holds bool [N, N, t, P]: the relation of the first to the second, as `predicates`
 Both: video_index, start int32 [].
 """
 
@@ -102,14 +103,17 @@ def make_clip(
     if config.crop < 1:
         frames, segments = _window(video, frames, segments, config, rng)
     clip = square(frames, segments, config.image_size)
+    predicates = len(dataset.vocabulary.predicates)
     if config.task == "relations":
         clip |= _relations(video, times, segments, clip["segments"], config, rng)
         clip["predicates"] = _predicates(
-            video, times, clip, len(dataset.vocabulary.predicates)
+            video, times, clip["subjects"], clip["objects"], predicates
         )
     else:
-        clip["objects"] = _choose_segments(video, clip["segments"][0], config, rng)
-        clip["categories"] = _categories(video)
+        chosen = _choose_segments(video, clip["segments"][0], config, rng)
+        clip["objects"], clip["categories"] = chosen, _categories(video)
+        pairs = np.tile(chosen, (len(chosen), 1))
+        clip["holds"] = _predicates(video, times, chosen, pairs, predicates)
     clip["start"] = np.int32(start)
     if rng.random() < config.flip:
         clip = augmentation.mirror(clip)
@@ -237,15 +241,19 @@ def _relations(
 
 
 def _predicates(
-    video: VideoRecord, times: np.ndarray, clip: Clip, count: int
+    video: VideoRecord,
+    times: np.ndarray,
+    subjects: np.ndarray,
+    objects: np.ndarray,
+    count: int,
 ) -> np.ndarray:
-    """bool [K, O, t, P] of the subjects and objects chosen for the clip."""
-    predicates = np.zeros((*clip["point_valid"].shape, count), bool)
+    """bool [K, O, t, P]: what holds between subjects [K] and their objects [K, O]."""
+    predicates = np.zeros((*objects.shape, len(times), count), bool)
     valid = video.valid_relations[:, times]
     for (subject, other, predicate, *_), holds in zip(
         video.relations.tolist(), valid, strict=True
     ):
-        for i in np.flatnonzero(clip["subjects"] == subject):
-            for j in np.flatnonzero(clip["objects"][i] == other):
+        for i in np.flatnonzero(subjects == subject):
+            for j in np.flatnonzero(objects[i] == other):
                 predicates[i, j, :, predicate] |= holds
     return predicates

@@ -8,6 +8,7 @@ import numpy as np
 from c2g_jax.images import resize_image, to_rgb
 from c2g_jax.sam2 import prompts as prompting
 from c2g_jax.sam2.mask_decoder import choose_mask
+from c2g_jax.sam2.masks import LOGIT_BOUND
 from c2g_jax.sam2.memory import bucket
 from c2g_jax.sam2.model import FrameFeatures, Sam2
 from c2g_jax.sam2.postprocess import enlarge_logits, fill_holes, remove_specks
@@ -15,8 +16,6 @@ from c2g_jax.sam2.preprocess import MEAN, STD
 from c2g_jax.sam2.prompts import Prompts
 from c2g_jax.sam2.user_prompts import check_inside
 from c2g_jax.types import InputError
-
-LOGIT_BOUND = 32.0  # of the low-resolution logits that come back as a prompt
 
 
 @jax.jit

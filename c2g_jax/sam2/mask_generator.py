@@ -19,8 +19,9 @@ from c2g_jax.sam2.found_masks import (
     mend,
     record,
 )
-from c2g_jax.sam2.image_predictor import LOGIT_BOUND, decode_prompts, encode_images
+from c2g_jax.sam2.image_predictor import decode_prompts, encode_images
 from c2g_jax.sam2.mask_boxes import Crop
+from c2g_jax.sam2.masks import LOGIT_BOUND
 from c2g_jax.sam2.model import FrameFeatures, Sam2
 from c2g_jax.sam2.postprocess import enlarge_logits, window_above
 from c2g_jax.sam2.prompts import INSIDE, Prompts

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 NO_OBJECT = -1024.0  # the logit of every pixel where an object is not in view
+LOGIT_BOUND = 32.0  # of the low-resolution logits that come back as a prompt
 
 
 def resize_logits(logits: jax.Array, height: int, width: int) -> jax.Array:

@@ -15,6 +15,7 @@ from c2g_jax.sam2.config import Sam2Config
 
 EMPTY = -1
 RECENT = 6  # tracked frames attended to, beside the prompted ones
+MAX_CONDITIONING = 16  # prompted frames of an object in a bank, the closest in time
 
 
 def _static(default):

@@ -150,3 +150,8 @@ class Sam2(nnx.Module):
         memory = self.memory_encoder(features.embed, masks)
         absent = self.no_obj_embed_spatial[...].astype(memory.dtype)
         return memory + jnp.where(present[:, None, None, None], 0, absent)
+
+
+def abstract_sam2(config: Sam2Config) -> Sam2:
+    """A model without values: shapes and names alone, to be filled."""
+    return nnx.eval_shape(lambda: Sam2(config, rngs=nnx.Rngs(0)))

@@ -11,13 +11,12 @@ import numpy as np
 from c2g_jax.sam2 import memory
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.frame_reader import FrameReader
-from c2g_jax.sam2.memory import MemoryBank, bucket
+from c2g_jax.sam2.memory import MAX_CONDITIONING, MemoryBank, bucket
 from c2g_jax.sam2.model import FrameFeatures
 from c2g_jax.sam2.track_history import TrackHistory
 from c2g_jax.types import InputError
 from c2g_jax.video import Video
 
-MAX_CONDITIONING = 16  # prompted frames of an object in the bank, the closest in time
 _FEATURES_KEPT = 2  # encoded frames
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from c2g_jax.sam2 import track
 from c2g_jax.sam2.frame_reader import EndOfVideo
-from c2g_jax.sam2.masks import resize_logits
+from c2g_jax.sam2.masks import LOGIT_BOUND, resize_logits
 from c2g_jax.sam2.memory import RECENT, MemoryBank, ring_slot
 from c2g_jax.sam2.model import FrameFeatures, Sam2
 from c2g_jax.sam2.postprocess import fill_holes
@@ -16,9 +16,6 @@ from c2g_jax.sam2.prompts import Prompts, pad_points
 from c2g_jax.sam2.track import encode_frame
 from c2g_jax.sam2.track_history import SNAPSHOT_EVERY, TrackedFrame
 from c2g_jax.sam2.video_state import Answer, Commitment, ObjectRecord, VideoState
-
-_LOGIT_BOUND = 32.0  # of an earlier answer that is fed back with a correction
-
 
 # The functions that run on the device, shared by all who track in a video.
 
@@ -179,7 +176,7 @@ class VideoTracker:
         size = self.model.config.low_res_size
         logits = np.zeros((1, size, size), np.float32)
         if previous is not None:
-            logits[0] = np.clip(previous[0], -_LOGIT_BOUND, _LOGIT_BOUND)
+            logits[0] = np.clip(previous[0], -LOGIT_BOUND, LOGIT_BOUND)
         fed_back = np.array([previous is not None])
         prompts = Prompts(coords, labels, logits, fed_back)
         direction = record.direction_on(frame)

@@ -18,6 +18,7 @@ from c2g_jax.images import resize_frame, resize_mask
 from c2g_jax.rle import decode_mask, encode_mask
 from c2g_jax.sam2 import video_tracker
 from c2g_jax.sam2.frame_reader import FrameReader
+from c2g_jax.sam2.masks import LOGIT_BOUND
 from c2g_jax.sam2.memory import MemoryBank
 from c2g_jax.sam2.model import FrameFeatures
 from c2g_jax.sam2.postprocess import enlarge_logits, window_above
@@ -29,7 +30,6 @@ from c2g_jax.session.state import Observation, PromptItem
 from c2g_jax.types import InputError
 from c2g_jax.video import Video
 
-_LOGIT_BOUND = 32.0  # of an earlier answer that is fed back, as the predictor has it
 _SURE = 10.0  # the logit of a mask whose own logits are gone
 
 
@@ -159,7 +159,7 @@ class Engine:
         size = self.config.low_res_size
         logits = np.zeros((1, size, size), np.float32)
         if previous is not None:
-            logits[0] = np.clip(previous.logits, -_LOGIT_BOUND, _LOGIT_BOUND)
+            logits[0] = np.clip(previous.logits, -LOGIT_BOUND, LOGIT_BOUND)
         prompts = Prompts(*padded, logits, np.array([previous is not None]))
         features = self.features(frame)
         if bank is None:

@@ -10,14 +10,13 @@ import numpy as np
 
 from c2g_jax.sam2 import memory
 from c2g_jax.sam2.masks import resize_logits
-from c2g_jax.sam2.memory import MemoryBank, bucket
+from c2g_jax.sam2.memory import MAX_CONDITIONING, MemoryBank, bucket
 from c2g_jax.sam2.model import FrameFeatures, Sam2
 from c2g_jax.session.state import Observation, Thing
 
 if TYPE_CHECKING:
     from c2g_jax.session.engine import Engine
 
-MAX_CONDITIONING = 16  # frames that condition an object in the bank, the closest ones
 _BYTES = 256 << 20  # memories held on the host
 
 

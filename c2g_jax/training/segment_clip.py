@@ -21,6 +21,7 @@ from c2g_jax.sam2.track import LONG, segment_mask
 from c2g_jax.training import clicks
 from c2g_jax.training.feature_loss import feature_terms
 from c2g_jax.training.memory_loss import memory_error
+from c2g_jax.training.pointer_loss import pointer_error
 from c2g_jax.training.segment_loss import (
     Sums,
     Truth,
@@ -64,17 +65,12 @@ def clip_sums(
     """
     config, length = model.config, clip["frames"].shape[0]
     keys = jax.random.split(key, length + 2)
-    frames, segments = clip["frames"], clip["segments"]
     if train and length > 1:
-        backward = jax.random.uniform(keys[-1]) < recipe.reverse
-        frames = jnp.where(backward, frames[::-1], frames)
-        segments = jnp.where(backward, segments[::-1], segments)
-    masks = object_masks(segments, clip["objects"])
+        clip = _turned(clip, jax.random.uniform(keys[-1]) < recipe.reverse)
+    masks = object_masks(clip["segments"], clip["objects"])
     truth = truth_of(masks, recipe.loss.mask_size, config.low_res_size)
-    features = model.encode_image(normalize_frames(frames))
-    logged = feature_terms(
-        recipe.loss, features, segments, clip["categories"], recipe.num_classes
-    )
+    features = model.encode_image(normalize_frames(clip["frames"]))
+    logged = feature_terms(recipe.loss, features, clip, recipe.num_classes)
     start, here = _frame(features, 0), Truth(*(x[0] for x in truth))
     valid = here.present
     prompts = clicks.first_prompts(
@@ -95,8 +91,13 @@ def clip_sums(
             keys[0],
         )
 
+    def relations(answer: Answer, t: int) -> tuple[jax.Array, jax.Array]:
+        seen = valid & truth.present[t] & answer.present
+        return pointer_error(answer.obj_ptr, clip["holds"][:, :, t], seen)
+
     if length == 1:
-        _, sums, iou = by_prompts()
+        answer, sums, iou = by_prompts()
+        logged["relations"] = _ratio(*relations(answer, 0))
         return sums, logged | {"first_iou": _mean(iou, valid)}
 
     def by_masks() -> tuple[Answer, Sums, jax.Array]:
@@ -126,6 +127,7 @@ def clip_sums(
     # Not a scan: frame t attends to t memories, half as many as all have room for, and
     # XLA runs the bodies of loops on one core of a CPU.
     memory, ious, errors = ClipMemory((), ()), [], []
+    said = [relations(answer, 0)]
     for t in range(1, length):
         here = Truth(*(x[t] for x in truth))
         last, now = _frame(features, t - 1), _frame(features, t)
@@ -135,14 +137,24 @@ def clip_sums(
         sums = add(sums, more)
         ious.append(tracked)
         errors.append(error)
+        said.append(relations(answer, t))
     seen = valid & truth.present[1:]
-    wrong, count = (sum(parts) for parts in zip(*errors, strict=True))
     logged |= {
         "first_iou": _mean(iou, valid),
         "tracked_iou": _mean(jnp.stack(ious), seen),
-        "places": wrong / jnp.maximum(count, 1),
+        "places": _ratio(*map(sum, zip(*errors, strict=True))),
+        "relations": _ratio(*map(sum, zip(*said, strict=True))),
     }
     return sums, logged
+
+
+def _turned(clip: dict[str, jax.Array], backward: jax.Array) -> dict[str, jax.Array]:
+    """The clip, or where `backward` says so its frames from the last to the first."""
+    time = dict(frames=0, segments=0, holds=2)
+    return clip | {
+        name: jnp.where(backward, jnp.flip(clip[name], axis), clip[name])
+        for name, axis in time.items()
+    }
 
 
 def _answer(
@@ -255,4 +267,8 @@ def _frame(features: FrameFeatures, frame: int) -> FrameFeatures:
 
 
 def _mean(values: Array, where: Array) -> Array:
-    return jnp.sum(values * where) / jnp.maximum(jnp.sum(where), 1)
+    return _ratio(jnp.sum(values * where), jnp.sum(where))
+
+
+def _ratio(total: Array, count: Array) -> Array:
+    return total / jnp.maximum(count, 1)

@@ -33,8 +33,12 @@ class SegmentLoss:
     classes: float = 0.0
     # Of `body_loss.body_error`, the same for what belongs together.
     bodies: float = 0.0
+    # Of `link_loss.link_error`, the same for what interacts.
+    links: float = 0.0
     # Of `memory_loss.memory_error`, the same for frames that are tracked.
     places: float = 0.0
+    # Of `pointer_loss.pointer_error`, for the predicates that SCH is to read there.
+    relations: float = 0.0
     # In cells of the image; a multiple of the logits' own side, and a divisor of the
     # image's. Twice the logits' side costs a fifth of the image's own and is as good.
     mask_size: int = 128

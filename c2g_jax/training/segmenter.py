@@ -59,7 +59,7 @@ class SegmenterTask:
             sums, logged = clip_sums(recipe, model, clip, plan, key, train)
             return mean_terms(sums) | logged
 
-        read = ("frames", "segments", "objects", "categories")
+        read = ("frames", "segments", "objects", "categories", "holds")
         clips = {name: batch[name] for name in read}
         terms = jax.vmap(one)(clips, jax.random.split(drawn, count))
         terms = jax.tree.map(jnp.mean, terms)

@@ -7,10 +7,9 @@ to learn. All kernels drawn alike would do in the end; these do in hours.
 import re
 
 import numpy as np
-from flax import nnx
 
 from c2g_jax.sam2.config import Sam2Config
-from c2g_jax.sam2.model import Sam2
+from c2g_jax.sam2.model import Sam2, abstract_sam2
 from c2g_jax.weights import fill_parameters, initialise, parameters
 
 # At first: five in the logit of a cell of memory that looks the same, and three less
@@ -20,7 +19,7 @@ _LIKENESS, _NEARNESS = 2.0, 1.5
 
 def seeded_sam2(config: Sam2Config, seed: int) -> Sam2:
     """A model to train, from a seed."""
-    abstract = nnx.eval_shape(lambda: Sam2(config, rngs=nnx.Rngs(0)))
+    abstract = abstract_sam2(config)
     model = initialise(abstract, seed, embedding_std=1.0)
     values = parameters(model)
     quiet_features(values)

@@ -10,7 +10,6 @@ saved after every action, and are there again when the server is.
 import contextlib
 import fcntl
 import importlib
-import os
 import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 from absl import flags
 
 from c2g_jax import launch
+from c2g_jax.compiled import processor, user_cache
 from c2g_jax.launch import CHECKPOINT, VIDEO
 from c2g_jax.types import InputError
 
@@ -27,6 +27,7 @@ ADDRESS = "127.0.0.1"
 
 flags.declare_key_flag("video")
 flags.declare_key_flag("checkpoint")
+flags.declare_key_flag("compilation_cache")
 PORT = flags.DEFINE_integer("port", 8321, "Port of 127.0.0.1; 0 takes a free one.")
 STATE = flags.DEFINE_string(
     "state", None, "Folder for sessions and uploads. Default: in the user's cache."
@@ -93,8 +94,7 @@ def read_flags():
 
 def state_folder() -> Path:
     """Where sessions are kept; InputError where nothing can be written."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(STATE.value or Path(cache) / "click2graph").resolve()
+    folder = Path(STATE.value or user_cache()).resolve()
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -140,7 +140,7 @@ def serve(settings, checkpoint: Path | None, listener: socket.socket) -> None:
     from c2g_jax.web.app import create_app
     from c2g_jax.web.studio import Studio
 
-    studio = Studio(checkpoint, cache=settings.state / "compiled")
+    studio = Studio(checkpoint, cache=settings.state / "compiled" / processor())
     config = uvicorn.Config(
         create_app(studio, settings),
         log_level="warning",

@@ -5,7 +5,6 @@ little to lose: bounded memory and time, and no way to any file but its own. Whe
 fails it prints {"error", "status"} as JSON, and nothing else.
 """
 
-import errno
 import json
 import resource
 import sys
@@ -16,7 +15,7 @@ import av
 from PIL import Image
 
 from c2g_jax.images import read_image
-from c2g_jax.outputs import NoRoom
+from c2g_jax.outputs import NoRoom, disk_is_full
 from c2g_jax.types import Frame, InputError
 from c2g_jax.video import DEFAULT_FPS, open_video
 from c2g_jax.web.clips import NO_ROOM, Clip, frame_name
@@ -129,7 +128,7 @@ def main(task: str) -> Iterator[dict]:
         line = str(error).replace(str(source), task["name"])
         yield {"error": line.replace(source.name, task["name"]), "status": 422}
     except _failures() as error:
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        if disk_is_full(error):
             yield {"error": NO_ROOM, "status": 507}
             return
         line = f"{task['name']}: damaged, or not what it says it is: export it anew"

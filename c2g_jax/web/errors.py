@@ -1,6 +1,5 @@
 """What a request ends with when it cannot be done: a status and one sentence."""
 
-import errno
 import logging
 
 from fastapi import FastAPI, Request
@@ -9,7 +8,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from c2g_jax.launch import out_of_memory
-from c2g_jax.outputs import NoRoom
+from c2g_jax.outputs import NoRoom, disk_is_full
 from c2g_jax.types import InputError
 from c2g_jax.web.clips import NO_ROOM
 
@@ -76,6 +75,6 @@ NO_MEMORY = (
 
 def reason(error: Exception) -> str:
     """What to say of an error that is of the machine, or else of our own making."""
-    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+    if disk_is_full(error):
         return NO_ROOM
     return NO_MEMORY if out_of_memory(error) else FAILED

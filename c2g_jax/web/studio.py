@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from c2g_jax.compiled import keep_compiled
 from c2g_jax.vocabulary import load_vocabulary
 from c2g_jax.web.clips import Clip
 
@@ -22,16 +23,13 @@ class Studio:
 
     def load(self) -> str | None:
         """Read the weights; returns what a person should know of them, if anything."""
-        import jax
-
         from c2g_jax.pretrained import load_click2graph
         from c2g_jax.session.opening import find_checkpoint
         from c2g_jax.session.session import Source
         from c2g_jax.weights import read_manifest
 
         if self.cache is not None:
-            jax.config.update("jax_compilation_cache_dir", str(self.cache))
-            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+            keep_compiled(self.cache)
         folder = find_checkpoint(self.checkpoint)
         self._model, trained = load_click2graph(folder)
         self.vocabulary = self._model.config.vocabulary

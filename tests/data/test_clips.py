@@ -174,6 +174,20 @@ def test_segments_takes_objects_with_pixels_and_prefers_things():
     assert things / stuff > 0.03
 
 
+def test_segments_says_what_holds_between_its_objects():
+    seen = 0
+    for video, times, _, clip in clips(SEGMENTS):
+        chosen, holds = clip["objects"].tolist(), clip["holds"]
+        want = np.zeros_like(holds)
+        for row, (a, b, predicate, *_) in enumerate(video.relations.tolist()):
+            if a in chosen and b in chosen:
+                i, j = chosen.index(a), chosen.index(b)
+                want[i, j, :, predicate] |= video.valid_relations[row, times]
+        np.testing.assert_array_equal(holds, want)
+        seen += want.any()
+    assert seen > 3
+
+
 def test_stride_takes_every_other_frame():
     config = dataclasses.replace(PLAIN, stride=2, num_frames=4)
     for _, _, segments, clip in clips(config):

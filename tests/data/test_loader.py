@@ -77,6 +77,7 @@ def test_shapes_are_fixed(plain):
         **{key: want[key] for key in ("frames", "segments", "video_index", "start")},
         "objects": ("int32", (2, 3)),
         "categories": ("int32", (2, 256)),
+        "holds": ("bool", (2, 3, 3, 8, 57)),
     }
 
 

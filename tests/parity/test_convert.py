@@ -12,11 +12,12 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("sam2")
 
 from c2g_jax.sam2.config import SIZES, sam2_config
+from c2g_jax.sam2.model import abstract_sam2
 from c2g_jax.types import InputError
 from c2g_jax.weights import load_weights, parameters, read_manifest
 from porting import rules
 from porting.compare import compare
-from porting.official import abstract_model, convert, port, recognise_size
+from porting.official import convert, port, recognise_size
 from porting.reference import build_reference
 from porting.seeded import save_checkpoint, seeded_state
 
@@ -54,7 +55,7 @@ def test_the_rules_fit_every_size(size):
         len(state) == dict(toy=359, tiny=471, small=519, base_plus=615, large=903)[size]
     )
     assert recognise_size(state, "it") == size
-    wanted = parameters(abstract_model(sam2_config(size)))
+    wanted = parameters(abstract_sam2(sam2_config(size)))
     arrays, unknown = rules.to_flax(
         (name, np.broadcast_to(np.float32(0), tuple(tensor.shape)))
         for name, tensor in state.items()
@@ -80,7 +81,7 @@ def test_convert_writes_a_folder_that_loads(checkpoint, toy, tmp_path):
     assert manifest["source"]["file"] == "toy.pt"
     assert len(manifest["source"]["sha256"]) == 64
     assert {"c2g_jax", "jax", "flax", "torch"} <= manifest["versions"].keys()
-    model = load_weights(abstract_model(sam2_config("toy")), tmp_path / "w", size="toy")
+    model = load_weights(abstract_sam2(sam2_config("toy")), tmp_path / "w", size="toy")
     kernel = model.memory_attention.layers[1].linear1.kernel[...]
     theirs = toy["memory_attention.layers.1.linear1.weight"].T
     assert np.array_equal(kernel, theirs.numpy())

@@ -9,10 +9,11 @@ pytest.importorskip("sam2")
 from c2g_jax.click2graph import click2graph_config
 from c2g_jax.pretrained import save_click2graph, seeded_click2graph
 from c2g_jax.sam2.config import sam2_config
+from c2g_jax.sam2.model import abstract_sam2
 from c2g_jax.types import InputError
 from c2g_jax.weights import parameters, save_weights
 from porting import rules
-from porting.official import abstract_model, convert, load_folder, port
+from porting.official import convert, load_folder, port
 from porting.reference import build_reference
 from porting.reverse import reverse, to_torch
 from tests.commands import ROOT, refusal, run
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.parity
 @pytest.mark.parametrize("size", ["toy", "tiny"])
 def test_the_rules_go_back(size):
     """Names and shapes; `tests/parity` shows that there they are the official ones."""
-    abstract = parameters(abstract_model(sam2_config(size)))
+    abstract = parameters(abstract_sam2(sam2_config(size)))
     arrays = {k: np.broadcast_to(np.float32(0), x.shape) for k, x in abstract.items()}
     tensors = to_torch(arrays)
     assert len(tensors) == len(arrays)

@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 
 from c2g_jax.sam2.config import sam2_config
-from c2g_jax.sam2.model import Sam2
+from c2g_jax.sam2.model import abstract_sam2
 from c2g_jax.weights import initialise
 
 SIZE = 128
@@ -16,7 +16,7 @@ SIZE = 128
 @pytest.fixture(scope="session")
 def toy():
     config = sam2_config("toy", SIZE)
-    model = initialise(nnx.eval_shape(lambda: Sam2(config, rngs=nnx.Rngs(0))), seed=0)
+    model = initialise(abstract_sam2(config), seed=0)
     decoder = model.sam_mask_decoder
     decoder.pred_obj_score_head.layers[-1].bias = nnx.Param(jnp.full(1, 10.0))
     # Random networks answer with faint masks: make them as bold as trained ones.

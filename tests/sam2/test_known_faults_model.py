@@ -14,7 +14,7 @@ from PIL import Image
 from c2g_jax.sam2 import memory, track
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.image_predictor import Sam2ImagePredictor
-from c2g_jax.sam2.model import Sam2
+from c2g_jax.sam2.model import abstract_sam2
 from c2g_jax.sam2.postprocess import fill_holes
 from c2g_jax.sam2.prompts import Prompts, pad_points
 from c2g_jax.types import InputError
@@ -125,7 +125,7 @@ def test_other_image_sizes_work(size, frames):
     from c2g_jax.weights import initialise
 
     config = sam2_config("toy", size)
-    model = initialise(nnx.eval_shape(lambda: Sam2(config, rngs=nnx.Rngs(0))), 0)
+    model = initialise(abstract_sam2(config), 0)
     predictor = Sam2ImagePredictor(model)
     predictor.set_image(frames[0])
     masks, _, logits = predictor.predict(POINT, [1])

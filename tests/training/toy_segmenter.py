@@ -3,10 +3,9 @@
 import dataclasses
 
 import numpy as np
-from flax import nnx
 
 from c2g_jax.sam2.config import sam2_config
-from c2g_jax.sam2.model import Sam2
+from c2g_jax.sam2.model import Sam2, abstract_sam2
 from c2g_jax.weights import initialise
 
 SIZE = 64
@@ -27,7 +26,7 @@ def small_sam2() -> Sam2:
         memory_layers=1,
         memory_mlp_dim=64,
     )
-    return initialise(nnx.eval_shape(lambda: Sam2(config, rngs=nnx.Rngs(0))), seed=0)
+    return initialise(abstract_sam2(config), seed=0)
 
 
 def two_squares() -> dict[str, np.ndarray]:
@@ -43,6 +42,12 @@ def two_squares() -> dict[str, np.ndarray]:
     categories = np.full((1, 256), -1, np.int32)
     categories[0, [5, 9]] = 2, 7
     objects = np.array([[5, 9, 0]], np.int32)
+    holds = np.zeros((1, 3, 3, 2, 4), bool)
+    holds[0, 0, 1, :, 2] = True
     return dict(
-        frames=frames, segments=segments, objects=objects, categories=categories
+        frames=frames,
+        segments=segments,
+        objects=objects,
+        categories=categories,
+        holds=holds,
     )
