@@ -95,9 +95,14 @@ $(TOY)/videos/.done: $(TOY)/memory/.done
 	  --config.sam2.checkpoint="$(TOY)/memory/weights"
 	@touch "$@"
 
-$(TOY)/.done: $(TOY)/videos/.done
-	$(TRAIN) --config=configs/toy_pvsg.py \
+$(TOY)/clicks/.done: $(TOY)/videos/.done
+	$(TRAIN) --config=configs/sam2_toy.py:clicks \
 	  --config.sam2.checkpoint="$(TOY)/videos/weights"
+	@touch "$@"
+
+$(TOY)/.done: $(TOY)/clicks/.done
+	$(TRAIN) --config=configs/toy_pvsg.py \
+	  --config.sam2.checkpoint="$(TOY)/clicks/weights"
 	@touch "$@"
 
 lint: setup-test

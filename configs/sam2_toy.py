@@ -11,12 +11,16 @@
     python -m c2g_jax.train --config=configs/sam2_toy.py:videos \
         --workdir=runs/toy/videos --config.data.dir=data \
         --config.sam2.checkpoint=runs/toy/memory/weights
+    python -m c2g_jax.train --config=configs/sam2_toy.py:clicks \
+        --workdir=runs/toy/clicks --config.data.dir=data \
+        --config.sam2.checkpoint=runs/toy/videos/weights
 
 Windows of images first, at the frame's own scale but a quarter of its pixels, which
 teach prompts four times faster; then whole images, which teach to tell many objects
-apart; then windows of clips, which teach memory; then whole ones. SAM2's recipe
-(sam2/configs/sam2.1_training): simulated points and boxes, clicks on what is wrong,
-masks; best of three masks, IoU of all, presence. What differs is said beside it.
+apart; then windows of clips, which teach memory; then whole ones; last the decoder
+alone, for the mask that a click shows. SAM2's recipe (sam2/configs/sam2.1_training):
+simulated points and boxes, clicks on what is wrong, masks; best of three masks, IoU of
+all, presence. What differs is said beside it.
 
 To fine-tune a ported checkpoint instead, with upstream's own figures:
 
@@ -36,7 +40,7 @@ GROUPS = dict(
 
 
 def get_config(variant: str = "videos") -> ConfigDict:
-    """Variants: start, images, memory, videos; finetune; tiny, the least there is."""
+    """Variants: start, images, memory, videos, clicks; finetune; tiny, the least."""
     config = ConfigDict()
     config.task = "segmenter"
     config.seed = 0
@@ -96,13 +100,14 @@ def get_config(variant: str = "videos") -> ConfigDict:
             focal=4.0,
             dice=1.0,
             iou=4.0,
+            shown=0.0,
             score=1.0,
             features=0.01,
             classes=0.3,
             bodies=0.3,
             links=0.3,
             places=0.3,
-            relations=0.3,
+            relations=0.5,
             mask_size=128,
         )
     )
@@ -120,7 +125,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
             remat=False,
         )
     )
-    if variant in ("start", "images"):
+    if variant in ("start", "images", "clicks"):
         # The image is most of the work: ask for nearly all that is on it.
         config.clip.num_frames, config.clip.max_objects = 1, 6
     if variant == "start":
@@ -132,6 +137,14 @@ def get_config(variant: str = "videos") -> ConfigDict:
         # By Muon ten times as much; three times that would undo what is learned.
         config.lr = ConfigDict(dict.fromkeys(GROUPS, 3e-4))
         config.lr_end = ConfigDict(dict.fromkeys(GROUPS, 2e-5))
+    elif variant == "clicks":
+        config.train, config.steps, config.batch_size = "decoder", 1000, 4
+        config.lr = ConfigDict(dict.fromkeys(GROUPS, 3e-4))
+        # A click means one thing in the drawn world: let the surest mask be right,
+        # not one of three.
+        config.loss.shown = 0.7
+        for aid in ("classes", "bodies", "links"):  # of what is frozen here
+            config.loss[aid] = 0.0
     elif variant == "memory":
         config.train, config.steps = "memory", 1500
         # All places in memory need a clip of 8.
@@ -167,7 +180,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
         config.log_every, config.save_every, config.eval_every = 1, 2, 2
         config.eval_batches, config.export_every, config.data.workers = 1, 0, 0
     else:
-        names = "start, images, memory, videos, finetune, tiny"
+        names = "start, images, memory, videos, clicks, finetune, tiny"
         raise ValueError(f"variant {variant!r}: {names}")
     if variant in ("start", "memory"):
         config.clip.crop = 0.5

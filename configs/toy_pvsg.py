@@ -1,7 +1,7 @@
 """Click2Graph on the drawn world, around the toy SAM2.1 of configs/sam2_toy.py.
 
     python -m c2g_jax.train --config=configs/toy_pvsg.py --workdir=runs/toy \
-        --config.sam2.checkpoint=runs/toy/videos/weights --config.data.dir=data
+        --config.sam2.checkpoint=runs/toy/clicks/weights --config.data.dir=data
 
 Losses, matching and freezing are the paper's, as in configs/open_pvsg.py. What differs
 is said beside it: the model is small, starts from nothing and has little time.

@@ -25,6 +25,10 @@ class SegmentLoss:
     dice: float = 1.0
     iou: float = 1.0
     score: float = 1.0
+    # Share, in the loss of an ambiguous prompt's masks, of the one that would be shown:
+    # the best by its own estimate. Upstream has 0, all for the best in truth; where a
+    # click means one thing alone, the three then differ by chance and not by meaning.
+    shown: float = 0.0
     # Of the mean square of the image features. Nothing in SAM2.1 bounds them: from
     # nothing they grow to forty times the position encodings that are added to them,
     # and the decoder no longer sees where anything is. 0 for what is trained already.
@@ -97,14 +101,14 @@ def answer_sums(
     """The terms of one answer, summed over the objects in `where`.
 
     `multimask` says whose prompt was ambiguous: theirs are the last three masks, of
-    which the best one counts; the others' is the first. Masks of objects that are not
-    in view do not count.
+    which the best one counts, and by `config.shown` the one that would be shown; the
+    others' is the first. Masks of objects that are not in view do not count.
     """
     candidates = decoded.logits
     cost = config.focal * mask_focal(candidates, truth.coarse[:, None])
     cost += config.dice * mask_dice(candidates, truth.coarse[:, None])
     best = jnp.where(multimask, 1 + jnp.argmin(cost[:, 1:], axis=1), 0)
-    best = candidates[jnp.arange(best.shape[0]), best]
+    shown = jnp.where(multimask, 1 + jnp.argmax(decoded.ious[:, 1:], axis=1), 0)
 
     def enlarge(logits: jax.Array) -> jax.Array:
         return resize_logits(logits, config.mask_size, config.mask_size)
@@ -113,12 +117,17 @@ def answer_sums(
     ious = mask_iou(enlarge(jax.lax.stop_gradient(candidates)), truth.shares[:, None])
     error = jnp.abs(decoded.ious - ious)
     error = jnp.where(multimask, jnp.mean(error[:, 1:], axis=1), error[:, 0])
-    best = enlarge(best)
     seen = (where & truth.present).astype(jnp.float32)
     counted = where.astype(jnp.float32)
+    focal, dice = jnp.zeros(()), jnp.zeros(())
+    for index, share in ((best, 1 - config.shown), (shown, config.shown)):
+        if share:
+            mask = enlarge(candidates[jnp.arange(index.shape[0]), index])
+            focal += share * jnp.sum(mask_focal(mask, truth.shares) * seen)
+            dice += share * jnp.sum(mask_dice(mask, truth.shares) * seen)
     return Sums(
-        focal=jnp.sum(mask_focal(best, truth.shares) * seen),
-        dice=jnp.sum(mask_dice(best, truth.shares) * seen),
+        focal=focal,
+        dice=dice,
         iou=jnp.sum(error * seen),
         masks=jnp.sum(seen),
         score=jnp.sum(score_error(decoded.object_score, truth.present) * counted),

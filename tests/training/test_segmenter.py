@@ -93,6 +93,27 @@ def test_the_best_candidate_is_trained_and_all_are_judged():
     assert float(nobody.masks) == float(nobody.scores) == float(nobody.score) == 0.0
 
 
+def test_the_mask_that_would_be_shown_may_count_too():
+    """Of three masks the second is right, and the third is thought to be."""
+    truth = truth_of(jnp.zeros((1, 16, 16), bool).at[0, :, :8].set(True), 8, 4)
+    left = jnp.where(jnp.arange(4) < 2, 20.0, -20.0) * jnp.ones((4, 4))
+    decoded = DecodedMasks(
+        jnp.stack([-left, -left, left, -left])[None],
+        jnp.array([[0.0, 0.1, 0.2, 0.9]]),
+        jnp.zeros((1, 4, 1)),
+        jnp.zeros(1),
+    )
+    here = jnp.ones(1, bool)
+
+    def dice(shown: float) -> float:
+        config = SegmentLoss(mask_size=8, shown=shown)
+        return float(answer_sums(config, decoded, here, truth, here).dice)
+
+    assert dice(0.0) < 0.15
+    assert dice(1.0) > 0.85
+    assert dice(0.25) == pytest.approx(0.75 * dice(0.0) + 0.25 * dice(1.0))
+
+
 def test_shares_of_cells():
     truth = truth_of(jnp.zeros((1, 4, 4), bool).at[0, 0, :3].set(True), 2, 1)
     assert truth.shares.tolist() == [[[0.5, 0.25], [0.0, 0.0]]]

@@ -1,0 +1,170 @@
+"""How well a SAM2.1 segments and follows what a prepared data set has masks of.
+
+    python tools/segmenter.py --checkpoint=c2g_jax/toy_checkpoint --data_dir=data \
+        --name=toy_pvsg
+
+On the middle frame of every second video of the validation split, each object is
+prompted by itself, without any memory: by a click on a pixel of it, by its box. From
+the first frame of every tenth video, what any relation names is followed from its true
+mask; beside it the mask is left where it was. All figures are mean IoUs.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+from absl import flags
+from rich.console import Console
+from rich.table import Table
+
+from c2g_jax import launch
+from c2g_jax.images import resize_frame
+from c2g_jax.launch import CHECKPOINT, DATA_DIR, NAME
+from c2g_jax.pretrained import load_sam2
+from c2g_jax.sam2 import memory, track
+from c2g_jax.sam2.model import Sam2
+from c2g_jax.sam2.prompts import BOX_FIRST, BOX_SECOND, INSIDE, Prompts, pad_points
+from c2g_jax.types import InputError
+
+with launch.needing("train"):
+    from c2g_jax.data.dataset import Dataset, open_dataset
+    from c2g_jax.data.records import VideoRecord
+    from c2g_jax.evaluation.scene_guesses import TrueFrame, overlaps, true_frame
+
+for _name in ("checkpoint", "data_dir", "name"):
+    flags.declare_key_flag(_name)
+AGES = ((1, 1), (2, 5), (6, 15), (16, 39))  # frames after the mask
+MOST = 16  # objects of a frame; more are left out
+
+
+def main(argv) -> None:
+    del argv
+    for flag in (CHECKPOINT, DATA_DIR):
+        if not flag.value:
+            raise InputError(f"--{flag.name} is missing")
+    logging.getLogger("absl").setLevel(logging.WARNING)  # tfds tells what it reads
+    model = load_sam2(CHECKPOINT.value)
+    dataset = open_dataset(DATA_DIR.value, NAME.value or "toy_pvsg")
+    videos = dataset.videos("val")
+    show_prompted(prompted(model, dataset, videos[::2]))
+    show_followed(followed(model, dataset, videos[::10]))
+
+
+def prompted(model: Sam2, dataset: Dataset, videos) -> dict[str, list[np.ndarray]]:
+    """{kind of object: a row for each, IoU of a click, its best mask, a box}."""
+    rng, found = np.random.default_rng(0), defaultdict(list)
+    segment = jax.jit(track.segment)
+    for video in videos:
+        frame, features = look(model, dataset, video, video.num_frames // 2)
+        ids = [i for i in video.object_ids.tolist() if frame.areas[i]][:MOST]
+        scale = model.config.image_size / np.array([video.width, video.height])
+        points, boxes = [], []
+        for object_id in ids:
+            y, x = np.nonzero(frame.segments == object_id)
+            at = rng.integers(len(x))
+            points.append((np.array([[x[at], y[at]]]) + 0.5, [INSIDE]))
+            corners = np.array([[x.min(), y.min()], [x.max() + 1, y.max() + 1]])
+            boxes.append((corners, [BOX_FIRST, BOX_SECOND]))
+        masks = []
+        for given in (points, boxes):
+            given = [(coords * scale - 0.5, labels) for coords, labels in given]
+            answer = segment(model, features, Prompts(*pad_points(given, MOST)))
+            masks.append(jax.device_get(answer))
+        click, box = masks
+        rows = np.stack(
+            [
+                own(click.mask_logits, frame, ids),
+                np.max([own(m, frame, ids) for m in np.moveaxis(
+                    click.candidates, 1, 0)], axis=0),
+                own(box.mask_logits, frame, ids),
+            ],
+            axis=1,
+        )  # fmt: skip
+        subjects = video.relations[video.valid_relations[:, frame.number], 0]
+        for object_id, row in zip(ids, rows, strict=True):
+            found["all"].append(row)
+            if video.is_thing[video.row(object_id)]:
+                found["things"].append(row)
+            if object_id in subjects:
+                found["subjects"].append(row)
+    return found
+
+
+def followed(model: Sam2, dataset: Dataset, videos) -> dict[int, list[tuple]]:
+    """{frames after the mask: pairs of IoU, tracked and left where it was}."""
+    found = defaultdict(list)
+    begin, step = jax.jit(track.segment_mask), jax.jit(track.track_step)
+    remember = jax.jit(track.remember)
+    for video in videos:
+        first, features = look(model, dataset, video, 0)
+        named = np.unique(video.relations[:, :2])
+        ids = [i for i in named.tolist() if first.areas[i]][:MOST]
+        truth = first.segments == np.array(ids)[:, None, None]
+        shown = np.zeros((MOST, *[model.config.image_size] * 2), np.float32)
+        for row, mask in enumerate(truth):
+            shown[row] = square(mask, model.config.image_size)
+        here = np.arange(MOST) < len(ids)
+        answer = begin(model, features, shown)
+        bank = memory.empty_bank(model.config, MOST)
+        bank = remember(model, bank, features, answer, np.int32(0), here, here)
+        for t in range(1, video.num_frames):
+            frame, features = look(model, dataset, video, t)
+            bank, answer = step(model, bank, features, np.int32(t), here)
+            tracked = own(np.asarray(answer.mask_logits), frame, ids)
+            for row, object_id in enumerate(ids):
+                if frame.areas[object_id]:
+                    there = frame.segments == object_id
+                    union = np.sum(there | truth[row])
+                    still = np.sum(there & truth[row]) / union
+                    found[t].append((tracked[row], still))
+    return found
+
+
+def look(model: Sam2, dataset: Dataset, video: VideoRecord, t: int):
+    """The truth of a frame and its features."""
+    (picture,), (ids,) = dataset.read_frames(video, [t])
+    square = resize_frame(picture, model.config.image_size)
+    return true_frame(t, ids), track.encode_frame(model, square)
+
+
+def own(logits: np.ndarray, frame: TrueFrame, ids: list[int]) -> np.ndarray:
+    """IoU of each mask with its own object: logits [at least n, h, w], float [n]."""
+    return np.diag(overlaps(logits[: len(ids)], frame, ids))
+
+
+def square(mask: np.ndarray, size: int) -> np.ndarray:
+    """The mask at size x size, each pixel that of the place under its centre."""
+    rows, columns = (
+        (2 * np.arange(size) + 1) * side // (2 * size) for side in mask.shape
+    )
+    return mask[np.ix_(rows, columns)]
+
+
+def show_prompted(found: dict[str, list[np.ndarray]]) -> None:
+    table = Table("mean IoU", "masks", "a click", "best of its three", "a box")
+    for kind, rows in found.items():
+        means = (f"{x:.3f}" for x in np.mean(rows, axis=0))
+        table.add_row(kind, str(len(rows)), *means)
+    Console().print(table)
+
+
+def show_followed(found: dict[int, list[tuple]]) -> None:
+    table = Table("frames after the mask", *(text for text in ages()))
+    pairs = [
+        np.mean([pair for t in range(first, last + 1) for pair in found[t]], axis=0)
+        for first, last in AGES
+    ]
+    for row, name in enumerate(("tracked", "the mask left where it was")):
+        table.add_row(name, *(f"{pair[row]:.3f}" for pair in pairs))
+    Console().print(table)
+
+
+def ages() -> Iterator[str]:
+    for first, last in AGES:
+        yield str(first) if first == last else f"{first} to {last}"
+
+
+if __name__ == "__main__":
+    launch.run(main)
