@@ -31,6 +31,14 @@ if TYPE_CHECKING:
 VERSION = 1
 _DOCUMENT = "session.json"
 _ARRAYS = ("features", "pointers", "logits", "logits_of")
+_VIDEO = dict(name=str, width=int, height=int, num_frames=int)
+_SOURCE = dict.fromkeys(("path", "checkpoint", "sha256"), (str, type(None)))
+_NUMBER = (int, float, type(None))
+_OPTIONS = {  # of `open_video`
+    **dict.fromkeys(("fps", "start", "end", "max_frames", "image_size"), _NUMBER),
+    "dtype": str,
+    "discover_every": int,
+}
 _DAMAGED = (  # what zipfile, numpy and our own tables meet in a file with wrong bytes
     zipfile.BadZipFile,
     zlib.error,
@@ -50,12 +58,21 @@ class SavedSession:
     """What a file holds, before there is a session to put it into."""
 
     path: Path
-    document: dict
-    arrays: dict[str, np.ndarray]
+    video: dict  # name, width, height, num_frames
+    source: dict  # path, checkpoint, sha256, each a text or None
+    options: dict  # how the video is sampled, the model run, and results put together
+    width: int  # of features
+    logits: list[tuple[Observation, np.ndarray]]
+    now: SessionState
+    done: list[tuple[str, SessionState]]
+    undone: list[tuple[str, SessionState]]
 
     def restore(self, session: "Session") -> None:
-        """Bring a new session on the same video and model to where it was saved."""
-        video, saved = session.video, self.document["video"]
+        """Bring a new session on the same video and model to where it was saved.
+
+        InputError where it was saved on others.
+        """
+        video, saved = session.video, self.video
         wanted = (saved["width"], saved["height"], saved["num_frames"])
         if (video.width, video.height, video.num_frames) != wanted:
             raise InputError(
@@ -63,35 +80,17 @@ class SavedSession:
                 f"{wanted[2]} frames, but {video.name} is {video.width}x{video.height} "
                 f"with {video.num_frames}: give the video of the session"
             )
-        known, given = self.document["source"]["sha256"], session.source.sha256
-        width = self.arrays["features"].shape[1]
+        known, given = self.source["sha256"], session.source.sha256
         if None not in (known, given) and known != given:
             raise InputError(
                 f"{self.path} was made with other weights (sha256 {known[:12]}, not "
                 f"{given[:12]}): give the checkpoint of the session"
             )
-        if width not in (0, session.model.config.sam2.d_model):
+        if self.width not in (0, session.model.config.sam2.d_model):
             raise InputError(f"{self.path} was made with a model of another size")
-        states, observations = _states(self)
-        for number, logits in zip(
-            self.arrays["logits_of"], self.arrays["logits"], strict=True
-        ):
-            session.keep_logits(observations[number], logits)
-        history = self.document["history"]
-        session.resume(
-            states[history["now"]],
-            [(what, states[i]) for what, i in history["done"]],
-            [(what, states[i]) for what, i in history["undone"]],
-        )
-
-    @property
-    def options(self) -> dict:
-        """How the video is sampled, the model run, and results are put together."""
-        return {
-            **self.document["source"]["options"],
-            "spans": SpanConfig(**self.document["spans"]),
-            "adapt": AdaptConfig(**self.document["adapt"]),
-        }
+        for observation, logits in self.logits:
+            session.keep_logits(observation, logits)
+        session.resume(self.now, self.done, self.undone)
 
 
 def write_session(path: Path, session: "Session") -> None:
@@ -171,9 +170,7 @@ def read_session(path: Path) -> SavedSession:
                     )
                     for name in _ARRAYS
                 }
-                saved = SavedSession(path, document, arrays)
-                _states(saved)
-                return saved
+                return _parsed(path, document, arrays)
     except FileNotFoundError:
         raise InputError(f"{path}: no such session: check the path") from None
     except (IsADirectoryError, NotADirectoryError, PermissionError) as error:
@@ -181,20 +178,49 @@ def read_session(path: Path) -> SavedSession:
             f"{path}: cannot be read ({error.strerror}): name a session's file"
         ) from None
     except _DAMAGED as error:
-        raise InputError(
-            f"{path}: not a whole session file ({type(error).__name__}): open the "
-            "video anew"
-        ) from None
+        raise _damaged(path, error) from None
     raise InputError(
         f"{path}: a session of version {version}, but this reads {VERSION}: open it "
         "with the program that wrote it"
     )
 
 
-def _states(saved: SavedSession) -> tuple[list[SessionState], list[Observation]]:
-    size = [saved.document["video"][side] for side in ("height", "width")]
-    features, pointers = saved.arrays["features"], saved.arrays["pointers"]
-    return read_states(saved.document["rows"], features, pointers, size)
+def _parsed(path: Path, document: dict, arrays: dict[str, np.ndarray]) -> SavedSession:
+    """One of `_DAMAGED` where something is missing, or is not what it is to be."""
+    video, source, history = (document[k] for k in ("video", "source", "history"))
+    for values, kinds in ((video, _VIDEO), (source, _SOURCE)):
+        if not all(isinstance(values[name], kind) for name, kind in kinds.items()):
+            raise TypeError
+    options = source["options"]
+    if not all(isinstance(options[name], _OPTIONS[name]) for name in options):
+        raise TypeError
+    features, size = arrays["features"], (video["height"], video["width"])
+    states, observations = read_states(
+        document["rows"], features, arrays["pointers"], size
+    )
+    pairs = zip(arrays["logits_of"], arrays["logits"], strict=True)
+    return SavedSession(
+        path,
+        video,
+        source,
+        {
+            **options,
+            "spans": SpanConfig(**document["spans"]),
+            "adapt": AdaptConfig(**document["adapt"]),
+        },
+        features.shape[1],
+        [(observations[number], logits) for number, logits in pairs],
+        states[history["now"]],
+        [(str(what), states[i]) for what, i in history["done"]],
+        [(str(what), states[i]) for what, i in history["undone"]],
+    )
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"{path}: not a whole session file ({type(error).__name__}): open the video "
+        "anew"
+    )
 
 
 def _logits(

@@ -92,7 +92,7 @@ def open_session(
     they are not the ones of the session, or the file is none.
     """
     saved = read_session(Path(path))
-    source = saved.document["source"]
+    source = saved.source
     video = source["path"] if video is None else video
     if video is None:
         raise InputError(f"{path}: its video was given as arrays: give it again")

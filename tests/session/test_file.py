@@ -1,3 +1,5 @@
+import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -103,6 +105,41 @@ def test_a_damaged_session_is_refused_or_read(worked_on, tmp_path):
     assert lines == {"not a whole session file"}
     with pytest.raises(InputError, match="cannot be read"):
         read_session(tmp_path)
+
+
+def test_a_session_made_by_hand_is_refused_by_one_line(worked_on, tmp_path):
+    """A whole archive whose document lacks something, or has something else there."""
+    path, other = tmp_path / "a.c2g", tmp_path / "b.c2g"
+    worked_on.save(path)
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    document = json.loads(files["session.json"])
+    parts = [(key,) for key in document if key not in ("program", "version")]
+    for key in ("video", "source", "history", "spans", "adapt"):
+        parts += [(key, inner) for inner in document[key]]
+    parts += [("source", "options", name) for name in document["source"]["options"]]
+    refused = 0
+    for part in parts:
+        for change in ("drop", None, "text", 7, [3]):
+            changed = json.loads(files["session.json"])
+            at = changed
+            for key in part[:-1]:
+                at = at[key]
+            if change == "drop":
+                del at[part[-1]]
+            else:
+                at[part[-1]] = change
+            with zipfile.ZipFile(other, "w") as archive:
+                for name, data in files.items():
+                    if name == "session.json":
+                        data = json.dumps(changed)
+                    archive.writestr(name, data)
+            # What is of no matter, or may be so, is read.
+            with contextlib.suppress(InputError):
+                open_again(other)
+                refused -= 1
+            refused += 1
+    assert refused > 60
 
 
 _UNTIL_KILLED = """
