@@ -72,6 +72,7 @@ def get_config(devices: str = "1") -> ConfigDict:
             brightness=0.1,
             contrast=0.03,
             saturation=0.03,
+            hue=0.0,
         )
     )
     config.sam2 = ConfigDict(

@@ -84,10 +84,12 @@ def get_config(variant: str = "videos") -> ConfigDict:
             max_objects=3,
             thing_weight=2.0,
             crop=1.0,
+            crop_to=0.0,
             flip=0.5,
             brightness=0.1,
             contrast=0.03,
             saturation=0.03,
+            hue=0.0,
         )
     )
     config.sam2 = ConfigDict(

@@ -96,7 +96,14 @@ def test_every_choice_is_a_field(name):
         tasks.replace(kind(), config[section], section)
     left = {f.name for f in dataclasses.fields(ClipConfig)} - set(config.clip)
     # What the task decides, and what is nothing to choose.
-    assert left == {"task", "image_size", "thing_weight", "crop", "point_side"}
+    assert left == {
+        "task",
+        "image_size",
+        "thing_weight",
+        "crop",
+        "crop_to",
+        "point_side",
+    }
     tasks.loop_config(config)
     assert to_json(config)["clip"]["prompt_mix"] == [0.49, 0.49, 0.02]
 

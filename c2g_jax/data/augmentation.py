@@ -48,16 +48,20 @@ def _mirror_prompts(
 
 
 def colour_matrix(
-    brightness: float, contrast: float, saturation: float, grey: float
+    brightness: float, contrast: float, saturation: float, grey: float, hue: float = 0.0
 ) -> np.ndarray:
-    """float64 [3, 4]: rgb1 to rgb; factors of 1 change nothing.
+    """float64 [3, 4]: rgb1 to rgb; factors of 1 and a hue of 0 change nothing.
 
     Brightness scales, contrast stretches around the mean luma `grey` (0 to 255),
-    saturation away from each pixel's own luma.
+    saturation away from each pixel's own luma; `hue` turns colours around the axis of
+    greys, in half turns.
     """
     scale = brightness * contrast
     offset = (1 - contrast) * brightness * grey
     mix = saturation * np.eye(3) + (1 - saturation) * np.tile(_GREY, (3, 1))
+    cos, sin = np.cos(np.pi * hue), np.sin(np.pi * hue) / np.sqrt(3)
+    across = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]])
+    mix = mix @ (cos * np.eye(3) + (1 - cos) / 3 + sin * across)
     return np.concatenate([scale * mix, np.full((3, 1), offset)], axis=1)
 
 
@@ -67,14 +71,19 @@ def tint(
     brightness: float,
     contrast: float,
     saturation: float,
+    hue: float = 0.0,
 ) -> Clip:
-    """The clip with all its frames tinted alike; each factor within 1 +- its share."""
+    """The clip with all its frames tinted alike; each factor within 1 +- its share.
+
+    Colours turn by `hue` half turns at most, either way.
+    """
     reach = np.array([brightness, contrast, saturation])
     factors = 1 + rng.uniform(-1, 1, 3) * reach
-    if not reach.any():
+    turn = hue and rng.uniform(-hue, hue)  # no draw where none is asked for
+    if not reach.any() and not turn:
         return dict(clip)
     grey = float(clip["frames"][:, ::4, ::4].mean(axis=(0, 1, 2)) @ _GREY)
-    matrix = tuple(colour_matrix(*factors, grey).reshape(-1))
+    matrix = tuple(colour_matrix(*factors, grey, turn).reshape(-1))
     frames = [
         np.asarray(Image.fromarray(frame).convert("RGB", matrix))
         for frame in clip["frames"]

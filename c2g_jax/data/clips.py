@@ -51,12 +51,14 @@ class ClipConfig:
     max_objects: int | None = None  # None: 8 for "relations", 3 for "segments"
     thing_weight: float = 2.0  # how much likelier "segments" takes a thing than stuff
     crop: float = 1.0  # side of the window that "segments" sees, in sides of the frame
+    crop_to: float = 0.0  # above 0: the side is drawn, from `crop` up to it
     prompt_mix: tuple[float, float, float] = prompts.TRAINING_MIX
     point_side: int | None = 128  # larger masks are thinned before a point is drawn
     flip: float = 0.5  # how often a clip is mirrored
     brightness: float = 0.1
     contrast: float = 0.03
     saturation: float = 0.03
+    hue: float = 0.0  # how far colours turn, either way, in half turns
 
     def __post_init__(self):
         if self.task not in TASKS:
@@ -74,13 +76,18 @@ class ClipConfig:
                      "max_objects", "point_side"):  # fmt: skip
             if (value := getattr(self, name)) is not None and value < 1:
                 raise InputError(f"{name} {value} of a clip: give at least 1")
-        for name in ("flip", "brightness", "contrast", "saturation"):
+        for name in ("flip", "brightness", "contrast", "saturation", "hue"):
             if not 0 <= (value := getattr(self, name)) <= 1:
                 raise InputError(f"{name} {value} of a clip: give a share, 0 to 1")
         if not 0 < self.crop <= 1 or (self.crop < 1 and self.task != "segments"):
             raise InputError(
                 f"crop {self.crop} of a clip of {self.task}: give a share of the frame,"
                 " above 0 and up to 1, and 1 to relations"
+            )
+        if self.crop_to and not self.crop <= self.crop_to <= 1:
+            raise InputError(
+                f"crop_to {self.crop_to} of a clip: give a share of the frame, from "
+                f"crop ({self.crop}) to 1"
             )
         if not 0 <= self.thing_weight < np.inf:
             raise InputError(f"thing_weight {self.thing_weight}: give 0 or more")
@@ -118,7 +125,12 @@ def make_clip(
     if rng.random() < config.flip:
         clip = augmentation.mirror(clip)
     return augmentation.tint(
-        clip, rng, config.brightness, config.contrast, config.saturation
+        clip,
+        rng,
+        config.brightness,
+        config.contrast,
+        config.saturation,
+        config.hue,
     )
 
 
@@ -139,9 +151,11 @@ def _window(
     there = segments[0] == chosen if chosen else np.ones(segments.shape[1:], bool)
     rows, columns = np.nonzero(there)
     at = int(rng.integers(len(rows)))
-    slices = [slice(None)]
+    slices, share = [slice(None)], config.crop
+    if config.crop_to:
+        share = rng.uniform(config.crop, config.crop_to)
     for place, size in zip((rows[at], columns[at]), segments.shape[1:], strict=True):
-        side = max(round(config.crop * size), 1)
+        side = max(round(share * size), 1)
         first = int(np.clip(place - rng.integers(side), 0, size - side))
         slices.append(slice(first, first + side))
     return frames[tuple(slices)], segments[tuple(slices)]

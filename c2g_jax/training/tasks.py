@@ -79,7 +79,10 @@ def prepare_task(config: Any, local_batch: int) -> Prepared:
         task=_CLIPS[config.task],
         image_size=sam2.config.image_size,
     )
-    still = dataclasses.replace(clips, flip=0, brightness=0, contrast=0, saturation=0)
+    whole = dict(crop=clips.crop_to or clips.crop, crop_to=0.0)
+    still = dataclasses.replace(
+        clips, flip=0, brightness=0, contrast=0, saturation=0, hue=0, **whole
+    )
     args = (local_batch, config.seed)
     return Prepared(
         task,

@@ -237,6 +237,27 @@ def test_tint_is_the_same_on_all_frames_and_light():
     np.testing.assert_array_equal(same, clip["frames"])
 
 
+def test_hues_turn_where_they_are_asked_for():
+    rng, other = np.random.default_rng(0), np.random.default_rng(0)
+    clip = {"frames": np.full((2, 8, 8, 3), (200, 60, 60), np.uint8)}
+    turned = augmentation.tint(clip, rng, 0, 0, 0, hue=1)["frames"]
+    assert np.abs(turned.astype(int) - clip["frames"]).max() > 40
+    assert abs(int(turned[0, 0, 0].sum()) - 320) < 5
+    augmentation.tint(clip, other, 0, 0, 0)  # draws as it did before there were hues
+    assert rng.random() != other.random()
+
+
+def test_the_side_of_a_window_may_be_drawn():
+    config = dataclasses.replace(SEGMENTS, crop=0.5, crop_to=1.0, num_frames=1)
+    areas = []
+    for video, _, segments, clip in clips(config, seeds=2):
+        shown = np.isin(segments, clip["segments"]).mean()
+        areas.append(shown)
+        assert clip["segments"].shape[1:] == (48, 48)
+        assert video.height == segments.shape[1]
+    assert min(areas) < 0.9 < max(areas)
+
+
 def test_colours_change_as_their_names_say():
     rgb = np.array([200.0, 100.0, 50.0, 1.0])
     grey = rgb[:3] @ [0.299, 0.587, 0.114]
@@ -247,6 +268,10 @@ def test_colours_change_as_their_names_say():
     np.testing.assert_allclose(flat, 90)
     colourless = augmentation.colour_matrix(1, 1, 0, 90) @ rgb
     np.testing.assert_allclose(colourless, grey)
+    third = augmentation.colour_matrix(1, 1, 1, 90, hue=2 / 3) @ rgb
+    np.testing.assert_allclose(third, [50, 200, 100])
+    unchanged = augmentation.colour_matrix(1, 1, 1, 90, hue=0.3) @ [80, 80, 80, 1]
+    np.testing.assert_allclose(unchanged, 80)
 
 
 def test_bad_settings_are_named():
@@ -261,6 +286,9 @@ def test_bad_settings_are_named():
     for task, crop in (("segments", 0.0), ("segments", 1.5), ("relations", 0.5)):
         with pytest.raises(InputError, match=f"crop {crop} of a clip of {task}: give"):
             ClipConfig(task=task, crop=crop)
+    for crop_to in (0.4, 1.5):
+        with pytest.raises(InputError, match=f"crop_to {crop_to} of a clip: give"):
+            ClipConfig(task="segments", crop=0.5, crop_to=crop_to)
     with pytest.raises(InputError, match="thing_weight -1"):
         ClipConfig(thing_weight=-1)
     with pytest.raises(InputError, match="give three shares, of point, box and mask"):
