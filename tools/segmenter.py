@@ -20,7 +20,6 @@ from rich.console import Console
 from rich.table import Table
 
 from c2g_jax import launch
-from c2g_jax.images import resize_frame
 from c2g_jax.launch import CHECKPOINT, DATA_DIR, NAME
 from c2g_jax.pretrained import load_sam2
 from c2g_jax.sam2 import memory, track
@@ -29,6 +28,7 @@ from c2g_jax.sam2.prompts import BOX_FIRST, BOX_SECOND, INSIDE, Prompts, pad_poi
 from c2g_jax.types import InputError
 
 with launch.needing("train"):
+    from c2g_jax.data.clips import square
     from c2g_jax.data.dataset import Dataset, open_dataset
     from c2g_jax.data.records import VideoRecord
     from c2g_jax.evaluation.scene_guesses import TrueFrame, overlaps, true_frame
@@ -57,7 +57,7 @@ def prompted(model: Sam2, dataset: Dataset, videos) -> dict[str, list[np.ndarray
     rng, found = np.random.default_rng(0), defaultdict(list)
     segment = jax.jit(track.segment)
     for video in videos:
-        frame, features = look(model, dataset, video, video.num_frames // 2)
+        frame, features, _ = look(model, dataset, video, video.num_frames // 2)
         ids = [i for i in video.object_ids.tolist() if frame.areas[i]][:MOST]
         scale = model.config.image_size / np.array([video.width, video.height])
         points, boxes = [], []
@@ -98,19 +98,18 @@ def followed(model: Sam2, dataset: Dataset, videos) -> dict[int, list[tuple]]:
     begin, step = jax.jit(track.segment_mask), jax.jit(track.track_step)
     remember = jax.jit(track.remember)
     for video in videos:
-        first, features = look(model, dataset, video, 0)
+        first, features, small = look(model, dataset, video, 0)
         named = np.unique(video.relations[:, :2])
         ids = [i for i in named.tolist() if first.areas[i]][:MOST]
         truth = first.segments == np.array(ids)[:, None, None]
         shown = np.zeros((MOST, *[model.config.image_size] * 2), np.float32)
-        for row, mask in enumerate(truth):
-            shown[row] = square(mask, model.config.image_size)
+        shown[: len(ids)] = small == np.array(ids)[:, None, None]
         here = np.arange(MOST) < len(ids)
         answer = begin(model, features, shown)
         bank = memory.empty_bank(model.config, MOST)
         bank = remember(model, bank, features, answer, np.int32(0), here, here)
         for t in range(1, video.num_frames):
-            frame, features = look(model, dataset, video, t)
+            frame, features, _ = look(model, dataset, video, t)
             bank, answer = step(model, bank, features, np.int32(t), here)
             tracked = own(np.asarray(answer.mask_logits), frame, ids)
             for row, object_id in enumerate(ids):
@@ -123,23 +122,16 @@ def followed(model: Sam2, dataset: Dataset, videos) -> dict[int, list[tuple]]:
 
 
 def look(model: Sam2, dataset: Dataset, video: VideoRecord, t: int):
-    """The truth of a frame and its features."""
-    (picture,), (ids,) = dataset.read_frames(video, [t])
-    square = resize_frame(picture, model.config.image_size)
-    return true_frame(t, ids), track.encode_frame(model, square)
+    """The truth of a frame, its features, and its ids as large as the model sees it."""
+    pictures, segments = dataset.read_frames(video, [t])
+    seen = square(pictures, segments, model.config.image_size)
+    features = track.encode_frame(model, seen["frames"][0])
+    return true_frame(t, segments[0]), features, seen["segments"][0]
 
 
 def own(logits: np.ndarray, frame: TrueFrame, ids: list[int]) -> np.ndarray:
     """IoU of each mask with its own object: logits [at least n, h, w], float [n]."""
     return np.diag(overlaps(logits[: len(ids)], frame, ids))
-
-
-def square(mask: np.ndarray, size: int) -> np.ndarray:
-    """The mask at size x size, each pixel that of the place under its centre."""
-    rows, columns = (
-        (2 * np.arange(size) + 1) * side // (2 * size) for side in mask.shape
-    )
-    return mask[np.ix_(rows, columns)]
 
 
 def show_prompted(found: dict[str, list[np.ndarray]]) -> None:

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
 
+from c2g_jax.training.directions import cell_ids, unit
+
 _SHARPNESS, _MIDDLE = 10.0, 0.5  # a pair is one body by sigmoid(10 (cosine - 0.5))
 
 
@@ -22,10 +24,8 @@ def body_error(
     each body as much as another.
     """
     t, h, w, c = embedding.shape
-    block = segments.shape[1] // h
-    ids = segments[:, block // 2 :: block, block // 2 :: block].reshape(t, h * w)
-    x = embedding.reshape(t, h * w, c).astype(jnp.float32)
-    x /= jnp.sqrt(jnp.sum(x**2, axis=-1, keepdims=True) + 1e-6)
+    ids = cell_ids(segments, h)
+    x = unit(embedding.reshape(t, h * w, c))
     logits = _SHARPNESS * (jnp.einsum("tic,tjc->tij", x, x) - _MIDDLE)
     known = ids > 0
     both = known[:, :, None] & known[:, None, :]

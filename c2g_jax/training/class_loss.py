@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, UInt8
 
 from c2g_jax.sam2.model import FrameFeatures
+from c2g_jax.training.directions import fixed_directions, unit
 from c2g_jax.types import NO_CLASS
 
 _SHARPNESS = 16.0  # of the cosine: a probability of 0.99 among 126 needs 10
@@ -45,11 +46,8 @@ def level_error(
     count. A cell with several classes is to look like each by its share.
     """
     t, h, w, c = features.shape
-    codes = jax.random.normal(jax.random.key(0), (num_classes, c))
-    codes /= jnp.linalg.norm(codes, axis=1, keepdims=True)
-    features = features.astype(jnp.float32)
-    length = jnp.sqrt(jnp.sum(features**2, axis=-1, keepdims=True) + 1e-6)
-    says = jax.nn.log_softmax(_SHARPNESS * (features / length) @ codes.T)
+    codes = fixed_directions(0, num_classes, c)
+    says = jax.nn.log_softmax(_SHARPNESS * unit(features) @ codes.T)
     block = segments.shape[1] // h
     step = max(block // _SIDE, 1)
     seen = segments[:, step // 2 :: step, step // 2 :: step]

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
+from c2g_jax.training.directions import cell_ids, unit
+
 _SHARPNESS = 20.0  # of the cosine: 4 of 256 cells can have 0.9 of the whole
 
 
@@ -28,11 +30,9 @@ def link_error(
     as another, however small it is. 0 where nothing is related.
     """
     t, h, w, c = embedding.shape
-    block = segments.shape[1] // h
-    ids = segments[:, block // 2 :: block, block // 2 :: block].reshape(t, h * w, 1)
+    ids = cell_ids(segments, h)[:, :, None]
     member = ((ids == objects) & (objects > 0)).astype(jnp.float32)  # [t, cells, n]
-    x = embedding.reshape(t, h * w, c).astype(jnp.float32)
-    x /= jnp.sqrt(jnp.sum(x**2, axis=-1, keepdims=True) + 1e-6)
+    x = unit(embedding.reshape(t, h * w, c))
     says = _SHARPNESS * jnp.einsum("tic,tjc->tij", x, jnp.roll(x, c // 4, axis=-1))
     known = jnp.any(member > 0, axis=-1)
     says = jax.nn.softmax(jnp.where(known[:, None], says, -1e9))

@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from c2g_jax.training.directions import fixed_directions
+
 
 def memory_error(
     image: Float[Array, "n h w c"],
@@ -22,8 +24,7 @@ def memory_error(
     much as all else, however small it is. Returns the sum, and of how many objects.
     """
     c = image.shape[-1]
-    code = jax.random.normal(jax.random.key(1), (c,))
-    logits = image.astype(jnp.float32) @ (code / jnp.linalg.norm(code))
+    logits = image.astype(jnp.float32) @ fixed_directions(1, c)
 
     def mean(error: jax.Array, weight: jax.Array) -> jax.Array:
         total = jnp.sum(weight, axis=(1, 2))

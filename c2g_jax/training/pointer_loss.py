@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from c2g_jax.training.directions import fixed_directions, unit
+
 _SHARPNESS = 8.0  # of two cosines: a probability of 0.99 among 57 needs 9 in all
 
 
@@ -24,12 +26,8 @@ def pointer_error(
     like each alike; one without any does not count, nor what is not in view. Returns
     the sum, and over how many pairs.
     """
-    codes = jax.random.normal(
-        jax.random.key(2), (2, holds.shape[-1], pointers.shape[-1])
-    )
-    codes /= jnp.linalg.norm(codes, axis=-1, keepdims=True)
-    x = pointers.astype(jnp.float32)
-    x /= jnp.sqrt(jnp.sum(x**2, axis=-1, keepdims=True) + 1e-6)
+    codes = fixed_directions(2, 2, holds.shape[-1], pointers.shape[-1])
+    x = unit(pointers)
     does, done = x @ codes[0].T, x @ codes[1].T
     says = jax.nn.log_softmax(_SHARPNESS * (does[:, None] + done[None]))
     number = jnp.sum(holds, axis=-1)
