@@ -1,5 +1,7 @@
-"""What the benchmarks measure with."""
+"""What the benchmarks measure with, and where they write it down."""
 
+import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,20 @@ def seconds(action: Callable) -> float:
     return time.perf_counter() - begun
 
 
+def processor() -> str:
+    """Name of what JAX runs on; of a CPU also its cores and its widest vectors."""
+    device = jax.devices()[0]
+    if device.platform != "cpu" or not Path("/proc/cpuinfo").exists():
+        return device.device_kind
+    lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    about = {key.strip(): value for key, _, value in (x.partition(":") for x in lines)}
+    known = about.get("flags", "").split()
+    vectors = next((v for v in ("avx512f", "avx2", "avx") if v in known), "no AVX")
+    return (
+        f"{about.get('model name', 'CPU').strip()}, {os.cpu_count()} cores, {vectors}"
+    )
+
+
 def resident_megabytes() -> float:
     """Memory in use by this process and those it started."""
     threads = Path("/proc/self/task").glob("*/children")  # each lists those it started
@@ -23,3 +39,11 @@ def resident_megabytes() -> float:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
         total += sum(int(s.split()[1]) for s in lines if s.startswith("VmRSS"))
     return total / 1024
+
+
+def record(path: str, device: str, setting: str, figures: dict) -> None:
+    """Put figures under [device][setting] of a JSON file; what else it holds stays."""
+    file = Path(path)
+    document = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    document.setdefault(device, {}).setdefault(setting, {}).update(figures)
+    file.write_text(json.dumps(document, indent=2) + "\n", "utf-8")

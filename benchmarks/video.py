@@ -9,7 +9,6 @@ Compilation is timed apart. Peak memory is that of a process of its own for each
 """
 
 import json
-import platform
 import statistics
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from absl import flags
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measures import seconds
+from benchmarks.measures import processor, record, seconds
 from c2g_jax import launch
 from c2g_jax.images import resize_frame
 from c2g_jax.launch import IMAGE_SIZE
@@ -37,7 +36,9 @@ SIZE = flags.DEFINE_enum("size", "tiny", SIZES, "Size of SAM2.1.")
 flags.declare_key_flag("image_size")
 OBJECTS = flags.DEFINE_list("objects", ["1", "4"], "Numbers of objects to track.")
 ROUNDS = flags.DEFINE_integer("rounds", 5, "Interleaved rounds.", lower_bound=1)
-JSON = flags.DEFINE_string("json", None, "File for the figures.")
+JSON = flags.DEFINE_string(
+    "json", None, "File for the figures, kept beside those of other runs in it."
+)
 SIDE = flags.DEFINE_enum(
     "side", None, ["ours", "sam2"], "Run one side alone and print its peak memory."
 )
@@ -145,6 +146,16 @@ def peak_memory(side: str) -> float:
     return json.loads(result.stdout.splitlines()[-1])["gigabytes"]
 
 
+def ratios(stages: dict[str, dict]) -> dict[str, float]:
+    """Medians of ours over theirs, by the names that docs/performance.json has."""
+    found = {}
+    for stage, sides in stages.items():
+        name = "encoder" if stage == "encode" else f"track_{stage.split()[1]}"
+        ours, sam2 = (statistics.median(sides[side]) for side in ("ours", "sam2"))
+        found[f"{name}_vs_torch"] = round(ours / sam2, 3)
+    return found
+
+
 def show(figures: dict) -> None:
     table = Table(title=figures["title"])
     for heading in ("stage", "ours, s", "sam2, s", "ours / sam2", "compile, s"):
@@ -177,17 +188,17 @@ def main(argv) -> None:
 
     pair = make_pair(SIZE.value, seeded_state(SIZE.value), IMAGE_SIZE.value)
     side = pair.config.image_size
-    device = jax.devices()[0].device_kind
     title = (
-        f"{SIZE.value} at {side}x{side}, float32, {device}, {platform.machine()},"
+        f"{SIZE.value} at {side}x{side}, float32, {processor()},"
         f" jax {version('jax')}, torch {version('torch')}, {ROUNDS.value} rounds"
     )
     figures = {"title": title, **measure(Clip(pair, frames))}
     figures["peak_gigabytes"] = {name: peak_memory(name) for name in ("ours", "sam2")}
     show(figures)
     if JSON.value:
-        with open(JSON.value, "w", encoding="utf-8") as file:
-            json.dump(figures, file, indent=2)
+        setting = f"{SIZE.value}_{side}_float32"
+        figures = {**ratios(figures["seconds"]), "video": figures}
+        record(JSON.value, jax.default_backend(), setting, figures)
 
 
 if __name__ == "__main__":

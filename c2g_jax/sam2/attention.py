@@ -1,13 +1,16 @@
 """Scaled dot-product attention, with bounded memory for long sequences."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-# Above this many scores an attention runs in blocks of queries: the scores of one
-# frame against a full memory bank would take half a gigabyte an object.
-_MAX_SCORES = 1 << 24
+# Longer attentions run in blocks of at most so many queries and keys: the scores of a
+# frame against a full memory bank would take half a gigabyte an object, those of a
+# block stay in a processor's cache.
+_BLOCK = 2048
 
 
 def split_heads(x: jax.Array, num_heads: int) -> jax.Array:
@@ -28,34 +31,91 @@ def attend(
     """Attention of q [b, h, s, d] over k, v [b, h, t, d]: [b, h, s, d].
 
     `valid` bool [b, t] says which keys exist; the others take no part at all. A row
-    without any valid key gives the mean of all values, which callers discard.
+    without any valid key gives finite values, which callers discard.
     """
-    blocks = _num_blocks(q.shape[0] * q.shape[1], q.shape[2], k.shape[2])
-    if blocks == 1:
-        return _attend(q, k, v, valid)
-    b, h, s, d = q.shape
-    parts = q.reshape(b, h, blocks, s // blocks, d).transpose(2, 0, 1, 3, 4)
-    out = jax.lax.map(lambda part: _attend(part, k, v, valid), parts)
-    return out.transpose(1, 2, 0, 3, 4).reshape(b, h, s, -1)
+    b, h, s, _ = q.shape
+    if s * k.shape[2] <= _BLOCK**2:
+        return _attend(q, k, v, None if valid is None else valid[:, None])
+    if valid is None:
+        valid = jnp.ones((b, k.shape[2]), bool)
+    valid = jnp.repeat(valid, h, axis=0)
+    heads = (*(x.reshape(b * h, *x.shape[2:]) for x in (q, k, v)), valid)
+    # A processor takes head after head, an accelerator all together.
+    out = jax.lax.platform_dependent(
+        heads,
+        cpu=functools.partial(jax.lax.map, _attend_in_blocks),
+        default=jax.vmap(_attend_in_blocks),
+    )
+    return out.reshape(b, h, s, -1)
 
 
 def _attend(q, k, v, valid):
-    scores = jnp.einsum("bhsd,bhtd->bhst", q, k, preferred_element_type=jnp.float32)
+    """The same of q [..., s, d], k, v [..., t, d], valid [..., t], at once."""
+    scores, greatest = _scores(q, k, valid)
+    sums, total = _sums(scores, greatest, v)
+    return (sums / total).astype(v.dtype)  # divided last: fewer sums than weights
+
+
+def _attend_in_blocks(head):
+    """The same of q [s, d], k, v [t, d], valid [t], by a softmax that is corrected.
+
+    What a block of keys adds counts from the greatest score so far; where a later block
+    has a greater one, all before shrinks (Milakov and Gimelshein, arXiv 1805.02867).
+    """
+    q, *memory = head
+    memory = tuple(_in_blocks(x) for x in memory)
+
+    def attend_from(q):
+        def add(so_far, block):
+            k, v, valid = block
+            old, sums, total = so_far
+            scores, greatest = _scores(q, k, valid)
+            greatest = jnp.maximum(old, greatest)
+            new_sums, new_total = _sums(scores, greatest, v)
+            shrink = jnp.exp(old - greatest)
+            return (
+                greatest,
+                sums * shrink + new_sums,
+                total * shrink + new_total,
+            ), None
+
+        nothing = jnp.zeros((q.shape[0], 1), jnp.float32)
+        sums = jnp.zeros((q.shape[0], memory[1].shape[-1]), jnp.float32)
+        start = (nothing - np.float32(np.inf), sums, nothing)
+        (_, sums, total), _ = jax.lax.scan(add, start, memory)
+        return (sums / total).astype(memory[1].dtype)
+
+    out = jax.lax.map(attend_from, _in_blocks(q))
+    return out.reshape(-1, out.shape[-1])[: q.shape[0]]
+
+
+def _scores(q, k, valid):
+    """Scores [..., s, t] in float32 and the greatest of each row [..., s, 1]."""
+    scores = jnp.einsum("...sd,...td->...st", q, k, preferred_element_type=jnp.float32)
     scores = scores * np.float32(q.shape[-1] ** -0.5)
     if valid is not None:
-        scores = jnp.where(valid[:, None, None, :], scores, jnp.float32(-1e30))
-    weights = jax.nn.softmax(scores, axis=-1).astype(v.dtype)
-    return jnp.einsum("bhst,bhtd->bhsd", weights, v)
+        scores = jnp.where(valid[..., None, :], scores, jnp.float32(-1e30))
+    return scores, scores.max(-1, keepdims=True)
 
 
-def _num_blocks(batch: int, queries: int, keys: int) -> int:
-    """The least power of two that keeps a block's scores within bounds."""
-    blocks = 1
-    while (
-        batch * queries * keys // blocks > _MAX_SCORES and queries % (2 * blocks) == 0
-    ):
-        blocks *= 2
-    return blocks
+def _sums(scores, greatest, v):
+    """Sums [..., s, d] of values weighted by exp(scores - greatest), and of weights."""
+    weights = jnp.exp(scores - greatest)
+    sums = jnp.einsum(
+        "...st,...td->...sd",
+        weights.astype(v.dtype),
+        v,
+        preferred_element_type=jnp.float32,
+    )
+    return sums, weights.sum(-1, keepdims=True)
+
+
+def _in_blocks(x):
+    """Cut [n, ...] into [blocks, rows, ...], as even as can be, zero-padded."""
+    blocks = -(-len(x) // _BLOCK)
+    rows = -(-len(x) // blocks)
+    x = jnp.pad(x, [(0, blocks * rows - len(x))] + [(0, 0)] * (x.ndim - 1))
+    return x.reshape(blocks, rows, *x.shape[1:])
 
 
 class Attention(nnx.Module):

@@ -9,9 +9,10 @@ from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.layers import TORCH_EPS, layer_norm
 from c2g_jax.sam2.position import rotary_table, rotate
 
-# More objects attend in groups: the keys and values of one take a hundred megabytes
-# at 1024 pixels, and four keep a device as busy as sixteen.
-_MAX_OBJECTS = 4
+# As many objects attend together as have so many memories in all, one at least: a full
+# bank at 1024 pixels is 28,736, keeps a device busy by itself, and with its keys and
+# hidden layers is a quarter of a gigabyte.
+_MAX_MEMORIES = 1 << 15
 
 
 class RotaryAttention(Attention):
@@ -64,7 +65,11 @@ class MemoryAttentionLayer(nnx.Module):
         self.norm2 = layer_norm(c, dtype, rngs, TORCH_EPS)
         self.norm3 = layer_norm(c, dtype, rngs, TORCH_EPS)
 
-    def __call__(
+    def attend_to_itself(self, x: jax.Array) -> jax.Array:
+        y = self.norm1(x)
+        return x + self.self_attn(y, y, y)
+
+    def attend_to_memory(
         self,
         x: jax.Array,
         keys: jax.Array,
@@ -72,8 +77,6 @@ class MemoryAttentionLayer(nnx.Module):
         valid: jax.Array,
         num_unplaced: int,
     ) -> jax.Array:
-        y = self.norm1(x)
-        x = x + self.self_attn(y, y, y)
         y = self.norm2(x)
         x = x + self.cross_attn_image(y, keys, values, valid, num_unplaced)
         return x + self.linear2(jax.nn.relu(self.linear1(self.norm3(x))))
@@ -103,24 +106,25 @@ class MemoryAttention(nnx.Module):
         objects), position [hw, c], memory and memory_position [n, t, m], valid bool
         [n, t]. The last `num_pointer_tokens` of t are object pointers.
         """
-        x = image + 0.1 * position.astype(image.dtype)
+        first, *others = self.layers
+        x = first.attend_to_itself(image + 0.1 * position.astype(image.dtype))
         keys = memory + memory_position.astype(memory.dtype)
 
         def attend_to(memories):
-            y, (own_keys, own_values, own_valid) = x, memories
-            for layer in self.layers:
-                y = layer(y, own_keys, own_values, own_valid, num_pointer_tokens)
+            y = first.attend_to_memory(x, *memories, num_pointer_tokens)
+            for layer in others:
+                y = layer.attend_to_itself(y)
+                y = layer.attend_to_memory(y, *memories, num_pointer_tokens)
             return self.norm(y)
 
-        n = memory.shape[0]
-        if n <= _MAX_OBJECTS or image.shape[0] > 1:
+        n, t = valid.shape
+        together = max(1, _MAX_MEMORIES // t)
+        if n <= together or image.shape[0] > 1:
             return attend_to((keys, memory, valid))
 
         def group(part: jax.Array) -> jax.Array:
-            filled = jnp.pad(
-                part, [(0, -n % _MAX_OBJECTS)] + [(0, 0)] * (part.ndim - 1)
-            )
-            return filled.reshape(-1, _MAX_OBJECTS, *part.shape[1:])
+            filled = jnp.pad(part, [(0, -n % together)] + [(0, 0)] * (part.ndim - 1))
+            return filled.reshape(-1, together, *part.shape[1:])
 
         groups = jax.tree.map(group, (keys, memory, valid))
         return jax.lax.map(attend_to, groups).reshape(-1, *x.shape[1:])[:n]

@@ -9,6 +9,10 @@ from flax import nnx
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.layers import DepthwiseConv, conv, gelu, layer_norm
 
+# As many masks are encoded together as have so many pixels in all, one at least: what
+# one of 1024 pixels comes to on its way stays in a processor's cache.
+_MAX_PIXELS = 1 << 20
+
 
 class MaskDownsampler(nnx.Module):
     """A mask [n, S, S, 1] to [n, S/16, S/16, c] by four halvings."""
@@ -72,5 +76,13 @@ class MemoryEncoder(nnx.Module):
 
         The masks are scaled probabilities, as `Sam2.encode_memory` makes them.
         """
-        x = self.pix_feat_proj(image) + self.mask_downsampler(masks[..., None])
-        return self.out_proj(self.fuser(x))
+        features = self.pix_feat_proj(image)
+
+        def encode(masks: jax.Array) -> jax.Array:
+            x = features + self.mask_downsampler(masks[..., None])
+            return self.out_proj(self.fuser(x))
+
+        together = max(1, _MAX_PIXELS // masks[0].size)
+        if len(masks) <= together or len(image) > 1:
+            return encode(masks)
+        return jax.lax.map(lambda x: encode(x[None])[0], masks, batch_size=together)

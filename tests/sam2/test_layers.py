@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from c2g_jax.sam2 import attention, memory_attention
 from c2g_jax.sam2.attention import _attend, attend
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.hiera import join_windows, max_pool_2x2, partition_windows
@@ -101,13 +102,41 @@ def test_attention_without_any_key_is_finite():
     assert np.isfinite(out).all()
 
 
-def test_long_attention_in_blocks_equals_the_whole():
-    q, k, v = (normal(1, 1, 4096, 4, seed=s) for s in range(3))
-    k, v = np.tile(k, (1, 1, 2, 1)), np.tile(v, (1, 1, 2, 1))
-    valid = np.random.default_rng(0).random((1, 8192)) > 0.3
-    np.testing.assert_allclose(
-        attend(q, k, v, valid), _attend(q, k, v, valid), atol=1e-6
-    )
+@pytest.mark.parametrize(("queries", "keys"), [(20, 37), (3, 30), (30, 3), (64, 64)])
+def test_long_attention_in_blocks_equals_the_whole(queries, keys, monkeypatch):
+    q, k = 3 * normal(2, 2, queries, 4), 3 * normal(2, 2, keys, 4, seed=1)
+    v = normal(2, 2, keys, 5, seed=2)
+    valid = np.arange(keys) % 3 != np.array([[0], [1]])
+    whole = attend(q, k, v, valid)
+    monkeypatch.setattr(attention, "_BLOCK", 8)
+    # Scores of tens are rounded by millionths.
+    assert "scan" in str(jax.make_jaxpr(attend)(q, k, v, valid))
+    np.testing.assert_allclose(attend(q, k, v, valid), whole, atol=5e-6)
+    np.testing.assert_allclose(attend(q, k, v), _attend(q, k, v, None), atol=5e-6)
+    # As an accelerator does it: all heads together.
+    first = (q[:, 0], k[:, 0], v[:, 0], valid)
+    together = jax.vmap(attention._attend_in_blocks)(first)
+    np.testing.assert_allclose(together, whole[:, 0], atol=5e-6)
+
+
+def test_attention_in_blocks_has_the_gradients_of_the_whole(monkeypatch):
+    given = 3 * normal(1, 2, 20, 4), 3 * normal(1, 2, 37, 4), normal(1, 2, 37, 5)
+    valid = np.arange(37)[None] % 3 > 0
+
+    def loss(q, k, v):
+        return (attend(q, k, v, valid) ** 2).sum()
+
+    gradient = jax.grad(loss, argnums=(0, 1, 2))
+    whole = gradient(*given)
+    monkeypatch.setattr(attention, "_BLOCK", 8)
+    for ours, plain in zip(gradient(*given), whole, strict=True):
+        np.testing.assert_allclose(ours, plain, atol=1e-5)
+
+
+def test_attention_in_blocks_without_any_key_is_finite(monkeypatch):
+    monkeypatch.setattr(attention, "_BLOCK", 8)
+    q = normal(1, 1, 20, 4)
+    assert np.isfinite(attend(q, q, q, np.zeros((1, 20), bool))).all()
 
 
 def test_rotation_keeps_lengths_and_speaks_of_distance_alone():
@@ -168,7 +197,9 @@ def test_means_of_memories_are_projected_as_values_would_be():
     np.testing.assert_allclose(layer(q, k, v, valid, 3), plain, atol=2e-6)
 
 
-def test_any_number_of_objects_attends_as_each_alone():
+@pytest.mark.parametrize("together", [1, 2, 5])
+def test_any_number_of_objects_attends_as_each_alone(together, monkeypatch):
+    monkeypatch.setattr(memory_attention, "_MAX_MEMORIES", 12 * together)
     attention = MemoryAttention(
         dataclasses.replace(
             sam2_config("toy", 64), d_model=8, mem_dim=4, memory_mlp_dim=8
