@@ -26,7 +26,7 @@ from rich.table import Table
 from benchmarks.measures import processor, record, seconds
 from c2g_jax import launch
 from c2g_jax.launch import DTYPE, IMAGE_SIZE
-from c2g_jax.sam2 import attention, memory_attention, track
+from c2g_jax.sam2 import attention, memory_attention, memory_encoder, track
 from c2g_jax.sam2.config import SIZES, Sam2Config, sam2_config
 from c2g_jax.sam2.memory import RECENT, Memories
 from c2g_jax.sam2.model import FrameFeatures, Sam2
@@ -225,6 +225,7 @@ def flops(part: Part, model: Sam2) -> float:
     with (
         mock.patch.object(attention, "_BLOCK", 1 << 20),
         mock.patch.object(memory_attention, "_MAX_MEMORIES", 1 << 30),
+        mock.patch.object(memory_encoder, "_MAX_PIXELS", 1 << 30),
     ):
         plain = jax.jit(lambda *given: part.ours(*given)).lower(model, *part.inputs)
     return plain.cost_analysis()["flops"]

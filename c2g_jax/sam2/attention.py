@@ -51,9 +51,12 @@ def attend(
 
 def _attend(q, k, v, valid):
     """The same of q [..., s, d], k, v [..., t, d], valid [..., t], at once."""
-    scores, greatest = _scores(q, k, valid)
-    sums, total = _sums(scores, greatest, v)
-    return (sums / total).astype(v.dtype)  # divided last: fewer sums than weights
+    scores = _scores(q, k)
+    if valid is not None:
+        scores = jnp.where(valid[..., None, :], scores, jnp.float32(-1e30))
+    weights = jnp.exp(scores - scores.max(-1, keepdims=True))
+    # Divided last: there are fewer sums than weights.
+    return (_sums(weights, v) / weights.sum(-1, keepdims=True)).astype(v.dtype)
 
 
 def _attend_in_blocks(head):
@@ -63,51 +66,49 @@ def _attend_in_blocks(head):
     has a greater one, all before shrinks (Milakov and Gimelshein, arXiv 1805.02867).
     """
     q, *memory = head
-    memory = tuple(_in_blocks(x) for x in memory)
+    k, v, valid = (_in_blocks(x) for x in memory)
+    # A key that does not exist becomes a copy of one that does and weighs nothing: so
+    # no score needs a mask, which would be one more walk through all of them.
+    k = jnp.where(valid[..., None], k, memory[0][jnp.argmax(memory[2])])
+    v = jnp.where(valid[..., None], v, 0)
+    valid = valid.astype(jnp.float32)
 
     def attend_from(q):
         def add(so_far, block):
             k, v, valid = block
             old, sums, total = so_far
-            scores, greatest = _scores(q, k, valid)
-            greatest = jnp.maximum(old, greatest)
-            new_sums, new_total = _sums(scores, greatest, v)
-            shrink = jnp.exp(old - greatest)
-            return (
-                greatest,
-                sums * shrink + new_sums,
-                total * shrink + new_total,
-            ), None
+            scores = _scores(q, k)
+            greatest = jnp.maximum(old, scores.max(-1, keepdims=True))
+            weights, shrink = jnp.exp(scores - greatest), jnp.exp(old - greatest)
+            sums = sums * shrink + _sums(weights, v)
+            total = total * shrink + weights @ valid[:, None]
+            return (greatest, sums, total), None
 
         nothing = jnp.zeros((q.shape[0], 1), jnp.float32)
-        sums = jnp.zeros((q.shape[0], memory[1].shape[-1]), jnp.float32)
+        sums = jnp.zeros((q.shape[0], v.shape[-1]), jnp.float32)
         start = (nothing - np.float32(np.inf), sums, nothing)
-        (_, sums, total), _ = jax.lax.scan(add, start, memory)
-        return (sums / total).astype(memory[1].dtype)
+        (_, sums, total), _ = jax.lax.scan(add, start, (k, v, valid))
+        # The greatest of all weighs 1, but where no key exists at all.
+        return (sums / jnp.maximum(total, 1)).astype(v.dtype)
 
     out = jax.lax.map(attend_from, _in_blocks(q))
     return out.reshape(-1, out.shape[-1])[: q.shape[0]]
 
 
-def _scores(q, k, valid):
-    """Scores [..., s, t] in float32 and the greatest of each row [..., s, 1]."""
+def _scores(q, k):
+    """Scores [..., s, t] in float32."""
     scores = jnp.einsum("...sd,...td->...st", q, k, preferred_element_type=jnp.float32)
-    scores = scores * np.float32(q.shape[-1] ** -0.5)
-    if valid is not None:
-        scores = jnp.where(valid[..., None, :], scores, jnp.float32(-1e30))
-    return scores, scores.max(-1, keepdims=True)
+    return scores * np.float32(q.shape[-1] ** -0.5)
 
 
-def _sums(scores, greatest, v):
-    """Sums [..., s, d] of values weighted by exp(scores - greatest), and of weights."""
-    weights = jnp.exp(scores - greatest)
-    sums = jnp.einsum(
+def _sums(weights, v):
+    """Weighted sums [..., s, d] of values [..., t, d], in float32."""
+    return jnp.einsum(
         "...st,...td->...sd",
         weights.astype(v.dtype),
         v,
         preferred_element_type=jnp.float32,
     )
-    return sums, weights.sum(-1, keepdims=True)
 
 
 def _in_blocks(x):

@@ -113,6 +113,10 @@ def test_long_attention_in_blocks_equals_the_whole(queries, keys, monkeypatch):
     assert "scan" in str(jax.make_jaxpr(attend)(q, k, v, valid))
     np.testing.assert_allclose(attend(q, k, v, valid), whole, atol=5e-6)
     np.testing.assert_allclose(attend(q, k, v), _attend(q, k, v, None), atol=5e-6)
+    loud = [
+        np.where(valid[:, None, :, None], x, 1e3).astype(np.float32) for x in (k, v)
+    ]
+    np.testing.assert_allclose(attend(q, *loud, valid), whole, atol=5e-6)
     # As an accelerator does it: all heads together.
     first = (q[:, 0], k[:, 0], v[:, 0], valid)
     together = jax.vmap(attention._attend_in_blocks)(first)
