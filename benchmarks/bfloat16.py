@@ -9,79 +9,65 @@ of each with what was drawn.
 """
 
 import collections
-from pathlib import Path
 
 import numpy as np
 from absl import flags
 from rich.console import Console
 from rich.table import Table
 
-import c2g_jax
 from c2g_jax import launch
 from c2g_jax.export import read_scene_graph
 from c2g_jax.launch import CHECKPOINT
 from c2g_jax.pretrained import load_click2graph
-from c2g_jax.prompts import interior_distance
-from c2g_jax.rle import decode_mask
+from c2g_jax.rle import encode_mask, mask_iou
 from c2g_jax.sam2.video_predictor import Sam2VideoPredictor
 from c2g_jax.types import SceneGraph
 from c2g_jax.video import open_video
+from tools.demo import CLIP, PACKAGE, TRUTH, click
 
 flags.declare_key_flag("checkpoint")
 
-_PACKAGE = Path(c2g_jax.__file__).parent
-_EXAMPLE = _PACKAGE / "example"
+_TOY = PACKAGE / "toy_checkpoint"
 
 
-def follow(dtype: str, truth: SceneGraph) -> dict[tuple[int, int], np.ndarray]:
-    """{(frame, object): mask [h, w]} of each object, clicked where it is widest."""
-    folder = CHECKPOINT.value or _PACKAGE / "toy_checkpoint"
-    model, _ = load_click2graph(folder, dtype=dtype)
+def follow(dtype: str, truth: SceneGraph) -> dict[tuple[int, int], dict]:
+    """{(frame, object): mask as run lengths} of each object, clicked by itself."""
+    model, _ = load_click2graph(CHECKPOINT.value or _TOY, dtype=dtype)
     predictor = Sam2VideoPredictor(model.sam2)
-    frames = np.stack([f.rgb for f in open_video(_EXAMPLE / "example.mp4")])
+    frames = np.stack([f.rgb for f in open_video(CLIP)])
     found = {}
     for track in truth.objects:
-        state = predictor.init_state(frames)
-        first = min(track.masks)
-        depth = interior_distance(decode_mask(track.masks[first]))
-        y, x = np.unravel_index(depth.argmax(), depth.shape)
-        predictor.add_new_points_or_box(state, first, 0, points=[[x, y]], labels=[1])
+        state, given = predictor.init_state(frames), click(track)
+        predictor.add_new_points_or_box(
+            state, given.frame, track.object_id, points=given.points, labels=[1]
+        )
         for result in predictor.propagate_in_video(state):
-            mask = np.asarray(result.masks)[0].squeeze() > 0
+            mask = encode_mask(result.masks[0, 0] > 0)
             found[result.frame_idx, track.object_id] = mask
     return found
 
 
-def overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """IoU of two masks; 1 where both are empty."""
-    union = (a | b).sum()
-    return (a & b).sum() / union if union else 1.0
-
-
 def main(argv) -> None:
     del argv
-    truth = read_scene_graph(_EXAMPLE / "truth.json")
+    truth = read_scene_graph(TRUTH)
     single, half = (follow(dtype, truth) for dtype in ("float32", "bfloat16"))
     rows = collections.defaultdict(list)
     for (frame, object_id), mask in single.items():
         drawn = truth.object(object_id).masks.get(frame)
         if drawn is None:
             continue
-        drawn, other = decode_mask(drawn), half[frame, object_id]
-        figures = 1 - overlap(mask, other), overlap(mask, drawn), overlap(other, drawn)
-        rows[object_id].append(figures)
+        other = half[frame, object_id]
+        # Run lengths of two empty masks are the same, though their IoU is none.
+        same = 1.0 if mask == other else mask_iou(mask, other)
+        ious = same, mask_iou(mask, drawn), mask_iou(other, drawn)
+        rows[object_id].append(ious)
     table = Table(title="bfloat16 beside float32, masks of the example clip")
-    for name in (
-        "object",
-        "frames",
-        "differ, mean",
-        "differ, worst",
-        "IoU",
-        "IoU, bf16",
-    ):
+    shown = "frames", "differ, mean", "differ, worst", "IoU", "IoU, bf16"
+    for name in ("object", *shown):
         table.add_column(name, justify="left" if name == "object" else "right")
     for object_id, figures in rows.items():
-        differ, before, after = np.array(figures).T
+        same, before, after = np.array(figures).T
+        differ = 1 - same
         cells = (differ.mean(), differ.max(), before.mean(), after.mean())
         category = truth.object(object_id).category
         name = f"{object_id} {category}"

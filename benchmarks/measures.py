@@ -2,8 +2,9 @@
 
 import json
 import os
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -14,6 +15,11 @@ def seconds(action: Callable) -> float:
     begun = time.perf_counter()
     jax.block_until_ready(action())
     return time.perf_counter() - begun
+
+
+def ratio(times: Mapping[str, Sequence[float]]) -> float:
+    """Median of "ours" over the median of "sam2"."""
+    return statistics.median(times["ours"]) / statistics.median(times["sam2"])
 
 
 def processor() -> str:

@@ -23,7 +23,7 @@ from absl import flags
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measures import processor, record, seconds
+from benchmarks.measures import processor, ratio, record, seconds
 from c2g_jax import launch
 from c2g_jax.launch import DTYPE, IMAGE_SIZE
 from c2g_jax.sam2 import attention, memory_attention, memory_encoder, track
@@ -244,16 +244,16 @@ def show(title: str, figures: dict[str, dict], peak_flops: float) -> None:
     for heading in ("part", "ours, s", "sam2, s", "ours / sam2", "GFLOP", "of peak"):
         table.add_column(heading, justify="left" if heading == "part" else "right")
     for name, row in figures.items():
-        sides = row["seconds"].values()
+        sides = row["seconds"]
         cells = [
             f"{statistics.median(times):.4f} ({min(times):.4f}-{max(times):.4f})"
-            for times in sides
+            for times in sides.values()
         ]
-        ours, sam2 = (statistics.median(times) for times in sides)
+        ours = statistics.median(sides["ours"])
         table.add_row(
             name,
             *cells,
-            f"{ours / sam2:.2f}",
+            f"{ratio(sides):.2f}",
             f"{row['flops'] / 1e9:.1f}",
             f"{row['flops'] / ours / peak_flops:.0%}",
         )

@@ -21,7 +21,7 @@ from absl import flags
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measures import processor, record, seconds
+from benchmarks.measures import processor, ratio, record, seconds
 from c2g_jax import launch
 from c2g_jax.images import resize_frame
 from c2g_jax.launch import IMAGE_SIZE
@@ -151,8 +151,7 @@ def ratios(stages: dict[str, dict]) -> dict[str, float]:
     found = {}
     for stage, sides in stages.items():
         name = "encoder" if stage == "encode" else f"track_{stage.split()[1]}"
-        ours, sam2 = (statistics.median(sides[side]) for side in ("ours", "sam2"))
-        found[f"{name}_vs_torch"] = round(ours / sam2, 3)
+        found[f"{name}_vs_torch"] = round(ratio(sides), 3)
     return found
 
 
@@ -165,13 +164,12 @@ def show(figures: dict) -> None:
             f"{statistics.median(times):.3f} ({min(times):.3f}-{max(times):.3f})"
             for times in sides.values()
         ]
-        ours, sam2 = (statistics.median(times) for times in sides.values())
         compiled = figures["compile_seconds"][name]
-        table.add_row(name, *cells, f"{ours / sam2:.2f}", f"{compiled:.1f}")
+        table.add_row(name, *cells, f"{ratio(sides):.2f}", f"{compiled:.1f}")
     memory = figures["peak_gigabytes"]
-    ratio = memory["ours"] / memory["sam2"]
     cells = [f"{value:.2f} GB" for value in memory.values()]
-    table.add_row("peak memory", *cells, f"{ratio:.2f}", "")
+    share = f"{memory['ours'] / memory['sam2']:.2f}"
+    table.add_row("peak memory", *cells, share, "")
     Console(width=100).print(table)
 
 

@@ -109,8 +109,8 @@ def test_long_attention_in_blocks_equals_the_whole(queries, keys, monkeypatch):
     valid = np.arange(keys) % 3 != np.array([[0], [1]])
     whole = attend(q, k, v, valid)
     monkeypatch.setattr(attention, "_BLOCK", 8)
-    # Scores of tens are rounded by millionths.
     assert "scan" in str(jax.make_jaxpr(attend)(q, k, v, valid))
+    # Scores of tens are rounded by millionths.
     np.testing.assert_allclose(attend(q, k, v, valid), whole, atol=5e-6)
     np.testing.assert_allclose(attend(q, k, v), _attend(q, k, v, None), atol=5e-6)
     loud = [
