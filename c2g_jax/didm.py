@@ -12,15 +12,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from c2g_jax.dropout import dropout, split_key
+from c2g_jax.pointing import peaks, pointing, unit
 from c2g_jax.sam2.attention import Attention
 from c2g_jax.sam2.layers import TORCH_EPS, Mlp, layer_norm
 from c2g_jax.sam2.position import sine_position_encoding
 from c2g_jax.types import InputError
 
+_ZEROS = nnx.initializers.zeros
+_REACH = 1.0  # cells: further off is another body, which another query starts on
 KEYS, EVERYWHERE = "keys", "everywhere"
+LEARNED, POINTED = "learned", "pointed"
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,15 @@ class DidmConfig:
     # DETR, whose encoder puts them into the features; here is none. EVERYWHERE: the
     # values and the subject's pooled feature too, so that a point is read off directly.
     positions: str = "keys"
+    # Where the queries start. LEARNED: nowhere, they know of no image, as in the paper.
+    # POINTED: at the cells that the subject points at (`pointing.py`), of which they
+    # hold the features and the places, as two-stage queries do (arXiv 2010.04159, A.4);
+    # for an encoder that was taught to point.
+    queries: str = "learned"
 
     def __post_init__(self):
+        if self.queries not in (LEARNED, POINTED):
+            raise InputError(f"queries {self.queries!r}: use {LEARNED} or {POINTED}")
         if self.positions not in (KEYS, EVERYWHERE):
             raise InputError(
                 f"positions {self.positions!r}: use {KEYS} or {EVERYWHERE}"
@@ -50,6 +61,7 @@ class DidmOutput(NamedTuple):
 
     points: jax.Array  # float32 [b, q, 2], of the last layer
     layer_points: jax.Array  # float32 [layers, b, q, 2]
+    heat: jax.Array | None = None  # float32 [b, h * w], of POINTED queries: `aim`
 
 
 class DidmLayer(nnx.Module):
@@ -69,7 +81,7 @@ class DidmLayer(nnx.Module):
     def __call__(
         self,
         tokens: Float[Array, "b s c"],
-        token_position: Float[Array, "1 s c"],
+        token_position: Float[Array, "#b s c"],
         keys: Float[Array, "b t c"],
         values: Float[Array, "b t c"],
         key: jax.Array | None = None,
@@ -102,17 +114,26 @@ class Didm(nnx.Module):
         )
         self.norm = layer_norm(c, dtype, rngs, TORCH_EPS)  # shared by all layers
         self.point_head = Mlp((c, c, c, 2), dtype, rngs)
+        if config.queries == POINTED:
+            # At first, subjects point as the encoder was taught, and points are where
+            # queries start.
+            self.aim_subject = nnx.Linear(c, c, kernel_init=_ZEROS, rngs=rngs)
+            self.aim_object = nnx.Linear(c, c, kernel_init=_ZEROS, rngs=rngs)
+            last = self.point_head.layers[-1]
+            last.kernel = nnx.Param(jnp.zeros((c, 2)))
 
     def __call__(
         self,
         features: Float[Array, "#b h w c"],
         subject: Float[Array, "b c"],
         key: jax.Array | None = None,
+        cells: Int[Array, "b q"] | None = None,
     ) -> DidmOutput:
         """Points for b subjects, each described by `describe`.
 
         `features` are memory-free image features, one map for all subjects or one
-        each. Without a `key` nothing is dropped out.
+        each; `cells`, row-major, are where POINTED queries start. Without a `key`
+        nothing is dropped out.
         """
         b = subject.shape[0]
         _, h, w, c = features.shape
@@ -125,10 +146,16 @@ class Didm(nnx.Module):
         # The learned part of a token is its content at first, and its position in
         # every attention, as DETR adds query_pos at each layer.
         embed = jnp.concatenate([self.subject_embed[...][None], self.query_embed[...]])
-        position = embed[None]
+        position = jnp.broadcast_to(embed, (b, *embed.shape))
         described = self.subject_proj(subject.astype(jnp.float32))
-        tokens = jnp.broadcast_to(position, (b, *embed.shape))
-        tokens = tokens.at[:, 0].add(described)
+        tokens = position.at[:, 0].add(described)
+        if cells is not None:
+            places = jnp.asarray(sine_position_encoding(h, w, c)).reshape(h * w, c)
+            place = places[cells]
+            position = position.at[:, 1:].add(place)
+            features = jnp.broadcast_to(features, (b, h, w, c)).reshape(b, h * w, c)
+            seen = jnp.take_along_axis(features, cells[..., None], axis=1)
+            tokens = tokens.at[:, 1:].add(place + seen.astype(jnp.float32))
 
         layer_points = []
         for layer, layer_key in zip(
@@ -136,8 +163,31 @@ class Didm(nnx.Module):
         ):
             tokens = layer(tokens, position, keys, values, layer_key)
             queries = self.norm(tokens[:, 1:])
-            layer_points.append(jax.nn.sigmoid(self.point_head(queries)))
+            said = self.point_head(queries)
+            if cells is None:
+                layer_points.append(jax.nn.sigmoid(said))
+            else:
+                layer_points.append(near_cells(cells, said, h, w))
         return DidmOutput(layer_points[-1], jnp.stack(layer_points))
+
+    def aim(
+        self,
+        features: Float[Array, "#b h w c"],
+        masks: Bool[Array, "b H W"] | Float[Array, "b H W"],
+    ) -> Float[Array, "b t"]:
+        """How much each subject points at each cell, row-major: cosines.
+
+        Three less where the subject itself covers most of a cell.
+        """
+        _, h, w, c = features.shape
+        placed = self.placed(features)
+        x = features.astype(jnp.float32) + self.aim_object(placed)
+        subject = pool_mask(features, masks) + self.aim_subject(
+            pool_mask(placed, masks)
+        )
+        heat = pointing(unit(subject)[:, None], unit(x.reshape(-1, h * w, c)))[:, 0]
+        own = cell_cover(masks, h, w).reshape(heat.shape) > 0.5
+        return heat - 3.0 * own
 
     def placed(self, features: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         """The features with the position of each cell added."""
@@ -162,7 +212,16 @@ def discover(
     key: jax.Array | None = None,
 ) -> DidmOutput:
     """Points on what interacts with the subjects that the masks show."""
-    return didm(features, didm.describe(features, subject_masks), key)
+    described = didm.describe(features, subject_masks)
+    if didm.config.queries == LEARNED:
+        return didm(features, described, key)
+    heat = didm.aim(features, subject_masks)
+    cells = peaks(
+        jax.lax.stop_gradient(heat),
+        features.reshape(features.shape[0], -1, features.shape[-1]),
+        didm.config.num_queries,
+    )
+    return didm(features, described, key, cells)._replace(heat=heat)
 
 
 def pool_mask(
@@ -176,10 +235,7 @@ def pool_mask(
     an empty mask pools to zero, and its gradients stay finite.
     """
     _, h, w, _ = features.shape
-    rows, columns = area_matrix(masks.shape[1], h), area_matrix(masks.shape[2], w)
-    weights = jnp.einsum(
-        "yr,brc,xc->byx", rows, masks.astype(jnp.float32), columns, precision="highest"
-    )
+    weights = cell_cover(masks, h, w)
     features = features.astype(jnp.float32)
     if features.shape[0] == 1:  # one frame: a product of matrices
         total = jnp.einsum("byx,yxc->bc", weights, features[0], precision="highest")
@@ -187,6 +243,25 @@ def pool_mask(
         total = jnp.einsum("byx,byxc->bc", weights, features, precision="highest")
     mass = jnp.sum(weights, axis=(1, 2))
     return total / jnp.maximum(mass, eps)[:, None]
+
+
+def cell_cover(
+    masks: Bool[Array, "b H W"] | Float[Array, "b H W"], h: int, w: int
+) -> Float[Array, "b h w"]:
+    """The share of each of h x w cells that each mask covers."""
+    rows, columns = area_matrix(masks.shape[1], h), area_matrix(masks.shape[2], w)
+    return jnp.einsum(
+        "yr,brc,xc->byx", rows, masks.astype(jnp.float32), columns, precision="highest"
+    )
+
+
+def near_cells(
+    cells: Int[Array, "b q"], offsets: Float[Array, "b q 2"], h: int, w: int
+) -> Float[Array, "b q 2"]:
+    """Points (x, y) in [0, 1] around the middles of cells, within reach of them."""
+    cell = jnp.stack([cells % w, cells // w], axis=-1)
+    points = (cell + 0.5 + _REACH * jnp.tanh(offsets)) / jnp.array([w, h])
+    return jnp.clip(points, 0.0, 1.0)
 
 
 @functools.lru_cache(maxsize=64)

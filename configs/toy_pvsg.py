@@ -77,12 +77,15 @@ def get_config(variant: str = "") -> ConfigDict:
             num_queries=3,
             dropout=0.1,
             positions="everywhere",  # by keys alone, points learn nothing for long
+            # The encoder is taught to point: of three points, queries that know of no
+            # image hit 0.46 of the objects after 2,400 steps, these 0.73 before any.
+            queries="pointed",
         )
     )
     config.sch = ConfigDict(dict(hidden=256, dropout=0.1))
     config.loss = ConfigDict(
         dict(
-            bce=10.0, dice=1.0, iou=1.0, point=20.0,
+            bce=10.0, dice=1.0, iou=1.0, point=20.0, point_cap=0.006, pointing=5.0,
             subject=10.0, object=10.0, predicate=20.0,
             none_weight=0.1,
             match_point=20.0, match_object=0.0, match_mask=0.0, match_per="frame",

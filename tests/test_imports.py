@@ -46,9 +46,10 @@ TABLE = (
     ),
     ("c2g_jax.sam2|c2g_jax.sam2.*", f"{_SAM2} c2g_jax.types", _ARRAYS),
     ("c2g_jax.dropout", "", _ARRAYS),
+    ("c2g_jax.pointing", "", _ARRAYS),
     (
         "c2g_jax.didm|c2g_jax.sch",
-        f"{_SAM2} c2g_jax.types c2g_jax.dropout",
+        f"{_SAM2} c2g_jax.types c2g_jax.dropout c2g_jax.pointing",
         _ARRAYS,
     ),
     (
@@ -133,7 +134,7 @@ TABLE = (
     (
         "c2g_jax.training.*",
         f"{_SAM2} c2g_jax.training.* c2g_jax.types c2g_jax.losses c2g_jax.matching "
-        "c2g_jax.prompts "
+        "c2g_jax.prompts c2g_jax.pointing "
         "c2g_jax.click2graph c2g_jax.didm c2g_jax.sch c2g_jax.dropout "
         "c2g_jax.pretrained c2g_jax.weights",
         f"{_ARRAYS} optax",

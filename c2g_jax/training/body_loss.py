@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
 
-from c2g_jax.training.directions import cell_ids, unit
+from c2g_jax.pointing import unit
+from c2g_jax.training.directions import cell_ids
 
 _SHARPNESS, _MIDDLE = 10.0, 0.5  # a pair is one body by sigmoid(10 (cosine - 0.5))
 

@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, UInt8
 
+from c2g_jax.pointing import unit
 from c2g_jax.sam2.model import FrameFeatures
-from c2g_jax.training.directions import fixed_directions, unit
+from c2g_jax.training.directions import fixed_directions
 from c2g_jax.types import NO_CLASS
 
 _SHARPNESS = 16.0  # of the cosine: a probability of 0.99 among 126 needs 10

@@ -14,12 +14,6 @@ def fixed_directions(seed: int, *shape: int) -> Float[Array, "..."]:
     return codes / jnp.linalg.norm(codes, axis=-1, keepdims=True)
 
 
-def unit(x: Float[Array, "*n c"]) -> Float[Array, "*n c"]:
-    """The directions of vectors, float32; of a vector of zeros it is zero."""
-    x = x.astype(jnp.float32)
-    return x / jnp.sqrt(jnp.sum(x**2, axis=-1, keepdims=True) + 1e-6)
-
-
 def cell_ids(segments: UInt8[Array, "t S S"], side: int) -> UInt8[Array, "t cells"]:
     """The id under the centre of each of side x side cells."""
     block = segments.shape[1] // side

@@ -9,9 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
-from c2g_jax.training.directions import cell_ids, unit
-
-_SHARPNESS = 20.0  # of the cosine: 4 of 256 cells can have 0.9 of the whole
+from c2g_jax.pointing import SHARPNESS, pointing, unit
+from c2g_jax.training.directions import cell_ids
 
 
 def link_error(
@@ -22,18 +21,16 @@ def link_error(
 ) -> Float[Array, ""]:
     """Mean cross entropy of where the objects of each subject's cells are.
 
-    A cell points at all others by the cosine of its features to theirs, whose channels
-    are turned by a quarter: so pointing has a direction, and is apart from being alike,
-    which is `body_loss`. The share of a cell's pointing that falls on each related body
-    is to be all, or as many as they are; cells of no object of `objects` (0 is none)
-    take no part. A cell belongs to the id under its centre; each subject weighs as much
-    as another, however small it is. 0 where nothing is related.
+    The share of a cell's pointing (`pointing`) that falls on each related body is to be
+    all, or as many as they are; cells of no object of `objects` (0 is none) take no
+    part. A cell belongs to the id under its centre; each subject weighs as much as
+    another, however small it is. 0 where nothing is related.
     """
     t, h, w, c = embedding.shape
     ids = cell_ids(segments, h)[:, :, None]
     member = ((ids == objects) & (objects > 0)).astype(jnp.float32)  # [t, cells, n]
     x = unit(embedding.reshape(t, h * w, c))
-    says = _SHARPNESS * jnp.einsum("tic,tjc->tij", x, jnp.roll(x, c // 4, axis=-1))
+    says = SHARPNESS * pointing(x, x)
     known = jnp.any(member > 0, axis=-1)
     says = jax.nn.softmax(jnp.where(known[:, None], says, -1e9))
     share = says @ member

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from c2g_jax.training.directions import fixed_directions, unit
+from c2g_jax.pointing import unit
+from c2g_jax.training.directions import fixed_directions
 
 _SHARPNESS = 8.0  # of two cosines: a probability of 0.99 among 57 needs 9 in all
 

@@ -12,8 +12,10 @@ from jaxtyping import Array, Bool, Float, Int
 
 from c2g_jax.losses import iou_error, mask_bce, mask_dice, mask_iou, masked_mean
 from c2g_jax.matching import match
+from c2g_jax.pointing import SHARPNESS
 from c2g_jax.training.relation_targets import ClipTargets
 from c2g_jax.training.relations import ClipPrediction, Queries
+from c2g_jax.training.segment_loss import cell_shares
 from c2g_jax.types import InputError
 
 FRAME, CLIP = "frame", "clip"
@@ -27,6 +29,11 @@ class RelationLoss:
     dice: float = 1.0
     iou: float = 1.0
     point: float = 20.0
+    # Squared distance, in sides of the image, from which on a point is pulled no more:
+    # it is on something else, and half the way is on nothing. 0: no such bound.
+    point_cap: float = 0.0
+    # Of where POINTED queries of DIDM may start; the paper has none.
+    pointing: float = 0.0
     subject: float = 10.0
     object: float = 10.0
     predicate: float = 20.0
@@ -74,10 +81,14 @@ def relation_loss(
     assigned, matched = assign(config, found, targets)
     terms = subject_terms(prediction, targets, seen)
     terms |= object_mask_terms(found, targets, assigned, matched)
-    terms["point"] = point_error(found.points, targets, assigned, matched)
+    terms["point"] = point_error(config, found.points, targets, assigned, matched)
+    if prediction.heat is not None:
+        terms["pointing"] = pointing_error(prediction.heat, targets, seen)
     if config.layer_points:
         layers = [
-            point_error(points, targets, *assign_points(config, points, targets))
+            point_error(
+                config, points, targets, *assign_points(config, points, targets)
+            )
             for points in jnp.moveaxis(prediction.layer_points, 1, 0)[:-1]
         ]
         terms["layer_points"] = sum(layers, jnp.zeros(()))
@@ -106,6 +117,7 @@ def term_weights(config: RelationLoss) -> dict[str, float]:
         "iou": config.iou,
         "point": config.point,
         "layer_points": config.point,
+        "pointing": config.pointing,
         "subject": config.subject,
         "object": config.object,
         "predicate": config.predicate,
@@ -156,6 +168,7 @@ def assign_points(
 
 
 def point_error(
+    config: RelationLoss,
     points: Float[Array, "t k q 2"],
     targets: ClipTargets,
     assigned: Int[Array, "t k q"],
@@ -163,7 +176,25 @@ def point_error(
 ) -> jax.Array:
     """Squared distance of matched points in units of the image, over x and y."""
     true = jnp.take_along_axis(targets.points, assigned[..., None], axis=2)
-    return masked_mean(jnp.sum((points - true) ** 2, axis=-1), matched)
+    error = jnp.sum((points - true) ** 2, axis=-1)
+    if config.point_cap:
+        error = jnp.minimum(error, config.point_cap)
+    return masked_mean(error, matched)
+
+
+def pointing_error(
+    heat: Float[Array, "t k cells"], targets: ClipTargets, seen: Bool[Array, "t k"]
+) -> jax.Array:
+    """Mean cross entropy of where the objects of subjects in view are.
+
+    As in `link_loss`: the share of a subject's heat that falls on each object is to be
+    all; a cell counts by as much of it as the object covers.
+    """
+    cells = cell_shares(targets.object_masks, int(heat.shape[-1] ** 0.5))
+    cells = cells.reshape(*cells.shape[:-2], -1)  # [t, k, o, cells]
+    share = jax.nn.softmax(SHARPNESS * heat)[:, :, None]
+    error = -jnp.log(jnp.sum(share * cells, axis=-1) + 1e-6)
+    return masked_mean(error, targets.active & seen[..., None])
 
 
 def object_mask_terms(

@@ -46,6 +46,7 @@ class ClipPrediction(NamedTuple):
     subjects: Subjects
     found: Queries
     layer_points: jax.Array  # float32 [t, layers, k, q, 2]
+    heat: jax.Array | None  # float32 [t, k, cells], of DIDM where its queries have one
     shown: Queries | None  # the same at true points, where those were given
 
 
@@ -121,15 +122,15 @@ def predict_clip(
         shown = None
         if given is not None:
             shown = name_points(model, here, seen, given, keys[2])
-        return found, discovered.layer_points, shown
+        return found, discovered.layer_points, discovered.heat, shown
 
     keys = None if key is None else jax.random.split(key, length)
     frames = (features, subjects, keys, true_points)
     if _loops_are_slow():
-        found, layer_points, shown = jax.vmap(look)(frames)
+        found, layer_points, heat, shown = jax.vmap(look)(frames)
     else:
-        found, layer_points, shown = jax.lax.map(look, frames)
-    return ClipPrediction(subjects, found, layer_points, shown)
+        found, layer_points, heat, shown = jax.lax.map(look, frames)
+    return ClipPrediction(subjects, found, layer_points, heat, shown)
 
 
 def name_points(

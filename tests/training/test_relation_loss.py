@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from c2g_jax.pointing import SHARPNESS
 from c2g_jax.sch import SchLogits
 from c2g_jax.training.relation_loss import (
     CLIP,
@@ -14,6 +15,7 @@ from c2g_jax.training.relation_loss import (
     assign,
     name_terms,
     point_error,
+    pointing_error,
     relation_loss,
     term_weights,
 )
@@ -46,7 +48,7 @@ def prediction(found: Queries) -> ClipPrediction:
         jnp.ones((t, k)),
         jnp.zeros((t, k, 4)),
     )
-    return ClipPrediction(subjects, found, found.points[:, None], None)
+    return ClipPrediction(subjects, found, found.points[:, None], None, None)
 
 
 def targets(points, predicates, t=1) -> ClipTargets:
@@ -71,8 +73,35 @@ def test_points_are_matched_and_measured_by_hand():
     objects, matched = assign(RelationLoss(), found, true)
     assert matched[0, 0].tolist() == [True, True, False]
     assert objects[0, 0].tolist() == [1, 0, 0]
-    error = point_error(found.points, true, objects, matched)
+    config = RelationLoss()
+    error = point_error(config, found.points, true, objects, matched)
     assert float(error) == pytest.approx((0.02 + 0.01) / 2, abs=1e-6)
+
+
+def test_a_point_beyond_the_cap_is_measured_by_it_and_not_pulled():
+    found = queries([(0.1, 0.1), (0.9, 0.9), (0.5, 0.5)])
+    true = targets([(0.8, 0.9), (0.2, 0.2)], [[1, 0], [0, 1]])
+    config = RelationLoss(point_cap=0.015)
+    assigned = assign(config, found, true)
+
+    def error(points):
+        return point_error(config, points, true, *assigned)
+
+    assert float(error(found.points)) == pytest.approx((0.015 + 0.01) / 2, abs=1e-6)
+    pull = jax.grad(error)(found.points)[0, 0]
+    np.testing.assert_allclose(pull, [[0, 0], [0.1, 0], [0, 0]], atol=1e-6)
+
+
+def test_pointing_by_hand():
+    true = targets([(0.2, 0.2), (0.8, 0.8)], [[1, 0], [0, 0]])  # the first alone holds
+    seen = jnp.ones((1, 1), bool)
+    heat = jnp.log(jnp.array([[[0.5, 0.2, 0.2, 0.1]]])) / SHARPNESS  # of 2 x 2 cells
+    error = pointing_error(heat, true, seen)
+    assert float(error) == pytest.approx(-np.log(0.5), abs=1e-4)
+    half = true._replace(object_masks=0.5 * true.object_masks)  # of the cell's area
+    error = pointing_error(heat, half, seen)
+    assert float(error) == pytest.approx(-np.log(0.25), abs=1e-4)
+    assert float(pointing_error(heat, true, ~seen)) == 0.0
 
 
 def test_an_object_without_relation_is_nothing_to_find():
