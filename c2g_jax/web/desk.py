@@ -140,6 +140,9 @@ class Desk:
                     tracking.end()
             for entry in self.registry.expired():
                 self.close(entry)
+            # Not by each request: a disk takes longer to be sure than a mask to appear.
+            for entry in self.registry.to_note():
+                await asyncio.to_thread(self._note_use, entry)
 
     # Sessions
 
@@ -207,7 +210,6 @@ class Desk:
             raise WebError(409, "the video is being tracked: cancel that first")
         found = await self.use(entry, job)
         entry.revision += 1
-        self._note_use(entry)
         return found
 
     def track(self, entry: Entry, **how: Any) -> Tracking:
@@ -235,7 +237,8 @@ class Desk:
         try:
             self.registry.note_use(entry)
         except (OSError, NoRoom):
-            logging.exception("the use of a session could not be noted")
+            if entry.folder.exists():  # it was not closed meanwhile
+                logging.exception("the use of a session could not be noted")
 
     def _opened(self, entry: Entry) -> Any:
         """The session in memory; runs in the worker."""

@@ -17,6 +17,7 @@ from c2g_jax.web.errors import WebError
 
 CLIP, SAVED, USED = "clip", "session.c2g", "used.json"
 ID_BYTES = 18  # 144 bits, 24 letters in a URL
+NOTE_EVERY = 60.0  # seconds of use that a server that is killed may forget
 UNTOUCHED = 3600.0  # seconds that a session in which nothing was done is kept
 
 
@@ -31,6 +32,7 @@ class Entry:
     folder: Path
     clip: Clip
     used: float
+    noted: float = 0.0  # the use that is written down
     session: Any = None
     tracking: Any = None
     revision: int = 0
@@ -104,8 +106,16 @@ class Registry:
                 over.append(entry)
         return over
 
+    def to_note(self) -> list[Entry]:
+        """The sessions that were used for a while since that was written down."""
+        return [entry for entry in self if entry.used - entry.noted > NOTE_EVERY]
+
     def note_use(self, entry: Entry) -> None:
-        """Write down when a session was used, for the next run of the server."""
+        """Write down when a session was used, for the next run of the server.
+
+        Also where that fails it is not tried again before more use.
+        """
+        entry.noted = entry.used
         text = json.dumps(entry.used)
         write_aside(
             entry.folder / USED, lambda aside: aside.write_text(text, encoding="utf-8")
@@ -116,7 +126,8 @@ class Registry:
             clip = read_clip(folder / CLIP)
             if clip is not None:
                 clip = dataclasses.replace(clip, folder=folder / CLIP)
-                yield Entry(folder.name, folder, clip, _last_use(folder))
+                used = _last_use(folder)
+                yield Entry(folder.name, folder, clip, used, noted=used)
             elif (folder / SAVED).exists():  # a person's work is never thrown away
                 logging.warning("%s: a session without its video is left there", folder)
             else:

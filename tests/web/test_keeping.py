@@ -33,6 +33,24 @@ def test_a_torn_note_of_its_use_costs_no_session(tmp_path, clip, torn):
         assert abs(found.used - time.time()) < 600
 
 
+def test_use_is_noted_by_and_by_and_not_by_each_request(tmp_path, clip, monkeypatch):
+    monkeypatch.setattr("c2g_jax.web.desk.SWEEP", 0.02)
+    with client_of(tmp_path / "state", video=clip) as client:
+        session = opened(client)
+        entry = client.desk.registry.get(session.rpartition("/")[2])
+        noted = entry.folder / sessions.USED
+        before = noted.read_text()
+        assert client.post(f"{session}/prompts", json=ADULT).status_code == 200
+        time.sleep(0.1)
+        assert noted.read_text() == before
+        entry.used += sessions.NOTE_EVERY + 1
+        for _ in range(200):
+            if noted.read_text() != before:
+                break
+            time.sleep(0.02)
+        assert float(noted.read_text()) == entry.used
+
+
 def test_only_what_was_never_finished_is_removed_at_the_start(tmp_path, clip):
     with client_of(tmp_path / "state", video=clip) as client:
         worked = client.desk.registry.get(tracked(client).rpartition("/")[2])
