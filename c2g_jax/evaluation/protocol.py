@@ -57,6 +57,8 @@ class Protocol:
     # "tracks": objects are followed with memory, as in the product, and the mask of the
     # track is scored. "none": the mask under the point is scored, frame by frame.
     link: str = TRACKS
+    # Objects that are followed for one subject at most; each more is work on each frame.
+    max_tracks: int = 12
     # What ranks: the product p_s * p_o * p_r; times the probability that the object is
     # in view; or times SAM's own estimate of the mask's IoU.
     confidence: str = PRODUCT
@@ -82,7 +84,7 @@ class Protocol:
                 raise InputError(
                     f"--{name}={getattr(self, name)}: use one of {', '.join(choices)}"
                 )
-        least = {"runs": 1, "queries": 1, "heat_cells": 1, "discover_every": 0}
+        least = dict(runs=1, queries=1, heat_cells=1, max_tracks=1, discover_every=0)
         for name, low in least.items():
             if getattr(self, name) < low:
                 raise InputError(f"--{name}={getattr(self, name)}: give {low} or more")

@@ -34,7 +34,7 @@ from c2g_jax.object_tracks import TrackRules
 from c2g_jax.types import InputError
 
 DIDM, HEURISTIC, ORACLE = SYSTEMS = "didm", "heuristic", "oracle"
-BATCH = 4  # trials side by side; with all the tracks they may have they fill 64 slots
+BATCH = 4  # trials side by side; with 12 tracks each they fill 64 slots, with 7 32
 
 Guesses = dict[Trial, list[FrameGuess]]
 
@@ -77,7 +77,9 @@ def scoring_model(model: Click2Graph, protocol: Protocol) -> Click2Graph:
     Subjects are trials here, each of them by itself: what they find is never one
     object's.
     """
-    rules = dataclasses.replace(model.config.rules, share_iou=None)
+    rules = dataclasses.replace(
+        model.config.rules, share_iou=None, max_tracks=protocol.max_tracks
+    )
     if protocol.link == NONE:
         rules = TrackRules(link_iou=2.0, max_tracks=0, share_iou=None)  # no overlap
     changed = copy.copy(model)

@@ -209,10 +209,11 @@ def test_a_video_without_anything_to_prompt_has_no_subjects(monkeypatch):
 def test_the_model_is_left_as_it_was():
     own = model(rules={"patience": 4})
     before = own.config
-    scoring = scoring_model(own, Protocol(discover_every=5))
+    scoring = scoring_model(own, Protocol(discover_every=5, max_tracks=7))
     assert own.config is before
     assert scoring.config.discover_every == 5
     assert scoring.config.rules.patience == 4
+    assert scoring.config.rules.max_tracks == 7
     assert scoring.config.rules.share_iou is None
     assert scoring.sam2 is own.sam2
 
