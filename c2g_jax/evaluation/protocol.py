@@ -57,7 +57,7 @@ class Protocol:
     # "tracks": objects are followed with memory, as in the product, and the mask of the
     # track is scored. "none": the mask under the point is scored, frame by frame.
     link: str = TRACKS
-    # Objects that are followed for one subject at most; each more is work on each frame.
+    # Objects that are followed for one subject at most; each is work on each frame.
     max_tracks: int = 12
     # What ranks: the product p_s * p_o * p_r; times the probability that the object is
     # in view; or times SAM's own estimate of the mask's IoU.
