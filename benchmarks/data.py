@@ -26,7 +26,7 @@ from rich.table import Table
 
 from benchmarks.measures import resident_megabytes
 from c2g_jax import launch
-from c2g_jax.launch import DATA_DIR, IMAGE_SIZE, NAME
+from c2g_jax.launch import DATA_DIR, DEFAULT_NAME, IMAGE_SIZE, NAME
 from c2g_jax.vocabulary import load_vocabulary
 
 with launch.needing("train"):
@@ -248,7 +248,7 @@ def main(argv) -> None:
             download = Path(scratch) / "download"
             write_download(download)
             prepare(download, data_dir)
-        dataset = open_dataset(data_dir, NAME.value or "open_pvsg")
+        dataset = open_dataset(data_dir, NAME.value or DEFAULT_NAME)
         if not DATA_DIR.value:
             figures["seconds"] = compare(download, dataset)
             show_ways(console, figures["seconds"])

@@ -27,10 +27,10 @@ from rich.table import Table
 
 from c2g_jax import launch
 from c2g_jax.export import read_scene_graph, write_scene_graph
-from c2g_jax.launch import CHECKPOINT, DATA_DIR, MAX_VIDEOS, NAME, OUTPUT
+from c2g_jax.launch import CHECKPOINT, DATA_DIR, DEFAULT_NAME, MAX_VIDEOS, NAME, OUTPUT
 from c2g_jax.outputs import check_output, write_aside
 from c2g_jax.report import frame_progress
-from c2g_jax.spans import SpanConfig, held_spans, merge_spans
+from c2g_jax.spans import SpanConfig, frames_of, held_spans, merge_spans
 from c2g_jax.types import InputError, SceneGraph
 
 with launch.needing("train"):
@@ -102,7 +102,7 @@ def count(videos: Iterable[Guessed], config: SpanConfig) -> Counts:
             confidences = video.confidences.get(key, {})
             said = held_spans(confidences, config, video.num_frames)
             true = video.spans.get(key, ())
-            said_frames, true_frames = _frames(said), _frames(true)
+            said_frames, true_frames = frames_of(said), frames_of(true)
             counts.said_spans += len(said)
             counts.true_spans += len(true)
             counts.met_spans += meetings(said, true)
@@ -148,10 +148,6 @@ def guessed(graph: SceneGraph, truth, tracks: Mapping[int, int]) -> Guessed:
     return Guessed(graph.video.num_frames, dict(confidences), spans)
 
 
-def _frames(spans: Iterable[Span]) -> set[int]:
-    return {t for first, last in spans for t in range(first, last + 1)}
-
-
 def main(argv: Sequence[str]) -> None:
     del argv
     for flag in (OUTPUT, DATA_DIR, CHECKPOINT):
@@ -159,7 +155,7 @@ def main(argv: Sequence[str]) -> None:
             raise InputError(f"--{flag.name} is missing: name a folder")
     output, split = Path(OUTPUT.value), protocol_flags.protocol_from_flags().split
     check_output(output)
-    dataset = open_dataset(DATA_DIR.value, NAME.value or "open_pvsg")
+    dataset = open_dataset(DATA_DIR.value, NAME.value or DEFAULT_NAME)
     videos = dataset.videos(split)[: MAX_VIDEOS.value]
     seen = list(look(dataset, videos, Protocol(split=split, runs=1), output / "graphs"))
     found = [(count(seen, config), config) for config in grid()]

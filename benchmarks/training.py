@@ -33,6 +33,7 @@ with launch.needing("train"):
     from c2g_jax.training.loop import Run
     from c2g_jax.training.metrics import JSONL, read_metrics
 
+flags.declare_key_flag("config")
 STEPS = flags.DEFINE_integer("steps", 20, "Steps of each measurement.", lower_bound=2)
 JSON = flags.DEFINE_string("json", None, "File for the figures.")
 

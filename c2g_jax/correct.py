@@ -29,6 +29,7 @@ from c2g_jax.compiled import keep_compiled
 from c2g_jax.launch import (
     CHECKPOINT,
     DATA_DIR,
+    DEFAULT_NAME,
     DISCOVER_EVERY,
     DTYPE,
     IMAGE_SIZE,
@@ -110,7 +111,7 @@ def read_job() -> Job:
         runs=1,
         discover_every=DISCOVER_EVERY.value,
     )
-    dataset = open_dataset(DATA_DIR.value, NAME.value or "open_pvsg")
+    dataset = open_dataset(DATA_DIR.value, NAME.value or DEFAULT_NAME)
     videos = dataset.videos(protocol.split)
     if not videos:
         raise InputError(
@@ -168,7 +169,7 @@ def read_counts(words: Sequence[str]) -> tuple[int, ...]:
 def work(job: Job, videos: Sequence[VideoRecord]) -> None:
     """Let users correct the videos, each kept as soon as it is done."""
     from c2g_jax.data.stream import open_prepared
-    from c2g_jax.pretrained import load_click2graph
+    from c2g_jax.pretrained import load_click2graph, untrained
     from c2g_jax.session.gains import video_gains
     from c2g_jax.session.session import Session
     from c2g_jax.session.simulate import read_truth, simulate
@@ -181,11 +182,7 @@ def work(job: Job, videos: Sequence[VideoRecord]) -> None:
         discover_every=job.protocol.discover_every,
     )
     if not trained:
-        print(
-            "the checkpoint holds SAM2.1 alone: DIDM and SCH are untrained, so what "
-            "they say before and after corrections means nothing",
-            file=sys.stderr,
-        )
+        print(untrained(CHECKPOINT.value), file=sys.stderr)
     file = partial.appending(job.output, (0, 1), job.fingerprint)
     with file as append, frame_progress() as begin:
         advance = begin("corrected", sum(video.num_frames for video in videos))

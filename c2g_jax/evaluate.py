@@ -37,6 +37,7 @@ from c2g_jax.compiled import keep_compiled
 from c2g_jax.launch import (
     CHECKPOINT,
     DATA_DIR,
+    DEFAULT_NAME,
     DTYPE,
     IMAGE_SIZE,
     MAX_VIDEOS,
@@ -50,7 +51,7 @@ from c2g_jax.types import InputError
 with launch.needing("train"):
     from c2g_jax.config_files import CONFIG, check_overrides
     from c2g_jax.data.dataset import Dataset, open_dataset
-    from c2g_jax.evaluation import paper, protocol_flags
+    from c2g_jax.evaluation import protocol_flags
     from c2g_jax.evaluation.files import find_files
     from c2g_jax.evaluation.job import Job, score, write_results
     from c2g_jax.evaluation.partial import (
@@ -177,7 +178,7 @@ def open_data(protocol: Protocol) -> tuple[Dataset, Protocol]:
             protocol = dataclasses.replace(protocol, split=data.val)
     if not folder:
         raise InputError("--data_dir is missing: name the folder of prepared data sets")
-    return open_dataset(folder, name or paper.DATASET), protocol
+    return open_dataset(folder, name or DEFAULT_NAME), protocol
 
 
 def read_predictions(folder: Path) -> dict[str, Any]:
@@ -207,7 +208,7 @@ def read_checkpoint() -> dict[str, Any]:
 
 def load_model() -> Any:
     """The Click2Graph of --checkpoint; says so where it has not learned everything."""
-    from c2g_jax.pretrained import load_click2graph
+    from c2g_jax.pretrained import load_click2graph, untrained
 
     keep_compiled()
     model, trained = load_click2graph(
@@ -217,11 +218,7 @@ def load_model() -> Any:
         seed=SEED.value,
     )
     if not trained:
-        print(
-            "the checkpoint holds SAM2.1 alone: DIDM and SCH are untrained (random, "
-            f"seed {SEED.value}), so their scores mean nothing",
-            file=sys.stderr,
-        )
+        print(untrained(CHECKPOINT.value), file=sys.stderr)
     return model
 
 

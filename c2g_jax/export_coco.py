@@ -6,6 +6,7 @@ from pathlib import Path
 from pycocotools import mask as coco
 
 from c2g_jax.outputs import write_aside
+from c2g_jax.rle import coco_code
 from c2g_jax.types import SceneGraph
 from c2g_jax.vocabulary import Vocabulary, load_vocabulary
 
@@ -32,7 +33,7 @@ def coco_document(graph: SceneGraph, vocabulary: Vocabulary | None = None) -> di
     annotations = []
     for track in graph.objects:
         for frame, code in track.masks.items():
-            packed = {**code, "counts": code["counts"].encode("ascii")}
+            packed = coco_code(code)
             annotations.append(
                 {
                     "id": len(annotations) + 1,

@@ -7,6 +7,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from types import ModuleType
 
 from absl import app, flags
 
@@ -32,6 +33,7 @@ CHECKPOINT = flags.DEFINE_string(
 DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of prepared data sets, where DATA_DIR/NAME is one."
 )
+DEFAULT_NAME = "open_pvsg"  # of a data set, where no --name is given
 NAME = flags.DEFINE_string(
     "name",
     None,
@@ -126,11 +128,22 @@ def _parse(main: Callable, argv: Sequence[str], check: Callable | None) -> list[
         rest = flags.FLAGS(argv)
     except flags.Error as error:
         _stop(_plainly(str(error)), BAD_INPUT)
+    _refuse_others(sys.modules[main.__module__])
     if len(rest) > 1:
         _stop(
             f"unexpected argument {rest[1]!r}: write flags as --name=value", BAD_INPUT
         )
     return rest
+
+
+def _refuse_others(module: ModuleType) -> None:
+    """Stop at a flag of ours that this main does not read: it would change nothing."""
+    own = {flag.name for flag in flags.FLAGS.get_key_flags_for_module(module)}
+    for name in flags.FLAGS:
+        if not flags.FLAGS[name].present or name in own or "." in name:
+            continue
+        if flags.FLAGS.find_module_defining_flag(name).startswith("c2g_jax."):
+            _stop(f"--{name} means nothing here: --help lists what does", BAD_INPUT)
 
 
 def _plainly(line: str) -> str:

@@ -27,7 +27,7 @@ from c2g_jax import launch
 from c2g_jax.compiled import keep_compiled
 from c2g_jax.export import write_scene_graph
 from c2g_jax.frames import MAX_FPS
-from c2g_jax.images import read_mask
+from c2g_jax.images import read_mask, resize_frame
 from c2g_jax.interrupts import loading
 from c2g_jax.launch import (
     CHECKPOINT,
@@ -46,7 +46,7 @@ from c2g_jax.report import print_relations, progress_bar
 from c2g_jax.rle import encode_mask
 from c2g_jax.scene_graph import GraphBuilder, SpanConfig
 from c2g_jax.types import InputError, Prompt, SceneGraph, VideoInfo
-from c2g_jax.video import DEFAULT_FPS, Video, open_video, resize_frame
+from c2g_jax.video import DEFAULT_FPS, Video, open_video
 
 DEFAULT_SIZE = "large"
 SUBJECT = 1  # the id of the one object that the flags prompt
@@ -204,7 +204,11 @@ def make_tracker(job: Job) -> Callable:
     """A function from frames to FrameResults: the model with its weights in place."""
     with loading():
         from c2g_jax.click2graph import click2graph_config
-        from c2g_jax.pretrained import load_click2graph, seeded_click2graph
+        from c2g_jax.pretrained import (
+            load_click2graph,
+            seeded_click2graph,
+            untrained,
+        )
         from c2g_jax.sam2.config import sam2_config
         from c2g_jax.tracking import track_video
 
@@ -228,10 +232,7 @@ def make_tracker(job: Job) -> Callable:
             discover_every=every,
         )
         if not trained:
-            warn(
-                "the checkpoint holds SAM2.1 alone: DIDM and SCH are untrained "
-                f"(random, seed {seed}), so objects and relations mean nothing"
-            )
+            warn(untrained(CHECKPOINT.value))
 
     def track(frames):
         count = job.video.num_frames

@@ -79,6 +79,15 @@ def load_click2graph(
     return load_weights(abstract_click2graph(config), folder, size=size), True
 
 
+def untrained(checkpoint: str | Path) -> str:
+    """What to tell who uses a checkpoint of which `load_click2graph` gives False."""
+    return (
+        f"{checkpoint} holds SAM2.1 alone: DIDM and SCH are untrained, so objects and "
+        "relations are random and mean nothing: train them with "
+        "python -m c2g_jax.train"
+    )
+
+
 def seeded_click2graph(config: Click2GraphConfig, seed: int) -> Click2Graph:
     """A model that has learned nothing: random parameters, from a seed."""
     model = abstract_click2graph(config)

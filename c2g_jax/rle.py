@@ -16,8 +16,12 @@ def encode_mask(mask: np.ndarray) -> dict:
 
 def decode_mask(code: Mapping) -> np.ndarray:
     """{"size": [H, W], "counts": str} -> bool [H, W]."""
-    counts = code["counts"].encode("ascii")
-    return coco.decode({"size": list(code["size"]), "counts": counts}).astype(bool)
+    return coco.decode(coco_code(code)).astype(bool)
+
+
+def coco_code(code: Mapping) -> dict:
+    """The same with its counts as bytes, as pycocotools takes it."""
+    return {"size": list(code["size"]), "counts": code["counts"].encode("ascii")}
 
 
 def check_code(code: Mapping) -> None:
@@ -57,8 +61,4 @@ def run_lengths(mask: np.ndarray) -> dict[str, list[int]]:
 
 def mask_iou(one: Mapping, other: Mapping) -> float:
     """The overlap of two masks of one size, as `encode_mask` gives them."""
-    pair = [
-        {"size": list(code["size"]), "counts": code["counts"].encode("ascii")}
-        for code in (one, other)
-    ]
-    return float(coco.iou(pair[:1], pair[1:], [0])[0, 0])
+    return float(coco.iou([coco_code(one)], [coco_code(other)], [0])[0, 0])

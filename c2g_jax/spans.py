@@ -37,6 +37,11 @@ def merge_spans(
     return tuple((a, b) for a, b in spans if b - a + 1 >= min_length)
 
 
+def frames_of(spans: Iterable[tuple[int, int]]) -> set[int]:
+    """All frames of inclusive spans."""
+    return {t for first, last in spans for t in range(first, last + 1)}
+
+
 def held_spans(
     confidences: Mapping[int, float],
     config: SpanConfig,

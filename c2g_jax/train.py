@@ -39,7 +39,8 @@ with launch.needing("train"):
     from c2g_jax.training.workdir import locked
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run, made if missing.")
-flags.declare_key_flag("compilation_cache")
+for _name in ("config", "multihost", "compilation_cache"):
+    flags.declare_key_flag(_name)
 PROFILE_STEPS = flags.DEFINE_string(
     "profile_steps", None, "FIRST:LAST, steps to trace into WORKDIR/profile."
 )

@@ -1,6 +1,6 @@
 """Frames in and out: video files, folders, images and arrays; mp4 files written.
 
-The only module that imports av. Frames are streamed: a few are decoded ahead in a
+Frames are streamed: a few are decoded ahead in a
 thread, a whole video is never in memory.
 """
 
@@ -22,11 +22,8 @@ from c2g_jax.frames import (
     open_images,
     pick_frames,
 )
-from c2g_jax.images import resize_frame
 from c2g_jax.outputs import write_aside
 from c2g_jax.types import Frame, InputError
-
-__all__ = ["Video", "open_video", "resize_frame", "write_mp4"]
 
 
 def open_video(

@@ -161,6 +161,16 @@ TABLE = [
     ("evaluate", (), "--output is missing", "name a folder"),
     ("evaluate", ("--output={bad}/out",), "--data_dir is missing", "name the folder"),
     ("evaluate", ("--output={bad}/text.mp4",), "is a file", "name a folder"),
+    (
+        "evaluate",
+        ("--output={bad}/out", "--max_tracks=0"),
+        "--max_tracks=0",
+        "1 or more",
+    ),
+    # What another program has, and this one would not read.
+    ("correct", ("--tau=0.3",), "--tau means nothing here", "--help lists what does"),
+    ("train", (CONFIG, "--checkpoint=a"), "--checkpoint means nothing", "--help"),
+    ("predict", (*CLICK, "--data_dir=a"), "--data_dir means nothing here", "--help"),
 ]
 AT = '{"kind": "point", "frame": 0, "y": 1, "x": '
 POINT = {"kind": "point", "frame": 0, "x": 60, "y": 80}

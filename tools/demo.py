@@ -19,6 +19,7 @@ from c2g_jax.export import read_scene_graph
 from c2g_jax.prompts import interior_distance
 from c2g_jax.prompts_file import prompts_to_json
 from c2g_jax.rle import decode_mask, mask_iou
+from c2g_jax.spans import frames_of
 from c2g_jax.types import ObjectTrack, Prompt, Relation, SceneGraph
 
 flags.declare_key_flag("output")
@@ -120,11 +121,7 @@ def _ends(relation: Relation) -> tuple[int, int]:
 
 
 def _shared_frames(one: Relation, other: Relation) -> int:
-    return len(_frames(one) & _frames(other))
-
-
-def _frames(relation: Relation) -> set[int]:
-    return {t for first, last in relation.spans for t in range(first, last + 1)}
+    return len(frames_of(one.spans) & frames_of(other.spans))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from pycocotools import mask as coco
 
-from c2g_jax.rle import encode_mask
+from c2g_jax.rle import coco_code, encode_mask
 from c2g_jax.types import InputError
 
 
@@ -74,8 +74,8 @@ def ious(
     rows = [i for i, mask in enumerate(masks) if mask is not None]
     columns = [i for i, mask in enumerate(objects) if mask is not None]
     if rows and columns:
-        ours = [_code(masks[i]) for i in rows]
-        theirs = [_code(objects[i]) for i in columns]
+        ours = [coco_code(masks[i]) for i in rows]
+        theirs = [coco_code(objects[i]) for i in columns]
         for code in ours:
             if code["size"] != theirs[0]["size"]:
                 raise InputError(
@@ -84,10 +84,6 @@ def ious(
                 )
         found[np.ix_(rows, columns)] = coco.iou(ours, theirs, [0] * len(theirs))
     return found
-
-
-def _code(mask: Mapping) -> dict:
-    return {"size": list(mask["size"]), "counts": mask["counts"].encode("ascii")}
 
 
 def _size(code: Mapping) -> str:

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from c2g_jax.data.records import VideoRecord
+from c2g_jax.object_tracks import TrackRules
 from c2g_jax.prompts import stable_seed
 from c2g_jax.types import InputError
 
@@ -58,7 +59,7 @@ class Protocol:
     # track is scored. "none": the mask under the point is scored, frame by frame.
     link: str = TRACKS
     # Objects that are followed for one subject at most; each is work on each frame.
-    max_tracks: int = 12
+    max_tracks: int = TrackRules.max_tracks
     # What ranks: the product p_s * p_o * p_r; times the probability that the object is
     # in view; or times SAM's own estimate of the mask's IoU.
     confidence: str = PRODUCT

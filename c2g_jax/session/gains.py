@@ -85,7 +85,7 @@ def table(found: Mapping[str, Mapping], k: int) -> str:
     """The summary as Markdown."""
     lines = [
         f"| corrections a video | made | R@{k} | gain, paired | R@{k} of untouched "
-        "classes | gain, paired |",
+        "relations | gain, paired |",
         "|---|---|---|---|---|---|",
     ]
     for count, row in found.items():

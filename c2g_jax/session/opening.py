@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from c2g_jax.click2graph import Click2Graph
-from c2g_jax.pretrained import load_click2graph
+from c2g_jax.pretrained import load_click2graph, untrained
 from c2g_jax.session.file import read_session
 from c2g_jax.session.graphs import Source
 from c2g_jax.session.session import Session
@@ -59,11 +59,8 @@ def open_video(
             discover_every=discover_every,
         )
         if not trained:
-            warnings.warn(
-                f"{checkpoint} holds SAM2.1 alone, so found objects and relations are "
-                "random: train them with python -m c2g_jax.train",
-                stacklevel=3,  # beneath c2g_jax.open
-            )
+            # Three: beneath c2g_jax.open.
+            warnings.warn(untrained(checkpoint), stacklevel=3)
     path = str(Path(video).resolve()) if isinstance(video, (str, Path)) else None
     config = model.config
     settings = dict(  # as they are in the model, whoever made it

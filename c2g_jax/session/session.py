@@ -167,22 +167,15 @@ class Session:
         start: int | None = None,
         stop: int | None = None,
     ) -> None:
-        """Fix what holds between two objects, over a span or (None) the whole clip."""
+        """Fix what holds between two objects, over a span or (None) the whole clip.
+
+        A predicate of None: they have nothing to do with each other.
+        """
         first, last = choose_span(start, stop, self.video.num_frames)
         fix = PredicateFix(subject_id, object_id, predicate, first, last)
         names = self.model.config.vocabulary.predicates
         what = f"{subject_id} {predicate or 'not related to'} {object_id}"
         self._history.act(what, lambda s: edits.fix_predicate(s, fix, names))
-
-    def reject(
-        self,
-        subject_id: int,
-        object_id: int,
-        start: int | None = None,
-        stop: int | None = None,
-    ) -> None:
-        """Say that two objects have nothing to do with each other."""
-        self.set_predicate(subject_id, object_id, None, start, stop)
 
     # Undo
 

@@ -23,7 +23,7 @@ class Studio:
 
     def load(self) -> str | None:
         """Read the weights; returns what a person should know of them, if anything."""
-        from c2g_jax.pretrained import load_click2graph
+        from c2g_jax.pretrained import load_click2graph, untrained
         from c2g_jax.session.opening import find_checkpoint
         from c2g_jax.session.session import Source
         from c2g_jax.weights import read_manifest
@@ -38,7 +38,7 @@ class Studio:
             str(clip.folder), {"fps": clip.fps}, str(folder), sha256
         )
         if not trained:
-            return "the checkpoint holds SAM2.1 alone: objects and relations are random"
+            return untrained(folder)
         return None
 
     def warm_up(self, say: Callable[[str], None]) -> None:

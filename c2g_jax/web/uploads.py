@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import shutil
 import sys
 from collections.abc import AsyncIterator
@@ -80,17 +81,19 @@ async def decode_file(
         json.dumps(task),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
         cwd=Path(__file__).resolve().parent.parent.parent,
     )
     try:
         async with asyncio.timeout(None if limits is None else limits.seconds):
-            said, _ = await process.communicate()
+            said, complaints = await process.communicate()
         if said:
             last = json.loads(said)
             raise refusal(last["status"], last["error"])
         clip = read_clip(folder)
         if process.returncode or clip is None:
+            told = complaints[-1000:].decode(errors="replace")
+            logging.error("a decoder ended with %s: %s", process.returncode, told)
             line = f"{name}: it cannot be decoded: record or export it anew"
             raise refusal(422, line)
         return clip

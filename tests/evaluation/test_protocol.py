@@ -101,6 +101,8 @@ def test_when_didm_looks():
         ("subject_label", "video"),
         ("runs", 0),
         ("queries", 0),
+        ("heat_cells", 0),
+        ("max_tracks", 0),
         ("ks", ()),
         ("tau", 0.0),
         ("tube_share", 1.5),

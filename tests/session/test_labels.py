@@ -106,7 +106,7 @@ def test_a_fixed_predicate_holds_on_its_span_alone(three_found):
 def test_the_last_word_counts(three_found):
     three_found.set_predicate(1, 2, "holding")
     three_found.set_predicate(1, 2, "kissing", 4, 4)
-    three_found.reject(1, 2, 8, 9)
+    three_found.set_predicate(1, 2, None, 8, 9)
     said = {
         t: [r.predicate for r in three_found.view(t).relations if r.object_id == 2]
         for t in (3, 4, 5, 8, 9, 10)
@@ -120,7 +120,7 @@ def test_the_last_word_counts(three_found):
 def test_words_outlast_tracking_anew(three_found):
     three_found.rename(1, "adult")
     three_found.set_predicate(1, 2, "holding", 4, 6)
-    three_found.reject(1, 3)
+    three_found.set_predicate(1, 3, None)
     before = everything(three_found)
     run(three_found.track(start=2))
     assert everything(three_found) == before

@@ -158,7 +158,7 @@ def test_every_action_is_undone_and_redone_exactly(session):
         lambda: session.add_object(1, 3, 12, 32),
         lambda: session.rename(1, "adult"),
         lambda: session.set_predicate(1, 2, "holding", 3, 5),
-        lambda: session.reject(1, 2),
+        lambda: session.set_predicate(1, 2, None),
         lambda: session.delete_prompt(4, 1, 0),
         lambda: session.remove(1),
     ]
