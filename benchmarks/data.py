@@ -123,6 +123,7 @@ def write_download(root: Path) -> None:
 
 
 def prepare(download: Path, data_dir: Path) -> None:
+    """Prepare a drawn download as `c2g_jax.prepare` does."""
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "datasets"))
     from open_pvsg.build import build
 
@@ -146,6 +147,7 @@ def decode_mp4(path: Path, start: int, stop: int) -> np.ndarray:
 
 
 def decode_masks(folder: Path, start: int, stop: int) -> np.ndarray:
+    """Masks start to stop - 1 of a folder of PNGs: uint8 [t, H, W] of ids."""
     return np.stack(
         [np.asarray(Image.open(folder / f"{t:04d}.png")) for t in range(start, stop)]
     )

@@ -115,6 +115,7 @@ def parts(pair, device: str) -> dict[str, Part]:
 
 
 def attention_part(pair, made: Inputs, n: int, device: str) -> Part:
+    """Memory attention of n objects at a full bank."""
     config, c, m = pair.config, pair.config.d_model, pair.config.mem_dim
     pointers = config.max_obj_ptrs * (c // m)
     keys = _SLOTS * config.feature_size**2 + pointers
@@ -139,6 +140,7 @@ def attention_part(pair, made: Inputs, n: int, device: str) -> Part:
 
 
 def decoder_part(pair, made: Inputs, n: int, device: str) -> Part:
+    """Prompt encoder and mask decoder, a click for each of n objects."""
     import torch
 
     features = made.features()
@@ -165,6 +167,7 @@ def decoder_part(pair, made: Inputs, n: int, device: str) -> Part:
 
 
 def memory_part(pair, made: Inputs, n: int, device: str) -> Part:
+    """Memory encoder, of n masks at the size of the image."""
     side = pair.config.image_size
     features, masks = made.features(), made.draw(n, side, side)
     embed = _torch(features.embed, device).permute(0, 3, 1, 2)
@@ -240,6 +243,7 @@ def peak() -> float:
 
 
 def show(title: str, figures: dict[str, dict], peak_flops: float) -> None:
+    """Print the parts, with the share of the peak that each reaches."""
     table = Table(title=title)
     for heading in ("part", "ours, s", "sam2, s", "ours / sam2", "GFLOP", "of peak"):
         table.add_column(heading, justify="left" if heading == "part" else "right")

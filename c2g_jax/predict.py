@@ -266,6 +266,7 @@ def run_job(job: Job, track: Callable) -> SceneGraph:
 
 
 def noting_times(frames, times: list[float]) -> Iterator:
+    """The frames as they are, their seconds added to `times` as they pass."""
     for frame in frames:
         times.append(frame.time)
         yield frame
@@ -291,6 +292,7 @@ def provenance(job: Job, dropped: int) -> dict:
 
 
 def warn(line: str) -> None:
+    """Tell the user on stderr, apart from what is printed as the result."""
     print(line, file=sys.stderr)
 
 

@@ -139,6 +139,7 @@ def check_flags() -> None:
 
 
 def is_given(name: str) -> bool:
+    """Whether a flag is on the command line, and not to say no."""
     flag = flags.FLAGS[name]
     return flag.present > 0 and flag.value is not False
 

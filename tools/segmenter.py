@@ -135,6 +135,7 @@ def own(logits: np.ndarray, frame: TrueFrame, ids: list[int]) -> np.ndarray:
 
 
 def show_prompted(found: dict[str, list[np.ndarray]]) -> None:
+    """Print the means of what `prompted` found."""
     table = Table("mean IoU", "masks", "a click", "best of its three", "a box")
     for kind, rows in found.items():
         means = (f"{x:.3f}" for x in np.mean(rows, axis=0))
@@ -143,6 +144,7 @@ def show_prompted(found: dict[str, list[np.ndarray]]) -> None:
 
 
 def show_followed(found: dict[int, list[tuple]]) -> None:
+    """Print the means of what `followed` found, by the frames after the mask."""
     table = Table("frames after the mask", *(text for text in ages()))
     pairs = [
         np.mean([pair for t in range(first, last + 1) for pair in found[t]], axis=0)

@@ -46,6 +46,7 @@ class Heuristic:
     def points(
         self, trial: Trial, video_id: str, frame: int, segments: np.ndarray
     ) -> np.ndarray:
+        """Points (x, y) in [0, 1], float32 [q, 2]; for a frame always the same."""
         seed = stable_seed(
             video_id, trial.truth.subject_id, trial.run, "heuristic", frame
         )
@@ -70,6 +71,10 @@ class Oracle:
     def points(
         self, trial: Trial, video_id: str, frame: int, segments: np.ndarray
     ) -> np.ndarray:
+        """Points (x, y) in [0, 1], float32 [q, 2], nan in the rows that are left.
+
+        `segments` uint8 [H, W] are the ids of the frame.
+        """
         if self._frame != (video_id, frame):
             self._frame, self._known = (video_id, frame), {}
         found = np.full((self.queries, 2), np.nan, np.float32)

@@ -66,6 +66,7 @@ class MemoryAttentionLayer(nnx.Module):
         self.norm3 = layer_norm(c, dtype, rngs, TORCH_EPS)
 
     def attend_to_itself(self, x: jax.Array) -> jax.Array:
+        """Tokens [n, s, c] after the first third of the layer, without memory."""
         y = self.norm1(x)
         return x + self.self_attn(y, y, y)
 
@@ -77,6 +78,11 @@ class MemoryAttentionLayer(nnx.Module):
         valid: jax.Array,
         num_unplaced: int,
     ) -> jax.Array:
+        """Tokens [n, s, c] after the rest of the layer.
+
+        `keys` [n, t, m] have their positions, `values` do not; `valid` bool [n, t] says
+        which exist. The last `num_unplaced` are pointers, which have no place.
+        """
         y = self.norm2(x)
         x = x + self.cross_attn_image(y, keys, values, valid, num_unplaced)
         return x + self.linear2(jax.nn.relu(self.linear1(self.norm3(x))))

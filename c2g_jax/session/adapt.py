@@ -51,7 +51,7 @@ def adapt_logits(
     """
     if not len(known.classes) or not len(logits):
         return logits
-    cosine = _unit(features) @ _unit(known.features).T  # [n, m]
+    cosine = unit(features) @ unit(known.features).T  # [n, m]
     pull = np.exp(-(1.0 - np.minimum(cosine, 1.0)) / config.width**2)
     if owners is not None and known.owners is not None:
         pull = pull * (owners[:, None] != known.owners[None])
@@ -67,6 +67,7 @@ def adapt_logits(
     return adapted
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """The directions of vectors [..., c]; of a vector of zeros it is zero."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return vectors / np.maximum(length, 1e-6)

@@ -12,7 +12,7 @@ import numpy as np
 
 from c2g_jax.click2graph import Click2Graph
 from c2g_jax.sch import Sch, SchLogits
-from c2g_jax.session.adapt import AdaptConfig, Prototypes, adapt_logits
+from c2g_jax.session.adapt import AdaptConfig, Prototypes, adapt_logits, unit
 from c2g_jax.session.pairs import (
     Pair,
     fixed_pairs,
@@ -237,13 +237,8 @@ def certain_frames(
 
 def _joined(pairs: Sequence[Pair]) -> np.ndarray:
     """Pointer pairs [n, 2c], each half of length one so that both count alike."""
-
-    def unit(x: np.ndarray) -> np.ndarray:
-        return x / max(float(np.linalg.norm(x)), 1e-6)
-
-    return np.stack(
-        [np.concatenate([unit(s.pointer), unit(o.pointer)]) for s, o in pairs]
-    )
+    halves = np.array([[s.pointer, o.pointer] for s, o in pairs])
+    return unit(halves).reshape(len(pairs), -1)
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

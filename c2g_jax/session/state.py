@@ -203,6 +203,7 @@ class SessionState:
         return self.things[object_id]
 
     def with_thing(self, thing: Thing) -> "SessionState":
+        """The state with this thing, in place of the one by its id if there is one."""
         return replace(self, things={**self.things, thing.object_id: thing})
 
     def is_stale(self, frame: int) -> bool:

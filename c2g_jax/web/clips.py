@@ -32,9 +32,11 @@ class Clip:
         return len(self.times)
 
     def frame_file(self, frame: int) -> Path:
+        """Where the picture of a frame lies."""
         return self.folder / frame_name(frame)
 
     def to_json(self) -> dict:
+        """What a page may know of the clip: all but where it lies."""
         values = dataclasses.asdict(self)
         del values["folder"]
         return values | {"num_frames": self.num_frames}
@@ -60,6 +62,7 @@ class Clip:
 
 
 def frame_name(frame: int) -> str:
+    """The name of a frame's picture within a clip."""
     return f"{frame:06d}.jpg"
 
 

@@ -31,6 +31,7 @@ def shorten(line: object) -> str:
 
 
 def answer(status: int, line: object) -> JSONResponse:
+    """An error as a client gets it: one sentence, kept by no cache."""
     return JSONResponse(
         {"error": shorten(line)}, status, headers={"Cache-Control": "no-store"}
     )

@@ -16,6 +16,7 @@ Threshold = Annotated[float, Query(ge=0, le=1)]
 
 
 def desk_of(request: Request) -> Desk:
+    """The desk of the server that a request came to."""
     return request.app.state.desk
 
 
@@ -124,6 +125,7 @@ async def show_frame(entry: OneEntry, desk: OneDesk, frame: int):
 
 
 def check_frame(entry: Entry, frame: int) -> None:
+    """WebError 404 where the video has no such frame."""
     if not 0 <= frame < entry.clip.num_frames:
         last = entry.clip.num_frames - 1
         raise WebError(404, f"frame {frame} is not in the video: use 0 to {last}")

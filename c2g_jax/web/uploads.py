@@ -58,6 +58,7 @@ async def receive_file(
 
 
 def too_large(limits: Limits) -> WebError:
+    """The refusal (413) of an upload that is over the bound in bytes."""
     bound = f"{limits.bytes / (1 << 20):.0f} MB"
     return WebError(413, f"the file is over the limit of {bound}: give a smaller one")
 
