@@ -13,8 +13,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from c2g_jax.didm import Didm, DidmConfig, discover, pool_mask
+from c2g_jax.didm import Didm, DidmConfig, discover
 from c2g_jax.object_tracks import TrackRules
+from c2g_jax.pooling import pool_mask
 from c2g_jax.sam2 import memory, track
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.masks import NO_OBJECT

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from c2g_jax.dropout import dropout, split_key
 from c2g_jax.pointing import peaks, pointing, unit
+from c2g_jax.pooling import cell_cover, pool_mask
 from c2g_jax.sam2.attention import Attention
 from c2g_jax.sam2.layers import TORCH_EPS, Mlp, layer_norm
 from c2g_jax.sam2.position import sine_position_encoding
@@ -224,37 +224,6 @@ def discover(
     return didm(features, described, key, cells)._replace(heat=heat)
 
 
-def pool_mask(
-    features: Float[Array, "#b h w c"],
-    masks: Bool[Array, "b H W"] | Float[Array, "b H W"],
-    eps: float = 1e-6,
-) -> Float[Array, "b c"]:
-    """Mean feature under each mask, every cell weighted by its covered area.
-
-    Masks are bool or soft in [0, 1], of any size. `eps` is the least mass, in cells:
-    an empty mask pools to zero, and its gradients stay finite.
-    """
-    _, h, w, _ = features.shape
-    weights = cell_cover(masks, h, w)
-    features = features.astype(jnp.float32)
-    if features.shape[0] == 1:  # one frame: a product of matrices
-        total = jnp.einsum("byx,yxc->bc", weights, features[0], precision="highest")
-    else:
-        total = jnp.einsum("byx,byxc->bc", weights, features, precision="highest")
-    mass = jnp.sum(weights, axis=(1, 2))
-    return total / jnp.maximum(mass, eps)[:, None]
-
-
-def cell_cover(
-    masks: Bool[Array, "b H W"] | Float[Array, "b H W"], h: int, w: int
-) -> Float[Array, "b h w"]:
-    """The share of each of h x w cells that each mask covers."""
-    rows, columns = area_matrix(masks.shape[1], h), area_matrix(masks.shape[2], w)
-    return jnp.einsum(
-        "yr,brc,xc->byx", rows, masks.astype(jnp.float32), columns, precision="highest"
-    )
-
-
 def near_cells(
     cells: Int[Array, "b q"], offsets: Float[Array, "b q 2"], h: int, w: int
 ) -> Float[Array, "b q 2"]:
@@ -262,14 +231,3 @@ def near_cells(
     cell = jnp.stack([cells % w, cells // w], axis=-1)
     points = (cell + 0.5 + _REACH * jnp.tanh(offsets)) / jnp.array([w, h])
     return jnp.clip(points, 0.0, 1.0)
-
-
-@functools.lru_cache(maxsize=64)
-def area_matrix(pixels: int, cells: int) -> np.ndarray:
-    """The share of each cell that each pixel covers: float32 [cells, pixels]."""
-    edges = np.arange(cells + 1) * (pixels / cells)
-    starts = np.arange(pixels)
-    overlap = np.minimum(edges[1:, None], starts + 1) - np.maximum(
-        edges[:-1, None], starts
-    )
-    return (np.maximum(overlap, 0) * (cells / pixels)).astype(np.float32)

@@ -16,8 +16,9 @@ from c2g_jax.click2graph import (
     mask_ious,
     segment_points,
 )
-from c2g_jax.didm import discover, pool_mask
+from c2g_jax.didm import discover
 from c2g_jax.object_tracks import TrackRules
+from c2g_jax.pooling import pool_mask
 from c2g_jax.pretrained import (
     abstract_click2graph,
 )

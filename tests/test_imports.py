@@ -46,10 +46,10 @@ TABLE = (
     ),
     ("c2g_jax.sam2|c2g_jax.sam2.*", f"{_SAM2} c2g_jax.types", _ARRAYS),
     ("c2g_jax.dropout", "", _ARRAYS),
-    ("c2g_jax.pointing", "", _ARRAYS),
+    ("c2g_jax.pointing|c2g_jax.pooling", "", _ARRAYS),
     (
         "c2g_jax.didm|c2g_jax.sch",
-        f"{_SAM2} c2g_jax.types c2g_jax.dropout c2g_jax.pointing",
+        f"{_SAM2} c2g_jax.types c2g_jax.dropout c2g_jax.pointing c2g_jax.pooling",
         _ARRAYS,
     ),
     (
@@ -61,6 +61,7 @@ TABLE = (
     (
         "c2g_jax.click2graph",
         f"{_SAM2} c2g_jax.types c2g_jax.vocabulary c2g_jax.didm c2g_jax.sch "
+        "c2g_jax.pooling "
         "c2g_jax.object_tracks",
         _ARRAYS,
     ),
@@ -134,7 +135,7 @@ TABLE = (
     (
         "c2g_jax.training.*",
         f"{_SAM2} c2g_jax.training.* c2g_jax.types c2g_jax.losses c2g_jax.matching "
-        "c2g_jax.prompts c2g_jax.pointing "
+        "c2g_jax.prompts c2g_jax.pointing c2g_jax.pooling "
         "c2g_jax.click2graph c2g_jax.didm c2g_jax.sch c2g_jax.dropout "
         "c2g_jax.pretrained c2g_jax.weights",
         f"{_ARRAYS} optax",
@@ -150,7 +151,8 @@ TABLE = (
         f"c2g_jax c2g_jax.session.* c2g_jax.export* c2g_jax.evaluation.* {_SAM2} "
         "c2g_jax.types c2g_jax.vocabulary c2g_jax.images c2g_jax.video c2g_jax.rle "
         "c2g_jax.overlay c2g_jax.outputs c2g_jax.spans c2g_jax.scene_graph "
-        "c2g_jax.didm c2g_jax.sch c2g_jax.click2graph c2g_jax.object_tracks "
+        "c2g_jax.didm c2g_jax.sch c2g_jax.pooling c2g_jax.click2graph "
+        "c2g_jax.object_tracks "
         "c2g_jax.pretrained c2g_jax.weights c2g_jax.prompts c2g_jax.tracking "
         "c2g_jax.tracking_state",
         f"{_ARRAYS} scipy",
@@ -176,7 +178,8 @@ TABLE = (
         "c2g_jax.evaluation|c2g_jax.evaluation.*",
         f"c2g_jax.evaluation.* c2g_jax.data.* {_SAM2} c2g_jax.types c2g_jax.vocabulary "
         "c2g_jax.rle c2g_jax.prompts c2g_jax.spans c2g_jax.scene_graph c2g_jax.export "
-        "c2g_jax.didm c2g_jax.sch c2g_jax.click2graph c2g_jax.object_tracks "
+        "c2g_jax.didm c2g_jax.sch c2g_jax.pooling c2g_jax.click2graph "
+        "c2g_jax.object_tracks "
         "c2g_jax.tracking c2g_jax.tracking_state c2g_jax.images",
         f"{_ARRAYS} scipy pycocotools",
     ),

@@ -7,7 +7,7 @@ from PIL import Image
 from c2g_jax import predict
 from c2g_jax.export import read_scene_graph
 from c2g_jax.frames import open_arrays
-from c2g_jax.images import read_image
+from c2g_jax.images import read_image, read_mask
 from c2g_jax.video import open_video
 from tests.clips import number_of, numbered, write_clip
 from tests.faked import fake_tracker, run_predict
@@ -141,7 +141,9 @@ def test_a_mask_in_16_bits_and_one_with_alpha(tmp_path, graph_of):
     rgba = np.dstack([(painted * 255).astype(np.uint8)] * 3 + [np.full((48, 64), 255)])
     Image.fromarray(rgba.astype(np.uint8)).save(tmp_path / "rgba.png")
     for name in ("16", "rgba"):
-        graph_of(video, tmp_path / name, f"--mask={tmp_path}/{name}.png")
+        mask = tmp_path / f"{name}.png"
+        np.testing.assert_array_equal(read_mask(mask), painted > 0)
+        graph_of(video, tmp_path / name, f"--mask={mask}")
 
 
 def test_arrays_of_every_kind_that_is_an_image():

@@ -13,8 +13,8 @@ import jax
 import numpy as np
 
 from c2g_jax.click2graph import Click2Graph
-from c2g_jax.didm import pool_mask
 from c2g_jax.images import resize_frame, resize_mask
+from c2g_jax.pooling import pool_mask
 from c2g_jax.rle import decode_mask, encode_mask
 from c2g_jax.sam2 import video_tracker
 from c2g_jax.sam2.frame_reader import FrameReader

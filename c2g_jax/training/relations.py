@@ -11,8 +11,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, UInt8
 
 from c2g_jax.click2graph import Click2Graph, apply_prompts, segment_points
-from c2g_jax.didm import discover, pool_mask
+from c2g_jax.didm import discover
 from c2g_jax.dropout import split_key
+from c2g_jax.pooling import pool_mask
 from c2g_jax.sam2 import memory, track
 from c2g_jax.sam2.model import FrameFeatures
 from c2g_jax.sam2.preprocess import normalize_frames

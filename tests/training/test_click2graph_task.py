@@ -9,8 +9,9 @@ import pytest
 from c2g_jax.click2graph import click2graph_config, follow, segment_points
 from c2g_jax.data.clips import ClipConfig
 from c2g_jax.data.loader import clip_loader
-from c2g_jax.didm import discover, pool_mask
+from c2g_jax.didm import discover
 from c2g_jax.optim import Group, OptimConfig, make_optimizer
+from c2g_jax.pooling import pool_mask
 from c2g_jax.pretrained import seeded_click2graph
 from c2g_jax.sam2 import memory, track
 from c2g_jax.sam2.config import sam2_config
