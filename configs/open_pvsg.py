@@ -92,6 +92,7 @@ def get_config(devices: str = "1") -> ConfigDict:
             num_queries=3,
             dropout=0.1,
             positions="keys",  # as in DETR
+            queries="learned",  # the paper; no published encoder was taught to point
         )
     )  # three queries: the paper
     config.sch = ConfigDict(dict(hidden=512, dropout=0.1))
@@ -102,6 +103,8 @@ def get_config(devices: str = "1") -> ConfigDict:
             dice=1.0,
             iou=1.0,
             point=20.0,
+            point_cap=0.0,  # not in the paper: all points are pulled, however far
+            pointing=0.0,  # not in the paper: for queries that are not learned
             subject=10.0,
             object=10.0,
             predicate=20.0,
