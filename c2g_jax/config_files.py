@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import math
 import re
 import runpy
 from collections.abc import Mapping, Sequence
@@ -91,6 +92,13 @@ def _list(words: Sequence[str]) -> str:
 def to_json(config: ConfigDict) -> dict[str, Any]:
     """The fields as JSON values, nested as they are."""
     return json.loads(config.to_json())
+
+
+def check_finite(config: ConfigDict) -> None:
+    """InputError for a field that is infinite or no number: no run can use one."""
+    for name, value in _flat(to_json(config)).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"--config.{name}={value}: give a finite number")
 
 
 def differences(

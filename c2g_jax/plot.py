@@ -86,7 +86,7 @@ def _text(path: Path) -> str:
 def _parsed(path: Path, text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON ({error}): check the name") from error
 
 

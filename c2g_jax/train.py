@@ -24,13 +24,14 @@ from absl import flags
 
 from c2g_jax import launch, sharding
 from c2g_jax.compiled import keep_compiled
-from c2g_jax.outputs import disk_is_full
+from c2g_jax.outputs import check_output, disk_is_full
 from c2g_jax.types import InputError
 
 with launch.needing("train"):
     from c2g_jax.config_files import (
         CONFIG,
         MULTIHOST,
+        check_finite,
         check_overrides,
         to_json,
     )
@@ -51,6 +52,8 @@ def main(argv: Sequence[str]) -> None:
     if not WORKDIR.value:
         raise InputError("--workdir is missing: name a folder for the run")
     workdir, profile = Path(WORKDIR.value), read_steps(PROFILE_STEPS.value)
+    check_output(workdir, "workdir")
+    check_finite(CONFIG.value)
     # Orbax and grain say much by absl's own logger; ours is the standard one.
     logging.getLogger("absl").setLevel(logging.WARNING)
     keep_compiled(workdir / "compiled")
@@ -66,8 +69,8 @@ def train(workdir: Path, profile: tuple[int, int] | None) -> bool:
     config, mesh = CONFIG.value, sharding.data_mesh()
     optim, loop = tasks.optim_config(config), tasks.loop_config(config)
     local = sharding.local_batch_size(mesh, config.batch_size)
-    logging.info("%d devices: %s", mesh.size, mesh.devices.flat[0].device_kind)
     prepared = tasks.prepare_task(config, local)
+    logging.info("%d devices: %s", mesh.size, mesh.devices.flat[0].device_kind)
     run = Run(
         prepared.task,
         optim,

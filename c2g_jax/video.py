@@ -41,6 +41,10 @@ def open_video(
     """
     check_sampling(fps, start, end, max_frames)
     if not isinstance(source, (str, Path)):
+        if not isinstance(source, Iterable):
+            raise InputError(
+                f"{source!r} is no video: give a path, or arrays of frames in a list"
+            )
         return open_arrays(source, fps, start, end, max_frames)
     path = Path(source)
     try:

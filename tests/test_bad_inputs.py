@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CONFIG = f"--config={ROOT}/configs/toy_pvsg.py"
 CLIP = ("--video={bad}/clip.mp4", "--output={bad}/out")
 CLICK = (*CLIP, "--point=1,1")
+WORK, OUT = "--workdir={bad}/out", "--output={bad}/out"
 LONG = "a" * 300
 
 
@@ -158,6 +159,11 @@ TABLE = [
     ("train", (), "--config is missing", "name a file"),
     ("train", (CONFIG, "--workdir="), "--workdir is missing", "name a folder"),
     ("train", (CONFIG, "--config.lr.shc=1"), "--config.lr.shc", "did you mean 'sch'"),
+    ("train", (CONFIG, "--workdir={bad}/text.mp4"), "is a file", "name a folder"),
+    ("train", (CONFIG, "--workdir={bad}/text.mp4/w"), "is a file", "name a folder"),
+    ("train", (CONFIG, WORK, "--config.lr.sch=nan"), "lr.sch=nan", "a finite number"),
+    ("train", (CONFIG, WORK, "--config.loss.bce=inf"), "bce=inf", "a finite number"),
+    ("plot", ("--results={bad}/bomb.json", OUT), "bomb.json", "check the name"),
     ("evaluate", (), "--output is missing", "name a folder"),
     ("evaluate", ("--output={bad}/out",), "--data_dir is missing", "name the folder"),
     ("evaluate", ("--output={bad}/text.mp4",), "is a file", "name a folder"),

@@ -107,9 +107,10 @@ def _newest(data_dir: Path, name: str, config: str) -> Path:
         found = data_dir.glob("*/*/*/dataset_info.json")
         others = sorted({"/".join(file.parts[-4:-2]) for file in found})
         others = f" (there is {', '.join(others)})" if others else ""
+        of = "--toy" if name.startswith("toy") else "--manual_dir=DOWNLOAD"
         raise InputError(
             f"{folder}: no prepared data set{others}: make one with "
-            f"python -m c2g_jax.prepare --data_dir={data_dir}"
+            f"python -m c2g_jax.prepare {of} --data_dir={data_dir}"
         )
     return max(versions, key=lambda v: tuple(map(int, v.name.split("."))))
 

@@ -84,13 +84,10 @@ def score_files(
     """
     work = work or Work()
     files = find_files(folder)
-    strangers = {f.video_id for f in files} - {
-        v.video_id for v in dataset.videos(protocol.split)
-    }
-    if strangers:
-        raise InputError(
-            f"{folder}: {sorted(strangers)[0]} is no video of {protocol.split} of "
-            f"{dataset.name}: remove it, or give another --split"
+    known = {v.video_id: v for v in dataset.videos(protocol.split)}
+    for file in files:
+        _check_place(
+            file, known.get(file.video_id), f"{protocol.split} of {dataset.name}"
         )
     runs = sorted({f.run for f in files})
     names = Names(dataset.vocabulary)
@@ -98,6 +95,21 @@ def score_files(
         own = [f for f in files if f.video_id == video.video_id]
         yield _score_video(dataset, video, own, runs, names, protocol, work)
         advance(video.num_frames)
+
+
+def _check_place(file: FoundFile, video: VideoRecord | None, split: str) -> None:
+    """InputError for a file that nothing would be compared with."""
+    if video is None:
+        raise InputError(
+            f"{file.path}: {file.video_id} is no video of {split}: remove it, or give "
+            "another --split"
+        )
+    subjects = np.unique(video.relations[:, 0]).tolist()
+    if file.subject is not None and file.subject not in subjects:
+        raise InputError(
+            f"{file.path}: object {file.subject} is the subject of no relation there: "
+            f"remove it, or name it by its subject, of {subjects}"
+        )
 
 
 def _score_video(
@@ -113,9 +125,6 @@ def _score_video(
     records = pvsg_official.true_relations(video)
     by_place = {(f.subject, f.run): f for f in files}
     subjects = {t.subject_id: t for t in truth.subjects}
-    for file in files:
-        if file.subject is not None and file.subject not in video.object_ids:
-            raise InputError(f"{file.path}: the video has no object {file.subject}")
     wanted = sorted({int(t) for record in records for t in record.frames})
     ids = {i for r in records for i in (r.subject_id, r.object_id)}
     coded = dict(coded_frames(dataset, video, wanted, ids))

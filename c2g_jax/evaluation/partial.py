@@ -86,7 +86,7 @@ def _whole_lines(path: Path) -> list[dict]:
     whole = path.read_text(encoding="utf-8").split("\n")[:-1]
     try:
         return [json.loads(line) for line in whole]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path} is damaged ({error}): move it away, what it held is scored anew"
         ) from error

@@ -57,7 +57,7 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     whole = path.read_text(encoding="utf-8").split("\n")[:-1]
     try:
         return [json.loads(line) for line in whole]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged ({error}): move it away") from error
 
 

@@ -12,6 +12,7 @@ from c2g_jax.outputs import NoRoom, disk_is_full
 from c2g_jax.types import InputError
 from c2g_jax.web.clips import NO_ROOM
 
+_NO_JSON = "the body cannot be read as JSON: send one JSON object in UTF-8"
 LONGEST = 300  # letters
 _PLAIN = {404: "there is nothing at this address", 405: "this address cannot do that"}
 
@@ -53,11 +54,15 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError):
         first = error.errors()[0]
+        if first["type"] == "json_invalid":
+            return answer(422, f"{_NO_JSON} ({first['ctx']['error']})")
         place = ".".join(str(part) for part in first["loc"][1:]) or "the request"
         return answer(422, f"{place}: {first['msg']}")
 
     @app.exception_handler(HTTPException)
     async def plain(request: Request, error: HTTPException):
+        if error.status_code == 400:  # of a body that Python's parser gave up on
+            return answer(400, _NO_JSON)
         return answer(error.status_code, _PLAIN.get(error.status_code, error.detail))
 
     @app.exception_handler(Exception)

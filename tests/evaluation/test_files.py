@@ -149,7 +149,11 @@ def test_folders_that_are_none(tmp_path, spoilt, dataset, videos):
     ("old", "new", "says"),
     [
         ("{video}", "nobody", "nobody is no video of val of toy_pvsg"),
-        ("{video}/{subject}", "{video}/99", "the video has no object 99"),
+        (
+            "{video}/{subject}",
+            "{video}/99",
+            "object 99 is the subject of no relation there",
+        ),
         ("{video}/{subject}/0.json", "{video}/{subject}/7.json", "it is run 0: rename"),
     ],
 )
