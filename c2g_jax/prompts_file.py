@@ -116,10 +116,11 @@ def _numbers(place, key, value, shape):
     if value is None:
         return None
     try:
-        array = np.array(value, np.float64)
-        if array.ndim != len(shape):
+        array = np.array(value)
+        # Neither texts nor truth values; of no points at all the kind is float.
+        if array.ndim != len(shape) or array.dtype.kind not in "iuf":
             raise ValueError
-        return array.reshape(shape)
+        return array.astype(np.float64).reshape(shape)
     except (TypeError, ValueError, OverflowError):
         form = {"points": "[[x, y], ...]", "box": "[x0, y0, x1, y1]"}
         form = form.get(key, "[1, 0, ...]")

@@ -26,6 +26,7 @@ PROMPTS = {
     "empty": {"prompts": []},
     "nothing": [{"frame": 0, "object": 1}],
     "unknown_key": [{"frame": 0, "object": 1, "point": [1, 1]}],
+    "text_points": [{"frame": 0, "object": 1, "points": [["1", "1"]]}],
     "flat_points": [{"frame": 0, "object": 1, "points": [1, 1]}],
     "label": [{"frame": 0, "object": 1, "points": [[1, 1]], "labels": [7]}],
     "a_number": "3",

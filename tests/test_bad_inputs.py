@@ -103,6 +103,7 @@ TABLE = [
     ("predict", prompts("twice"), "object 2 on frame 0 is given twice", "join the two"),
     ("predict", prompts("nothing"), "is empty", "give a point, a box or a mask"),
     ("predict", prompts("unknown_key"), "the key 'point'", "use frame, object, points"),
+    ("predict", prompts("text_points"), "'points'", "must be [[x, y], ...]"),
     ("predict", prompts("flat_points"), "'points'", "must be [[x, y], ...]"),
     ("predict", prompts("label"), "labels [7", "use 1 (on it) or 0 (off it)"),
     ("predict", prompts("huge_mask"), "'mask'", "an image file or a COCO RLE"),
