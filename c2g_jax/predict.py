@@ -99,6 +99,11 @@ MAX_GAP = flags.DEFINE_integer(
 MIN_CONFIDENCE = flags.DEFINE_float(
     "min_confidence", SpanConfig.min_confidence, "Guesses below it do not count."
 )
+START_CONFIDENCE = flags.DEFINE_float(
+    "start_confidence",
+    SpanConfig.start_confidence,
+    "Least that one guess of a span reaches.",
+)
 flags.declare_key_flag("seed")
 flags.declare_key_flag("compilation_cache")
 
@@ -138,10 +143,11 @@ def read_job() -> Job:
         raise InputError(
             f"--fps is {FPS.value:g}: give 0 (every frame), or up to {MAX_FPS}"
         )
-    if not 0 <= MIN_CONFIDENCE.value <= 1:
-        raise InputError(
-            f"--min_confidence is {MIN_CONFIDENCE.value:g}: give a number from 0 to 1"
-        )
+    for flag in (MIN_CONFIDENCE, START_CONFIDENCE):
+        if not 0 <= flag.value <= 1:
+            raise InputError(
+                f"--{flag.name} is {flag.value:g}: give a number from 0 to 1"
+            )
     at_least = ((DISCOVER_EVERY, 1), (MIN_FRAMES, 1), (MAX_GAP, 0), (SEED, 0))
     for flag, least in at_least:
         if not least <= flag.value < 1 << 31:
@@ -243,7 +249,12 @@ def make_tracker(job: Job) -> Callable:
 
 def run_job(job: Job, track: Callable) -> SceneGraph:
     """Run the model over the video and write the results; nothing if it fails."""
-    spans = SpanConfig(MAX_GAP.value, MIN_FRAMES.value, MIN_CONFIDENCE.value)
+    spans = SpanConfig(
+        MAX_GAP.value,
+        MIN_FRAMES.value,
+        MIN_CONFIDENCE.value,
+        START_CONFIDENCE.value,
+    )
     builder, times, dropped = GraphBuilder(encode_mask, spans), [], 0
     total = job.video.num_frames
     with progress_bar() as progress:
@@ -279,7 +290,7 @@ def provenance(job: Job, dropped: int) -> dict:
         name = Path(CHECKPOINT.value).resolve().name
         checkpoint = {"name": name, "sha256": job.manifest["sha256"]}
     options = (IMAGE_SIZE, DTYPE, FPS, START, END, MAX_FRAMES)
-    options += (DISCOVER_EVERY, MIN_FRAMES, MAX_GAP, MIN_CONFIDENCE)
+    options += (DISCOVER_EVERY, MIN_FRAMES, MAX_GAP, MIN_CONFIDENCE, START_CONFIDENCE)
     return {
         "program": f"click2graph-jax {c2g_jax.__version__}",
         "checkpoint": checkpoint,

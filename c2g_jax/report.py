@@ -24,7 +24,9 @@ LINE_EVERY = 20.0  # seconds between two lines of progress
 def print_relations(graph: SceneGraph) -> None:
     """The relations as a table on stdout, best first."""
     if not graph.relations:
-        print("no relations found")
+        guesses = sum(len(frame.triplets) for frame in graph.frames)
+        why = f": {guesses} guesses did not hold, see --start_confidence"
+        print(f"no relations found{why if guesses else ''}")
         return
     table = Table("subject", "predicate", "object", "seconds", "score")
     names = {o.object_id: f"{o.object_id} {o.category}" for o in graph.objects}

@@ -61,7 +61,9 @@ def start(tmp_path, monkeypatch, capsys):
 
 
 def test_a_video_becomes_a_graph_an_overlay_and_a_table(tmp_path, clip, start):
-    code, out, err = start(f"--video={clip}", "--point=15,15", "--size=toy")
+    code, out, err = start(
+        f"--video={clip}", "--point=15,15", "--size=toy", "--min_frames=2"
+    )
     assert (code, err) == (0, "")
     for words in ("1 adult", "holding", "9 cup", "0.2-0.8", "0.5"):
         assert words in out
@@ -88,6 +90,14 @@ def test_a_video_becomes_a_graph_an_overlay_and_a_table(tmp_path, clip, start):
     overlay = list(open_video(tmp_path / "out" / "overlay.mp4", fps=None))
     assert [frame.time for frame in overlay] == [0.0, 0.2, 0.4, 0.6, 0.8]
     assert not [t for t in threading.enumerate() if t.name == "read_ahead"]
+
+
+def test_guesses_that_do_not_hold_are_told_of(tmp_path, clip, start):
+    code, out, _ = start(f"--video={clip}", "--point=15,15", "--start_confidence=0.6")
+    assert code == 0
+    assert "no relations found: 4 guesses did not hold, see --start_confidence" in out
+    graph = read_scene_graph(tmp_path / "out" / "scene_graph.json")
+    assert (graph.relations, len(graph.frames)) == ((), 5)
 
 
 def test_the_same_again_gives_the_same_files(tmp_path, clip, start):

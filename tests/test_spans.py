@@ -5,6 +5,11 @@ from c2g_jax.spans import SpanConfig, held_spans
 WEAK, STRONG = 0.3, 0.8
 
 
+ALL_THAT_IS_SAID = dict(
+    max_gap=2, min_length=2, min_confidence=0.0, start_confidence=0.0
+)
+
+
 @pytest.mark.parametrize(
     ("said", "config", "certain", "want"),
     [
@@ -28,7 +33,8 @@ WEAK, STRONG = 0.3, 0.8
     ],
 )  # fmt: skip
 def test_held_spans(said, config, certain, want):
-    assert held_spans(said, SpanConfig(**config), 20, certain) == want
+    config = SpanConfig(**(ALL_THAT_IS_SAID | config))
+    assert held_spans(said, config, 20, certain) == want
 
 
 def test_a_span_as_long_as_the_video_is_long_enough():

@@ -43,9 +43,9 @@ def test_counts_by_hand():
     video = Guessed(
         20, {KEY: confidences, (1, -9, "holding"): {4: 0.1}}, {KEY: [(0, 6)]}
     )
-    strict = SpanConfig(max_gap=0, min_length=1)
+    strict = SpanConfig(0, 1, 0.0, 0.0)
     assert count([video], strict) == Counts(4, 1, 0, 7, 7, 5)
-    bridged = SpanConfig(max_gap=2, min_length=2)
+    bridged = SpanConfig(2, 2, 0.0, 0.0)
     assert count([video, video], bridged) == Counts(2, 2, 2, 14, 14, 14)
     assert count([video], bridged).f1() == (1, 1)
     assert count([video], strict).f1() == (0, pytest.approx(10 / 14))

@@ -15,6 +15,8 @@ from c2g_jax.types import SceneGraph
 from c2g_jax.vocabulary import Vocabulary
 
 Overlap = Callable[[Hashable, int], np.ndarray]
+# The metric ranks by confidence itself; a span has two frames and may miss two more.
+_ALL_THAT_IS_SAID = SpanConfig(2, 2, 0.0, 0.0)
 UNKNOWN = -1  # the number of a name that the vocabulary lacks
 
 
@@ -93,7 +95,7 @@ def guess_claims(
     claims = []
     for (object_id, predicate), by_frame in said.items():
         span = np.zeros(num_frames, bool)
-        for first, last in held_spans(by_frame, SpanConfig(), num_frames):
+        for first, last in held_spans(by_frame, _ALL_THAT_IS_SAID, num_frames):
             span[first : last + 1] = True
         inside = [weight for t, weight in by_frame.items() if span[t]]
         if inside:
