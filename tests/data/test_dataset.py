@@ -87,5 +87,7 @@ def test_texts_of_a_video():
 
 
 def test_what_is_not_prepared_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"c2g_jax\.prepare --data_dir="):
+    with pytest.raises(InputError, match=r"c2g_jax\.prepare --manual_dir=DOWNLOAD --d"):
         open_dataset(tmp_path)
+    with pytest.raises(InputError, match=r"c2g_jax\.prepare --toy --data_dir="):
+        open_dataset(tmp_path, "toy_pvsg")

@@ -151,7 +151,8 @@ def learning(model, batch):
         def value(params):
             key = jax.random.key(0)
             terms = task.loss(parts.whole(params), batch, key, 0, train=False)[1]
-            return sum(w * terms[name] for name, w in weights.items()), terms
+            taken = sorted(weights.keys() & terms.keys())
+            return sum(weights[name] * terms[name] for name in taken), terms
 
         (loss, terms), grads = jax.value_and_grad(value, has_aux=True)(params)
         updates, moments = optimizer.update(grads, moments, params)

@@ -284,7 +284,7 @@ class FakeSession:
         return list(self.state["stale"])
 
     def graph(self, threshold=0.0):
-        builder = GraphBuilder(encode_mask, SpanConfig(min_confidence=threshold))
+        builder = GraphBuilder(encode_mask, SpanConfig(2, 2, threshold, 0.0))
         for t in self.state["tracked"]:
             view = self.view(t)
             names = {o.object_id: o.category for o in view.objects}
