@@ -14,7 +14,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from c2g_jax.dropout import dropout, split_key
-from c2g_jax.pointing import peaks, pointing, unit
+from c2g_jax.pointing import BEHIND, peaks, pointing, unit
 from c2g_jax.pooling import cell_cover, pool_mask
 from c2g_jax.sam2.attention import Attention
 from c2g_jax.sam2.layers import TORCH_EPS, Mlp, layer_norm
@@ -177,7 +177,7 @@ class Didm(nnx.Module):
     ) -> Float[Array, "b t"]:
         """How much each subject points at each cell, row-major: cosines.
 
-        Three less where the subject itself covers most of a cell.
+        BEHIND less where the subject itself covers most of a cell.
         """
         _, h, w, c = features.shape
         placed = self.placed(features)
@@ -187,7 +187,7 @@ class Didm(nnx.Module):
         )
         heat = pointing(unit(subject)[:, None], unit(x.reshape(-1, h * w, c)))[:, 0]
         own = cell_cover(masks, h, w).reshape(heat.shape) > 0.5
-        return heat - 3.0 * own
+        return heat - BEHIND * own
 
     def placed(self, features: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         """The features with the position of each cell added."""

@@ -12,6 +12,8 @@ SHARPNESS = 20.0
 # Cells whose features are as alike are one body: `training/body_loss.py` puts the
 # middle at 0.5, and of two bodies that touch no cell is to be lost.
 _ONE_BODY = 0.7
+# Taken from a cosine, it comes after all that are left: those are 2 apart at most.
+BEHIND = 3.0
 
 
 def unit(x: Float[Array, "*n c"]) -> Float[Array, "*n c"]:
@@ -37,8 +39,8 @@ def peaks(
 ) -> Int[Array, "b count"]:
     """The hottest of t cells, each of another body than those before it.
 
-    `heat` is at most 2 from end to end, as cosines are: cells of a body that is taken
-    come after all others, and a cell with less than -2 after those.
+    `heat` has cosines, less BEHIND where a cell is not to be taken: those come after
+    all others, as cells of a body that is taken do.
     """
     x = unit(features)
     x = jnp.broadcast_to(x, (*heat.shape, x.shape[-1]))
@@ -48,5 +50,5 @@ def peaks(
         cells.append(cell)
         chosen = jnp.take_along_axis(x, cell[:, None, None], axis=1)
         alike = jnp.einsum("btc,bsc->bt", x, chosen)
-        heat = heat - 3.0 * (alike > _ONE_BODY)
+        heat = heat - BEHIND * (alike > _ONE_BODY)
     return jnp.stack(cells, axis=1)

@@ -1,7 +1,7 @@
 """Frames in and out: video files, folders, images and arrays; mp4 files written.
 
-Frames are streamed: a few are decoded ahead in a
-thread, a whole video is never in memory.
+Frames are streamed: a few are decoded ahead in a thread, a whole video is never in
+memory.
 """
 
 from collections.abc import Iterable

@@ -102,6 +102,7 @@ TABLE = (
     ("c2g_jax.outputs", "c2g_jax.types", ""),
     ("c2g_jax.report", "c2g_jax.types", "rich"),
     ("c2g_jax.rle", "", "numpy pycocotools"),
+    ("c2g_jax.json_lines", "c2g_jax.types", ""),
     (
         "c2g_jax.prompts_file",
         "c2g_jax.types c2g_jax.images c2g_jax.rle",
@@ -117,7 +118,7 @@ TABLE = (
     (
         "c2g_jax.training.metrics|c2g_jax.training.prefetch|c2g_jax.training.interrupt|c2g_jax.training.workdir|c2g_jax.training.step_trace",
         "c2g_jax.types c2g_jax.checkpoints c2g_jax.config_files c2g_jax.outputs "
-        "c2g_jax.sharding",
+        "c2g_jax.sharding c2g_jax.json_lines",
         "jax numpy tensorboardX",
     ),
     (
@@ -160,7 +161,7 @@ TABLE = (
     (
         "c2g_jax.evaluation.protocol_flags|c2g_jax.evaluation.partial",
         "c2g_jax.evaluation.* c2g_jax.data.* c2g_jax.types c2g_jax.launch "
-        "c2g_jax.config_files",
+        "c2g_jax.config_files c2g_jax.json_lines",
         "absl",
     ),
     ("c2g_jax.evaluation.plots", "", "numpy matplotlib"),

@@ -16,6 +16,7 @@ from typing import Any, TextIO
 
 from c2g_jax.config_files import differences
 from c2g_jax.data.records import VideoRecord
+from c2g_jax.json_lines import read_lines
 from c2g_jax.types import InputError
 
 FOLDER = "scores"
@@ -83,13 +84,7 @@ def _cut_torn_line(file: TextIO) -> None:
 
 
 def _whole_lines(path: Path) -> list[dict]:
-    whole = path.read_text(encoding="utf-8").split("\n")[:-1]
-    try:
-        return [json.loads(line) for line in whole]
-    except (ValueError, RecursionError) as error:
-        raise InputError(
-            f"{path} is damaged ({error}): move it away, what it held is scored anew"
-        ) from error
+    return read_lines(path, "move it away, what it held is scored anew")
 
 
 def _check(path: Path, head: Mapping, fingerprint: Mapping[str, Any]) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from tensorboardX import SummaryWriter
 
+from c2g_jax.json_lines import read_lines
 from c2g_jax.outputs import write_aside
-from c2g_jax.types import InputError
 
 JSONL, EVENTS = "metrics.jsonl", "tensorboard"
 
@@ -54,11 +54,7 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     """The lines of a metrics.jsonl; a last one that a kill cut short is left out."""
     if not path.exists():
         return []
-    whole = path.read_text(encoding="utf-8").split("\n")[:-1]
-    try:
-        return [json.loads(line) for line in whole]
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is damaged ({error}): move it away") from error
+    return read_lines(path, "move it away")
 
 
 def _line(values: Mapping[str, float]) -> str:

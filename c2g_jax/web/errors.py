@@ -14,7 +14,11 @@ from c2g_jax.web.clips import NO_ROOM
 
 _NO_JSON = "the body cannot be read as JSON: send one JSON object in UTF-8"
 LONGEST = 300  # letters
-_PLAIN = {404: "there is nothing at this address", 405: "this address cannot do that"}
+_PLAIN = {
+    400: _NO_JSON,  # Python's parser gave up on it
+    404: "there is nothing at this address",
+    405: "this address cannot do that",
+}
 
 
 class WebError(Exception):
@@ -61,8 +65,6 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def plain(request: Request, error: HTTPException):
-        if error.status_code == 400:  # of a body that Python's parser gave up on
-            return answer(400, _NO_JSON)
         return answer(error.status_code, _PLAIN.get(error.status_code, error.detail))
 
     @app.exception_handler(Exception)
