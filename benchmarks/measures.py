@@ -17,9 +17,9 @@ def seconds(action: Callable) -> float:
     return time.perf_counter() - begun
 
 
-def ratio(times: Mapping[str, Sequence[float]]) -> float:
-    """Median of "ours" over the median of "sam2"."""
-    return statistics.median(times["ours"]) / statistics.median(times["sam2"])
+def ratio(times: Mapping[str, Sequence[float]], peer: str = "sam2") -> float:
+    """Median of "ours" over the median of a peer."""
+    return statistics.median(times["ours"]) / statistics.median(times[peer])
 
 
 def processor() -> str:

@@ -1,18 +1,19 @@
-"""Seconds a frame of video, ours beside the `sam2` package, in one run on one machine.
+"""Seconds a frame of video, ours beside other SAM2.1s, in one run on one machine.
 
-    python -m benchmarks.video --size=tiny --objects=1,4 --rounds=5
+    python -m benchmarks.video --size=tiny --objects=1,4 --rounds=5 \
+        --against=sam2,sam2-compiled,transformers
 
-Both sides have the same seeded weights, prompts and frames, in float32. An encoded
+All sides have the same seeded weights, prompts and frames, in float32. An encoded
 frame and a tracked frame (with a full memory bank) are timed apart, in interleaved
 rounds; shown are medians with the least and the greatest, and the ratio of medians.
-Compilation is timed apart. Peak memory is that of a process of its own for each side.
+The first calls, which compile, are timed apart. Peak memory is that of a process of
+its own for each side.
 """
 
 import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib.metadata import version
 
 import jax
@@ -22,13 +23,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measures import processor, ratio, record, seconds
+from benchmarks.peers import PEERS, Side, ours, peer
 from c2g_jax import launch
-from c2g_jax.images import resize_frame
 from c2g_jax.launch import IMAGE_SIZE
 from c2g_jax.sam2.config import SIZES, sam2_config
-from c2g_jax.sam2.model import Sam2, abstract_sam2
-from c2g_jax.sam2.track import encode_frame
-from c2g_jax.sam2.video_predictor import Sam2VideoPredictor
+from c2g_jax.sam2.model import abstract_sam2
+from c2g_jax.types import InputError
 from c2g_jax.weights import initialise
 from porting.scenes import draw_video
 
@@ -39,97 +39,55 @@ ROUNDS = flags.DEFINE_integer("rounds", 5, "Interleaved rounds.", lower_bound=1)
 JSON = flags.DEFINE_string(
     "json", None, "File for the figures, kept beside those of other runs in it."
 )
+AGAINST = flags.DEFINE_list(
+    "against", ["sam2"], f"Peers to measure beside, of {', '.join(PEERS)}."
+)
 SIDE = flags.DEFINE_enum(
-    "side", None, ["ours", "sam2"], "Run one side alone and print its peak memory."
+    "side", None, ["ours", *PEERS], "Run one side alone and print its peak memory."
 )
 
 _FULL = 8  # frames until the bank holds a prompted and six recent ones
 
 
-def prompt(predictor, state, objects: int, size: tuple[int, int]) -> None:
-    """Click on n objects of the first frame, along its middle."""
-    height, width = size
-    for obj_id in range(objects):
-        point = [[width * (obj_id + 1) / (objects + 1), height / 2]]
-        predictor.add_new_points_or_box(
-            state, 0, obj_id, points=np.float32(point), labels=np.int32([1])
-        )
-
-
-def follow_ours(model: Sam2, frames: np.ndarray, objects: int) -> Iterator:
-    """Track n objects through frames that are all the same, and encoded once."""
-    predictor = Sam2VideoPredictor(model, fill_hole_area=0)
-    features = encode_frame(model, resize_frame(frames[0], model.config.image_size))
-    predictor.tracker.features = lambda *_: features
-    state = predictor.init_state(frames)
-    prompt(predictor, state, objects, frames.shape[1:3])
-    return predictor.propagate_in_video(state)
-
-
-def follow_sam2(clip, objects: int) -> Iterator:
-    """The same by the `sam2` package; `clip` is a porting.pair.Clip."""
-    clip.reference_levels(0)
-    known = clip.reference_features
-    known.update(dict.fromkeys(range(len(clip.frames)), known[0]))
-    state = clip.open_reference()
-    prompt(clip.pair.reference, state, objects, clip.size)
-    return clip.pair.reference.propagate_in_video(state)
-
-
-def measure(clip) -> dict[str, dict]:
-    """{stage: {side: [seconds of each round]}}, and what compiling took."""
-    import torch
-
-    model, reference, stages = clip.pair.ours, clip.pair.reference, {}
-    image = torch.from_numpy(clip.images[:1]).permute(0, 3, 1, 2).contiguous()
-
-    def encode_ours():
-        return encode_frame(model, clip.square[0])
-
-    @torch.inference_mode()
-    def encode_sam2():
-        reference.forward_image(image)
-
-    actions = {"encode": (encode_ours, encode_sam2)}
-    compiling = {"encode": seconds(encode_ours)}
+def measure(sides: dict[str, Side]) -> dict[str, dict]:
+    """{stage: {side: [seconds of each round]}}, and of the call that compiles."""
+    stages, first = {}, {}
+    actions = {"encode": {name: side.encode for name, side in sides.items()}}
+    for name, encode in actions["encode"].items():
+        first.setdefault("encode", {})[name] = seconds(encode)
     for text in OBJECTS.value:
-        ours = follow_ours(model, clip.frames, int(text))
-        sam2 = follow_sam2(clip, int(text))
-        name = f"track, {text} object" + "s" * (int(text) > 1)
-        next(ours)
-        compiling[name] = seconds(lambda ours=ours: next(ours).masks)
-        for _ in range(_FULL - 2):
-            next(ours)
-        for _ in range(_FULL):
-            next(sam2)
-        actions[name] = (
-            lambda ours=ours: next(ours).masks,
-            lambda sam2=sam2: next(sam2)[0],
-        )
+        stage = f"track, {text} object" + "s" * (int(text) > 1)
+        actions[stage], first[stage] = {}, {}
+        for name, side in sides.items():
+            masks = side.follow(int(text))
+            next(masks)
+            first[stage][name] = seconds(lambda masks=masks: next(masks))
+            for _ in range(_FULL - 2):
+                next(masks)
+            actions[stage][name] = lambda masks=masks: next(masks)
     for _ in range(ROUNDS.value):
-        for name, (ours, sam2) in actions.items():
-            times = stages.setdefault(name, {"ours": [], "sam2": []})
-            times["ours"].append(seconds(ours))
-            times["sam2"].append(seconds(sam2))
-    return {"seconds": stages, "compile_seconds": compiling}
+        for stage, calls in actions.items():
+            times = stages.setdefault(stage, {name: [] for name in calls})
+            for name, call in calls.items():
+                times[name].append(seconds(call))
+    return {"seconds": stages, "first_seconds": first}
 
 
-def measure_side(side: str, frames: np.ndarray) -> None:
+def measure_side(name: str, frames: np.ndarray) -> None:
     """Encode and track on one side with the most objects; print its peak memory."""
-    objects = max(map(int, OBJECTS.value))
-    if side == "ours":
+    if name == "ours":
         config = sam2_config(SIZE.value, IMAGE_SIZE.value)
-        shapes = abstract_sam2(config)
-        results = follow_ours(initialise(shapes, 0), frames, objects)
+        side = ours(initialise(abstract_sam2(config), 0), frames)
     else:
         from porting.pair import Clip, Pair
         from porting.reference import build_reference
 
         reference = build_reference(SIZE.value, IMAGE_SIZE.value)
         config = sam2_config(SIZE.value, IMAGE_SIZE.value)
-        results = follow_sam2(Clip(Pair(config, None, reference), frames), objects)
+        side = peer(name, Clip(Pair(config, None, reference), frames))
+    masks = side.follow(max(map(int, OBJECTS.value)))
     for _ in range(_FULL):
-        next(results)
+        next(masks)
     # Not getrusage: what that counts goes on from the process that started this one.
     with open("/proc/self/status", encoding="ascii") as file:
         peak = next(line for line in file if line.startswith("VmHWM"))
@@ -147,7 +105,7 @@ def peak_memory(side: str) -> float:
 
 
 def ratios(stages: dict[str, dict]) -> dict[str, float]:
-    """Medians of ours over theirs, by the names that docs/performance.json has."""
+    """Medians of ours over the `sam2` package's, named as in docs/performance.json."""
     found = {}
     for stage, sides in stages.items():
         name = "encoder" if stage == "encode" else f"track_{stage.split()[1]}"
@@ -156,26 +114,34 @@ def ratios(stages: dict[str, dict]) -> dict[str, float]:
 
 
 def show(figures: dict) -> None:
-    table = Table(title=figures["title"])
-    for heading in ("stage", "ours, s", "sam2, s", "ours / sam2", "compile, s"):
-        table.add_column(heading, justify="left" if heading == "stage" else "right")
-    for name, sides in figures["seconds"].items():
-        cells = [
-            f"{statistics.median(times):.3f} ({min(times):.3f}-{max(times):.3f})"
-            for times in sides.values()
-        ]
-        compiled = figures["compile_seconds"][name]
-        table.add_row(name, *cells, f"{ratio(sides):.2f}", f"{compiled:.1f}")
+    """Print a column of seconds for each side, and of ratios for each peer."""
     memory = figures["peak_gigabytes"]
-    cells = [f"{value:.2f} GB" for value in memory.values()]
-    share = f"{memory['ours'] / memory['sam2']:.2f}"
-    table.add_row("peak memory", *cells, share, "")
-    Console(width=100).print(table)
+    against = [name for name in memory if name != "ours"]
+    table = Table(title=figures["title"])
+    table.add_column("stage")
+    for heading in (*memory, *(f"ours / {name}" for name in against), "first, s"):
+        table.add_column(heading, justify="right")
+    for stage, sides in figures["seconds"].items():
+        times = [
+            f"{statistics.median(each):.3f} ({min(each):.3f}-{max(each):.3f})"
+            for each in sides.values()
+        ]
+        shares = [f"{ratio(sides, name):.2f}" for name in against]
+        first = " ".join(f"{x:.0f}" for x in figures["first_seconds"][stage].values())
+        table.add_row(stage, *times, *shares, first)
+    sizes = [f"{value:.2f} GB" for value in memory.values()]
+    shares = [f"{memory['ours'] / memory[name]:.2f}" for name in against]
+    table.add_row("peak memory", *sizes, *shares, "")
+    Console(width=160).print(table)
 
 
 def main(argv) -> None:
     del argv
-    # Long enough for all rounds; every frame is the same to both sides.
+    unknown = [name for name in AGAINST.value if name not in PEERS]
+    if unknown or not AGAINST.value:
+        named = ",".join(AGAINST.value)
+        raise InputError(f"--against={named}: choose of {', '.join(PEERS)}")
+    # Long enough for all rounds; every frame is the same to all sides.
     frames = np.repeat(draw_video(1, 480, 640), _FULL + ROUNDS.value + 2, axis=0)
     if SIDE.value:
         measure_side(SIDE.value, frames)
@@ -183,20 +149,25 @@ def main(argv) -> None:
     with launch.needing("port"):
         from porting.pair import Clip, make_pair
         from porting.seeded import seeded_state
+    if "transformers" in AGAINST.value:
+        with launch.needing("bench"):
+            import transformers  # noqa: F401
 
     pair = make_pair(SIZE.value, seeded_state(SIZE.value), IMAGE_SIZE.value)
-    side = pair.config.image_size
+    side, clip = pair.config.image_size, Clip(pair, frames)
     title = (
         f"{SIZE.value} at {side}x{side}, float32, {processor()},"
         f" jax {version('jax')}, torch {version('torch')}, {ROUNDS.value} rounds"
     )
-    figures = {"title": title, **measure(Clip(pair, frames))}
-    figures["peak_gigabytes"] = {name: peak_memory(name) for name in ("ours", "sam2")}
+    sides = {"ours": ours(pair.ours, frames)}
+    sides |= {name: peer(name, clip) for name in AGAINST.value}
+    figures = {"title": title, **measure(sides)}
+    figures["peak_gigabytes"] = {name: peak_memory(name) for name in sides}
     show(figures)
     if JSON.value:
         setting = f"{SIZE.value}_{side}_float32"
-        figures = {**ratios(figures["seconds"]), "video": figures}
-        record(JSON.value, jax.default_backend(), setting, figures)
+        named = ratios(figures["seconds"]) if "sam2" in sides else {}
+        record(JSON.value, jax.default_backend(), setting, {**named, "video": figures})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """SCH: what are the subject and the object, and what is between them?
 
 The Semantic Classification Head of Click2Graph (arXiv 2511.15948, 3.4): mask-pooled
-features name the two, their object pointers name the predicate.
+features name the two, their object pointers name the predicate, and where asked for the
+features with them.
 """
 
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from jaxtyping import Array, Float
 
 from c2g_jax.dropout import dropout, split_key
 from c2g_jax.sam2.layers import gelu
+from c2g_jax.types import InputError
+
+POINTERS, FEATURES = "pointers", "features"
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,15 @@ class SchConfig:
     num_objects: int = 126
     num_predicates: int = 57
     dropout: float = 0.1
+    # What predicates are told from. POINTERS: the two object pointers, as in the paper.
+    # FEATURES: the two mask-pooled features as well.
+    predicate: str = POINTERS
+
+    def __post_init__(self):
+        if self.predicate not in (POINTERS, FEATURES):
+            raise InputError(
+                f"predicate {self.predicate!r}: use {POINTERS} or {FEATURES}"
+            )
 
 
 class SchLogits(NamedTuple):
@@ -73,9 +86,8 @@ class Sch(nnx.Module):
         self.config = config
         self.subject = Classifier(c, hidden, config.num_objects, rate, rngs)
         self.object = Classifier(c, hidden, config.num_objects + 1, rate, rngs)
-        self.predicate = Classifier(
-            2 * c, hidden, config.num_predicates + 1, rate, rngs
-        )
+        pair = 2 * c if config.predicate == POINTERS else 4 * c
+        self.predicate = Classifier(pair, hidden, config.num_predicates + 1, rate, rngs)
 
     def __call__(
         self,
@@ -87,7 +99,10 @@ class Sch(nnx.Module):
     ) -> SchLogits:
         """Logits for n pairs, of mask-pooled features and SAM2's object pointers."""
         keys = split_key(key, 3)
-        pair = jnp.concatenate([subject_pointer, object_pointer], axis=-1)
+        pair = subject_pointer, object_pointer
+        if self.config.predicate == FEATURES:
+            pair += subject_feature, object_feature
+        pair = jnp.concatenate(pair, axis=-1)
         return SchLogits(
             self.subject(subject_feature, keys[0]),
             self.object(object_feature, keys[1]),

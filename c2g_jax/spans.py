@@ -1,7 +1,7 @@
 """From guesses on single frames to the spans in which something holds."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,6 +24,18 @@ class SpanConfig:
     min_length: int = 5
     min_confidence: float = 0.2
     start_confidence: float = 0.3
+
+    def at_least(self, threshold: float | None) -> "SpanConfig":
+        """The same by guesses as sure as `threshold`; None changes nothing.
+
+        Below min_confidence any guess that counts begins a span too: who asks for what
+        is unsure sees all of it.
+        """
+        if threshold is None:
+            return self
+        asked = threshold < self.min_confidence
+        start = threshold if asked else self.start_confidence
+        return replace(self, min_confidence=threshold, start_confidence=start)
 
 
 def merge_spans(

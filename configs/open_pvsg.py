@@ -95,7 +95,7 @@ def get_config(devices: str = "1") -> ConfigDict:
             queries="learned",  # the paper; no published encoder was taught to point
         )
     )  # three queries: the paper
-    config.sch = ConfigDict(dict(hidden=512, dropout=0.1))
+    config.sch = ConfigDict(dict(hidden=512, dropout=0.1, predicate="pointers"))
     config.loss = ConfigDict(
         dict(
             # The paper: 10 BCE + 1 Dice + 1 IoU + 20 L2 + 10, 10 and 20 for names.

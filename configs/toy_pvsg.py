@@ -82,8 +82,10 @@ def get_config(variant: str = "") -> ConfigDict:
             queries="pointed",
         )
     )
-    # Names of 600 videos are learned by heart before those of others are known.
-    config.sch = ConfigDict(dict(hidden=256, dropout=0.3))
+    # Names of 600 videos are learned by heart before those of others are known. A
+    # predicate told from pointers alone was true for 0.60 of validation pairs, one told
+    # from features too for 0.68.
+    config.sch = ConfigDict(dict(hidden=256, dropout=0.3, predicate="features"))
     config.loss = ConfigDict(
         dict(
             bce=10.0, dice=1.0, iou=1.0, point=20.0, point_cap=0.006, pointing=5.0,

@@ -1,6 +1,10 @@
 """What the benchmarks hook into is there, and what they write stays."""
 
+import functools
 import json
+
+import numpy as np
+import pytest
 
 from benchmarks.encodings import Encodings
 from benchmarks.measures import record
@@ -25,3 +29,33 @@ def test_figures_are_kept_beside_those_of_other_runs(tmp_path):
             "tiny": {"encoder_vs_torch": 0.5},
         }
     }
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("name", ["sam2", "transformers"])
+def test_peers_follow_the_same_objects(name):
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("sam2")
+    pytest.importorskip("transformers")
+    import torch.nn.functional as F
+
+    from benchmarks import peers
+    from porting.pair import Clip, make_pair
+    from porting.scenes import draw_video
+    from porting.seeded import seeded_state
+
+    state = seeded_state("toy")
+    state["sam_mask_decoder.pred_obj_score_head.layers.2.bias"] += 6  # all in view
+    pair = make_pair("toy", state, 128)
+    clip = Clip(pair, np.repeat(draw_video(1, 128, 128), 3, axis=0))
+    sides = peers.ours(pair.ours, clip.frames), peers.peer(name, clip)
+    ours, theirs = ([np.asarray(m).copy() for m in side.follow(2)] for side in sides)
+    if name == "transformers":  # which leaves making them larger to another call
+        larger = functools.partial(F.interpolate, size=(128, 128), mode="bilinear")
+        theirs = [larger(torch.from_numpy(m)).numpy() for m in theirs]
+    assert len(ours) == len(theirs) == 3
+    for one, other in zip(ours, theirs, strict=True):
+        one, other = (np.squeeze(x) > 0 for x in (one, other))
+        assert one.shape == other.shape == (2, 128, 128)
+        # As shipped both round memories to bfloat16.
+        assert np.mean(one == other) > 0.97

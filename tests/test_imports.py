@@ -199,7 +199,7 @@ TABLE = (
         "porting|porting.*",
         f"porting.* {_SAM2} c2g_jax c2g_jax.weights c2g_jax.checkpoints c2g_jax.types "
         "c2g_jax.launch c2g_jax.video c2g_jax.images c2g_jax.outputs",
-        f"{_ARRAYS} torch sam2 hydra omegaconf absl PIL safetensors",
+        f"{_ARRAYS} torch sam2 hydra omegaconf absl PIL safetensors transformers",
     ),
     ("configs.*", "", "ml_collections"),
     (

@@ -37,5 +37,15 @@ def test_held_spans(said, config, certain, want):
     assert held_spans(said, config, 20, certain) == want
 
 
+@pytest.mark.parametrize(
+    ("threshold", "least", "start"),
+    # Below what counts by itself, whatever is as sure begins a span.
+    [(None, 0.2, 0.3), (0.0, 0.0, 0.0), (0.2, 0.2, 0.3), (0.8, 0.8, 0.3)],
+)
+def test_a_threshold_takes_the_place_of_what_counts(threshold, least, start):
+    config = SpanConfig(3, 4, 0.2, 0.3)
+    assert config.at_least(threshold) == SpanConfig(3, 4, least, start)
+
+
 def test_a_span_as_long_as_the_video_is_long_enough():
     assert held_spans({0: 1.0}, SpanConfig(min_length=5), 1) == ((0, 0),)

@@ -30,13 +30,9 @@ def build_graph(
     labeller: Labeller,
     spans: SpanConfig,
     video: Video,
-    threshold: float,
 ) -> SceneGraph:
-    """The graph of all that is known, of guesses as sure as `threshold`."""
-    least = max(spans.min_confidence, threshold)
-    builder = GraphBuilder(
-        encode_mask, dataclasses.replace(spans, min_confidence=least)
-    )
+    """The graph of all that is known."""
+    builder = GraphBuilder(encode_mask, spans)
     frames = sorted(
         {t for thing in state.things.values() for t in thing.observations}
         | state.notes.keys()

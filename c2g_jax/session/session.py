@@ -211,9 +211,12 @@ class Session:
         """All objects over the whole clip, in the order they came."""
         return self._viewer.objects(self._history.now)
 
-    def relations(self, threshold: float = 0.0) -> list[RelationSummary]:
-        """What holds between whom and when, of guesses as sure as `threshold`."""
-        return self._viewer.relations(self._history.now, self.spans, threshold)
+    def relations(self, threshold: float | None = None) -> list[RelationSummary]:
+        """What holds between whom and when, of guesses as sure as `threshold`.
+
+        Without one, as sure as `spans` says.
+        """
+        return self._viewer.relations(self._history.now, self.spans.at_least(threshold))
 
     def tracked_frames(self) -> list[int]:
         """Frames that tracking has done, stale or not."""
@@ -224,10 +227,13 @@ class Session:
         state = self._history.now
         return [t for t in sorted(state.notes) if state.is_stale(t)]
 
-    def graph(self, threshold: float = 0.0) -> SceneGraph:
-        """The scene graph of all that is known so far, as `predict` makes it."""
+    def graph(self, threshold: float | None = None) -> SceneGraph:
+        """The scene graph of all that is known so far, as `predict` makes it.
+
+        `threshold` as in `relations`.
+        """
         state = self._history.now
-        graph = self._viewer.graph(state, self.spans, threshold)
+        graph = self._viewer.graph(state, self.spans.at_least(threshold))
         made_by = provenance(state, self.model.config.sam2.size, self.source)
         return dataclasses.replace(graph, provenance=made_by)
 
@@ -235,7 +241,7 @@ class Session:
 
     # Files
 
-    def save_graph(self, path: str | Path, threshold: float = 0.0) -> None:
+    def save_graph(self, path: str | Path, threshold: float | None = None) -> None:
         """Write the graph as scene_graph.json."""
         write_scene_graph(path, self.graph(threshold))
 
@@ -244,7 +250,9 @@ class Session:
         with self._history.lock:
             write_session(Path(path), self)
 
-    def export(self, kind: str, path: str | Path, threshold: float = 0.0) -> None:
+    def export(
+        self, kind: str, path: str | Path, threshold: float | None = None
+    ) -> None:
         """Write the graph as one of `views.EXPORTS`: scene_graph, open_pvsg, coco,
         graphml, csv or overlay. "open_pvsg" makes a folder, all others a file."""
         graph, names = self.graph(threshold), self.model.config.vocabulary

@@ -50,22 +50,17 @@ class Viewer:
             return summaries.summarise_objects(state, guesses)
 
     def relations(
-        self, state: SessionState, spans: SpanConfig, threshold: float
+        self, state: SessionState, spans: SpanConfig
     ) -> list[RelationSummary]:
-        """What holds between whom and when, of guesses as sure as the threshold."""
-        graph = self.graph(state, spans, threshold)
-        return summaries.summarise_relations(state, graph.relations)
+        """What holds between whom and when."""
+        return summaries.summarise_relations(state, self.graph(state, spans).relations)
 
-    def graph(
-        self, state: SessionState, spans: SpanConfig, threshold: float
-    ) -> SceneGraph:
+    def graph(self, state: SessionState, spans: SpanConfig) -> SceneGraph:
         """The graph of a state, without its provenance."""
-        key = state, spans, threshold
+        key = state, spans
         with self._lock:
             if self._last is None or self._last[0] != key:
-                graph = build_graph(
-                    state, self._labeller, spans, self._video, threshold
-                )
+                graph = build_graph(state, self._labeller, spans, self._video)
                 self._last = key, graph
             return self._last[1]
 

@@ -19,14 +19,14 @@ _FOLDERS = ("open_pvsg",)
 
 
 @router.get("/graph")
-async def graph(entry: OneEntry, desk: OneDesk, threshold: Threshold = 0.0):
+async def graph(entry: OneEntry, desk: OneDesk, threshold: Threshold = None):
     """The scene graph as scene_graph.json has it."""
     return await desk.use(entry, lambda s: graph_to_json(s.graph(threshold)))
 
 
 @router.get("/export")
 async def export(
-    entry: OneEntry, desk: OneDesk, format: str, threshold: Threshold = 0.0
+    entry: OneEntry, desk: OneDesk, format: str, threshold: Threshold = None
 ) -> Response:
     """A file to download; the graph is the worker's, writing it is not."""
     if format not in EXPORTS:

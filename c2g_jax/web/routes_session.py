@@ -12,7 +12,7 @@ from c2g_jax.web.sessions import Entry
 from c2g_jax.web.uploads import clean_name, too_large
 
 router = APIRouter()
-Threshold = Annotated[float, Query(ge=0, le=1)]
+Threshold = Annotated[float | None, Query(ge=0, le=1)]
 
 
 def desk_of(request: Request) -> Desk:
@@ -67,7 +67,7 @@ async def open_session(request: Request, desk: OneDesk, name: str = "video"):
 
 
 @router.get("/sessions/{session_id}")
-async def show_session(entry: OneEntry, desk: OneDesk, threshold: Threshold = 0.0):
+async def show_session(entry: OneEntry, desk: OneDesk, threshold: Threshold = None):
     """All that is known over the whole clip."""
     state = {
         "id": entry.id,

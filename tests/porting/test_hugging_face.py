@@ -21,6 +21,7 @@ from porting.reference import build_reference
 from porting.runs import OurSession, Prompted, Tracked, run_ours
 from porting.scenes import disc_centre, draw_video
 from porting.stages import run_rows
+from porting.transformers_reference import open_session
 
 pytestmark = pytest.mark.parity
 SIDE = 256
@@ -118,16 +119,9 @@ class Float32Torch(types.ModuleType):
 @torch.inference_mode()
 def run_transformers(model, clip, points, labels):
     """One object, prompted on frame 0 and tracked to the end, as `run_ours` has it."""
-    session = transformers.Sam2VideoInferenceSession(
-        pixels(clip), video_height=SIDE, video_width=SIDE, dtype=torch.float32
-    )
+    prompts = {1: (points, labels)}
+    session = open_session(model, pixels(clip), (SIDE, SIDE), prompts)
     index = session.obj_id_to_idx(1)
-    prompt = dict(
-        point_coords=torch.tensor([[points]]).float(),
-        point_labels=torch.tensor([[labels]], dtype=torch.int32),
-    )
-    session.add_point_inputs(index, 0, prompt)
-    session.obj_with_new_inputs = [1]
     run, side = {}, model.config.memory_attention_rope_feat_sizes[0]
     for frame in range(len(clip.frames)):
         logits = model(session, frame_idx=frame).pred_masks

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -141,6 +143,9 @@ def test_a_fixed_pair_that_the_model_did_not_see_holds(session, world):
 def test_the_threshold_drops_what_is_unsure(three_found):
     everyone = three_found.relations()
     assert len(everyone) == 3
+    three_found.spans = dataclasses.replace(three_found.spans, min_confidence=1.1)
+    assert three_found.relations() == []
+    assert three_found.relations(0.0) == everyone  # who asks for less gets it
     assert three_found.relations(1.1) == []
     three_found.set_predicate(1, 2, "holding")
     assert [r.predicate for r in three_found.relations(0.999)] == ["holding"]

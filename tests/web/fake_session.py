@@ -263,7 +263,7 @@ class FakeSession:
             for key, thing in self.state["things"].items()
         ]
 
-    def relations(self, threshold=0.0):
+    def relations(self, threshold=None):
         fixed = {tuple(f[:3]) for f in self.state["fixes"]}
         return [
             RelationSummary(
@@ -283,8 +283,8 @@ class FakeSession:
     def stale_frames(self):
         return list(self.state["stale"])
 
-    def graph(self, threshold=0.0):
-        builder = GraphBuilder(encode_mask, SpanConfig(2, 2, threshold, 0.0))
+    def graph(self, threshold=None):
+        builder = GraphBuilder(encode_mask, SpanConfig(2, 2).at_least(threshold))
         for t in self.state["tracked"]:
             view = self.view(t)
             names = {o.object_id: o.category for o in view.objects}

@@ -2,11 +2,13 @@
 
 import io
 import json
+import re
 import zipfile
 
 import pytest
 
 from c2g_jax.rle import decode_mask
+from c2g_jax.spans import SpanConfig
 from c2g_jax.vocabulary import load_vocabulary
 from tests.web import fake_session
 from tests.web.conftest import client_of
@@ -145,6 +147,11 @@ def test_tracking_streams_frames_and_says_how_it_ended(client):
     assert [r["predicate"] for r in state["relations"]] == ["holding", "next to"]
     sure = client.get(session, params={"threshold": 0.8}).json()["relations"]
     assert [r["predicate"] for r in sure] == ["holding"]
+
+
+def test_the_page_begins_where_spans_do(client):
+    (value,) = re.findall(r'id="threshold"[^>]*value="([^"]*)"', client.get("/").text)
+    assert float(value) == SpanConfig().min_confidence
 
 
 def test_labels_are_corrected_undone_and_done_again(client):

@@ -111,6 +111,7 @@ export function setUp() {
   for (const input of document.querySelectorAll("input[name=span]"))
     input.addEventListener("change", () => { store.wholeClip = input.value === "clip" && input.checked; build(); });
   const threshold = $("threshold");
+  store.threshold = Number(threshold.value);
   threshold.addEventListener("input", () => {
     store.threshold = Number(threshold.value);
     $("threshold-value").textContent = percent(store.threshold);

@@ -16,7 +16,7 @@ export const store = {
   adding: null, // subject whose object the next click points at
   hidden: new Set(), // objects whose masks are not shown
   chosen: null, // relation that is lit up: {subject_id, object_id, predicate, span}
-  threshold: 0,
+  threshold: null, // where the slider stands
   wholeClip: false,
   tracking: null, // {done, total, since}
   ready: false,

@@ -1,0 +1,146 @@
+"""SAM2.1 by other hands: each encodes a frame and follows n objects through a clip.
+
+A clip (porting.pair.Clip) has the same frame again and again, and each side encodes it
+once, so that what is followed costs no image encoder.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import jax
+import numpy as np
+
+from c2g_jax.images import resize_frame
+from c2g_jax.sam2.model import Sam2
+from c2g_jax.sam2.track import encode_frame
+from c2g_jax.sam2.video_predictor import Sam2VideoPredictor
+
+PEERS = ("sam2", "sam2-compiled", "transformers")
+
+
+@dataclass(frozen=True)
+class Side:
+    """`encode()` encodes a frame; `follow(n)` gives n masks, frame after frame."""
+
+    encode: Callable[[], object]
+    follow: Callable[[int], Iterator]
+
+
+def clicks(objects: int, size: tuple[int, int]) -> list[list[float]]:
+    """A click (x, y) for each of n objects, along the middle of a frame (h, w)."""
+    height, width = size
+    return [[width * (i + 1) / (objects + 1), height / 2] for i in range(objects)]
+
+
+def ours(model: Sam2, frames: np.ndarray) -> Side:
+    """`frames` uint8 [t, h, w, 3], all the same."""
+    square = resize_frame(frames[0], model.config.image_size)
+
+    def follow(objects: int) -> Iterator:
+        predictor = Sam2VideoPredictor(model, fill_hole_area=0)
+        features = encode_frame(model, square)
+        predictor.tracker.features = lambda *_: features
+        state = predictor.init_state(frames)
+        _click(predictor, state, objects, frames.shape[1:3])
+        for result in predictor.propagate_in_video(state):
+            yield jax.block_until_ready(result.masks)
+
+    return Side(lambda: encode_frame(model, square), follow)
+
+
+def peer(name: str, clip) -> Side:
+    """One of PEERS, with the weights of the clip's pair."""
+    if name == "transformers":
+        return _transformers(clip)
+    return _sam2(clip, compiled=name == "sam2-compiled")
+
+
+def _click(predictor, state, objects: int, size: tuple[int, int]) -> None:
+    for obj_id, point in enumerate(clicks(objects, size)):
+        predictor.add_new_points_or_box(
+            state, 0, obj_id, points=np.float32([point]), labels=np.int32([1])
+        )
+
+
+def _sam2(clip, compiled: bool) -> Side:
+    import torch
+
+    from porting.reference import to_torch
+
+    if compiled:
+        clip = _compiled(clip)
+    reference, image = clip.pair.reference, to_torch(clip.images[:1])
+
+    @torch.inference_mode()
+    def encode():
+        reference.forward_image(image)
+
+    def follow(objects: int) -> Iterator:
+        clip.reference_levels(0)
+        known = clip.reference_features
+        known.update(dict.fromkeys(range(len(clip.frames)), known[0]))
+        state = clip.open_reference()
+        _click(reference, state, objects, clip.size)
+        for _, _, masks in reference.propagate_in_video(state):
+            yield masks
+
+    return Side(encode, follow)
+
+
+def _compiled(clip):
+    """The same clip with a reference of its own, compiled.
+
+    Of the parts that the package's option for videos compiles (SAM2VideoPredictorVOS in
+    sam2_video_predictor.py), in torch's plain mode: its search of kernels takes hours.
+    """
+    import torch
+
+    from porting.pair import Clip
+    from porting.reference import build_reference
+
+    config = clip.pair.config
+    reference = build_reference(config.size, config.image_size)
+    reference.load_state_dict(clip.pair.reference.state_dict())
+    for name, dynamic in (
+        ("image_encoder", False),
+        ("memory_attention", True),
+        ("memory_encoder", False),
+        ("sam_mask_decoder", False),
+    ):
+        part = getattr(reference, name)
+        part.forward = torch.compile(part.forward, dynamic=dynamic)
+    return Clip(replace(clip.pair, reference=reference), clip.frames)
+
+
+def _transformers(clip) -> Side:
+    import torch
+
+    from porting.reference import to_torch
+    from porting.transformers_reference import build_transformers, open_session
+
+    config, state = clip.pair.config, clip.pair.reference.state_dict()
+    model = build_transformers(config.size, state, config.image_size)
+    image = to_torch(clip.images[:1])
+
+    @torch.inference_mode()
+    def encode():
+        return model.get_image_features(image, return_dict=True)
+
+    @torch.inference_mode()
+    def follow(objects: int) -> Iterator:
+        count = len(clip.frames)
+        points = clicks(objects, (config.image_size, config.image_size))
+        prompts = {obj_id: ([point], [1]) for obj_id, point in enumerate(points)}
+        session = open_session(
+            model, image.expand(count, -1, -1, -1), clip.size, prompts
+        )
+        seen = encode()
+        features = {
+            "vision_feats": seen.fpn_hidden_states,
+            "vision_pos_embeds": seen.fpn_position_encoding,
+        }
+        session.cache.get_vision_features = lambda _: features
+        for frame in range(count):
+            yield model(session, frame_idx=frame).pred_masks
+
+    return Side(encode, follow)
