@@ -142,6 +142,21 @@ def test_lists_objects_by_hand_hiding_removing_and_thresholds(person):
     expect(person.get("relation-lane")).to_have_count(1)
 
 
+def test_what_nothing_sure_is_told_of_stays_in_the_background(person):
+    person.click(*ADULT)
+    person.objects(1)
+    person.track()
+    person.press("Home")
+    names = person.page.locator("#tags .tag")
+    expect(names).to_have_text(["1 adult", "2 cup"])
+    person.shown(2)
+    person.get("threshold").fill("1")
+    expect(names).to_have_text(["1 adult"])
+    person.shown(2)  # its mask is there still
+    person.get("pick").nth(1).click()
+    expect(names).to_have_text(["2 cup", "1 adult"])
+
+
 def test_progress_and_cancel(browser, context, tmp_path, clip):
     with served(tmp_path / "state", FakeStudio(step=0.25), video=clip) as (url, _):
         person = Person(context, url)

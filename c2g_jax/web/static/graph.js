@@ -6,7 +6,7 @@ import { css } from "./masks.js";
 import { thumbnail } from "./pictures.js";
 import { refresh, relate } from "./session.js";
 import { complain } from "./messages.js";
-import { emit, nameOf, objectOf, on, percent, sameRelation, store, view } from "./store.js";
+import { emit, nameOf, objectOf, on, percent, relationsNow, sameRelation, store } from "./store.js";
 import { choose } from "./timeline.js";
 
 const WIDTH = 340;
@@ -17,8 +17,7 @@ const LINE = 26; // a plate with a predicate
 // Relations as {subject_id, object_id, predicate, confidence, fixed, spans}.
 function relations() {
   if (store.wholeClip) return store.relations.map((r) => ({ ...r, confidence: r.score }));
-  const now = view()?.relations ?? [];
-  return now.filter((r) => r.fixed || r.confidence >= store.threshold);
+  return relationsNow();
 }
 
 function press(act) {
@@ -106,7 +105,7 @@ function strip() {
 }
 
 export function setUp() {
-  on("session summary view chosen thumbnails", build);
+  on("session summary view chosen thumbnails threshold", build);
   on("chosen summary", strip);
   for (const input of document.querySelectorAll("input[name=span]"))
     input.addEventListener("change", () => { store.wholeClip = input.value === "clip" && input.checked; build(); });
@@ -115,7 +114,7 @@ export function setUp() {
   threshold.addEventListener("input", () => {
     store.threshold = Number(threshold.value);
     $("threshold-value").textContent = percent(store.threshold);
-    build();
+    emit("threshold");
   });
   threshold.addEventListener("change", () => store.id && refresh().catch(complain));
 }

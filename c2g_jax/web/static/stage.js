@@ -5,7 +5,7 @@ import { colour, css, paint } from "./masks.js";
 import { note } from "./messages.js";
 import { cutOut, loadAhead, picture } from "./pictures.js";
 import { deletePrompt, prompt } from "./session.js";
-import { nameOf, objectOf, on, store, view } from "./store.js";
+import { nameOf, objectOf, on, relationsNow, store, view } from "./store.js";
 
 const DRAG = 6; // screen pixels that make a drag of a click
 let drag = null;
@@ -44,41 +44,49 @@ function draw() {
   const pen = canvas.getContext("2d");
   pen.clearRect(0, 0, canvas.width, canvas.height);
   const found = shown === store.frame ? view() : null;
-  const tags = [];
-  const taken = [];
+  const told = new Set(relationsNow().flatMap((r) => [r.subject_id, r.object_id]));
+  const drawn = [];
   for (const object of found?.objects ?? []) {
     const id = object.object_id;
     if (!object.rle || store.hidden.has(id)) continue;
     const lit = store.chosen && [store.chosen.subject_id, store.chosen.object_id].includes(id);
     const dim = store.chosen && !lit;
     const strong = lit || (!store.chosen && id === store.selected);
+    // What the model found, but tells nothing sure of on this frame, stays in the background.
+    const given = !object.subject_ids.length || objectOf(id)?.prompted.length;
+    const quiet = !strong && !given && !told.has(id);
     const line = Math.max(1, Math.round(scale() * (strong ? 3 : 1.6)));
-    const { canvas: mask, box } = paint(object.rle, colour(id), strong ? 0.5 : 0.36, line);
-    pen.globalAlpha = dim ? 0.2 : 1;
+    const { canvas: mask, box } = paint(object.rle, colour(id), strong ? 0.5 : quiet ? 0.06 : 0.36, line);
+    pen.globalAlpha = dim ? 0.2 : quiet ? 0.4 : 1;
     pen.drawImage(mask, 0, 0);
-    if (box.area) tags.push(tag(object, box, dim, taken));
+    if (box.area) drawn.push({ id, box, dim, quiet, rank: strong ? 0 : given ? 1 : 2 });
   }
   pen.globalAlpha = 1;
-  $("tags").replaceChildren(...tags);
-  $("masks").dataset.objects = tags.length;
+  const named = drawn.filter((one) => !one.quiet).sort((a, b) => a.rank - b.rank);
+  const taken = [];
+  $("tags").replaceChildren(...named.map((one) => tag(one, taken)).filter(Boolean));
+  $("masks").dataset.objects = drawn.length;
   replace($("dots"), (found?.objects ?? []).flatMap(dots));
   if (found && shown === store.frame) cutOut(picture(shown));
 }
 
 const at = (x, y) => ({ left: `${(100 * x) / store.video.width}%`, top: `${(100 * y) / store.video.height}%` });
 
-// A name above its mask, or below it, or on it: where no other name is.
-function tag(object, box, dim, taken) {
+// A name above its mask, or below it, or on it: where no other name is. Where all places
+// are taken only what a person chose or gave has one; the list has all.
+function tag({ id, box, dim, rank }, taken) {
   const { width, height } = store.video;
-  const text = nameOf(object.object_id);
+  const text = nameOf(id);
   const half = [((text.length * 7 + 14) / 2) * scale(), 10 * scale()]; // of the tag, about
   const x = Math.min(Math.max((box.x0 + box.x1) / 2, half[0]), width - half[0]);
   const places = [box.y0 - 1.3 * half[1], box.y1 + 1.3 * half[1], (box.y0 + box.y1) / 2]
     .map((y) => Math.min(Math.max(y, half[1]), height - half[1]));
   const meets = (y) => taken.some((t) => Math.abs(t.x - x) < t.half[0] + half[0] && Math.abs(t.y - y) < 2 * half[1]);
-  const y = places.find((place) => !meets(place)) ?? places[0];
+  const free = places.find((place) => !meets(place));
+  if (free === undefined && rank === 2) return null;
+  const y = free ?? places[0];
   taken.push({ x, y, half });
-  const style = { ...at(x, y), borderColor: css(object.object_id) };
+  const style = { ...at(x, y), borderColor: css(id) };
   return element("span", { class: dim ? "tag dim" : "tag", style }, text);
 }
 
@@ -228,7 +236,7 @@ export function setUp() {
     size();
   });
   on("session frame", () => { draw(); showFrame(); });
-  on("view summary selection chosen", () => store.video && draw());
+  on("view summary selection chosen threshold", () => store.video && draw());
   on("selection summary", target);
   target();
 }

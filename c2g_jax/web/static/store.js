@@ -24,7 +24,7 @@ export const store = {
 
 const listeners = new Map();
 
-// Names: session, frame, view, summary, selection, chosen, tracking, status.
+// Names: session, frame, view, summary, selection, chosen, threshold, tracking, status.
 export function on(names, act) {
   for (const name of names.split(" ")) {
     if (!listeners.has(name)) listeners.set(name, []);
@@ -38,6 +38,8 @@ export function emit(...names) {
 }
 
 export const view = () => store.views.get(store.frame) ?? null;
+export const isSure = (relation) => relation.fixed || relation.confidence >= store.threshold;
+export const relationsNow = () => (view()?.relations ?? []).filter(isSure);
 export const objectOf = (id) => store.objects.find((o) => o.object_id === id);
 export const nameOf = (id) => `${id} ${objectOf(id)?.category ?? "object"}`;
 export const percent = (value) => `${Math.round(100 * value)} %`;

@@ -5,7 +5,7 @@ import { $ } from "./dom.js";
 import { complain, note } from "./messages.js";
 import { pause } from "./playback.js";
 import { refresh } from "./session.js";
-import { emit, on, store } from "./store.js";
+import { emit, isSure, on, store } from "./store.js";
 import { spansOf } from "./timeline.js";
 
 let following = true; // the page shows the frame that was tracked last
@@ -62,7 +62,7 @@ function take({ frame, done, total, view }, seen) {
     Object.assign(known, { category: object.category, score: object.score, subject_ids: object.subject_ids });
     known.lanes = extend(known.lanes, frame, Boolean(object.rle));
   }
-  const sure = view.relations.filter((r) => r.fixed || r.confidence >= store.threshold);
+  const sure = view.relations.filter(isSure);
   for (const relation of sure) {
     const same = (r) => r.subject_id === relation.subject_id && r.object_id === relation.object_id && r.predicate === relation.predicate;
     let known = store.relations.find(same);
