@@ -76,7 +76,13 @@ function build() {
   const marks = [[spansOf(done), ""], [spansOf(store.stale), "stale"]].flatMap(([spans, kind]) =>
     spans.map((span) => element("i", { class: kind, style: along(span) })));
   $("tracked").replaceChildren(...marks);
-  replace($("lanes"), [...store.objects.map(objectLane), ...store.relations.map(relationLane)]);
+  // What the model found, but nothing is told of, comes last.
+  const told = new Set(store.relations.flatMap((r) => [r.subject_id, r.object_id]));
+  const counts = (o) => told.has(o.object_id) || o.prompted.length > 0 || !o.subject_ids.length;
+  const rest = store.objects.filter((o) => !counts(o));
+  replace($("lanes"), [
+    ...store.objects.filter(counts).map(objectLane), ...store.relations.map(relationLane), ...rest.map(objectLane),
+  ]);
   playhead();
 }
 
