@@ -195,8 +195,10 @@ def saved_steps(folder: str | Path) -> list[int]:
 def _alone() -> ocp.Context:
     """For a process that does not wait for the others of its run."""
     me = jax.process_index()
-    only = ocp.options.MultiprocessingOptions(primary_host=me, active_processes={me})
-    return ocp.Context(multiprocessing_options=only)
+    context = ocp.Context()
+    only = context.multiprocessing
+    only.primary_host, only.active_processes = me, {me}
+    return context
 
 
 def _free(folder: Path) -> int:

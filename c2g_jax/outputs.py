@@ -64,9 +64,11 @@ def write_aside(path: str | Path, write: Callable[[Path], object]) -> None:
     """Let `write` make a file beside, that then takes the place of `path`.
 
     It is on the disk by then, so that a crash leaves this file or the old one, whole.
-    NoRoom where the disk is full.
+    NoRoom where the disk is full, InputError where `path` is a folder.
     """
     path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: name a file")
     aside = path.with_name(_aside_name(path))
     try:
         with _room_for(path):

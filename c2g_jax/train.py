@@ -70,7 +70,8 @@ def train(workdir: Path, profile: tuple[int, int] | None) -> bool:
     optim, loop = tasks.optim_config(config), tasks.loop_config(config)
     local = sharding.local_batch_size(mesh, config.batch_size)
     prepared = tasks.prepare_task(config, local)
-    logging.info("%d devices: %s", mesh.size, mesh.devices.flat[0].device_kind)
+    kind = mesh.devices.flat[0].device_kind
+    logging.info("on %d x %s; the first step compiles, for minutes", mesh.size, kind)
     run = Run(
         prepared.task,
         optim,

@@ -110,7 +110,7 @@ class Prompt:
             text = f"box {x0:g},{y0:g},{x1:g},{y1:g}"
             _require(
                 x1 > x0 and y1 > y0,
-                f"{text} has no area: give x0,y0,x1,y1 with x1 > x0 and y1 > y0",
+                f"{text} has no area: give x1,y1,x2,y2 with x2 > x1 and y2 > y1",
             )
             _require(
                 x0 >= 0 and y0 >= 0 and x1 <= width and y1 <= height,

@@ -130,6 +130,13 @@ def full(*_):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/some/.name.part")
 
 
+def test_a_file_never_takes_the_place_of_a_folder(tmp_path):
+    (tmp_path / "here").mkdir()
+    with pytest.raises(InputError, match="here is a folder: name a file"):
+        write_aside(tmp_path / "here", lambda aside: aside.write_text("new"))
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]
+
+
 def test_a_full_disk_is_told_by_the_place_that_was_asked_for(tmp_path):
     words = "No space left on device, and nothing is written: make room"
     with pytest.raises(InputError, match=f"{tmp_path}/a.txt: {words}"):

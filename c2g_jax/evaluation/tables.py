@@ -29,8 +29,12 @@ def markdown(document: Mapping[str, Any], tables: Sequence[int]) -> str:
         ]
     others = [part for part in parts if not _is_in(part, tables)]
     if others:
-        title = "What could be reached" if tables else "Scores"
-        sections += [f"## {title}", _table(systems, others, main)]
+        sections.append("## What could be reached" if tables else "## Scores")
+        if any(system == "oracle" for system, _ in others):
+            sections.append(
+                "oracle: points of the true objects; masks and names are the model's."
+            )
+        sections.append(_table(systems, others, main))
     more = [name for k in ks for name in (f"mR@{k}", f"pair_any@{k}", f"tube R@{k}")]
     more += ["tube SpIR", "SpIR precision", "PLR precision"]
     share = document["protocol"]["tube_share"]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from c2g_jax.rle import encode_mask
+from c2g_jax.session.ranges import check_frame
 from c2g_jax.session.state import PromptItem
 from c2g_jax.types import Prompt
 from c2g_jax.video import Video
@@ -34,4 +35,5 @@ def mask(video: Video, frame: int, pixels: np.ndarray) -> PromptItem:
 
 
 def _check(video: Video, prompt: Prompt) -> None:
+    check_frame(prompt.frame, video.num_frames)  # of an object that may be new
     prompt.check(video.width, video.height, video.num_frames)

@@ -18,6 +18,7 @@ from absl import flags
 
 from c2g_jax import launch
 from c2g_jax.compiled import processor, user_cache
+from c2g_jax.interrupts import leave_at_once, raise_again
 from c2g_jax.launch import CHECKPOINT, VIDEO
 from c2g_jax.types import InputError
 
@@ -50,6 +51,7 @@ def main(argv: Sequence[str]) -> None:
     settings, checkpoint = read_flags()
     with held_alone(settings.state), listen(PORT.value) as listener:
         port = listener.getsockname()[1]
+        leave_at_once()  # imports that follow may swallow a Ctrl-C
         print(f"http://{ADDRESS}:{port}/ (Ctrl-C stops it)", flush=True)
         serve(settings, checkpoint, listener)
 
@@ -148,6 +150,7 @@ def serve(settings, checkpoint: Path | None, listener: socket.socket) -> None:
         limit_concurrency=128,
         server_header=False,
     )
+    raise_again()
     with contextlib.suppress(KeyboardInterrupt):  # the way it ends
         uvicorn.Server(config).run(sockets=[listener])
 

@@ -8,6 +8,10 @@ import subprocess
 import sys
 import urllib.request
 
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+
 from tests.commands import ROOT, refusal
 
 MODULE = "c2g_jax.web"
@@ -48,3 +52,27 @@ def test_it_answers_on_this_machine_and_ends_with_ctrl_c(tmp_path):
     finally:
         server.kill()
         server.wait()
+
+
+def test_a_ctrl_c_counts_while_the_server_is_loaded(tmp_path, monkeypatch):
+    """JAX calls Python while it collects garbage: what is raised there is lost."""
+    from c2g_jax import interrupts
+    from c2g_jax.web import __main__, app
+
+    class Loaded(Exception):
+        pass
+
+    def create_app(*_):
+        assert signal.getsignal(signal.SIGINT) is interrupts._leave
+        raise Loaded
+
+    monkeypatch.setattr(app, "create_app", create_app)
+    before = signal.getsignal(signal.SIGINT)
+    arguments = ["web", f"--state={tmp_path / 'state'}", "--port=0"]
+    try:
+        with flagsaver.flagsaver():
+            flags.FLAGS(arguments)
+            with pytest.raises(Loaded):
+                __main__.main([])
+    finally:
+        signal.signal(signal.SIGINT, before)
