@@ -1,7 +1,7 @@
 """Masks and captions painted over frames."""
 
 import colorsys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from c2g_jax.rle import decode_mask
 from c2g_jax.types import Frame, Relation, SceneGraph
 from c2g_jax.video import write_mp4
 
-FILL = 0.45  # opacity of a mask
+FILL, FAINT = 0.45, 0.4  # opacity of a mask, and of outlines in the background
 MAX_LINES = 5  # relation captions on one frame; the best scored are shown
 GOLDEN_RATIO = 0.618034  # steps of it around the hue circle stay apart
 
@@ -38,7 +38,10 @@ def write_overlay(folder: Path, frames: Iterable[Frame], graph: SceneGraph) -> N
 
 
 def draw_graph(frames: Iterable[Frame], graph: SceneGraph) -> Iterator[Frame]:
-    """The frames with the graph's masks, names and the relations that hold on each."""
+    """The frames with the graph's masks, names and the relations that hold on each.
+
+    What was found for a subject, but has no relation on a frame, is outlined alone.
+    """
     names = {
         track.object_id: f"{track.object_id} {track.category}"
         for track in graph.objects
@@ -54,7 +57,9 @@ def draw_graph(frames: Iterable[Frame], graph: SceneGraph) -> Iterator[Frame]:
             for relation in graph.relations
             if any(first <= frame.index <= last for first, last in relation.spans)
         ]
-        yield replace(frame, rgb=draw_frame(frame.rgb, masks, names, holding))
+        told = {i for r in holding for i in (r.subject_id, r.object_id)}
+        quiet = {t.object_id for t in graph.objects if t.prompted_by is not None} - told
+        yield replace(frame, rgb=draw_frame(frame.rgb, masks, names, holding, quiet))
 
 
 def draw_frame(
@@ -62,10 +67,12 @@ def draw_frame(
     masks: Mapping[int, np.ndarray],
     names: Mapping[int, str],
     relations: Sequence[Relation] = (),
+    quiet: Collection[int] = (),
 ) -> np.ndarray:
     """uint8 [H, W, 3] with masks (object id -> bool [H, W]) filled and outlined.
 
     Each object is named at its mask; relations are listed at the bottom, best first.
+    Those in `quiet` have a faint outline and no name.
     """
     height, width = rgb.shape[:2]
     line = max(1, round(min(height, width) / 300))
@@ -77,13 +84,17 @@ def draw_frame(
         around = _surroundings(masks[object_id], line)
         mask, part = masks[object_id][around], painted[around]
         color = np.float32(object_color(object_id))
+        outline = _outline(mask, line)
+        if object_id in quiet:
+            part[outline] += FAINT * (color - part[outline])
+            continue
         part[mask] += FILL * (color - part[mask])
-        part[_outline(mask, line)] = color
+        part[outline] = color
     image = Image.fromarray(painted.round().astype(np.uint8))
     draw = ImageDraw.Draw(image, "RGBA")
     font = ImageFont.load_default(max(10, round(min(height, width) / 32)))
     taken = _draw_relations(draw, image.size, font, names, relations)
-    for object_id in order:
+    for object_id in (i for i in order if i not in quiet):
         name = names.get(object_id, str(object_id))
         _draw_name(draw, image.size, font, object_id, name, masks[object_id], taken)
     return np.asarray(image)

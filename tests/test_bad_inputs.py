@@ -74,7 +74,7 @@ TABLE = [
     ("predict", (*CLIP, "--point=1;1"), "--point=1;1", "write --point=x,y"),
     ("predict", (*CLICK, "--label=2"), "labels [2]", "use 1 (on it) or 0 (off it)"),
     ("predict", (*CLICK, "--label=1", "--label=1"), "1 points but 2", "give one label"),
-    ("predict", (*CLIP, "--box=9,1,5,3"), "box 9,1,5,3", "x1 > x0"),
+    ("predict", (*CLIP, "--box=9,1,5,3"), "box 9,1,5,3", "x2 > x1"),
     ("predict", (*CLIP, "--box=1,1,65,3"), "box 1,1,65,3", "x up to 64"),
     ("predict", (*CLIP, "--box=1,1,5"), "--box=1,1,5", "write --box=x1,y1,x2,y2"),
     ("predict", (*CLIP, "--mask={bad}/no.png"), "no.png: no such", "check the path"),

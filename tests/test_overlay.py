@@ -1,8 +1,16 @@
 import colorsys
+import dataclasses
 
 import numpy as np
 
-from c2g_jax.overlay import FILL, draw_frame, draw_graph, object_color, write_overlay
+from c2g_jax.overlay import (
+    FAINT,
+    FILL,
+    draw_frame,
+    draw_graph,
+    object_color,
+    write_overlay,
+)
 from c2g_jax.rle import encode_mask
 from c2g_jax.types import Frame, ObjectTrack, Relation, SceneGraph, VideoInfo
 from c2g_jax.video import open_video
@@ -44,6 +52,28 @@ def test_masks_are_filled_and_outlined():
     np.testing.assert_array_equal(drawn[75, 80], want)
     np.testing.assert_array_equal(drawn[100, 20], GREY[100, 20])
     assert (GREY == 128).all()  # the frame itself is left alone
+
+
+def test_in_the_background_is_an_outline_alone():
+    drawn = draw_frame(GREY, {1: square(50, 60)}, {1: "1 cup"}, quiet=[1])
+    want = np.round(128 + FAINT * (np.float32(object_color(1)) - 128))
+    np.testing.assert_array_equal(drawn[50, 70], want)
+    changed = (drawn != GREY).any(-1)
+    assert not changed[52:88, 62:98].any()
+    assert not changed[:50].any()  # no name above it
+
+
+def test_what_has_no_relation_on_a_frame_is_in_the_background():
+    masks = {t: encode_mask(square(40, 100)) for t in (0, 1)}
+    subject, found = graph().objects
+    whole = dataclasses.replace(
+        graph(), objects=(subject, dataclasses.replace(found, masks=masks))
+    )
+    frames = [Frame(t, 0.0, GREY) for t in (0, 1)]
+    before, holding = (frame.rgb for frame in draw_graph(frames, whole))
+    np.testing.assert_array_equal(before[60, 120], GREY[60, 120])
+    assert (holding[60, 120] != GREY[60, 120]).any()
+    assert (before[60, 40] != GREY[60, 40]).any()  # the subject, whatever it does
 
 
 def test_a_small_mask_on_a_large_one_is_seen():
