@@ -19,7 +19,7 @@ class AdaptConfig:
     on its own example, in logits. examples: frames of a track that count at most.
     """
 
-    width: float = 0.3
+    width: float = 0.08
     margin: float = 2.0
     examples: int = 8
 

@@ -138,7 +138,7 @@ class World:
 
     def feature(self, thing: int) -> np.ndarray:
         feature = np.zeros(CONFIG.sam2.d_model, np.float32)
-        feature[thing // 10 * 10], feature[100 + thing % 10] = 1.0, 0.1
+        feature[thing // 10 * 10], feature[100 + thing % 10] = 1.0, 0.02
         return feature
 
     def pool(self, features, logits):
