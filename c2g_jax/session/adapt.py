@@ -18,7 +18,7 @@ class AdaptConfig:
     pull (a Gaussian's sigma). margin: how far above the others a corrected class comes
     on its own example, in logits. examples: frames of a track that count at most.
 
-    The width is the best of 0.08, 0.15 and 0.3 on 12 training videos of the drawn world.
+    The width is the best of 0.08, 0.15 and 0.3 on 12 drawn training videos.
     """
 
     width: float = 0.08
