@@ -37,7 +37,7 @@ with launch.needing("train"):
     )
     from c2g_jax.training import tasks
     from c2g_jax.training.loop import Run
-    from c2g_jax.training.workdir import locked
+    from c2g_jax.training.workdir import locked, unless_refused
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run, made if missing.")
 for _name in ("config", "multihost", "compilation_cache"):
@@ -56,12 +56,13 @@ def main(argv: Sequence[str]) -> None:
     check_finite(CONFIG.value)
     # Orbax and grain say much by absl's own logger; ours is the standard one.
     logging.getLogger("absl").setLevel(logging.WARNING)
-    keep_compiled(workdir / "compiled")
-    if MULTIHOST.value:
-        sharding.start_multihost()
-    with locked(workdir, jax.process_index()):
-        if not train(workdir, profile):
-            raise KeyboardInterrupt
+    with unless_refused(workdir):
+        keep_compiled(workdir / "compiled")
+        if MULTIHOST.value:
+            sharding.start_multihost()
+        with locked(workdir, jax.process_index()):
+            if not train(workdir, profile):
+                raise KeyboardInterrupt
 
 
 def train(workdir: Path, profile: tuple[int, int] | None) -> bool:

@@ -91,6 +91,16 @@ def test_steps_to_trace():
             train.read_steps(text)
 
 
+def test_a_refused_run_leaves_no_folder(tmp_path):
+    given = f"--config={CONFIG}", f"--config.data.dir={tmp_path / 'none'}"
+    line = refusal("c2g_jax.train", *given, f"--workdir={tmp_path / 'new' / 'run'}")
+    assert "no prepared data set" in line
+    assert not (tmp_path / "new" / "run").exists()
+    (tmp_path / "old").mkdir()
+    refusal("c2g_jax.train", *given, f"--workdir={tmp_path / 'old'}")
+    assert (tmp_path / "old").is_dir()
+
+
 @pytest.mark.usefixtures("exported")
 def test_what_cannot_be_done_ends_in_one_line(flagged):
     flagged(config=toy_config())

@@ -43,9 +43,10 @@ def appending(
 ) -> Iterator[Callable[[Mapping], None]]:
     """Gives append(scores), for one process at a time; a torn last line goes.
 
-    Without any scores there is no file. InputError where another process has it.
+    Without any scores there is no file, and no folder that is new. InputError where
+    another process has it.
     """
-    path = output / FOLDER / f"{shard[0]}-of-{shard[1]}.jsonl"
+    path, new = output / FOLDER / f"{shard[0]}-of-{shard[1]}.jsonl", not output.exists()
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
         try:
@@ -70,6 +71,8 @@ def appending(
                 path.unlink()
                 with contextlib.suppress(OSError):  # others may have something there
                     path.parent.rmdir()
+                    if new:
+                        output.rmdir()
 
 
 def _write(file: TextIO, line: Mapping) -> None:

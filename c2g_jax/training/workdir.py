@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +32,20 @@ MAY_DIFFER = (
     "data.workers",
     "sam2.checkpoint",  # its sha256 is compared instead
 )
+
+
+@contextlib.contextmanager
+def unless_refused(workdir: Path) -> Iterator[None]:
+    """A folder that is new goes again where the run is refused before it began."""
+    new = not workdir.exists()
+    try:
+        yield
+    except InputError:
+        names = [path.name for path in workdir.iterdir()] if workdir.is_dir() else []
+        bare = all(n == "compiled" or n.startswith(f".{LOCK}-") for n in names)
+        if new and bare:
+            shutil.rmtree(workdir, ignore_errors=True)
+        raise
 
 
 @contextlib.contextmanager

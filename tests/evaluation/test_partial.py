@@ -121,6 +121,8 @@ def test_files_are_told_apart(tmp_path):
 
 
 def test_nothing_is_left_where_nothing_was_scored(tmp_path):
+    write(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
     folder = tmp_path / "scores"
     write(tmp_path)
     assert not folder.exists()
