@@ -90,8 +90,9 @@ def _sam2(clip, compiled: bool) -> Side:
 def _compiled(clip):
     """The same clip with a reference of its own, compiled.
 
-    Of the parts that the package's option for videos compiles (SAM2VideoPredictorVOS in
-    sam2_video_predictor.py), in torch's plain mode: its search of kernels takes hours.
+    Compiled are the parts that the package's option for videos compiles
+    (SAM2VideoPredictorVOS in sam2_video_predictor.py), in torch's plain mode: the
+    search of kernels that it asks for takes hours.
     """
     import torch
 

@@ -18,7 +18,7 @@ from absl import flags
 
 from c2g_jax import launch
 from c2g_jax.compiled import processor, user_cache
-from c2g_jax.interrupts import leave_at_once, raise_again
+from c2g_jax.interrupts import loading
 from c2g_jax.launch import CHECKPOINT, VIDEO
 from c2g_jax.types import InputError
 
@@ -50,9 +50,6 @@ def main(argv: Sequence[str]) -> None:
             importlib.import_module(name)
     settings, checkpoint = read_flags()
     with held_alone(settings.state), listen(PORT.value) as listener:
-        port = listener.getsockname()[1]
-        leave_at_once()  # imports that follow may swallow a Ctrl-C
-        print(f"http://{ADDRESS}:{port}/ (Ctrl-C stops it)", flush=True)
         serve(settings, checkpoint, listener)
 
 
@@ -136,21 +133,23 @@ def listen(port: int) -> socket.socket:
 
 
 def serve(settings, checkpoint: Path | None, listener: socket.socket) -> None:
-    """Answer until Ctrl-C."""
-    import uvicorn
+    """Say where, and answer until Ctrl-C."""
+    with loading():
+        port = listener.getsockname()[1]
+        print(f"http://{ADDRESS}:{port}/ (Ctrl-C stops it)", flush=True)
+        import uvicorn
 
-    from c2g_jax.web.app import create_app
-    from c2g_jax.web.studio import Studio
+        from c2g_jax.web.app import create_app
+        from c2g_jax.web.studio import Studio
 
-    studio = Studio(checkpoint, cache=settings.state / "compiled" / processor())
-    config = uvicorn.Config(
-        create_app(studio, settings),
-        log_level="warning",
-        timeout_graceful_shutdown=3,
-        limit_concurrency=128,
-        server_header=False,
-    )
-    raise_again()
+        studio = Studio(checkpoint, cache=settings.state / "compiled" / processor())
+        config = uvicorn.Config(
+            create_app(studio, settings),
+            log_level="warning",
+            timeout_graceful_shutdown=3,
+            limit_concurrency=128,
+            server_header=False,
+        )
     with contextlib.suppress(KeyboardInterrupt):  # the way it ends
         uvicorn.Server(config).run(sockets=[listener])
 

@@ -5,7 +5,7 @@ import { colour, css, paint } from "./masks.js";
 import { note } from "./messages.js";
 import { cutOut, loadAhead, picture } from "./pictures.js";
 import { deletePrompt, prompt } from "./session.js";
-import { nameOf, objectOf, on, relationsNow, store, view } from "./store.js";
+import { endsOf, isGiven, nameOf, objectOf, on, relationsNow, store, view } from "./store.js";
 
 const DRAG = 6; // screen pixels that make a drag of a click
 let drag = null;
@@ -44,7 +44,7 @@ function draw() {
   const pen = canvas.getContext("2d");
   pen.clearRect(0, 0, canvas.width, canvas.height);
   const found = shown === store.frame ? view() : null;
-  const told = new Set(relationsNow().flatMap((r) => [r.subject_id, r.object_id]));
+  const told = endsOf(relationsNow());
   const drawn = [];
   for (const object of found?.objects ?? []) {
     const id = object.object_id;
@@ -53,7 +53,7 @@ function draw() {
     const dim = store.chosen && !lit;
     const strong = lit || (!store.chosen && id === store.selected);
     // What the model found, but tells nothing sure of on this frame, stays in the background.
-    const given = !object.subject_ids.length || objectOf(id)?.prompted.length;
+    const given = isGiven(object);
     const quiet = !strong && !given && !told.has(id);
     const line = Math.max(1, Math.round(scale() * (strong ? 3 : 1.6)));
     const { canvas: mask, box } = paint(object.rle, colour(id), strong ? 0.5 : quiet ? 0.06 : 0.36, line);

@@ -41,6 +41,9 @@ export const view = () => store.views.get(store.frame) ?? null;
 export const isSure = (relation) => relation.fixed || relation.confidence >= store.threshold;
 export const relationsNow = () => (view()?.relations ?? []).filter(isSure);
 export const objectOf = (id) => store.objects.find((o) => o.object_id === id);
+// Whether a person gave it, as a subject or by hand; the rest the model found.
+export const isGiven = (object) => !object.subject_ids.length || objectOf(object.object_id)?.prompted.length > 0;
+export const endsOf = (relations) => new Set(relations.flatMap((r) => [r.subject_id, r.object_id]));
 export const nameOf = (id) => `${id} ${objectOf(id)?.category ?? "object"}`;
 export const percent = (value) => `${Math.round(100 * value)} %`;
 export const sameRelation = (a, b) =>

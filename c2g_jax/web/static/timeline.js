@@ -4,7 +4,7 @@ import { $, element, icon, replace } from "./dom.js";
 import { correctRelation } from "./correct.js";
 import { css } from "./masks.js";
 import { goTo } from "./session.js";
-import { emit, nameOf, on, percent, sameRelation, store } from "./store.js";
+import { emit, endsOf, isGiven, nameOf, on, percent, sameRelation, store } from "./store.js";
 import { pause } from "./playback.js";
 
 const count = () => store.video?.num_frames ?? 1;
@@ -77,8 +77,8 @@ function build() {
     spans.map((span) => element("i", { class: kind, style: along(span) })));
   $("tracked").replaceChildren(...marks);
   // What the model found, but nothing is told of, comes last.
-  const told = new Set(store.relations.flatMap((r) => [r.subject_id, r.object_id]));
-  const counts = (o) => told.has(o.object_id) || o.prompted.length > 0 || !o.subject_ids.length;
+  const told = endsOf(store.relations);
+  const counts = (o) => told.has(o.object_id) || isGiven(o);
   const rest = store.objects.filter((o) => !counts(o));
   replace($("lanes"), [
     ...store.objects.filter(counts).map(objectLane), ...store.relations.map(relationLane), ...rest.map(objectLane),
