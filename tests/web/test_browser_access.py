@@ -154,6 +154,33 @@ def test_focus_comes_back_to_a_button_that_was_drawn_anew(person):
     expect(person.get("rename").first).to_be_focused()
 
 
+# All that is drawn by what the server says, drawn anew.
+DRAW = """import("/static/store.js").then(({ emit }) =>
+  emit("session", "summary", "view", "selection", "thumbnails"))"""
+
+
+@pytest.mark.parametrize("name", ["rename", "relation-edit", "node"])
+def test_what_is_drawn_between_down_and_up_loses_no_press(person, name):
+    page = person.page
+    person.track_two(ADULT, DOG)
+    person.get("graph-clip").focus()
+    person.press("Space")
+    button = person.get(name).first
+    box = button.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.evaluate(DRAW)
+    page.mouse.up()
+    expect(person.get("search")).to_be_focused()
+    person.press("Escape")
+    expect(person.get("correct")).to_be_hidden()
+    expect(button).to_be_focused()
+    page.keyboard.down("Space")
+    page.evaluate(DRAW)
+    page.keyboard.up("Space")
+    expect(person.get("search")).to_be_focused()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(1280, 720), (390, 844)])
 def test_it_can_be_read_and_named_at_every_size(browser, url, tmp_path, size, scheme):

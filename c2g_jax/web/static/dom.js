@@ -2,7 +2,9 @@
 
 export const $ = (id) => document.getElementById(id);
 
-// Attributes; "on..." are listeners, "style" is an object, children may be strings.
+const LISTENERS = ["onclick", "ondblclick", "onkeydown"];
+
+// Attributes; those of LISTENERS are functions, "style" is an object, children may be strings.
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   fill(made, attributes, children);
@@ -18,7 +20,7 @@ export function drawn(tag, attributes = {}, ...children) {
 function fill(made, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    if (LISTENERS.includes(name)) made[name] = value;
     else if (name === "style") Object.assign(made.style, value);
     else made.setAttribute(name, value === true ? "" : value);
   }
@@ -27,9 +29,40 @@ function fill(made, attributes, children) {
 
 export const icon = (name) => drawn("svg", { "aria-hidden": "true" }, drawn("use", { href: `#i-${name}` }));
 
-// Rebuild the children, and keep the focus on the one with the same data-key.
+// Make the children of a parent like these, in place. What is pressed stays the element it
+// was, so that no click is lost to a drawing between down and up, and so does what has the
+// focus. Elements with a data-key are matched by it, the others by their order.
 export function replace(parent, children) {
   const key = parent.contains(document.activeElement) && document.activeElement.dataset.key;
-  parent.replaceChildren(...children);
-  if (key) parent.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
+  become(parent, children);
+  if (key && document.activeElement.dataset.key !== key) parent.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
+}
+
+function become(parent, children) {
+  const old = [...parent.childNodes];
+  const keyed = new Map(old.filter((child) => child.dataset?.key).map((child) => [child.dataset.key, child]));
+  const others = old.filter((child) => !child.dataset?.key);
+  const next = [...children].map((made) => {
+    const was = made.dataset?.key ? keyed.get(made.dataset.key) : others.shift();
+    return was?.nodeName === made.nodeName ? updated(was, made) : made;
+  });
+  const kept = new Set(next);
+  for (const child of old) if (!kept.has(child)) child.remove();
+  next.forEach((child, place) => {
+    if (parent.childNodes[place] !== child) parent.insertBefore(child, parent.childNodes[place] ?? null);
+  });
+}
+
+function updated(was, made) {
+  if (was.nodeType !== Node.ELEMENT_NODE) {
+    if (was.data !== made.data) was.data = made.data;
+    return was;
+  }
+  for (const { name } of [...was.attributes]) if (!made.hasAttribute(name)) was.removeAttribute(name);
+  for (const { name, value } of made.attributes) if (was.getAttribute(name) !== value && name !== "style") was.setAttribute(name, value);
+  // By its own text: the page's policy allows no style that is set as an attribute.
+  if (was.style.cssText !== made.style.cssText) was.style.cssText = made.style.cssText;
+  for (const name of LISTENERS) was[name] = made[name];
+  become(was, made.childNodes);
+  return was;
 }

@@ -52,7 +52,7 @@ function row(object) {
   const picture = url ? element("img", { src: url, alt: "", ...border }) : element("span", { class: "blank", ...border });
   const sure = object.fixed ? "by you" : object.score ? percent(object.score) : "";
   const classes = ["object", store.selected === id ? "chosen" : "", object.role === "subject" ? "" : "child"].join(" ");
-  return element("li", { class: classes, "data-testid": "object", "data-id": id },
+  return element("li", { class: classes, "data-testid": "object", "data-key": `object-${id}` },
     element("button", {
       class: "pick", type: "button", "aria-pressed": String(store.selected === id), "data-key": `pick-${id}`, "data-testid": "pick",
       "aria-label": `${nameOf(id)}, ${object.role}, ${sure}. Clicks correct it.`, onclick: () => select(store.selected === id ? null : id),
