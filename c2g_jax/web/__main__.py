@@ -137,21 +137,13 @@ def serve(settings, checkpoint: Path | None, listener: socket.socket) -> None:
     with loading():
         port = listener.getsockname()[1]
         print(f"http://{ADDRESS}:{port}/ (Ctrl-C stops it)", flush=True)
-        import uvicorn
-
-        from c2g_jax.web.app import create_app
+        from c2g_jax.web.app import create_app, make_server
         from c2g_jax.web.studio import Studio
 
         studio = Studio(checkpoint, cache=settings.state / "compiled" / processor())
-        config = uvicorn.Config(
-            create_app(studio, settings),
-            log_level="warning",
-            timeout_graceful_shutdown=3,
-            limit_concurrency=128,
-            server_header=False,
-        )
+        server = make_server(create_app(studio, settings))
     with contextlib.suppress(KeyboardInterrupt):  # the way it ends
-        uvicorn.Server(config).run(sockets=[listener])
+        server.run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
+import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
@@ -54,3 +55,19 @@ def create_app(studio: Any, settings: Settings) -> FastAPI:
 
     app.mount("/static", _Page(directory=PAGE))
     return app
+
+
+def make_server(app: FastAPI, *, seconds: int = 3) -> uvicorn.Server:
+    """A server of the application; `seconds`: what it waits for answers at its end."""
+    config = uvicorn.Config(
+        app,
+        # uvloop, taken where it happens to be installed, starts processes by a plain
+        # fork: of a process full of threads a child may wait for ever on a lock that
+        # another thread held, and the loop on the child. This one forks nothing.
+        loop="asyncio",
+        log_level="warning",
+        timeout_graceful_shutdown=seconds,
+        limit_concurrency=128,
+        server_header=False,
+    )
+    return uvicorn.Server(config)

@@ -8,10 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-import uvicorn
 from starlette.testclient import TestClient
 
-from c2g_jax.web.app import create_app
+from c2g_jax.web.app import create_app, make_server
 from c2g_jax.web.desk import Settings
 from tests.clips import write_clip
 from tests.conftest import made_once
@@ -71,8 +70,7 @@ def served(state, studio=None, **settings):
     app = create_app(
         studio or fake_session.FakeStudio(), Settings(state=state, **settings)
     )
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
+    server = make_server(app, seconds=1)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         run = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from c2g_jax.web import uploads
 from c2g_jax.web.errors import WebError
 from c2g_jax.web.uploads import Limits, clean_name
 from tests.clips import number_of, numbered, write_clip
-from tests.web.conftest import client_of
+from tests.web.conftest import client_of, served
 from tests.web.test_routes import error, opened
 
 DIE = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
@@ -81,6 +82,17 @@ def test_a_decoder_that_dies_takes_nothing_along(client, clip, monkeypatch):
     assert "cannot be decoded" in error(send(client, clip.read_bytes()), 422)
     monkeypatch.undo()
     assert send(client, clip.read_bytes()).status_code == 201
+
+
+def test_a_decoder_is_started_without_a_fork_of_the_server(tmp_path, clip):
+    # What runs at a fork tells of one; the bare start of a program runs none of it.
+    forks = []
+    os.register_at_fork(before=lambda: forks.append(1))
+    with served(tmp_path / "state") as (url, _):
+        request = Request(f"{url}/sessions?name=k.mp4", clip.read_bytes())
+        request.add_header("Content-Type", "application/octet-stream")
+        assert urlopen(request).status == 201
+    assert forks == []
 
 
 def test_the_server_says_why_its_own_video_cannot_be_shown(tmp_path, clip, monkeypatch):

@@ -4,7 +4,7 @@ import { call } from "./api.js";
 import { complain, note, calm } from "./messages.js";
 import { forget } from "./pictures.js";
 import { remember } from "./recent.js";
-import { emit, nameOf, store } from "./store.js";
+import { emit, forgetViews, nameOf, store } from "./store.js";
 
 let chain = Promise.resolve();
 let looking = null; // the request for the frame that is looked at
@@ -12,7 +12,7 @@ let looking = null; // the request for the frame that is looked at
 const path = (rest = "") => `/sessions/${store.id}${rest}`;
 
 export async function show(session) {
-  const keep = { id: session.id, video: session.video, frame: 0, views: new Map() };
+  const keep = { id: session.id, video: session.video, frame: 0, views: new Map(), before: null };
   const none = { objects: [], relations: [], tracked: [], stale: [], canUndo: false, canRedo: false };
   Object.assign(store, keep, none, { selected: null, adding: null, chosen: null, tracking: null });
   store.hidden = new Set();
@@ -30,7 +30,7 @@ export async function refresh() {
   const found = await call("GET", path(), { query: { threshold: store.threshold } });
   if (store.id !== id || store.tracking) return;
   const { objects, relations, tracked, stale, revision } = found;
-  if (revision !== store.revision) store.views = new Map();
+  if (revision !== store.revision) forgetViews();
   Object.assign(store, { objects, relations, tracked, stale, revision });
   store.canUndo = found.can_undo;
   store.canRedo = found.can_redo;
@@ -75,7 +75,7 @@ function change(ask, after = () => {}) {
       const answer = await ask(frame);
       if (store.id !== id) return;
       calm();
-      store.views = new Map();
+      forgetViews();
       if (answer.view) store.views.set(answer.view.frame, answer.view);
       Object.assign(store, { revision: answer.revision, canUndo: answer.can_undo, canRedo: answer.can_redo });
       after(answer);
@@ -89,6 +89,9 @@ function change(ask, after = () => {}) {
   });
   return chain;
 }
+
+// Until all that was asked for is answered and shown.
+export const settled = () => chain;
 
 export function prompt(json) {
   const before = new Set(store.objects.map((o) => o.object_id));

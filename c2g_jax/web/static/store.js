@@ -5,6 +5,7 @@ export const store = {
   video: null, // name, width, height, fps, times, num_frames
   frame: 0,
   views: new Map(), // frame -> what is known of it
+  before: null, // the view that is shown until a newer one of its frame is there
   objects: [],
   relations: [], // over the whole clip
   tracked: [],
@@ -37,7 +38,11 @@ export function emit(...names) {
   for (const act of acts) act();
 }
 
-export const view = () => store.views.get(store.frame) ?? null;
+export const view = () => store.views.get(store.frame) ?? (store.before?.frame === store.frame ? store.before : null);
+export function forgetViews() {
+  store.before = view();
+  store.views = new Map();
+}
 export const isSure = (relation) => relation.fixed || relation.confidence >= store.threshold;
 export const relationsNow = () => (view()?.relations ?? []).filter(isSure);
 export const objectOf = (id) => store.objects.find((o) => o.object_id === id);

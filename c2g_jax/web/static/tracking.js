@@ -4,13 +4,14 @@ import { call, stream } from "./api.js";
 import { $ } from "./dom.js";
 import { complain, note } from "./messages.js";
 import { pause } from "./playback.js";
-import { refresh } from "./session.js";
+import { refresh, settled } from "./session.js";
 import { emit, isSure, on, store } from "./store.js";
 import { spansOf } from "./timeline.js";
 
 let following = true; // the page shows the frame that was tracked last
 
 export async function track() {
+  await settled(); // a click just before counts
   if (!store.id || store.tracking) return;
   if (!store.objects.length) return note("Click on a subject first.");
   pause();
