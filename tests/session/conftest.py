@@ -56,3 +56,7 @@ def run(updates) -> list[int]:
 def centre(row: int, column: int) -> dict:
     """The pixel in the middle of a thing's square at a place in small cells."""
     return {"x": 4 * column + 8, "y": 4 * row + 8}
+
+
+SUBJECT = dict(frame=2, **centre(1, 1))  # a click on thing 1
+FOUND, OTHER = centre(1, 6), centre(11, 1)  # things 11, which a subject finds, and 2

@@ -1,0 +1,150 @@
+"""What people do in a session: undone, corrected, taken back, refused."""
+
+import numpy as np
+import pytest
+
+from c2g_jax.rle import decode_mask
+from c2g_jax.types import InputError
+from tests.session.conftest import FOUND, OTHER, SUBJECT, centre, everything, run
+
+MASK = np.zeros((64, 64), bool)
+MASK[44:60, 4:20] = True
+
+
+def shown(session, frame, object_id=1):
+    """The mask of an object on a frame, in small cells, None where it has none."""
+    found = [o for o in session.view(frame).objects if o.object_id == object_id]
+    if not found or found[0].rle is None:
+        return None
+    return decode_mask(found[0].rle)[2::4, 2::4]
+
+
+def test_every_action_is_undone_and_redone_exactly(session):
+    actions = [
+        lambda: session.click(**SUBJECT),
+        lambda: run(session.track(stop=6)),
+        lambda: session.click(4, 6, 6, positive=False, object_id=1),
+        lambda: run(session.track()),
+        lambda: session.box(3, 4, 44, 20, 60),
+        lambda: run(session.track(start=0, stop=8, direction="both")),
+        lambda: session.mask(5, MASK),
+        lambda: session.add_object(1, 3, 12, 32),
+        lambda: session.rename(1, "adult"),
+        lambda: session.set_predicate(1, 2, "holding", 3, 5),
+        lambda: session.set_predicate(1, 2, None),
+        lambda: session.delete_prompt(4, 1, 0),
+        lambda: session.remove(1),
+    ]
+    seen = [everything(session)]
+    for act in actions:
+        act()
+        seen.append(everything(session))
+        assert seen[-1] != seen[-2]
+    for state in reversed(seen[:-1]):
+        session.undo()
+        assert everything(session) == state
+    assert not session.can_undo
+    for state in seen[1:]:
+        session.redo()
+        assert everything(session) == state
+    assert not session.can_redo
+    session.undo()
+    session.rename(1, "child")
+    assert not session.can_redo
+
+
+def test_a_correction_makes_stale_what_follows_and_is_taken_up(session, world):
+    session.click(**SUBJECT)
+    run(session.track())
+    before = everything(session)["views"]
+    assert (shown(session, 7) == world.mask(1, 7)).all()
+    session.box(6, 4, 44, 20, 60, object_id=1)  # around thing 2
+    assert session.stale_frames() == list(range(6, 12))
+    assert session.view(7).stale
+    assert not session.view(5).stale
+    assert run(session.track()) == list(range(6, 12))
+    assert session.stale_frames() == []
+    assert everything(session)["views"][:6] == before[:6]
+    for frame in range(6, 12):
+        assert (shown(session, frame) == world.mask(2, frame)).all()
+
+
+def test_backward_a_correction_reaches_what_comes_before(session, world):
+    session.click(8, **centre(1, 1))
+    run(session.track(direction="backward"))
+    session.click(4, **OTHER, object_id=1)
+    assert session.stale_frames() == list(range(5))
+    assert run(session.track(direction="backward")) == [4, 3, 2, 1, 0]
+    assert (shown(session, 0) == world.mask(2, 0)).all()
+    assert (shown(session, 6) == world.mask(1, 6)).all()
+
+
+def test_a_prompt_taken_back_brings_back_what_tracking_had_found(session):
+    session.click(**SUBJECT)
+    run(session.track())
+    before = session.view(6).objects[0].rle
+    session.click(6, **OTHER, object_id=1)
+    assert session.view(6).objects[0].rle != before
+    session.delete_prompt(6, 1, 0)
+    assert session.view(6).objects[0].rle == before
+    session.delete_prompt(2, 1, 0)
+    assert session.objects() == []
+
+
+def test_a_found_object_can_be_corrected_and_given_back(session, world):
+    session.click(**SUBJECT)
+    run(session.track())
+    session.click(2, **OTHER, object_id=2)  # where it was found
+    assert (shown(session, 2, 2) == world.mask(2, 2)).all()
+    run(session.track())
+    assert (shown(session, 9, 2) == world.mask(2, 9)).all()
+    session.delete_prompt(2, 2, 0)
+    assert (shown(session, 2, 2) == world.mask(11, 2)).all()
+
+
+def test_a_prompt_taken_back_was_never_given(make_session):
+    one, two = make_session(), make_session()
+    one.click(**SUBJECT)
+    one.click(2, 60, 60, object_id=1)
+    one.click(2, 6, 6, positive=False, object_id=1)
+    one.delete_prompt(2, 1, 1)
+    two.click(**SUBJECT)
+    two.click(2, 6, 6, positive=False, object_id=1)
+    assert one.as_json(one.view(2)) == two.as_json(two.view(2))
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        (lambda s: s.click(99, 1, 1), "frame 99 is not in the video|sampled frames"),
+        (lambda s: s.click(0, 200, 1), "outside the frame"),
+        (lambda s: s.click(0, 1, 1, object_id=7), "no object 7"),
+        (lambda s: s.box(0, 5, 5, 5, 9), "no area"),
+        (lambda s: s.mask(0, np.zeros((64, 64))), "empty"),
+        (lambda s: s.mask(0, np.ones((4, 4))), "4x4"),
+        (lambda s: s.add_object(3, 0, 1, 1), "no object 3"),
+        (lambda s: s.delete_prompt(0, 1, 0), "no object 1"),
+        (lambda s: s.remove(1), "no object 1"),
+        (lambda s: s.track(), "click on a subject"),
+        (lambda s: s.track(direction="up"), "'up'"),
+        (lambda s: s.undo(), "nothing to undo"),
+        (lambda s: s.redo(), "nothing to redo"),
+        (lambda s: s.view(12), "use 0 to 11"),
+        (lambda s: s.image(-1), "use 0 to 11"),
+    ],
+)
+def test_what_cannot_be_done_is_named(session, act, words):
+    with pytest.raises(InputError, match=words):
+        act(session)
+    assert not session.can_undo
+
+
+def test_names_outside_the_vocabulary_are_named(session):
+    session.click(**SUBJECT)
+    with pytest.raises(InputError, match="adult"):
+        session.rename(1, "adul")
+    session.add_object(1, 2, **FOUND)
+    with pytest.raises(InputError, match="holding"):
+        session.set_predicate(1, 2, "holdin")
+    with pytest.raises(InputError, match="two different"):
+        session.set_predicate(1, 1, "holding")

@@ -1,0 +1,141 @@
+"""Tracking in a session: which frames, in which order, and being stopped."""
+
+import threading
+
+import pytest
+
+from c2g_jax.rle import decode_mask
+from c2g_jax.sam2 import video_tracker
+from c2g_jax.types import InputError
+from tests.session import scripted
+from tests.session.conftest import SUBJECT, everything, run
+
+
+def test_a_click_shows_a_mask_at_once(session):
+    view = session.click(**SUBJECT)
+    (subject,) = view.objects
+    assert (subject.object_id, subject.role, subject.category) == (
+        1,
+        "subject",
+        "unknown",
+    )
+    assert decode_mask(subject.rle).shape == (64, 64)
+    assert session.as_json(subject.prompts) == [
+        {"kind": "point", "x": 12.0, "y": 12.0, "label": 1, "box": None}
+    ]
+    assert not view.tracked
+    assert session.view(0).objects[0].rle is None
+
+
+def test_track_finds_objects_and_names_relations(session):
+    session.click(**SUBJECT)
+    updates = list(session.track(direction="both"))
+    assert [u.frame for u in updates] == [*range(2, 12), 1, 0]
+    assert [(u.done, u.total) for u in updates] == [(k + 1, 12) for k in range(12)]
+    found = [o for o in session.objects() if o.role == "object"]
+    assert found
+    assert all(o.subject_ids == (1,) for o in found)
+    assert session.view(5).relations
+    graph = session.graph()
+    assert graph.object(1).prompted_by is None
+    assert graph.object(found[0].object_id).prompted_by == 1
+    assert graph.relations
+
+
+def test_ranges_and_where_tracking_goes_on(session):
+    session.click(**SUBJECT)
+    assert run(session.track(stop=4)) == [2, 3, 4]
+    assert run(session.track(stop=6)) == [5, 6]
+    assert run(session.track(start=3, stop=4)) == [3, 4]
+    assert run(session.track(direction="backward")) == [1, 0]
+    assert session.tracked_frames() == list(range(7))
+
+
+def test_tracking_anew_gives_the_same_again(session):
+    session.click(**SUBJECT)
+    run(session.track())
+    first = everything(session)
+    run(session.track(start=2))
+    assert everything(session) == first
+
+
+def test_tracking_in_two_goes_is_tracking_in_one(make_session):
+    one, two = make_session(), make_session()
+    for session in (one, two):
+        session.click(**SUBJECT)
+    run(one.track())
+    run(two.track(stop=6))
+    run(two.track())
+    assert everything(one) == everything(two)
+
+
+def test_cancel_ends_after_the_step_that_runs(session):
+    session.click(**SUBJECT)
+    done = []
+    for update in session.track():
+        done.append(update.frame)
+        if update.frame == 4:
+            session.cancel()
+    assert done == [2, 3, 4]
+    assert session.tracked_frames() == [2, 3, 4]
+    assert session.undo() == "tracked 3 frames"
+    assert session.tracked_frames() == []
+
+
+def test_cancel_from_another_thread(session, world, monkeypatch):
+    session.click(**SUBJECT)
+    step, entered, go_on = world.step, threading.Event(), threading.Event()
+
+    def slow(*args):
+        entered.set()
+        go_on.wait(10)
+        return step(*args)
+
+    monkeypatch.setattr(video_tracker, "step", slow)
+    done = []
+    thread = threading.Thread(target=lambda: done.extend(run(session.track())))
+    thread.start()
+    assert entered.wait(10)  # frame 3, the first that is tracked
+    assert session.view(2).tracked  # does not wait for the step
+    assert session.image(5).shape == (64, 64, 3)
+    assert len(session.objects()) == 2
+    assert session.tracked_frames() == [2]
+    session.cancel()
+    go_on.set()
+    thread.join(10)
+    assert done == [2, 3]
+
+
+def test_an_error_in_the_midst_keeps_what_is_done(session, monkeypatch):
+    session.click(**SUBJECT)
+    read = session._engine._reader.read
+
+    def damaged(frame):
+        if frame == 5:
+            raise InputError("the frame at 1.00 s cannot be decoded")
+        return read(frame)
+
+    monkeypatch.setattr(session._engine._reader, "read", damaged)
+    with pytest.raises(InputError, match=r"1\.00 s"):
+        run(session.track())
+    assert session.tracked_frames() == [2, 3, 4]
+    assert session.can_undo
+
+
+def test_leaving_a_track_keeps_what_is_done(session):
+    session.click(**SUBJECT)
+    updates = session.track()
+    next(updates)
+    with pytest.raises(InputError, match="cancel"):
+        session.click(0, 5, 5)
+    assert session.view(2).tracked
+    updates.close()
+    assert session.tracked_frames() == [2]
+    session.click(0, 5, 5)
+
+
+def test_an_image_is_a_video_of_one_frame(make_session):
+    session = make_session(scripted.video(1))
+    session.click(0, 12, 12)
+    assert run(session.track()) == [0]
+    assert session.graph().video.num_frames == 1
