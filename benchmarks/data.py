@@ -24,7 +24,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measures import resident_megabytes
+from benchmarks.measures import check_json, record, resident_megabytes
 from c2g_jax import launch
 from c2g_jax.launch import DATA_DIR, DEFAULT_NAME, IMAGE_SIZE, NAME
 from c2g_jax.vocabulary import load_vocabulary
@@ -42,7 +42,7 @@ MEMORY_CLIPS = flags.DEFINE_integer("memory_clips", 0, "Clips to watch memory ov
 flags.declare_key_flag("image_size")
 BATCH = flags.DEFINE_integer("batch_size", 2, "Clips of a batch of the loader.")
 WORKERS = flags.DEFINE_list("workers", ["0", "1", "2"], "Numbers of processes.")
-JSON = flags.DEFINE_string("json", None, "File for the figures.")
+flags.declare_key_flag("json")
 
 FRAMES, HEIGHT, WIDTH, FPS, CLIP = 400, 360, 480, 5, 8
 VIDEO, DISCS = "0001_drawn", 5
@@ -243,6 +243,7 @@ def show_loader(console: Console, speeds: dict[str, dict[str, tuple]]) -> None:
 
 def main(argv) -> None:
     del argv
+    check_json()
     console, figures = Console(width=100), {}
     with tempfile.TemporaryDirectory() as scratch:
         data_dir = Path(DATA_DIR.value or Path(scratch) / "prepared")
@@ -265,8 +266,7 @@ def main(argv) -> None:
                 figures.setdefault("memory", {})[workers] = seen
                 marks = ", ".join(f"{n}: {mb:.0f}" for n, mb in seen.items())
                 console.print(f"MB after clips, {workers} workers: {marks}")
-    if JSON.value:
-        Path(JSON.value).write_text(json.dumps(figures, indent=2), encoding="utf-8")
+    record("data", figures)
 
 
 if __name__ == "__main__":

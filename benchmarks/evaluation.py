@@ -9,7 +9,6 @@ a round that compiles. Their counts are compared. The metric alone, from masks o
 model's size to counts, is timed apart.
 """
 
-import json
 import logging
 import statistics
 import sys
@@ -23,6 +22,7 @@ from absl import flags
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.measures import check_json, record
 from c2g_jax import launch
 from c2g_jax.click2graph import Scene, click2graph_config
 from c2g_jax.launch import DATA_DIR, IMAGE_SIZE, NAME
@@ -46,7 +46,7 @@ for _name in ("data_dir", "name", "image_size"):
 VIDEOS = flags.DEFINE_integer("videos", 2, "Videos to score.", 1)
 RUNS = flags.DEFINE_integer("runs", 4, "Runs of each subject.", 1)
 ROUNDS = flags.DEFINE_integer("rounds", 1, "Interleaved rounds that count.", 1)
-JSON = flags.DEFINE_string("json", None, "File for the figures.")
+flags.declare_key_flag("json")
 
 
 def open_videos(folder: str) -> tuple[Dataset, tuple[VideoRecord, ...]]:
@@ -178,6 +178,7 @@ def report(figures: dict) -> None:
 
 def main(argv) -> None:
     del argv
+    check_json()
     logging.getLogger("absl").setLevel(logging.WARNING)  # TFDS tells of each folder
     protocol = Protocol(runs=RUNS.value)
     with tempfile.TemporaryDirectory() as folder:
@@ -189,8 +190,7 @@ def main(argv) -> None:
             dataset, videos[0], protocol, model
         )
     report(figures)
-    if JSON.value:
-        Path(JSON.value).write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    record("evaluation", figures)
 
 
 if __name__ == "__main__":

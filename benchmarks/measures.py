@@ -8,6 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import jax
+from absl import flags
+
+from c2g_jax.outputs import check_output, write_aside
+
+JSON = flags.DEFINE_string(
+    "json", None, "File for the figures, kept beside those of other runs in it."
+)
 
 
 def seconds(action: Callable) -> float:
@@ -47,9 +54,21 @@ def resident_megabytes() -> float:
     return total / 1024
 
 
-def record(path: str, device: str, setting: str, figures: dict) -> None:
-    """Put figures under [device][setting] of a JSON file; what else it holds stays."""
-    file = Path(path)
+def check_json() -> None:
+    """InputError where --json cannot be written, before the work is done for it."""
+    if JSON.value:
+        check_output(JSON.value, JSON.name, kind="file")
+
+
+def record(setting: str, figures: dict) -> None:
+    """Put figures under [device][setting] of --json, if any; what else it holds stays.
+
+    The device is JAX's: "cpu" or "gpu".
+    """
+    if not JSON.value:
+        return
+    file, device = Path(JSON.value), jax.default_backend()
     document = json.loads(file.read_text("utf-8")) if file.exists() else {}
     document.setdefault(device, {}).setdefault(setting, {}).update(figures)
-    file.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
+    text = json.dumps(document, indent=2) + "\n"
+    write_aside(file, lambda aside: aside.write_text(text, "utf-8"))

@@ -23,7 +23,7 @@ from absl import flags
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measures import processor, ratio, record, seconds
+from benchmarks.measures import check_json, processor, ratio, record, seconds
 from c2g_jax import launch
 from c2g_jax.launch import DTYPE, IMAGE_SIZE
 from c2g_jax.sam2 import attention, memory_attention, memory_encoder, track
@@ -39,9 +39,7 @@ for _name in ("image_size", "dtype"):
 OBJECTS = flags.DEFINE_list("objects", ["1", "4"], "Numbers of objects.")
 ROUNDS = flags.DEFINE_integer("rounds", 3, "Interleaved rounds.", lower_bound=1)
 PARTS = flags.DEFINE_list("parts", None, "Parts to time. Default: all.")
-JSON = flags.DEFINE_string(
-    "json", None, "File for the figures, kept beside those of other runs in it."
-)
+flags.declare_key_flag("json")
 
 _SLOTS = 1 + RECENT  # a prompted frame and those behind
 _PEAK_SIDE = 4096
@@ -266,6 +264,7 @@ def show(title: str, figures: dict[str, dict], peak_flops: float) -> None:
 
 def main(argv) -> None:
     del argv
+    check_json()
     with launch.needing("port"):
         import torch
 
@@ -284,10 +283,9 @@ def main(argv) -> None:
     )
     figures, peak_flops = measure(pair, device), peak()
     show(title, figures, peak_flops)
-    if JSON.value:
-        setting = f"{SIZE.value}_{config.image_size}_{DTYPE.value}"
-        figures = {"title": title, "parts": figures, "peak_flops": peak_flops}
-        record(JSON.value, jax.default_backend(), setting, {"stages": figures})
+    figures = {"title": title, "parts": figures, "peak_flops": peak_flops}
+    setting = f"{SIZE.value}_{config.image_size}_{DTYPE.value}"
+    record(setting, {"stages": figures})
 
 
 if __name__ == "__main__":

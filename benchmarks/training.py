@@ -10,7 +10,6 @@ the time that the device had no batch to work on.
 """
 
 import dataclasses
-import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from absl import flags
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.measures import check_json, record
 from c2g_jax import launch
 from c2g_jax.sam2.preprocess import normalize_frames
 
@@ -35,7 +35,7 @@ with launch.needing("train"):
 
 flags.declare_key_flag("config")
 STEPS = flags.DEFINE_integer("steps", 20, "Steps of each measurement.", lower_bound=2)
-JSON = flags.DEFINE_string("json", None, "File for the figures.")
+flags.declare_key_flag("json")
 
 
 def seconds(run: Callable[[], Any]) -> float:
@@ -79,6 +79,7 @@ def measure_loop(run: Run) -> dict[str, float]:
 
 def main(argv) -> None:
     del argv
+    check_json()
     config, mesh = CONFIG.value, sharding.data_mesh()
     made = tasks.prepare_task(
         config, sharding.local_batch_size(mesh, config.batch_size)
@@ -104,8 +105,7 @@ def main(argv) -> None:
         figures = measure_step(run) | measure_loop(run)
     figures["overhead"] = figures["loop"] / figures["step"] - 1
     show(figures, f"{mesh.size} x {jax.devices()[0].device_kind}")
-    if JSON.value:
-        Path(JSON.value).write_text(json.dumps(figures, indent=2), encoding="utf-8")
+    record("training", figures)
 
 
 def show(figures: dict[str, float], device: str) -> None:

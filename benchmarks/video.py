@@ -16,13 +16,12 @@ import subprocess
 import sys
 from importlib.metadata import version
 
-import jax
 import numpy as np
 from absl import flags
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measures import processor, ratio, record, seconds
+from benchmarks.measures import check_json, processor, ratio, record, seconds
 from benchmarks.peers import PEERS, Side, ours, peer
 from c2g_jax import launch
 from c2g_jax.launch import IMAGE_SIZE
@@ -36,9 +35,7 @@ SIZE = flags.DEFINE_enum("size", "tiny", SIZES, "Size of SAM2.1.")
 flags.declare_key_flag("image_size")
 OBJECTS = flags.DEFINE_list("objects", ["1", "4"], "Numbers of objects to track.")
 ROUNDS = flags.DEFINE_integer("rounds", 5, "Interleaved rounds.", lower_bound=1)
-JSON = flags.DEFINE_string(
-    "json", None, "File for the figures, kept beside those of other runs in it."
-)
+flags.declare_key_flag("json")
 AGAINST = flags.DEFINE_list(
     "against", ["sam2"], f"Peers to measure beside, of {', '.join(PEERS)}."
 )
@@ -137,6 +134,7 @@ def show(figures: dict) -> None:
 
 def main(argv) -> None:
     del argv
+    check_json()
     unknown = [name for name in AGAINST.value if name not in PEERS]
     if unknown or not AGAINST.value:
         named = ",".join(AGAINST.value)
@@ -164,10 +162,8 @@ def main(argv) -> None:
     figures = {"title": title, **measure(sides)}
     figures["peak_gigabytes"] = {name: peak_memory(name) for name in sides}
     show(figures)
-    if JSON.value:
-        setting = f"{SIZE.value}_{side}_float32"
-        named = ratios(figures["seconds"]) if "sam2" in sides else {}
-        record(JSON.value, jax.default_backend(), setting, {**named, "video": figures})
+    named = ratios(figures["seconds"]) if "sam2" in sides else {}
+    record(f"{SIZE.value}_{side}_float32", {**named, "video": figures})
 
 
 if __name__ == "__main__":

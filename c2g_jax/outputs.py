@@ -38,12 +38,9 @@ def check_output(path: str | Path, flag: str = "output", kind: str = "folder") -
     Tried by making it, with all above it, in a folder that is removed again. `flag` is
     what named it. With kind "file" it is a file that is to be written.
     """
-    path, named = Path(path), f"--{flag}={path}"
-    place = path.absolute()
-    if kind == "file" and os.path.isdir(place):
-        raise InputError(f"{named}: {place} is a folder: name a file")
-    if kind == "file":
-        place = place.parent
+    named = f"--{flag}={path}"
+    path = Path(path) if kind == "folder" else file_named(path, named)
+    place = path.absolute() if kind == "folder" else path.absolute().parent
     missing = [] if kind == "folder" else [_aside_name(path)]
     while not os.path.lexists(place):
         missing.insert(0, place.name)
@@ -60,15 +57,20 @@ def check_output(path: str | Path, flag: str = "output", kind: str = "folder") -
         ) from None
 
 
+def file_named(path: str | Path, named: str | None = None) -> Path:
+    """The path of a file to write; InputError, of `named`, where it names a folder."""
+    if os.path.isdir(path) or str(path).endswith(os.sep):
+        raise InputError(f"{named or path} is a folder: name a file")
+    return Path(path)
+
+
 def write_aside(path: str | Path, write: Callable[[Path], object]) -> None:
     """Let `write` make a file beside, that then takes the place of `path`.
 
     It is on the disk by then, so that a crash leaves this file or the old one, whole.
     NoRoom where the disk is full, InputError where `path` is a folder.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder: name a file")
+    path = file_named(path)
     aside = path.with_name(_aside_name(path))
     try:
         with _room_for(path):

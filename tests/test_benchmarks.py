@@ -5,10 +5,13 @@ import json
 
 import numpy as np
 import pytest
+from absl import flags
+from absl.testing import flagsaver
 
 from benchmarks.encodings import Encodings
-from benchmarks.measures import record
+from benchmarks.measures import check_json, record
 from c2g_jax.evaluation import batches
+from c2g_jax.types import InputError
 
 
 def test_encodings_are_counted(monkeypatch):
@@ -20,9 +23,15 @@ def test_encodings_are_counted(monkeypatch):
 
 def test_figures_are_kept_beside_those_of_other_runs(tmp_path):
     file = tmp_path / "performance.json"
-    record(file, "cpu", "large", {"encoder_vs_torch": 1.5, "parts": {}})
-    record(file, "cpu", "tiny", {"encoder_vs_torch": 0.5})
-    record(file, "cpu", "large", {"encoder_vs_torch": 1.25})
+    with flagsaver.flagsaver():
+        flags.FLAGS(["benchmark", f"--json={file}"])
+        check_json()
+        record("large", {"encoder_vs_torch": 1.5, "parts": {}})
+        record("tiny", {"encoder_vs_torch": 0.5})
+        record("large", {"encoder_vs_torch": 1.25})
+        flags.FLAGS(["benchmark", f"--json={tmp_path}/"])
+        with pytest.raises(InputError, match=r"--json=.* is a folder: name a file"):
+            check_json()
     assert json.loads(file.read_text()) == {
         "cpu": {
             "large": {"encoder_vs_torch": 1.25, "parts": {}},

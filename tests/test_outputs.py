@@ -134,6 +134,10 @@ def test_a_file_never_takes_the_place_of_a_folder(tmp_path):
     (tmp_path / "here").mkdir()
     with pytest.raises(InputError, match="here is a folder: name a file"):
         write_aside(tmp_path / "here", lambda aside: aside.write_text("new"))
+    with pytest.raises(InputError, match="there/ is a folder: name a file"):
+        write_aside(f"{tmp_path}/there/", lambda aside: aside.write_text("new"))
+    with pytest.raises(InputError, match=r"--json=.*/there/ is a folder: name a file"):
+        check_output(f"{tmp_path}/there/", "json", kind="file")
     assert [path.name for path in tmp_path.iterdir()] == ["here"]
 
 

@@ -8,6 +8,7 @@ from c2g_jax.export import write_scene_graph
 from c2g_jax.export_coco import write_coco
 from c2g_jax.export_open_pvsg import write_open_pvsg
 from c2g_jax.export_tables import write_csv, write_graphml
+from c2g_jax.outputs import file_named
 from c2g_jax.overlay import draw_graph
 from c2g_jax.session.views import EXPORTS
 from c2g_jax.types import InputError, SceneGraph
@@ -23,7 +24,7 @@ _OF_GRAPH: dict[str, Callable[[Path, SceneGraph], None]] = {
 
 def write_export(
     kind: str,
-    path: Path,
+    path: str | Path,
     graph: SceneGraph,
     video: Video,
     vocabulary: Vocabulary | None = None,
@@ -34,6 +35,7 @@ def write_export(
     """
     if kind not in EXPORTS:
         raise InputError(f"unknown export {kind!r}: choose one of {', '.join(EXPORTS)}")
+    path = Path(path) if kind == "open_pvsg" else file_named(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if kind in _OF_GRAPH:
         _OF_GRAPH[kind](path, graph)

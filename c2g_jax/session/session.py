@@ -14,6 +14,7 @@ import numpy as np
 
 from c2g_jax.click2graph import Click2Graph
 from c2g_jax.export import write_scene_graph
+from c2g_jax.outputs import file_named
 from c2g_jax.session import edits, items
 from c2g_jax.session.adapt import AdaptConfig
 from c2g_jax.session.engine import Engine
@@ -248,7 +249,7 @@ class Session:
     def save(self, path: str | Path) -> None:
         """Write the session as one file, from which `c2g_jax.open_session` goes on."""
         with self._history.lock:
-            write_session(Path(path), self)
+            write_session(file_named(path), self)
 
     def export(
         self, kind: str, path: str | Path, threshold: float | None = None
@@ -256,7 +257,7 @@ class Session:
         """Write the graph as one of `views.EXPORTS`: scene_graph, open_pvsg, coco,
         graphml, csv or overlay. "open_pvsg" makes a folder, all others a file."""
         graph, names = self.graph(threshold), self.model.config.vocabulary
-        write_export(kind, Path(path), graph, self.video, names)
+        write_export(kind, path, graph, self.video, names)
 
     def history(self) -> tuple[SessionState, list[Step], list[Step]]:
         """The state, and what was done and undone: (name, state to go back to)."""

@@ -49,7 +49,7 @@ def main(argv: Sequence[str]) -> None:
         for name in ("fastapi", "uvicorn"):
             importlib.import_module(name)
     settings, checkpoint = read_flags()
-    with held_alone(settings.state), listen(PORT.value) as listener:
+    with listen(PORT.value) as listener, held_alone(settings.state):
         serve(settings, checkpoint, listener)
 
 
@@ -82,7 +82,7 @@ def read_flags():
                 "weights"
             )
     settings = Settings(
-        state=state_folder(),
+        state=Path(STATE.value or user_cache()).resolve(),
         video=video,
         max_sessions=MAX_SESSIONS.value,
         hours=SESSION_HOURS.value,
@@ -91,21 +91,18 @@ def read_flags():
     return settings, checkpoint
 
 
-def state_folder() -> Path:
-    """Where sessions are kept; InputError where nothing can be written."""
-    folder = Path(STATE.value or user_cache()).resolve()
+@contextlib.contextmanager
+def held_alone(folder: Path) -> Iterator[None]:
+    """Keep a folder for this server's sessions, and make it where it is not there.
+
+    InputError where that cannot be, or another server has it.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise InputError(
             f"--state={folder} cannot be made: {error.strerror}: name another"
         ) from None
-    return folder
-
-
-@contextlib.contextmanager
-def held_alone(folder: Path) -> Iterator[None]:
-    """Keep a folder for this server; InputError where another one has it."""
     with open(folder / "lock", "w", encoding="ascii") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

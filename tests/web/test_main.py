@@ -45,6 +45,7 @@ def test_it_answers_on_this_machine_and_ends_with_ctrl_c(tmp_path):
         port = url.rstrip("/").rpartition(":")[2]
         taken = refusal(MODULE, f"--state={tmp_path / 'other'}", f"--port={port}")
         assert "in use" in taken
+        assert not (tmp_path / "other").exists()
         server.send_signal(signal.SIGINT)
         out, err = server.communicate(timeout=30)
         assert (server.returncode, out) == (0, "")
