@@ -47,6 +47,11 @@ def write_clip(
     return path
 
 
+def numbered_clip(path: Path, count: int = 30, **options) -> Path:
+    """So many of the frames that `numbered` draws, with the options of `write_clip`."""
+    return write_clip(path, [numbered(i) for i in range(count)], **options)
+
+
 def numbers(video) -> list[int]:
     """What `numbered` drew on the frames of a video."""
     return [number_of(frame.rgb) for frame in video]

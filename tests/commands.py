@@ -1,22 +1,54 @@
-"""Running a main as its users do."""
+"""Running a main: as its users do, and in this process."""
 
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
+from absl import flags
+from absl.testing import flagsaver
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def run(module: str, *args) -> subprocess.CompletedProcess:
-    """`python -m module args` in the root of the checkout, on the CPU."""
+def python(*words, **env: str) -> subprocess.CompletedProcess:
+    """Python with these words in the root of the checkout, on the CPU."""
     return subprocess.run(
-        [sys.executable, "-m", module, *map(str, args)],
+        [sys.executable, *map(str, words)],
         cwd=ROOT,
-        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        env=os.environ | {"JAX_PLATFORMS": "cpu"} | env,
         capture_output=True,
         text=True,
     )
+
+
+def python_after(folder: Path, first: str, *words) -> tuple[int, str, str]:
+    """Python that begins with the code `first`: exit code, out and err.
+
+    It finds the modules in the folder before all others.
+    """
+    (folder / "sitecustomize.py").write_text(first)
+    paths = filter(None, [str(folder), os.environ.get("PYTHONPATH")])
+    done = python(*words, PYTHONPATH=os.pathsep.join(paths))
+    return done.returncode, done.stdout, done.stderr
+
+
+def run(module: str, *args) -> subprocess.CompletedProcess:
+    """`python -m module args` in the root of the checkout, on the CPU."""
+    return python("-m", module, *args)
+
+
+def run_and_name(packages: set[str], module: str, *args) -> subprocess.CompletedProcess:
+    """As `run`, and on stderr, at the end, which of the packages were imported."""
+    code = (
+        "import atexit, runpy, sys\n"
+        f"told = lambda: print(*{packages!r} & set(sys.modules), file=sys.stderr)\n"
+        "atexit.register(told)\n"
+        f"runpy.run_module({module!r}, run_name='__main__')"
+    )
+    return python("-c", code, *args)
 
 
 def refusal(module: str, *args) -> str:
@@ -25,3 +57,18 @@ def refusal(module: str, *args) -> str:
     assert done.returncode == 2, done.stdout + done.stderr
     (line,) = done.stderr.strip().splitlines()
     return line
+
+
+def run_here(program: Callable, monkeypatch, capsys, *words) -> tuple[int, str, str]:
+    """A program in this process, which it is to end: exit code, out and err."""
+    monkeypatch.setattr(sys, "argv", list(map(str, words)))
+    with flagsaver.flagsaver(), pytest.raises(SystemExit) as stop:
+        program()
+    return stop.value.code or 0, *capsys.readouterr()
+
+
+def call_main(main: Callable, *words) -> None:
+    """A main in this process with these flags; they are as they were after it."""
+    with flagsaver.flagsaver():
+        flags.FLAGS([main.__module__, *map(str, words)])
+        main([main.__module__])

@@ -1,12 +1,12 @@
 """Predict in this process, with a model that knows its answer."""
 
-import sys
 from collections.abc import Iterator
 
 import numpy as np
 
 from c2g_jax import predict
 from c2g_jax.types import FrameResult, SubjectFrame, Triplet
+from tests.commands import run_here
 
 
 def fake_tracker(job):
@@ -28,15 +28,19 @@ def fake_tracker(job):
     return track
 
 
+def failing_tracker(error):
+    """As `fake_tracker`, but the error comes after the first frame."""
+
+    def make(job):
+        def track(frames) -> Iterator[FrameResult]:
+            yield from fake_tracker(job)([next(frames)])
+            raise error
+
+        return track
+
+    return make
+
+
 def run_predict(monkeypatch, capsys, *words) -> tuple[int, str, str]:
     """Exit code, out and err. The model is the fake one where a test sets no other."""
-    from absl.testing import flagsaver
-
-    monkeypatch.setattr(sys, "argv", ["predict", *map(str, words)])
-    code = None
-    with flagsaver.flagsaver():
-        try:
-            predict.run()
-        except SystemExit as stop:
-            code = stop.code
-    return code or 0, *capsys.readouterr()
+    return run_here(predict.run, monkeypatch, capsys, "predict", *words)

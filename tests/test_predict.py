@@ -1,22 +1,25 @@
+"""From a click to a graph, an overlay and a table: what `predict` makes."""
+
+import functools
 import json
 import shutil
-import subprocess
-import sys
-import threading
 
 import numpy as np
 import pytest
-from absl.testing import flagsaver
 from PIL import Image
 
 from c2g_jax import predict
+from c2g_jax.click2graph import click2graph_config
 from c2g_jax.export import read_scene_graph
+from c2g_jax.pretrained import abstract_click2graph, save_click2graph
 from c2g_jax.rle import decode_mask
+from c2g_jax.sam2.config import sam2_config
 from c2g_jax.types import FrameResult, SubjectFrame, Triplet
 from c2g_jax.video import open_video
-from tests.clips import numbered, write_clip
+from c2g_jax.weights import fill_parameters, parameters
+from tests.clips import numbered, numbered_clip, readers
+from tests.faked import run_predict
 
-REAL_TRACKER = predict.make_tracker
 MASK = np.zeros((48, 64), bool)
 MASK[10:20, 10:30] = True
 
@@ -42,22 +45,21 @@ def fake_tracker(job):
 
 @pytest.fixture
 def clip(tmp_path):
-    return write_clip(tmp_path / "clip.mp4", [numbered(i) for i in range(30)])
+    return numbered_clip(tmp_path / "clip.mp4")
 
 
 @pytest.fixture
-def start(tmp_path, monkeypatch, capsys):
-    """Runs the program here, with a model that knows its answer; code, out, err."""
+def start_real(tmp_path, monkeypatch, capsys):
+    """Runs the program here: code, out, err."""
+    output = f"--output={tmp_path / 'out'}"
+    return functools.partial(run_predict, monkeypatch, capsys, output)
+
+
+@pytest.fixture
+def start(start_real, monkeypatch):
+    """The same with a model that knows its answer."""
     monkeypatch.setattr(predict, "make_tracker", fake_tracker)
-    output = tmp_path / "out"
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["predict", f"--output={output}", *arguments])
-        with flagsaver.flagsaver(), pytest.raises(SystemExit) as stop:
-            predict.run()
-        return stop.value.code or 0, *capsys.readouterr()
-
-    return call
+    return start_real
 
 
 def test_a_video_becomes_a_graph_an_overlay_and_a_table(tmp_path, clip, start):
@@ -89,7 +91,7 @@ def test_a_video_becomes_a_graph_an_overlay_and_a_table(tmp_path, clip, start):
 
     overlay = list(open_video(tmp_path / "out" / "overlay.mp4", fps=None))
     assert [frame.time for frame in overlay] == [0.0, 0.2, 0.4, 0.6, 0.8]
-    assert not [t for t in threading.enumerate() if t.name == "read_ahead"]
+    assert not readers()
 
 
 def test_guesses_that_do_not_hold_are_told_of(tmp_path, clip, start):
@@ -163,154 +165,8 @@ def test_several_subjects_from_a_file(tmp_path, clip, start):
     assert [track.prompted_by for track in graph.objects] == [None, None, 2]
 
 
-POINT = "--point=1,1"
-BAD = {
-    "no video": ([POINT, "--video="], "--video is missing"),
-    "video flag": ([POINT, "--novideo"], "novideo"),
-    "missing": (["--video=nowhere.mp4", POINT], "nowhere.mp4: no such video"),
-    "corrupt": (["--video={tmp}/text.mp4", POINT], "text.mp4: not a readable video"),
-    "empty folder": (["--video={tmp}/empty", POINT], "empty: holds no jpg, png"),
-    "no prompt": ([], "no prompt: give --point, --box, --mask or --prompts"),
-    "outside": (
-        ["--point=64,1"],
-        "point 64,1 lies outside the frame: the frame is 64x",
-    ),
-    "negative": (["--point=-1,1"], "point -1,1 lies outside"),
-    "half a point": (["--point=3"], "--point=3: write --point=x,y in pixels"),
-    "no number": (["--point=a,b"], "--point=a,b: write --point=x,y in pixels"),
-    "nan": (["--point=nan,1"], "--point=nan,1: write --point=x,y in pixels"),
-    "label": ([POINT, "--label=2"], "use 1 (on it) or 0 (off it)"),
-    "labels": ([POINT, "--label=1", "--label=0"], "1 points but 2 labels"),
-    "only label": (["--label=1"], "0 points but 1 labels"),
-    "frame": ([POINT, "--frame=5"], "frame 5: the video has 5 sampled frames: use 0"),
-    "frame -1": ([POINT, "--frame=-1"], "frame -1: frames count from 0"),
-    "box": (["--box=9,1,5,3"], "box 9,1,5,3 has no area"),
-    "box parts": (["--box=9,1,5"], "--box=9,1,5: write --box=x1,y1,x2,y2"),
-    "box outside": (["--box=1,1,5,49"], "box 1,1,5,49 reaches outside the frame"),
-    "mask size": (
-        ["--mask={tmp}/mask.png"],
-        "the mask is 32x48 but the frame is 64x48",
-    ),
-    "mask": (["--mask={tmp}/no.png"], "no.png: no such image"),
-    "mask and point": (["--mask={tmp}/mask.png", POINT], "mixes a mask with points"),
-    "prompts": (["--prompts={tmp}/no.json"], "no.json: no such prompts file"),
-    "two ways": (["--prompts={tmp}/no.json", POINT], "--point and --prompts exclude"),
-    "frame twice": (["--prompts=a.json", "--frame=0"], "--frame and --prompts exclude"),
-    "fps": ([POINT, "--fps=-1"], "--fps is -1: give 0 (every frame), or up to 1000"),
-    "a huge fps": (
-        [POINT, "--fps=1e300"],
-        "--fps is 1e+300: give 0 (every frame), or up to",
-    ),
-    "seed": ([POINT, "--seed=-1"], "--seed is -1: give 0 or more"),
-    "confidence": ([POINT, "--min_confidence=nan"], "--min_confidence is nan"),
-    "start": ([POINT, "--start=7"], "no frame between start and end"),
-    "end": ([POINT, "--start=0.5", "--end=0.2"], "end is 0.2 s but start is 0.5 s"),
-    "max_frames": ([POINT, "--max_frames=0"], "max_frames is 0: give 1 or more"),
-    "every": ([POINT, "--discover_every=0"], "--discover_every is 0: give 1 or more"),
-    "size": ([POINT, "--size=huge"], "unknown size 'huge'"),
-    "image size": ([POINT, "--image_size=100"], "100 is not a positive multiple of 32"),
-    "dtype": ([POINT, "--dtype=int8"], "unknown dtype 'int8'"),
-    "checkpoint": ([POINT, "--checkpoint={tmp}"], "no checkpoint in"),
-    "checkpoint size": (
-        [POINT, "--checkpoint={tmp}/tiny", "--size=large"],
-        "is of size tiny, not large: ask for --size=tiny",
-    ),
-    "output": ([POINT, "--output={tmp}/text.mp4"], "text.mp4 is a file: name a folder"),
-    "flag": (
-        [POINT, "--vidio=a.mp4"],
-        "Unknown command line flag 'vidio'. Did you mean",
-    ),
-    "stray": (["1,1"], "unexpected argument '1,1'"),
-}
-
-
-@pytest.mark.parametrize(("arguments", "words"), BAD.values(), ids=BAD.keys())
-def test_bad_input_is_one_line_and_leaves_nothing(
-    tmp_path, clip, start, monkeypatch, arguments, words
-):
-    monkeypatch.setattr(predict, "make_tracker", None)  # it must not come that far
-    (tmp_path / "text.mp4").write_text("no video")
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "tiny").mkdir()
-    manifest = {"size": "tiny", "sha256": "0"}
-    (tmp_path / "tiny" / "manifest.json").write_text(json.dumps(manifest))
-    Image.fromarray(numbered(1, width=32)).save(tmp_path / "mask.png")
-    before = sorted(tmp_path.iterdir())
-    arguments = [argument.replace("{tmp}", str(tmp_path)) for argument in arguments]
-    code, out, err = start(f"--video={clip}", *arguments)
-    assert code == 2
-    assert out == ""
-    assert words in err
-    assert err.count("\n") == 1
-    assert sorted(tmp_path.iterdir()) == before
-
-
-def test_two_prompts_of_one_object_on_one_frame(tmp_path, clip, start):
-    entries = [{"frame": 0, "object": 2, "points": [[15, 15]]}] * 2
-    (tmp_path / "p.json").write_text(json.dumps(entries))
-    code, _, err = start(f"--video={clip}", f"--prompts={tmp_path}/p.json")
-    assert code == 2
-    assert "object 2 on frame 0 is given twice: join the two into one" in err
-
-
-def test_no_video_and_no_output(clip, monkeypatch, capsys):
-    for arguments, words in (
-        ([f"--video={clip}", POINT], "--output is missing"),
-        (["--output=out", POINT], "--video is missing"),
-    ):
-        monkeypatch.setattr(sys, "argv", ["predict", *arguments])
-        with flagsaver.flagsaver(), pytest.raises(SystemExit) as stop:
-            predict.run()
-        assert stop.value.code == 2
-        assert words in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("error", "code"), [(KeyboardInterrupt, 130), (ZeroDivisionError, None)]
-)
-@pytest.mark.parametrize("place", ["track", "write_overlay"])
-def test_an_end_on_the_way_leaves_nothing(
-    tmp_path, clip, start, monkeypatch, error, code, place
-):
-    def fail(*_):
-        raise error
-
-    if place == "track":
-
-        def track(frames):
-            yield from fake_tracker(job)([next(frames)])
-            fail()
-
-        job = None
-
-        def make(real):
-            nonlocal job
-            job = real
-            return track
-
-        monkeypatch.setattr(predict, "make_tracker", make)
-    else:
-        monkeypatch.setattr(predict, "write_overlay", fail)
-    before = sorted(tmp_path.iterdir())
-    arguments = f"--video={clip}", POINT, "--size=toy"
-    if code is None:
-        monkeypatch.setattr(sys, "argv", ["predict", f"--output={tmp_path}/out"])
-        sys.argv += arguments
-        with flagsaver.flagsaver(), pytest.raises(error):
-            predict.run()
-    else:
-        assert start(*arguments) == (code, "", "stopped before the end\n")
-    assert sorted(tmp_path.iterdir()) == before
-    assert not [t for t in threading.enumerate() if t.name == "read_ahead"]
-
-
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    from c2g_jax.click2graph import click2graph_config
-    from c2g_jax.pretrained import abstract_click2graph, save_click2graph
-    from c2g_jax.sam2.config import sam2_config
-    from c2g_jax.weights import fill_parameters, parameters
-
     folder = tmp_path_factory.mktemp("weights") / "toy"
     config = click2graph_config(sam2_config("toy", image_size=64))
     model, rng = abstract_click2graph(config), np.random.default_rng(0)
@@ -322,23 +178,21 @@ def checkpoint(tmp_path_factory):
     return folder
 
 
-def test_a_damaged_checkpoint(tmp_path, clip, start, monkeypatch, checkpoint):
-    monkeypatch.setattr(predict, "make_tracker", REAL_TRACKER)
+def test_a_damaged_checkpoint(tmp_path, clip, start_real, checkpoint):
     folder = tmp_path / "cut"
     shutil.copytree(checkpoint, folder)
     weights = folder / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    code, out, err = start(f"--video={clip}", POINT, f"--checkpoint={folder}")
+    code, out, err = start_real(
+        f"--video={clip}", "--point=1,1", f"--checkpoint={folder}"
+    )
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "weights.safetensors" in err
     assert not (tmp_path / "out").exists()
 
 
-def test_the_real_model_from_a_checkpoint(
-    tmp_path, clip, start, monkeypatch, checkpoint
-):
-    monkeypatch.setattr(predict, "make_tracker", REAL_TRACKER)
-    code, out, err = start(
+def test_the_real_model_from_a_checkpoint(tmp_path, clip, start_real, checkpoint):
+    code, out, err = start_real(
         f"--video={clip}",
         "--point=15,15",
         f"--checkpoint={checkpoint}",
@@ -353,23 +207,3 @@ def test_the_real_model_from_a_checkpoint(
     assert graph.provenance["size"] == "toy"
     assert graph.provenance["checkpoint"]["name"] == "toy"
     assert len(graph.provenance["checkpoint"]["sha256"]) == 64
-
-
-def run_program(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "c2g_jax.predict", *arguments],
-        capture_output=True,
-        text=True,
-    )
-
-
-def test_the_program_itself_on_bad_input(tmp_path, clip):
-    done = run_program(f"--video={clip}", "--point=99,1", f"--output={tmp_path}/out")
-    assert done.returncode == 2
-    assert done.stdout == ""
-    line = (
-        "point 99,1 lies outside the frame: the frame is 64x48 pixels: give x from 0 "
-        "to 63 and y from 0 to 47\n"
-    )
-    assert done.stderr == line
-    assert not (tmp_path / "out").exists()
