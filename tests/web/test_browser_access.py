@@ -165,6 +165,7 @@ def test_what_is_drawn_between_down_and_up_loses_no_press(person, name):
     person.track_two(ADULT, DOG)
     person.get("graph-clip").focus()
     person.press("Space")
+    expect(person.get("star").locator("image")).to_have_count(6)  # all is drawn
     button = person.get(name).first
     box = button.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
