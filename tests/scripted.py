@@ -15,6 +15,7 @@ from c2g_jax.click2graph import Scene, click2graph_config
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.track import Segmentation
 from c2g_jax.sch import BestTriplet
+from c2g_jax.tracking import track_video
 from c2g_jax.types import Frame, Prompt
 
 SIDE = 64  # of the model image; masks are 16 x 16 at native size too
@@ -154,3 +155,21 @@ def rectangle(y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
     mask = np.zeros((16, 16), bool)
     mask[y0:y1, x0:x1] = True
     return mask
+
+
+def column(thing: int, frame: int = 0) -> np.ndarray:
+    """Each thing in a column of its own: no two overlap."""
+    return rectangle(0, 16, thing, thing + 1)
+
+
+def track(world, prompts, count, monkeypatch, num_frames=None, **changes) -> list:
+    """The results of so many frames in a world, with changes of `model`."""
+    world.install(monkeypatch)
+    return list(
+        track_video(model(**changes), frames(count), prompts, resize, num_frames)
+    )
+
+
+def objects(result, subject: int = 0) -> list[int]:
+    """The ids of what a subject is related to."""
+    return [t.object_id for t in result.subjects[subject].triplets]

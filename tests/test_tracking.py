@@ -3,42 +3,25 @@
 import numpy as np
 import pytest
 
-from c2g_jax.tracking import start, step, track_video
-from c2g_jax.tracking_state import TrackingState, prompt_arrays
-from c2g_jax.types import InputError, Prompt
+from c2g_jax.tracking import start, step
 from c2g_jax.vocabulary import load_vocabulary
 from tests.scripted import (
     NOTHING,
     World,
-    frames,
+    column,
     model,
+    objects,
     prompt,
     rectangle,
-    resize,
+    track,
 )
 
 NAMES = load_vocabulary()
 
 
-def column(thing: int, frame: int = 0) -> np.ndarray:
-    """Each thing in a column of its own: no two overlap."""
-    return rectangle(0, 16, thing, thing + 1)
-
-
-def run(world, prompts, count, monkeypatch, num_frames=None, **changes):
-    world.install(monkeypatch)
-    return list(
-        track_video(model(**changes), frames(count), prompts, resize, num_frames)
-    )
-
-
-def objects(result, subject: int = 0) -> list[int]:
-    return [t.object_id for t in result.subjects[subject].triplets]
-
-
 def test_one_click_gives_tracks_triplets_and_points(monkeypatch):
     world = World(column, lambda subject, frame: [4, 7, NOTHING])
-    results = run(world, [prompt(0, 1, thing=3)], 3, monkeypatch)
+    results = track(world, [prompt(0, 1, thing=3)], 3, monkeypatch)
     assert [r.frame for r in results] == [0, 1, 2]
     for result in results:
         assert objects(result) == [2, 3]
@@ -68,7 +51,7 @@ def test_the_scored_mask_of_a_linked_query_is_the_tracks(monkeypatch):
         )
 
     world = World(masks, lambda subject, frame: [4 if frame == 0 else 5, -1, -1])
-    results = run(world, [prompt(0, 1, thing=3)], 3, monkeypatch)
+    results = track(world, [prompt(0, 1, thing=3)], 3, monkeypatch)
     assert [objects(r) for r in results] == [[2], [2], [2]]
     np.testing.assert_array_equal(results[2].masks[2], masks(4, 2))
     assert results[2].subjects[0].triplets[0].object_category == NAMES.objects[4]
@@ -76,14 +59,14 @@ def test_the_scored_mask_of_a_linked_query_is_the_tracks(monkeypatch):
 
 def test_an_image_is_a_video_of_one_frame(monkeypatch):
     world = World(column, lambda subject, frame: [4, 5, 6])
-    (result,) = run(world, [prompt(0, 1, thing=3)], 1, monkeypatch, num_frames=1)
+    (result,) = track(world, [prompt(0, 1, thing=3)], 1, monkeypatch, num_frames=1)
     assert objects(result) == [2, 3, 4]
     assert world.followed == []
 
 
 def test_a_track_stops_ten_frames_after_its_last_meeting(monkeypatch):
     world = World(column, lambda subject, frame: [4 if frame < 3 else NOTHING, -1, -1])
-    results = run(world, [prompt(0, 1, thing=3)], 20, monkeypatch)
+    results = track(world, [prompt(0, 1, thing=3)], 20, monkeypatch)
     with_object = [r.frame for r in results if 2 in r.masks]
     # Met on 0, 1, 2; followed for ten frames more.
     assert with_object == list(range(13))
@@ -96,7 +79,7 @@ def test_a_thing_that_comes_back_is_a_new_object(monkeypatch):
     def finds(subject, frame):
         return [4 if frame in (0, 15) else NOTHING, -1, -1]
 
-    results = run(World(column, finds), [prompt(0, 1, thing=3)], 16, monkeypatch)
+    results = track(World(column, finds), [prompt(0, 1, thing=3)], 16, monkeypatch)
     assert objects(results[15]) == [3]
 
 
@@ -110,7 +93,7 @@ def test_twelve_tracks_at_most_and_the_rest_is_counted(monkeypatch):
         return [1 + 3 * frame, 2 + 3 * frame, 3 + 3 * frame]
 
     world = World(masks, finds, confidence=lambda thing: 0.01 * (thing + 1))
-    results = run(world, [prompt(0, 0, thing=0)], 6, monkeypatch)
+    results = track(world, [prompt(0, 0, thing=0)], 6, monkeypatch)
     assert [r.dropped for r in results] == [0, 0, 0, 0, 3, 3]
     assert sum(r.dropped for r in results) == 6
     # Subject and twelve; the least confident were the first: things 1 to 3, then on.
@@ -120,7 +103,7 @@ def test_twelve_tracks_at_most_and_the_rest_is_counted(monkeypatch):
 
 def test_a_dropped_newcomer_still_answers_its_frame(monkeypatch):
     world = World(column, lambda s, f: [4, 5, 6], confidence=lambda t: 1 / t)
-    (first, second) = run(
+    (first, second) = track(
         world, [prompt(0, 1, thing=3)], 2, monkeypatch, rules={"max_tracks": 2}
     )
     assert objects(first) == [2, 3, 4]
@@ -166,7 +149,7 @@ def test_a_state_can_be_gone_on_from_again(monkeypatch):
 def test_subjects_are_absent_before_their_own_first_prompt(monkeypatch):
     world = World(column, lambda subject, frame: [subject + 5, -1, -1])
     prompts = [prompt(2, 1, thing=3), prompt(4, 7, thing=1)]
-    results = run(world, prompts, 6, monkeypatch)
+    results = track(world, prompts, 6, monkeypatch)
     assert [len(r.subjects) for r in results] == [0, 0, 1, 1, 2, 2]
     assert [sorted(r.masks) for r in results] == [
         [],
@@ -185,7 +168,7 @@ def test_subjects_are_absent_before_their_own_first_prompt(monkeypatch):
 
 def test_subjects_share_the_id_of_one_object(monkeypatch):
     world = World(column, lambda subject, frame: [9, -1, -1])
-    results = run(world, [prompt(0, 1, 3), prompt(0, 2, 5)], 3, monkeypatch)
+    results = track(world, [prompt(0, 1, 3), prompt(0, 2, 5)], 3, monkeypatch)
     assert dict(results[0].merged) == {4: 3}
     for result in results:
         assert objects(result, 0) == objects(result, 1) == [3]
@@ -200,7 +183,7 @@ def test_a_shared_object_outlives_the_track_that_named_it(monkeypatch):
 
     world = World(column, finds)
     prompts = [prompt(0, 1, 3), prompt(0, 2, 5)]
-    results = run(world, prompts, 8, monkeypatch, rules={"patience": 2})
+    results = track(world, prompts, 8, monkeypatch, rules={"patience": 2})
     assert [r.prompted_by[3] for r in results] == [1, 1, 1, 1, 2, 2, 2, 2]
 
 
@@ -209,7 +192,7 @@ def test_an_object_that_is_prompted_later_takes_the_subjects_id(monkeypatch):
         return [{3: 5, 5: 3}[subject], -1, -1]
 
     world = World(column, finds)
-    results = run(world, [prompt(0, 1, 3), prompt(2, 2, 5)], 4, monkeypatch)
+    results = track(world, [prompt(0, 1, 3), prompt(2, 2, 5)], 4, monkeypatch)
     assert [objects(r) for r in results] == [[3], [3], [2], [2]]
     assert dict(results[2].merged) == {3: 2, 4: 1}
     assert objects(results[3], 1) == [1]
@@ -223,7 +206,7 @@ def test_what_is_out_of_view_is_in_no_answer(monkeypatch):
         return np.zeros((16, 16), bool) if gone else column(thing)
 
     world = World(masks, lambda subject, frame: [4, 5, -1])
-    results = run(world, [prompt(0, 1, thing=3)], 4, monkeypatch)
+    results = track(world, [prompt(0, 1, thing=3)], 4, monkeypatch)
     assert objects(results[1]) == []  # no subject, no relation
     assert results[1].subjects[0].points.shape == (0, 2)
     assert sorted(results[1].masks) == [2, 3]
@@ -240,7 +223,7 @@ def test_what_is_out_of_view_is_in_no_answer(monkeypatch):
 )
 def test_didm_looks_every_kth_frame_from_the_prompt_on(every, looks, monkeypatch):
     world = World(column, lambda subject, frame: [4, 5, -1])
-    results = run(world, [prompt(1, 1, 3)], 6, monkeypatch, discover_every=every)
+    results = track(world, [prompt(1, 1, 3)], 6, monkeypatch, discover_every=every)
     seen = [r.frame for r in results if r.subjects and len(r.subjects[0].points)]
     assert seen == looks
     # In between, what the queries met last is scored on its own masks.
@@ -249,77 +232,5 @@ def test_didm_looks_every_kth_frame_from_the_prompt_on(every, looks, monkeypatch
 
 def test_tracks_age_only_where_didm_looks(monkeypatch):
     world = World(column, lambda subject, frame: [4 if frame == 0 else NOTHING, -1, -1])
-    results = run(world, [prompt(0, 1, 3)], 30, monkeypatch, discover_every=0)
+    results = track(world, [prompt(0, 1, 3)], 30, monkeypatch, discover_every=0)
     assert all(2 in r.masks for r in results)
-
-
-# --- corrections and bad input
-
-
-def test_a_second_prompt_corrects_the_subject(monkeypatch):
-    world = World(column, lambda subject, frame: [9, -1, -1])
-    world.install(monkeypatch)
-    state = start(16, 16, next_id=2)
-    for frame in range(5):
-        told = {0: 3, 2: 4}.get(frame)
-        prompts = [] if told is None else [prompt(frame, 1, told)]
-        state, result = step(model(), state, frame, prompts)
-    assert len(state.subjects) == 1
-    slot = state.slot_of()[1]
-    assert state.bank.things[slot] == 4
-    assert state.bank.prompted[slot] == (0, 2)
-    np.testing.assert_array_equal(result.masks[1], column(4))
-
-
-def test_an_object_can_be_corrected_too(monkeypatch):
-    world = World(column, lambda subject, frame: [9, -1, -1])
-    world.install(monkeypatch)
-    state, _ = step(model(), start(16, 16, next_id=2), 0, [prompt(0, 1, thing=3)])
-    state, result = step(model(), state, 1, [prompt(1, 2, thing=10)])
-    assert [s.object_id for s in state.subjects] == [1]
-    assert state.bank.prompted[state.slot_of()[2]] == (0, 1)
-    np.testing.assert_array_equal(result.masks[2], column(10))
-
-
-def test_bad_prompts_are_named(monkeypatch):
-    world = World(column, lambda subject, frame: [-1, -1, -1])
-    twice = [prompt(0, 1, 3), prompt(0, 1, 4)]
-    with pytest.raises(InputError, match="object 1 on frame 0 is given twice"):
-        run(world, twice, 2, monkeypatch)
-    with pytest.raises(InputError, match="the video has 2 sampled frames"):
-        run(world, [prompt(5, 1, 3)], 2, monkeypatch, num_frames=2)
-    with pytest.raises(InputError, match="on frame 5: the video ends after 2 frames"):
-        run(world, [prompt(5, 1, 3)], 2, monkeypatch)
-    with pytest.raises(InputError, match="no frames"):
-        run(world, [prompt(0, 1, 3)], 0, monkeypatch)
-    with pytest.raises(InputError, match="outside the frame"):
-        run(world, [prompt(0, 1, 99)], 1, monkeypatch)
-
-
-def test_prompts_become_pixels_of_the_model_image():
-    mask = np.zeros((16, 32), bool)
-    mask[:, 8:24] = True
-    prompts = [
-        Prompt(0, 5, points=[[8, 4], [30, 2]], labels=[1, 0], box=[2, 1, 20, 12]),
-        Prompt(0, 6, mask=mask),
-    ]
-    state = TrackingState(16, 32, None, 0, slots=(None, 5, 6, None))
-    arrays, masks, by_points, by_mask = prompt_arrays(state, prompts, 64)
-    # 64 / 32 = 2 across, 64 / 16 = 4 down; the box's corners come first.
-    np.testing.assert_array_equal(
-        arrays.point_coords[1], [[4, 4], [40, 48], [16, 16], [60, 8]]
-    )
-    np.testing.assert_array_equal(arrays.point_labels[1], [2, 3, 1, 0])
-    assert (arrays.point_labels[[0, 2, 3]] < 0).all()
-    assert by_points.tolist() == [False, True, False, False]
-    assert by_mask.tolist() == [False, False, True, False]
-    assert masks.shape == (4, 64, 64)
-    np.testing.assert_array_equal(masks[2].any(axis=0).nonzero()[0], np.arange(16, 48))
-    assert masks[[0, 1, 3]].sum() == 0
-
-
-def test_a_video_without_prompts_is_empty(monkeypatch):
-    world = World(column, lambda subject, frame: [-1, -1, -1])
-    results = run(world, [], 2, monkeypatch)
-    assert [len(r.masks) for r in results] == [0, 0]
-    assert world.encoded == 0
