@@ -9,7 +9,7 @@ import av
 import numpy as np
 from PIL import Image
 
-from tests.clips import numbered, write_clip
+from tests.clips import numbered, numbered_clip
 
 BOMB = "[" * 100_000
 PROMPTS = {
@@ -56,7 +56,7 @@ MANIFESTS = {
 def write_bad_files(folder: Path) -> Path:
     """Whatever `test_bad_inputs` names."""
     folder.mkdir(exist_ok=True)
-    write_clip(folder / "clip.mp4", [numbered(i) for i in range(6)], fps=5)
+    numbered_clip(folder / "clip.mp4", 6, fps=5)
     whole = (folder / "clip.mp4").read_bytes()
     (folder / "cut.mp4").write_bytes(whole[: len(whole) // 3])
     (folder / "text.mp4").write_text("no video")

@@ -5,18 +5,16 @@ Exit code 2, never a traceback, no file written or half-written, and no model bu
 
 import importlib
 import json
-import sys
 import warnings
 from pathlib import Path
 
 import pytest
-from absl.testing import flagsaver
 
 from c2g_jax import launch, predict
 from tests.bad_files import write_bad_files
+from tests.commands import ROOT, run_here
 from tests.web.conftest import client_of
 
-ROOT = Path(__file__).resolve().parent.parent
 CONFIG = f"--config={ROOT}/configs/toy_pvsg.py"
 CLIP = ("--video={bad}/clip.mp4", "--output={bad}/out")
 CLICK = (*CLIP, "--point=1,1")
@@ -252,13 +250,10 @@ def line_of(command: str, words, monkeypatch, capsys) -> str:
     """The line with which a main ends by exit code 2, run in this process."""
     module = importlib.import_module(MODULES.get(command, f"c2g_jax.{command}"))
     start = getattr(module, "run", lambda: launch.run(module.main))
-    monkeypatch.setattr(sys, "argv", [command, *words])
-    with flagsaver.flagsaver(), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)  # a second line, to a user
-        with pytest.raises(SystemExit) as stop:
-            start()
-    out, err = capsys.readouterr()
-    assert (stop.value.code, out) == (2, ""), err
+        code, out, err = run_here(start, monkeypatch, capsys, command, *words)
+    assert (code, out) == (2, ""), err
     (line,) = err.splitlines()
     return line
 

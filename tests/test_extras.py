@@ -1,12 +1,8 @@
 """Programs where only the packages are installed that `pip install` brings."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
-from tests.commands import ROOT
+from tests.commands import python_after
 
 # What extras bring, as absent as where they are not installed.
 ABSENT = """
@@ -30,16 +26,7 @@ EXTRAS = {
 def run_bare(tmp_path, module: str, *words: str) -> tuple[int, str, str]:
     """The main without any of the extras: its exit code, out and err."""
     names = {name for extra in EXTRAS.values() for name in extra}
-    (tmp_path / "sitecustomize.py").write_text(ABSENT.format(names=names))
-    paths = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
-        [sys.executable, "-m", module, *words],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": paths, "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-    )
-    return done.returncode, done.stdout, done.stderr
+    return python_after(tmp_path, ABSENT.format(names=names), "-m", module, *words)
 
 
 @pytest.mark.parametrize(

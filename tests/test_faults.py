@@ -18,7 +18,7 @@ from c2g_jax.checkpoints import load_orbax, save_orbax
 from c2g_jax.types import InputError
 from c2g_jax.weights import MANIFEST, WEIGHTS, load_weights, parameters, save_weights
 from tests.clips import write_clip
-from tests.faked import fake_tracker, run_predict
+from tests.faked import failing_tracker, fake_tracker, run_predict
 from tests.web.conftest import client_of
 from tests.web.fake_session import FakeSession
 
@@ -180,14 +180,7 @@ TOO_LARGE = [
 
 @pytest.mark.parametrize("error", TOO_LARGE, ids=lambda e: type(e).__name__)
 def test_too_little_memory_says_what_to_lower(tmp_path, start, monkeypatch, error):
-    def make(job):
-        def track(frames):
-            yield from fake_tracker(job)([next(frames)])
-            raise error
-
-        return track
-
-    monkeypatch.setattr(predict, "make_tracker", make)
+    monkeypatch.setattr(predict, "make_tracker", failing_tracker(error))
     line = "out of memory: lower --image_size, or --size, or the number of subjects\n"
     assert start(tmp_path / "out") == (2, "", line)
     assert list(tmp_path.iterdir()) == []

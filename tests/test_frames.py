@@ -11,7 +11,7 @@ from PIL import Image
 from c2g_jax.frames import pick_frames, read_ahead
 from c2g_jax.types import InputError
 from c2g_jax.video import open_video
-from tests.clips import numbered, numbers, readers, write_clip
+from tests.clips import numbered, numbered_clip, numbers, readers
 
 
 def test_pick_frames_against_a_slow_twin():
@@ -135,7 +135,7 @@ def test_leaving_early_ends_thread_and_source(tmp_path):
     assert readers() == []
     assert closed == [True]
 
-    path = write_clip(tmp_path / "a.mp4", [numbered(i) for i in range(30)])
+    path = numbered_clip(tmp_path / "a.mp4")
     video = open_video(path, fps=None)
     with contextlib.closing(iter(video)) as frames:
         next(frames)

@@ -4,15 +4,14 @@ import ast
 import fnmatch
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 import c2g_jax
+from tests.commands import ROOT, python
 
-ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("c2g_jax", "porting", "configs", "datasets", "benchmarks", "tools", "tests")
 ANYTHING = "*"
 
@@ -331,20 +330,14 @@ for name in json.loads(sys.argv[1]):
 """
 
 
-def run_python(code: str, *args: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-c", code, *args], cwd=ROOT, capture_output=True, text=True
-    )
-
-
 def test_library_imports_without_torch_and_tensorflow():
     names = [module_name(p) for p in sources() if p.is_relative_to(ROOT / "c2g_jax")]
     assert "c2g_jax.sam2.track" in names
-    done = run_python(_IMPORT_ALL, json.dumps(names))
+    done = python("-c", _IMPORT_ALL, json.dumps(names))
     assert done.returncode == 0, done.stderr
 
 
 def test_importing_the_package_does_not_start_jax():
     code = "import sys, c2g_jax; print(c2g_jax.__version__, 'jax' in sys.modules)"
-    done = run_python(code)
+    done = python("-c", code)
     assert done.stdout.split() == [c2g_jax.__version__, "False"], done.stderr

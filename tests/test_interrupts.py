@@ -1,18 +1,14 @@
 """Ctrl-C while a program is loaded: one line and its end, though imports swallow it."""
 
-import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from c2g_jax import interrupts
+from tests.commands import python, python_after
 
-ROOT = Path(__file__).resolve().parent.parent
 # An import during which Ctrl-C comes, and whose author catches everything.
 SWALLOWS = """
 import signal
@@ -27,16 +23,7 @@ IGNORED = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 def run_with(tmp_path, interrupted: str, *words, before: str = "") -> tuple:
     """Run Python where Ctrl-C comes as a module is imported: code, out and err."""
     (tmp_path / f"{interrupted}.py").write_text(SWALLOWS)
-    (tmp_path / "sitecustomize.py").write_text(before)
-    paths = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
-        [sys.executable, *map(str, words)],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": paths, "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-    )
-    return done.returncode, done.stdout, done.stderr
+    return python_after(tmp_path, before, *words)
 
 
 STOPPED = (130, "", "stopped before the end\n")
@@ -78,9 +65,7 @@ def test_a_program_that_ignores_interrupts_goes_on_doing_so(tmp_path):
 
 def test_a_library_leaves_interrupts_alone():
     code = "import signal, c2g_jax, c2g_jax.launch; print(signal.getsignal(2).__name__)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
-    )
+    done = python("-c", code)
     assert done.stdout == "default_int_handler\n", done.stderr
 
 

@@ -1,9 +1,6 @@
 """`kill -9` at any moment: results are whole or not there, and the next run works."""
 
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -15,8 +12,8 @@ from c2g_jax.export import read_scene_graph
 from c2g_jax.types import InputError
 from c2g_jax.video import open_video
 from c2g_jax.weights import load_weights, parameters, save_weights
-from tests.clips import numbered, write_clip
-from tests.commands import ROOT
+from tests.clips import numbered_clip
+from tests.commands import python
 from tests.faked import fake_tracker, run_predict
 
 # Kills itself at the N-th call of a function.
@@ -53,7 +50,7 @@ def test_a_killed_predict_leaves_whole_results_or_none(
     tmp_path, monkeypatch, capsys, place, number, again
 ):
     monkeypatch.setattr(predict, "make_tracker", fake_tracker)
-    clip = write_clip(tmp_path / "a.mp4", [numbered(i) for i in range(5)], fps=5)
+    clip = numbered_clip(tmp_path / "a.mp4", 5, fps=5)
     output = tmp_path / "out"
     words = (f"--video={clip}", "--point=1,1", "--size=toy", f"--output={output}")
     if again:
@@ -61,9 +58,7 @@ def test_a_killed_predict_leaves_whole_results_or_none(
         old = (output / "scene_graph.json").read_bytes()
     # Another prompt, so that its graph can be told from the first.
     other = ("predict", *words, "--label=0")
-    command = [sys.executable, "-c", KILLED, place, str(number), *other]
-    env = os.environ | {"JAX_PLATFORMS": "cpu"}
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True)
+    done = python("-c", KILLED, place, number, *other)
     assert done.returncode == -signal.SIGKILL, done.stderr
     if again:
         graph = read_scene_graph(output / "scene_graph.json")

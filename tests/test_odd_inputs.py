@@ -9,7 +9,7 @@ from c2g_jax.export import read_scene_graph
 from c2g_jax.frames import open_arrays
 from c2g_jax.images import read_image, read_mask
 from c2g_jax.video import open_video
-from tests.clips import number_of, numbered, write_clip
+from tests.clips import number_of, numbered, numbered_clip, write_clip
 from tests.faked import fake_tracker, run_predict
 
 GREY = numbered(7)[..., 0]
@@ -46,7 +46,7 @@ def graph_of(monkeypatch, capsys):
 def test_names_of_files_and_folders(tmp_path, graph_of, name):
     folder = tmp_path / name
     folder.mkdir()
-    video = write_clip(folder / f"{name}.mp4", [numbered(i) for i in range(2)])
+    video = numbered_clip(folder / f"{name}.mp4", 2)
     graph = graph_of(video, folder / f"{name} out", "--point=1,1")
     assert graph.video.name == f"{name}.mp4"
     assert graph.video.num_frames == 2

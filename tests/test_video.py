@@ -7,15 +7,11 @@ from PIL import Image
 
 from c2g_jax.types import Frame, InputError
 from c2g_jax.video import open_video, write_mp4
-from tests.clips import number_of, numbered, numbers, readers, write_clip
-
-
-def clip(path, n=30, fps=30, **options):
-    return write_clip(path, [numbered(i) for i in range(n)], fps=fps, **options)
+from tests.clips import number_of, numbered, numbered_clip, numbers, readers, write_clip
 
 
 def test_a_file_is_sampled_by_time(tmp_path):
-    video = open_video(clip(tmp_path / "a.mp4"), fps=5)
+    video = open_video(numbered_clip(tmp_path / "a.mp4"), fps=5)
     frames = list(video)
     assert [number_of(f.rgb) for f in frames] == [0, 6, 12, 18, 24]
     assert [f.index for f in frames] == [0, 1, 2, 3, 4]
@@ -27,13 +23,13 @@ def test_a_file_is_sampled_by_time(tmp_path):
 
 
 def test_every_frame(tmp_path):
-    video = open_video(clip(tmp_path / "a.mp4", n=7), fps=None)
+    video = open_video(numbered_clip(tmp_path / "a.mp4", 7), fps=None)
     assert numbers(video) == list(range(7))
     assert (video.num_frames, video.fps) == (7, 30)
 
 
 def test_a_slow_video_gives_what_it_has(tmp_path):
-    video = open_video(clip(tmp_path / "a.mp4", n=4, fps=2), fps=5)
+    video = open_video(numbered_clip(tmp_path / "a.mp4", 4, fps=2), fps=5)
     assert numbers(video) == [0, 1, 2, 3]
     assert video.fps == 2
 
@@ -49,7 +45,7 @@ def test_a_slow_video_gives_what_it_has(tmp_path):
     ],
 )
 def test_start_end_and_max_frames(tmp_path, options, want):
-    video = open_video(clip(tmp_path / "a.mp4"), fps=5, **options)
+    video = open_video(numbered_clip(tmp_path / "a.mp4"), fps=5, **options)
     assert numbers(video) == want
     assert video.num_frames == len(want)
     assert next(iter(video)).time == pytest.approx(want[0] / 30, abs=1e-5)
@@ -77,7 +73,7 @@ def test_seconds_count_from_the_first_frame(tmp_path):
 
 def test_start_seeks_to_the_exact_frame(tmp_path):
     # Key frames every 8, references in both directions.
-    path = clip(tmp_path / "a.mp4", n=30, fps=10, g="8", bf="3", sc_threshold="0")
+    path = numbered_clip(tmp_path / "a.mp4", fps=10, g="8", bf="3", sc_threshold="0")
     for i in range(30):
         video = open_video(path, fps=None, start=i / 10, max_frames=1)
         assert numbers(video) == [i]
@@ -87,12 +83,12 @@ def test_start_seeks_to_the_exact_frame(tmp_path):
     ("name", "codec"), [("a.mov", "libx264"), ("a.webm", "libvpx-vp9")]
 )
 def test_other_containers(tmp_path, name, codec):
-    video = open_video(clip(tmp_path / name, codec=codec), fps=15)
+    video = open_video(numbered_clip(tmp_path / name, codec=codec), fps=15)
     assert numbers(video) == list(range(0, 30, 2))
 
 
 def test_raw_h264_without_time_stamps(tmp_path):
-    video = open_video(clip(tmp_path / "a.h264", n=12, fps=10, bf="0"), fps=5)
+    video = open_video(numbered_clip(tmp_path / "a.h264", 12, fps=10, bf="0"), fps=5)
     assert len(numbers(video)) == video.num_frames
     assert video.num_frames >= 2
 
@@ -205,7 +201,7 @@ def test_a_video_damaged_inside(tmp_path):
     ],
 )
 def test_samplings_that_cannot_be(tmp_path, options, words):
-    path = clip(tmp_path / "a.mp4")
+    path = numbered_clip(tmp_path / "a.mp4")
     with pytest.raises(InputError) as error:
         open_video(path, **options)
     assert words in str(error.value)
@@ -246,9 +242,7 @@ def test_an_error_while_writing_leaves_nothing(tmp_path):
 
 @pytest.mark.parametrize("first", [0, 1, 7, 11, 12])
 def test_a_pass_can_begin_at_any_frame(tmp_path, first):
-    path = write_clip(
-        tmp_path / "clip.mp4", [numbered(i) for i in range(24)], g="6", bf="2"
-    )
+    path = numbered_clip(tmp_path / "clip.mp4", 24, g="6", bf="2")
     folder = tmp_path / "frames"
     folder.mkdir()
     for i in range(12):

@@ -1,10 +1,5 @@
 """Official checkpoints become folders, strict both ways."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -20,9 +15,9 @@ from porting.compare import compare
 from porting.official import convert, port, recognise_size
 from porting.reference import build_reference
 from porting.seeded import save_checkpoint, seeded_state
+from tests.commands import run
 
 pytestmark = pytest.mark.parity
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +30,6 @@ def checkpoint(toy, tmp_path_factory):
     path = tmp_path_factory.mktemp("official") / "toy.pt"
     save_checkpoint(toy, path)
     return path
-
-
-def run(module, *args):
-    return subprocess.run(
-        [sys.executable, "-m", module, *args],
-        cwd=ROOT,
-        env=os.environ | {"JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-    )
 
 
 @pytest.mark.parametrize("size", SIZES)

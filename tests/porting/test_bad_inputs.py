@@ -1,14 +1,16 @@
 """What porting cannot use is told in one line that names the thing and the mend."""
 
+import functools
+
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("sam2")
 
-from absl.testing import flagsaver
 
 from c2g_jax import launch
 from porting import convert, verify
+from tests.commands import run_here
 
 PATCH = "image_encoder.trunk.patch_embed.proj.weight"
 WEIGHT = torch.ones(2, 2)
@@ -97,13 +99,11 @@ def test_one_line_and_nothing_left(
     bad, monkeypatch, capsys, module, words, thing, mend
 ):
     words = [word.replace("{bad}", str(bad)) for word in words]
-    monkeypatch.setattr("sys.argv", ["porting", *words])
     monkeypatch.setattr("porting.seeded.seeded_state", None)  # it takes a while
     before = sorted(bad.rglob("*"))
-    with flagsaver.flagsaver(), pytest.raises(SystemExit) as stop:
-        launch.run(module.main)
-    out, err = capsys.readouterr()
-    assert (stop.value.code, out) == (2, ""), err
+    start = functools.partial(launch.run, module.main)
+    code, out, err = run_here(start, monkeypatch, capsys, "porting", *words)
+    assert (code, out) == (2, ""), err
     (line,) = err.splitlines()
     assert thing in line
     assert mend in line

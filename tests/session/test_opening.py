@@ -1,6 +1,4 @@
 import dataclasses
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,6 +10,7 @@ from c2g_jax.session import opening
 from c2g_jax.session.file import read_session
 from c2g_jax.types import InputError
 from tests.clips import number_of, numbered, write_clip
+from tests.commands import python
 from tests.session import scripted
 from tests.session.bold import random_model
 from tests.session.conftest import everything, run
@@ -130,5 +129,5 @@ def test_what_cannot_be_opened_is_named(tmp_path):
 
 def test_the_package_opens_without_jax_until_it_is_needed():
     code = "import sys, c2g_jax; print(callable(c2g_jax.open), 'jax' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = python("-c", code)
     assert done.stdout.split() == ["True", "False"], done.stderr
