@@ -70,6 +70,12 @@ def test_by_keyboard_alone(person):
 
     person.get("graph-clip").focus()
     person.press("Space")
+    expect(person.get("graph-clip")).to_be_checked()
+    expect(person.get("play")).to_have_attribute("aria-label", "Play")
+    person.get("threshold").focus()
+    person.press("End")
+    expect(person.get("edge")).to_have_count(0)
+    person.press("Home")
     person.get("edge").first.focus()
     person.press("Enter")
     expect(person.get("relation")).to_be_visible()
@@ -165,6 +171,7 @@ def test_what_is_drawn_between_down_and_up_loses_no_press(person, name):
     person.track_two(ADULT, DOG)
     person.get("graph-clip").focus()
     person.press("Space")
+    expect(person.get("graph-clip")).to_be_checked()
     expect(person.get("star").locator("image")).to_have_count(6)  # all is drawn
     button = person.get(name).first
     box = button.bounding_box()

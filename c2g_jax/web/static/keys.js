@@ -68,8 +68,8 @@ function press(event) {
     return key === "y" || event.shiftKey ? redo() : undo();
   }
   if (target.id === "stage" && cursorKey(event)) return event.preventDefault();
-  const own = target.closest("button, a, select, [role=button]") && [" ", "Enter"].includes(event.key);
-  const choosing = target.closest("input[type=radio], select, #threshold") && event.key.startsWith("Arrow");
+  const own = target.closest("button, a, select, [role=button], input[type=radio]") && [" ", "Enter"].includes(event.key);
+  const choosing = target.closest("input[type=radio], select, #threshold") && /^(Arrow|Home|End)/.test(event.key);
   const act = plain[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!act || own || choosing) return;
   event.preventDefault();
