@@ -1,14 +1,18 @@
-"""A toy SAM2.1 with random weights, made once, that sees an object everywhere."""
+"""A toy SAM2.1 that sees an object everywhere, made once; scripted automatic masks."""
+
+from types import SimpleNamespace
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
+from c2g_jax.sam2 import mask_generator
 from c2g_jax.sam2.config import sam2_config
+from c2g_jax.sam2.mask_generator import Sam2AutomaticMaskGenerator
 from c2g_jax.sam2.model import abstract_sam2
+from c2g_jax.sam2.video_predictor import Sam2VideoPredictor
 from c2g_jax.weights import initialise
+from tests.small_sam2 import embolden
 
 SIZE = 128
 
@@ -16,16 +20,13 @@ SIZE = 128
 @pytest.fixture(scope="session")
 def toy():
     config = sam2_config("toy", SIZE)
-    model = initialise(abstract_sam2(config), seed=0)
-    decoder = model.sam_mask_decoder
-    decoder.pred_obj_score_head.layers[-1].bias = nnx.Param(jnp.full(1, 10.0))
-    # Random networks answer with faint masks: make them as bold as trained ones.
-    for mlp in decoder.output_hypernetworks_mlps:
-        mlp.layers[-1].kernel = nnx.Param(20 * mlp.layers[-1].kernel[...])
-    # As in a trained network, the memory should matter.
-    for layer in model.memory_encoder.fuser.layers:
-        layer.gamma = nnx.Param(jnp.full_like(layer.gamma[...], 0.5))
-    return model
+    return embolden(initialise(abstract_sam2(config), seed=0))
+
+
+@pytest.fixture(scope="session")
+def predictor(toy):
+    """The toy as a predictor of videos."""
+    return Sam2VideoPredictor(toy)
 
 
 @pytest.fixture(scope="session")
@@ -66,3 +67,37 @@ def count_compilations():
         return len(compiled)
 
     return count
+
+
+@pytest.fixture
+def scripted(monkeypatch):
+    """A function: a generator of masks whose model answers by `answer(x, y)`.
+
+    The model image has 128 pixels a side and masks of 32; `answer` takes a point of it
+    and returns [(logits [32, 32], IoU), ...]. Points asked are in `.asked`.
+    """
+
+    def make(answer, **settings):
+        asked = []
+
+        def decode(model, features, points, multimask, use_m2m):
+            asked.append(np.array(points))
+            answers = [answer(x, y) for x, y in points]
+            logits = np.float32([[mask for mask, _ in row] for row in answers])
+            return logits, np.float32([[iou for _, iou in row] for row in answers])
+
+        monkeypatch.setattr(mask_generator, "_decode_points", decode)
+        monkeypatch.setattr(mask_generator, "encode_images", lambda *_: None)
+        model = SimpleNamespace(config=SimpleNamespace(image_size=128))
+        generator = Sam2AutomaticMaskGenerator(model, **settings)
+        generator.asked = asked
+        return generator
+
+    return make
+
+
+def block(y0, y1, x0, x1, inside=8.0, outside=-8.0):
+    """Logits of such a model: a rectangle of its masks."""
+    logits = np.full((32, 32), outside, np.float32)
+    logits[y0:y1, x0:x1] = inside
+    return logits

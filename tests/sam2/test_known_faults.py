@@ -20,13 +20,9 @@ from c2g_jax.sam2.model import abstract_sam2
 from c2g_jax.sam2.track_history import WINDOW
 from c2g_jax.sam2.video_predictor import Sam2VideoPredictor
 from c2g_jax.weights import fill_parameters, parameters
+from tests.sam2.clicks import click, follow
 
-POINT, BOX = [[25, 45]], [60, 20, 100, 70]
-
-
-@pytest.fixture(scope="module")
-def predictor(toy):
-    return Sam2VideoPredictor(toy)
+BOX = [60, 20, 100, 70]
 
 
 @pytest.fixture(scope="module")
@@ -35,17 +31,6 @@ def half(toy):
     config = sam2_config("toy", toy.config.image_size, "bfloat16")
     shapes = abstract_sam2(config)
     return fill_parameters(shapes, parameters(toy), "the toy model")
-
-
-def click(predictor, state, frame=0, obj_id=1, points=POINT):
-    return predictor.add_new_points_or_box(
-        state, frame, obj_id, points=points, labels=[1] * len(points)
-    )
-
-
-def follow(predictor, state, **options):
-    results = predictor.propagate_in_video(state, **options)
-    return {result.frame_idx: result for result in results}
 
 
 def iou(a, b):

@@ -19,6 +19,7 @@ from c2g_jax.sam2.postprocess import fill_holes
 from c2g_jax.sam2.prompts import Prompts, pad_points
 from c2g_jax.types import InputError
 from c2g_jax.weights import fill_parameters, parameters
+from tests.small_sam2 import blinded
 
 POINT = [[25, 45]]
 
@@ -101,12 +102,7 @@ def test_holes_are_filled_without_a_compiled_extension():
 def test_a_lost_object_is_absent_and_can_come_back(toy, features):
     """242, 379, 334: its mask spread over the whole frame. The network is made blind
     for two frames, as if the object had left."""
-    head = toy.sam_mask_decoder.pred_obj_score_head.layers[-1]
-    graph, state = nnx.split(toy)
-    blind = nnx.merge(graph, state)
-    blind.sam_mask_decoder.pred_obj_score_head.layers[-1].bias = nnx.Param(
-        head.bias[...] - 30
-    )
+    blind = blinded(toy)
     step = jax.jit(track.track_step)
     bank, active = memory.empty_bank(toy.config, 1), jnp.ones(1, bool)
     prompt = Prompts(*pad_points([(np.float32([[20, 60]]), np.int32([1]))]))

@@ -2,7 +2,6 @@
 
 import json
 import tracemalloc
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,8 +9,7 @@ from pycocotools import mask as coco
 
 from c2g_jax.rle import run_lengths
 from c2g_jax.sam2 import mask_generator
-from c2g_jax.sam2.mask_boxes import crop_image
-from c2g_jax.sam2.mask_generator import Sam2AutomaticMaskGenerator
+from tests.sam2.conftest import block
 
 KEYS = {
     "segmentation",
@@ -22,39 +20,6 @@ KEYS = {
     "stability_score",
     "crop_box",
 }
-
-
-@pytest.fixture
-def scripted(monkeypatch):
-    """A function: a generator whose model answers by `answer(x, y)`.
-
-    The model image has 128 pixels a side and masks of 32; `answer` takes a point of it
-    and returns [(logits [32, 32], IoU), ...]. Points asked are in `.asked`.
-    """
-
-    def make(answer, **settings):
-        asked = []
-
-        def decode(model, features, points, multimask, use_m2m):
-            asked.append(np.array(points))
-            answers = [answer(x, y) for x, y in points]
-            logits = np.float32([[mask for mask, _ in row] for row in answers])
-            return logits, np.float32([[iou for _, iou in row] for row in answers])
-
-        monkeypatch.setattr(mask_generator, "_decode_points", decode)
-        monkeypatch.setattr(mask_generator, "encode_images", lambda *_: None)
-        model = SimpleNamespace(config=SimpleNamespace(image_size=128))
-        generator = Sam2AutomaticMaskGenerator(model, **settings)
-        generator.asked = asked
-        return generator
-
-    return make
-
-
-def block(y0, y1, x0, x1, inside=8.0, outside=-8.0):
-    logits = np.full((32, 32), outside, np.float32)
-    logits[y0:y1, x0:x1] = inside
-    return logits
 
 
 def square_at(x, y, half=3):
@@ -176,74 +141,6 @@ def test_of_overlapping_masks_the_better_stays_and_leads(scripted):
     assert [r["bbox"] for r in records] == [[3, 2, 8, 9], [2, 20, 9, 9]]
     # Of the nine equal answers, the first point's.
     np.testing.assert_allclose(records[0]["point_coords"], [[16 / 3, 16 / 3]])
-
-
-def test_masks_of_crops_lie_where_the_crop_does_and_smaller_crops_lead(scripted):
-    """The same answer in each crop is a mask in another place."""
-    answer = [(block(10, 22, 10, 22), 0.9)]
-    generator = scripted(lambda x, y: answer, points_per_side=1, crop_n_layers=1)
-    records = generator.generate(np.zeros((100, 150, 3), np.uint8))
-    boxes = [record["crop_box"] for record in records]
-    assert boxes == [
-        [0, 0, 92, 67],
-        [0, 33, 92, 67],
-        [58, 0, 92, 67],
-        [58, 33, 92, 67],
-        [0, 0, 150, 100],
-    ]
-    assert [record["point_coords"] for record in records] == [
-        [[46, 33.5]],
-        [[46, 66.5]],
-        [[104, 33.5]],
-        [[104, 66.5]],
-        [[75, 50]],
-    ]
-    for record in records:
-        x, y, width, height = record["crop_box"]
-        left, top, wide, high = record["bbox"]
-        # 10/32 to 22/32 of the crop.
-        assert left - x == pytest.approx(width * 10 / 32, abs=1)
-        assert top - y == pytest.approx(height * 10 / 32, abs=1)
-        assert wide == pytest.approx(width * 12 / 32 - 1, abs=1)
-        assert high == pytest.approx(height * 12 / 32 - 1, abs=1)
-        mask = record["segmentation"]
-        assert mask.shape == (100, 150)
-        assert mask.sum() == record["area"]
-        inside = mask[int(top) : int(top + high) + 1, int(left) : int(left + wide) + 1]
-        assert inside.sum() == record["area"]
-
-
-def test_across_crops_the_smaller_crop_wins_over_a_better_iou(scripted):
-    """One object, columns and rows 200 to 310 of 512: all four crops show it whole."""
-    crops = iter(crop_image(512, 512, 1, 512 / 1500))
-
-    def answer(x, y):
-        crop = next(crops)
-        low, high = (
-            [
-                round(32 * (at - start) / (crop.x1 - crop.x0))
-                for start in (crop.y0, crop.x0)
-            ]
-            for at in (200, 310)
-        )
-        square = block(low[0], high[0], low[1], high[1])
-        return [(square, 0.9 if crop.layer else 0.99)]
-
-    settings = dict(crop_nms_thresh=0.5, stability_score_thresh=0.5)
-    generator = scripted(answer, points_per_side=1, crop_n_layers=1, **settings)
-    (record,) = generator.generate(np.zeros((512, 512, 3), np.uint8))
-    assert record["crop_box"] == [0, 0, 343, 343]
-    assert record["predicted_iou"] == pytest.approx(0.9)
-    np.testing.assert_allclose(record["bbox"], [200, 200, 110, 110], atol=10)
-
-
-def test_masks_that_a_crop_cuts_off_are_left_out(scripted):
-    image = np.zeros((128, 128, 3), np.uint8)
-    whole_crop = [(block(0, 32, 0, 32), 0.9)]
-    generator = scripted(lambda x, y: whole_crop, points_per_side=1, crop_n_layers=1)
-    (record,) = generator.generate(image)
-    assert record["crop_box"] == [0, 0, 128, 128]
-    assert record["area"] == 128 * 128
 
 
 def test_small_holes_and_islands_go_then_what_became_alike(scripted):

@@ -13,6 +13,7 @@ from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.model import Sam2, abstract_sam2
 from c2g_jax.sam2.prompts import Prompts, pad_points
 from c2g_jax.weights import fill_parameters, parameters
+from tests.small_sam2 import blinded
 
 segment = jax.jit(track.segment)
 step = jax.jit(track.track_step)
@@ -159,14 +160,7 @@ def test_an_empty_mask_is_an_absent_object(toy, features):
 
 
 def test_an_absent_object_has_the_fixed_pointer_and_no_pixel(toy, features):
-    decoder = toy.sam_mask_decoder
-    head = decoder.pred_obj_score_head.layers[-1]
-    graph, state = nnx.split(toy)
-    blind = nnx.merge(graph, state)
-    blind.sam_mask_decoder.pred_obj_score_head.layers[-1].bias = nnx.Param(
-        head.bias[...] - 30
-    )
-    answer = segment(blind, features[0], prompt(INSIDE))
+    answer = segment(blinded(toy), features[0], prompt(INSIDE))
     assert (answer.mask_logits == -1024).all()
     np.testing.assert_array_equal(answer.obj_ptr[0], toy.no_obj_ptr[...])
 

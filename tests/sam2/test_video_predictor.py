@@ -11,20 +11,9 @@ from c2g_jax.sam2.track_history import WINDOW
 from c2g_jax.sam2.video_predictor import Sam2VideoPredictor
 from c2g_jax.types import InputError
 from tests.clips import write_clip
+from tests.sam2.clicks import POINT, click
 
-POINT = np.float32([[25, 45]])
 BOX = np.float32([60, 20, 100, 70])
-
-
-@pytest.fixture(scope="module")
-def predictor(toy):
-    return Sam2VideoPredictor(toy)
-
-
-def click(predictor, state, frame=0, obj_id=1, point=POINT):
-    return predictor.add_new_points_or_box(
-        state, frame_idx=frame, obj_id=obj_id, points=point, labels=[1]
-    )
 
 
 def masks_of(results):
@@ -124,7 +113,7 @@ def test_objects_of_one_video_do_not_touch_each_other(predictor, frames, single)
 def test_a_late_object_is_absent_before_its_prompt(predictor, frames, single):
     state = predictor.init_state(frames)
     click(predictor, state)
-    click(predictor, state, frame=4, obj_id=2, point=POINT + np.float32([30, 0]))
+    click(predictor, state, frame=4, obj_id=2, points=POINT + np.float32([30, 0]))
     masks = masks_of(predictor.propagate_in_video(state))
     for t in range(10):
         assert (masks[t][1] == -1024).all() == (t < 4)
@@ -192,14 +181,14 @@ def test_no_two_objects_share_a_pixel_on_request(toy, frames):
     predictor = Sam2VideoPredictor(toy, non_overlap_masks=True)
     state = predictor.init_state(frames)
     click(predictor, state)
-    click(predictor, state, obj_id=2, point=POINT + 5)
+    click(predictor, state, obj_id=2, points=POINT + 5)
     for result in predictor.propagate_in_video(state, max_frame_num_to_track=2):
         assert ((result.masks > 0).sum(axis=0) <= 1).all()
 
 
 def test_reset_forgets_all_but_the_video(predictor, frames, single):
     state = predictor.init_state(frames)
-    click(predictor, state, obj_id=9, point=POINT + 40)
+    click(predictor, state, obj_id=9, points=POINT + 40)
     list(predictor.propagate_in_video(state, max_frame_num_to_track=3))
     predictor.reset_state(state)
     assert state.obj_ids == []

@@ -1,138 +1,44 @@
-"""Long and winding use of the video predictor: going back, taking back, removing."""
+"""Winding use of the video predictor: adding, taking back, removing; its options."""
 
-import itertools
 import random
 
 import numpy as np
 import pytest
 
 import c2g_jax.sam2.video_tracker as tracker
-from c2g_jax.sam2.track_history import WINDOW
 from c2g_jax.sam2.video_predictor import Sam2VideoPredictor
 from c2g_jax.types import InputError
-
-POINT = np.float32([[25, 45]])
-LENGTH = 2 * WINDOW + 22
-
-
-@pytest.fixture(scope="module")
-def predictor(toy):
-    return Sam2VideoPredictor(toy)
-
-
-@pytest.fixture(scope="module")
-def long_video(frames):
-    """The short video to and fro, long enough to leave the window behind."""
-    order = itertools.cycle([*range(10), *range(8, 0, -1)])
-    return frames[list(itertools.islice(order, LENGTH))]
-
-
-def click(predictor, state, frame=0, obj_id=1, point=POINT, label=1):
-    return predictor.add_new_points_or_box(
-        state, frame, obj_id, points=point, labels=[label] * len(point)
-    )
-
-
-def track(predictor, state, **options):
-    return {r.frame_idx: r for r in predictor.propagate_in_video(state, **options)}
-
-
-@pytest.fixture(scope="module")
-def tracked(predictor, long_video):
-    """A state that was tracked to the end, and what that gave by frame."""
-    state = predictor.init_state(long_video)
-    click(predictor, state)
-    return state, track(predictor, state)
-
-
-def test_a_correction_far_back_equals_one_made_on_time(predictor, long_video, tracked):
-    """Object 1 is corrected on frame 70: then, and when the window has moved on."""
-    early = predictor.init_state(long_video)
-    click(predictor, early)
-    track(predictor, early, max_frame_num_to_track=75)
-    on_time = click(predictor, early, frame=70, point=POINT + 20)
-
-    late = predictor.init_state(long_video)
-    click(predictor, late)
-    everything = track(predictor, late)
-    assert 70 not in late.history.frames
-    afterwards = click(predictor, late, frame=70, point=POINT + 20)
-    np.testing.assert_array_equal(afterwards.masks, on_time.masks)
-    assert (afterwards.masks != everything[70].masks).any()
-    np.testing.assert_array_equal(everything[70].masks, tracked[1][70].masks)
-    late.close()
-
-
-def test_going_on_far_back_equals_going_through(predictor, tracked):
-    state, through = tracked
-    again = track(predictor, state, start_frame_idx=40, max_frame_num_to_track=30)
-    assert list(again) == list(range(40, 71))
-    for t, result in again.items():
-        np.testing.assert_array_equal(result.masks, through[t].masks)
-
-
-def test_reverse_far_back_equals_going_through(predictor, long_video):
-    state = predictor.init_state(long_video)
-    click(predictor, state, frame=LENGTH - 1)
-    through = track(predictor, state, reverse=True)
-    again = track(
-        predictor,
-        state,
-        start_frame_idx=100,
-        max_frame_num_to_track=20,
-        reverse=True,
-    )
-    assert list(again) == list(range(100, 79, -1))
-    for t, result in again.items():
-        np.testing.assert_array_equal(result.masks, through[t].masks)
-    state.close()
-
-
-def test_what_is_held_does_not_grow(predictor, tracked):
-    state, _ = tracked
-    assert len(state.history.frames) <= WINDOW + 16  # and what a snapshot brought back
-    assert len(state.features) <= 2
-    assert len(state.reader._held) <= 16
-
-
-def test_closing_deletes_the_snapshots(predictor, frames):
-    state = predictor.init_state(frames)
-    click(predictor, state)
-    track(predictor, state)
-    folder = state.history._path(0, 1).parent
-    assert list(folder.iterdir())
-    state.close()
-    assert not folder.exists()
+from tests.sam2.clicks import POINT, click, follow
 
 
 def test_taking_a_prompt_back_is_as_if_it_was_never_given(predictor, frames):
     plain = predictor.init_state(frames)
     click(predictor, plain)
-    expected = track(predictor, plain)
+    expected = follow(predictor, plain)
     for tracked_between in (False, True):
         state = predictor.init_state(frames)
         click(predictor, state)
-        track(predictor, state)
-        corrected = click(predictor, state, frame=3, point=POINT + 20, label=0)
+        follow(predictor, state)
+        corrected = click(predictor, state, frame=3, points=POINT + 20, label=0)
         assert (corrected.masks != expected[3].masks).any()
         if tracked_between:
-            track(predictor, state)
+            follow(predictor, state)
         cleared = predictor.clear_all_prompts_in_frame(state, 3, 1)
         if not tracked_between:
             np.testing.assert_array_equal(cleared.masks, expected[3].masks)
-        for t, result in track(predictor, state).items():
+        for t, result in follow(predictor, state).items():
             np.testing.assert_array_equal(result.masks, expected[t].masks)
 
 
 def test_an_object_without_a_prompt_left_is_nowhere(predictor, frames):
     state = predictor.init_state(frames)
     click(predictor, state)
-    click(predictor, state, obj_id=2, point=POINT + 30)
-    track(predictor, state)
+    click(predictor, state, obj_id=2, points=POINT + 30)
+    follow(predictor, state)
     cleared = predictor.clear_all_prompts_in_frame(state, 0, 2)
     assert cleared.obj_ids == [1, 2]
     assert (cleared.masks[1] == -1024).all()
-    for result in track(predictor, state).values():
+    for result in follow(predictor, state).values():
         assert (result.masks[1] == -1024).all()
         assert np.isnan(result.object_scores[1])
 
@@ -142,15 +48,15 @@ def test_a_removed_object_leaves_the_others_bit_equal(predictor, frames):
     for with_third in (False, True):
         state = predictor.init_state(frames)
         click(predictor, state)
-        click(predictor, state, obj_id=2, point=POINT + 30)
+        click(predictor, state, obj_id=2, points=POINT + 30)
         if with_third:
-            click(predictor, state, obj_id=3, point=POINT + 10)
-            track(predictor, state)
+            click(predictor, state, obj_id=3, points=POINT + 10)
+            follow(predictor, state)
             ids, updated = predictor.remove_object(state, 3)
             assert ids == [1, 2]
             assert [result.frame_idx for result in updated] == [0]
             assert updated[0].masks.shape[0] == 2
-        expected[with_third] = track(predictor, state)
+        expected[with_third] = follow(predictor, state)
     for t in range(10):
         np.testing.assert_array_equal(expected[True][t].masks, expected[False][t].masks)
 
@@ -158,16 +64,16 @@ def test_a_removed_object_leaves_the_others_bit_equal(predictor, frames):
 def test_an_object_that_takes_a_freed_slot_knows_nothing_of_the_old(predictor, frames):
     fresh = predictor.init_state(frames)
     click(predictor, fresh)
-    click(predictor, fresh, obj_id="b", point=POINT + 30)
-    expected = track(predictor, fresh)
+    click(predictor, fresh, obj_id="b", points=POINT + 30)
+    expected = follow(predictor, fresh)
     state = predictor.init_state(frames)
     click(predictor, state)
-    click(predictor, state, obj_id="a", frame=2, point=POINT + 5)
-    track(predictor, state)
+    click(predictor, state, obj_id="a", frame=2, points=POINT + 5)
+    follow(predictor, state)
     predictor.remove_object(state, "a")
-    click(predictor, state, obj_id="b", point=POINT + 30)
+    click(predictor, state, obj_id="b", points=POINT + 30)
     assert [r.slot for r in state.objects.values()] == [0, 1]
-    for t, result in track(predictor, state).items():
+    for t, result in follow(predictor, state).items():
         np.testing.assert_array_equal(result.masks, expected[t].masks)
 
 
@@ -181,16 +87,16 @@ def test_removing_the_last_object_and_unknown_ones(predictor, frames):
         predictor.clear_all_prompts_in_frame(state, 0, 9)
     assert predictor.remove_object(state, 1) == ([], [])
     with pytest.raises(InputError, match="no object is prompted"):
-        track(predictor, state)
+        follow(predictor, state)
 
 
 def test_an_object_added_after_tracking_leaves_the_others(predictor, frames):
     state = predictor.init_state(frames)
     click(predictor, state, obj_id=7)
-    before = track(predictor, state)
-    reply = click(predictor, state, frame=4, obj_id=2, point=POINT + 30)
+    before = follow(predictor, state)
+    reply = click(predictor, state, frame=4, obj_id=2, points=POINT + 30)
     assert reply.obj_ids == [7, 2]
-    after = track(predictor, state)
+    after = follow(predictor, state)
     for t in range(10):
         assert after[t].obj_ids == [7, 2]
         # One object and two are batches of different size, which round differently.
@@ -206,15 +112,15 @@ def test_a_prompt_while_tracking_counts_from_the_next_frame(predictor, frames):
     for result in predictor.propagate_in_video(state):
         seen[result.frame_idx] = result
         if result.frame_idx == 3:
-            reply = click(predictor, state, frame=3, obj_id=2, point=POINT + 30)
+            reply = click(predictor, state, frame=3, obj_id=2, points=POINT + 30)
     assert [len(seen[t].obj_ids) for t in (3, 4)] == [1, 2]
     assert np.isfinite(seen[4].object_scores).all()
     waited = predictor.init_state(frames)
     click(predictor, waited)
-    track(predictor, waited, max_frame_num_to_track=3)
-    same = click(predictor, waited, frame=3, obj_id=2, point=POINT + 30)
+    follow(predictor, waited, max_frame_num_to_track=3)
+    same = click(predictor, waited, frame=3, obj_id=2, points=POINT + 30)
     np.testing.assert_array_equal(reply.masks, same.masks)
-    rest = track(predictor, waited, start_frame_idx=4)
+    rest = follow(predictor, waited, start_frame_idx=4)
     for t, result in rest.items():
         np.testing.assert_array_equal(result.masks, seen[t].masks)
 
@@ -229,29 +135,6 @@ def test_scores_come_with_the_masks(predictor, frames):
     assert given.object_scores[1] == -10
     for result in predictor.propagate_in_video(state, max_frame_num_to_track=2):
         assert np.isfinite(result.ious).all()
-
-
-def test_a_stream_cannot_go_back_behind_what_is_held(predictor, frames):
-    state = predictor.init_state(itertools.cycle(frames))
-    click(predictor, state)
-    list(itertools.islice(predictor.propagate_in_video(state), 40))
-    recent = click(predictor, state, frame=35, point=POINT + 20)
-    assert recent.frame_idx == 35
-    with pytest.raises(InputError, match="frame 3 of a stream is gone"):
-        click(predictor, state, frame=3, point=POINT + 20)
-    assert list(state.objects[1].answers) == [0, 35]
-    state.close()
-
-
-def test_more_prompted_frames_than_the_bank_holds(predictor, long_video):
-    state = predictor.init_state(long_video)
-    for t in range(0, 80, 4):  # 20 frames; the 16 closest are attended to
-        click(predictor, state, frame=t, point=POINT + t % 10)
-    results = track(predictor, state, max_frame_num_to_track=90)
-    assert all(np.isfinite(result.masks).all() for result in results.values())
-    assert state.objects[1].conditioning(0) == list(range(0, 64, 4))
-    assert state.objects[1].conditioning(90) == list(range(16, 80, 4))
-    state.close()
 
 
 @pytest.mark.parametrize(
@@ -271,13 +154,13 @@ def test_options_matter_and_keep_their_state(toy, frames, options):
         state = one.init_state(frames)
         for t in (0, 2, 3, 4):
             click(one, state, frame=t)
-        first = track(one, state, max_frame_num_to_track=7)
-        rest = track(one, state, start_frame_idx=8)
+        first = follow(one, state, max_frame_num_to_track=7)
+        rest = follow(one, state, start_frame_idx=8)
         results[one] = first | rest
     through = predictor.init_state(frames)
     for t in (0, 2, 3, 4):
         click(predictor, through, frame=t)
-    for t, result in track(predictor, through).items():
+    for t, result in follow(predictor, through).items():
         np.testing.assert_array_equal(result.masks, results[predictor][t].masks)
     assert (results[predictor][9].masks != results[plain][9].masks).any()
 

@@ -1,0 +1,110 @@
+"""Videos that leave the window of what is held behind: going back in them."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from c2g_jax.sam2.track_history import WINDOW
+from c2g_jax.types import InputError
+from tests.sam2.clicks import POINT, click, follow
+
+LENGTH = 2 * WINDOW + 22
+
+
+@pytest.fixture(scope="module")
+def long_video(frames):
+    """The short video to and fro, long enough to leave the window behind."""
+    order = itertools.cycle([*range(10), *range(8, 0, -1)])
+    return frames[list(itertools.islice(order, LENGTH))]
+
+
+@pytest.fixture(scope="module")
+def tracked(predictor, long_video):
+    """A state that was tracked to the end, and what that gave by frame."""
+    state = predictor.init_state(long_video)
+    click(predictor, state)
+    return state, follow(predictor, state)
+
+
+def test_a_correction_far_back_equals_one_made_on_time(predictor, long_video, tracked):
+    """Object 1 is corrected on frame 70: then, and when the window has moved on."""
+    early = predictor.init_state(long_video)
+    click(predictor, early)
+    follow(predictor, early, max_frame_num_to_track=75)
+    on_time = click(predictor, early, frame=70, points=POINT + 20)
+
+    late = predictor.init_state(long_video)
+    click(predictor, late)
+    everything = follow(predictor, late)
+    assert 70 not in late.history.frames
+    afterwards = click(predictor, late, frame=70, points=POINT + 20)
+    np.testing.assert_array_equal(afterwards.masks, on_time.masks)
+    assert (afterwards.masks != everything[70].masks).any()
+    np.testing.assert_array_equal(everything[70].masks, tracked[1][70].masks)
+    late.close()
+
+
+def test_going_on_far_back_equals_going_through(predictor, tracked):
+    state, through = tracked
+    again = follow(predictor, state, start_frame_idx=40, max_frame_num_to_track=30)
+    assert list(again) == list(range(40, 71))
+    for t, result in again.items():
+        np.testing.assert_array_equal(result.masks, through[t].masks)
+
+
+def test_reverse_far_back_equals_going_through(predictor, long_video):
+    state = predictor.init_state(long_video)
+    click(predictor, state, frame=LENGTH - 1)
+    through = follow(predictor, state, reverse=True)
+    again = follow(
+        predictor,
+        state,
+        start_frame_idx=100,
+        max_frame_num_to_track=20,
+        reverse=True,
+    )
+    assert list(again) == list(range(100, 79, -1))
+    for t, result in again.items():
+        np.testing.assert_array_equal(result.masks, through[t].masks)
+    state.close()
+
+
+def test_what_is_held_does_not_grow(predictor, tracked):
+    state, _ = tracked
+    assert len(state.history.frames) <= WINDOW + 16  # and what a snapshot brought back
+    assert len(state.features) <= 2
+    assert len(state.reader._held) <= 16
+
+
+def test_closing_deletes_the_snapshots(predictor, frames):
+    state = predictor.init_state(frames)
+    click(predictor, state)
+    follow(predictor, state)
+    folder = state.history._path(0, 1).parent
+    assert list(folder.iterdir())
+    state.close()
+    assert not folder.exists()
+
+
+def test_a_stream_cannot_go_back_behind_what_is_held(predictor, frames):
+    state = predictor.init_state(itertools.cycle(frames))
+    click(predictor, state)
+    list(itertools.islice(predictor.propagate_in_video(state), 40))
+    recent = click(predictor, state, frame=35, points=POINT + 20)
+    assert recent.frame_idx == 35
+    with pytest.raises(InputError, match="frame 3 of a stream is gone"):
+        click(predictor, state, frame=3, points=POINT + 20)
+    assert list(state.objects[1].answers) == [0, 35]
+    state.close()
+
+
+def test_more_prompted_frames_than_the_bank_holds(predictor, long_video):
+    state = predictor.init_state(long_video)
+    for t in range(0, 80, 4):  # 20 frames; the 16 closest are attended to
+        click(predictor, state, frame=t, points=POINT + t % 10)
+    results = follow(predictor, state, max_frame_num_to_track=90)
+    assert all(np.isfinite(result.masks).all() for result in results.values())
+    assert state.objects[1].conditioning(0) == list(range(0, 64, 4))
+    assert state.objects[1].conditioning(90) == list(range(16, 80, 4))
+    state.close()
