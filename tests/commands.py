@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from absl import flags
@@ -67,8 +68,17 @@ def run_here(program: Callable, monkeypatch, capsys, *words) -> tuple[int, str, 
     return stop.value.code or 0, *capsys.readouterr()
 
 
+def refusal_here(program: Callable, monkeypatch, capsys, *words) -> str:
+    """The one line on stderr with which a program here ends by exit code 2."""
+    code, out, err = run_here(program, monkeypatch, capsys, *words)
+    assert (code, out) == (2, ""), err
+    (line,) = err.splitlines()
+    return line
+
+
 def call_main(main: Callable, *words) -> None:
     """A main in this process with these flags; they are as they were after it."""
-    with flagsaver.flagsaver():
-        flags.FLAGS([main.__module__, *map(str, words)])
-        main([main.__module__])
+    command = [main.__module__, *map(str, words)]
+    with mock.patch.object(sys, "argv", command), flagsaver.flagsaver():
+        flags.FLAGS(command)
+        main(command[:1])

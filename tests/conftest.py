@@ -41,6 +41,14 @@ def made_once(factory, name: str, make: Callable[[Path], object]) -> Path:
 
 
 @pytest.fixture(scope="session")
+def drawn_tree(tmp_path_factory) -> Path:
+    """The download of `drawn`, unpacked. Not to be written to."""
+    from tests.datasets import drawn
+
+    return drawn.write_tree(tmp_path_factory.mktemp("drawn") / "tree")
+
+
+@pytest.fixture(scope="session")
 def toy_download(tmp_path_factory) -> Path:
     """The tiny drawn world, as a download unpacked. Not to be written to."""
 
@@ -63,3 +71,23 @@ def prepared_toy(tmp_path_factory, toy_download) -> Path:
         build(toy_download, folder, name="toy_pvsg", configs=configs, workers=1)
 
     return made_once(tmp_path_factory, "prepared_toy", make)
+
+
+@pytest.fixture(scope="session")
+def toy_dataset(prepared_toy):
+    """The same, opened."""
+    from c2g_jax.data.dataset import open_dataset
+
+    return open_dataset(prepared_toy, "toy_pvsg")
+
+
+@pytest.fixture(scope="session")
+def true_predictions(tmp_path_factory, toy_dataset) -> Path:
+    """All that is true of its split val, in two runs. Not to be written to."""
+
+    def make(folder):
+        from tests.evaluation.predictions import write_truth
+
+        write_truth(folder, toy_dataset, toy_dataset.videos("val"), runs=2)
+
+    return made_once(tmp_path_factory, "true_predictions", make)

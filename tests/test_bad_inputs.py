@@ -12,7 +12,7 @@ import pytest
 
 from c2g_jax import launch, predict
 from tests.bad_files import write_bad_files
-from tests.commands import ROOT, run_here
+from tests.commands import ROOT, refusal_here
 from tests.web.conftest import client_of
 
 CONFIG = f"--config={ROOT}/configs/toy_pvsg.py"
@@ -252,10 +252,7 @@ def line_of(command: str, words, monkeypatch, capsys) -> str:
     start = getattr(module, "run", lambda: launch.run(module.main))
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)  # a second line, to a user
-        code, out, err = run_here(start, monkeypatch, capsys, command, *words)
-    assert (code, out) == (2, ""), err
-    (line,) = err.splitlines()
-    return line
+        return refusal_here(start, monkeypatch, capsys, command, *words)
 
 
 @pytest.mark.parametrize(

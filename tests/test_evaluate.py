@@ -1,59 +1,32 @@
-"""The main: from files to tables, being stopped in the middle, and what it refuses."""
+"""The main: from files or a model to tables, and what it refuses."""
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from absl import flags
-from absl.testing import flagsaver
 
 from c2g_jax import evaluate
-from c2g_jax.data.dataset import open_dataset
-from c2g_jax.evaluation import files, runner
+from c2g_jax.evaluation import runner
 from c2g_jax.evaluation.protocol import Protocol, video_truth
 from c2g_jax.types import InputError
-from tests.commands import ROOT
-from tests.evaluation.predictions import write_truth
+from tests.commands import ROOT, call_main, run_and_name
 
 MODULE = "c2g_jax.evaluate"
 CONFIG = ROOT / "configs" / "toy_pvsg.py"
 
 
-@pytest.fixture(scope="module")
-def dataset(prepared_toy):
-    return open_dataset(prepared_toy, "toy_pvsg")
-
-
-@pytest.fixture(scope="module")
-def truth(dataset, tmp_path_factory):
-    """All that is true of the split val, in two runs. Not to be written to."""
-    folder = tmp_path_factory.mktemp("truth")
-    write_truth(folder, dataset, dataset.videos("val"), runs=2)
-    return folder
-
-
 @pytest.fixture
-def call(prepared_toy, truth, monkeypatch):
+def call(prepared_toy, true_predictions):
     """Runs main on the files with more flags, in this process."""
 
-    def give(*more, predictions=truth, data=True):
+    def give(*more, predictions=true_predictions, data=True):
         own = ["--noplots"]
         own += [f"--predictions={predictions}"] if predictions else []
         own += [f"--data_dir={prepared_toy}", "--name=toy_pvsg"] if data else []
-        words = [MODULE, *own, *map(str, more)]
-        monkeypatch.setattr(sys, "argv", words)
-        with flagsaver.flagsaver():
-            flags.FLAGS(words)
-            evaluate.main([MODULE])
+        call_main(evaluate.main, *own, *more)
 
     return give
-
-
-def results(folder):
-    return {n: (folder / f"results.{n}").read_bytes() for n in ("json", "csv", "md")}
 
 
 def scores_of(folder):
@@ -61,24 +34,18 @@ def scores_of(folder):
     return document["toy_pvsg/val"]["predictions"]["point"]
 
 
-def test_files_are_scored_without_jax(truth, prepared_toy, dataset, tmp_path):
-    code = (
-        "import atexit, runpy, sys\n"
-        "told = lambda: print(*{'jax', 'torch'} & set(sys.modules), file=sys.stderr)\n"
-        "atexit.register(told)\n"
-        f"runpy.run_module({MODULE!r}, run_name='__main__')"
-    )
+def test_files_are_scored_without_jax(
+    true_predictions, prepared_toy, toy_dataset, tmp_path
+):
     out = tmp_path / "out"
-    words = [f"--predictions={truth}", f"--data_dir={prepared_toy}", "--name=toy_pvsg"]
-    done = subprocess.run(
-        [sys.executable, "-c", code, *words, f"--output={out}"],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
+    words = [f"--predictions={true_predictions}", f"--data_dir={prepared_toy}"]
+    words += ["--name=toy_pvsg", f"--output={out}"]
+    done = run_and_name({"jax", "torch"}, MODULE, *words)
     assert done.returncode == 0, done.stderr
     assert done.stderr.strip() == ""
     found = scores_of(out)
     assert found["R@3"] == found["SpIR"] == found["PLR"] == {"mean": 100, "std": 0}
-    truths = [video_truth(v, Protocol()) for v in dataset.videos("val")]
+    truths = [video_truth(v, Protocol()) for v in toy_dataset.videos("val")]
     units = sum(t.counts["units"] for t in truths)
     assert f"{units:,} units" in done.stdout
     assert "metrics alone: " in done.stdout
@@ -87,58 +54,13 @@ def test_files_are_scored_without_jax(truth, prepared_toy, dataset, tmp_path):
     assert document["ground truth"]["units"] == units
     assert document["protocol"]["runs"] == 25
     assert document["provenance"]["predictions"]["files"] == len(
-        list(truth.rglob("*.json"))
+        list(true_predictions.rglob("*.json"))
     )
     assert document["provenance"]["command"].endswith(f"--output={out}")
 
 
-def test_stopped_by_ctrl_c_it_keeps_what_it_has_and_goes_on(
-    call, tmp_path, capsys, monkeypatch
-):
-    out = tmp_path / "out"
-    call(f"--output={out}")
-    whole = results(out)
-    scores = (out / "scores/0-of-1.jsonl").read_bytes()
-    shutil.rmtree(out)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(files, "_score_video", stopping_after(2, KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            call(f"--output={out}")
-    said = capsys.readouterr().err
-    assert "2 of " in said
-    assert "the same command goes on from there" in said
-    assert not (out / "results.json").exists()
-    with monkeypatch.context() as patch:
-        seen = []
-        patch.setattr(files, "_score_video", noting(seen))
-        call(f"--output={out}")
-    videos = [json.loads(line)["video"] for line in scores.splitlines()[1:]]
-    assert seen == videos[2:]
-    assert results(out) == whole
-    assert (out / "scores/0-of-1.jsonl").read_bytes() == scores
-    # All is there: nothing is scored again.
-    with monkeypatch.context() as patch:
-        patch.setattr(files, "_score_video", stopping_after(0, AssertionError))
-        call(f"--output={out}")
-    assert results(out) == whole
-
-
-def test_killed_in_the_middle_of_a_line_it_goes_on(call, tmp_path):
-    out = tmp_path / "out"
-    call(f"--output={out}")
-    whole, path = results(out), out / "scores/0-of-1.jsonl"
-    lines = path.read_bytes().splitlines(keepends=True)
-    shutil.rmtree(out)
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"".join(lines[:2]) + lines[2][:50])
-    call(f"--output={out}")
-    assert results(out) == whole
-    assert path.read_bytes() == b"".join(lines)
-
-
 def test_a_model_is_scored_by_the_plan_of_the_tables(
-    call, dataset, tmp_path, monkeypatch, capsys
+    call, tmp_path, monkeypatch, capsys
 ):
     asked = {}
 
@@ -201,66 +123,8 @@ def test_a_model_is_scored_by_the_plan_of_the_tables(
         call(*words, "--runs_of=didm/box=2", predictions=None)
 
 
-def stopping_after(videos, error):
-    """_score_video that raises once so many videos are scored."""
-    score, done = files._score_video, []
-
-    def stop(*args):
-        if len(done) == videos:
-            raise error
-        done.append(args)
-        return score(*args)
-
-    return stop
-
-
-def noting(seen):
-    score = files._score_video
-
-    def note(dataset, video, *args):
-        seen.append(video.video_id)
-        return score(dataset, video, *args)
-
-    return note
-
-
-def test_shards_make_one_result(call, tmp_path, capsys):
-    whole, out = tmp_path / "whole", tmp_path / "shards"
-    call(f"--output={whole}")
-    capsys.readouterr()
-    call(f"--output={out}", "--shard=1/2")
-    assert "the shard that ends last writes the results" in capsys.readouterr().out
-    assert not (out / "results.json").exists()
-    call(f"--output={out}", "--shard=0/2")
-    for name in ("csv", "md"):
-        assert results(out)[name] == results(whole)[name]
-    ours, theirs = (json.loads((f / "results.json").read_text()) for f in (out, whole))
-    assert ours["provenance"].pop("command").endswith(f"--output={out}")
-    theirs["provenance"].pop("command")
-    assert ours == theirs
-
-
-def test_fewer_videos_and_then_the_others(call, tmp_path, dataset):
-    out = tmp_path / "out"
-    call(f"--output={out}", "--max_videos=1")
-    video = dataset.videos("val")[0]
-    units = video_truth(video, Protocol()).counts["units"]
-    document = json.loads((out / "results.json").read_text())
-    assert document["ground truth"]["units"] == units
-    call(f"--output={out}")
-    document = json.loads((out / "results.json").read_text())
-    assert document["ground truth"]["videos"] == len(dataset.videos("val"))
-
-
-def test_another_protocol_is_refused_with_the_difference(call, tmp_path):
-    out = tmp_path / "out"
-    call(f"--output={out}", "--max_videos=1")
-    with pytest.raises(InputError, match=r"protocol.tau: 0.5 -> 0.75 \(there -> now\)"):
-        call(f"--output={out}", "--tau=0.75")
-
-
-def test_a_fault_in_the_files_leaves_nothing(call, truth, tmp_path):
-    spoilt = shutil.copytree(truth, tmp_path / "spoilt")
+def test_a_fault_in_the_files_leaves_nothing(call, true_predictions, tmp_path):
+    spoilt = shutil.copytree(true_predictions, tmp_path / "spoilt")
     next(spoilt.iterdir()).rename(spoilt / "nobody")
     out = tmp_path / "out"
     with pytest.raises(InputError, match="nobody is no video of val"):

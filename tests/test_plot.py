@@ -1,23 +1,18 @@
 """Pictures on demand: which files are drawn, and what is refused."""
 
+import functools
 import json
 
 import pytest
-from absl import flags
-from absl.testing import flagsaver
 
 from c2g_jax import plot
 from c2g_jax.types import InputError
+from tests.commands import call_main
 
 
 @pytest.fixture
 def call(tmp_path):
-    def give(*words):
-        with flagsaver.flagsaver():
-            flags.FLAGS(["plot", f"--output={tmp_path / 'out'}", *words])
-            plot.main(["plot"])
-
-    return give
+    return functools.partial(call_main, plot.main, f"--output={tmp_path / 'out'}")
 
 
 def test_draws_losses_of_whole_lines(call, tmp_path, capsys):

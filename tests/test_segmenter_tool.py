@@ -1,31 +1,25 @@
 """`tools/segmenter.py`: IoUs of masks that are known."""
 
 import runpy
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
-from c2g_jax.data.dataset import open_dataset
 from c2g_jax.sam2 import track
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.model import abstract_sam2
 from c2g_jax.sam2.prompts import BOX_FIRST
 from c2g_jax.weights import initialise
+from tests.commands import ROOT
 
 SIZE = 64
 
 
 @pytest.fixture(scope="module")
 def tool():
-    path = Path(__file__).resolve().parent.parent / "tools" / "segmenter.py"
+    path = ROOT / "tools" / "segmenter.py"
     return runpy.run_path(str(path))
-
-
-@pytest.fixture(scope="module")
-def dataset(prepared_toy):
-    return open_dataset(prepared_toy, "toy_pvsg")
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +28,12 @@ def model():
 
 
 def test_true_masks_score_one_and_a_click_takes_the_surest(
-    tool, dataset, model, monkeypatch
+    tool, toy_dataset, model, monkeypatch
 ):
     """The decoder answers with the truth, in one of three candidates."""
-    (video,) = dataset.videos("val")[:1]
+    (video,) = toy_dataset.videos("val")[:1]
     middle = video.num_frames // 2
-    _, (ids,) = dataset.read_frames(video, [middle])
+    _, (ids,) = toy_dataset.read_frames(video, [middle])
     seen = [i for i in video.object_ids.tolist() if (ids == i).any()]
     true = np.full((tool["MOST"], *ids.shape), -8, np.float32)
     for row, object_id in enumerate(seen):
@@ -52,7 +46,7 @@ def test_true_masks_score_one_and_a_click_takes_the_surest(
         return track.Segmentation(true if by_box else -true, n, n, n, candidates, n)
 
     monkeypatch.setattr(jax, "jit", lambda function: segment)
-    found = tool["prompted"](model, dataset, [video])
+    found = tool["prompted"](model, toy_dataset, [video])
     rows = np.array(found["all"])
     assert rows.shape == (len(seen), 3)
     np.testing.assert_allclose(rows[:, 1:], 1)
@@ -61,11 +55,11 @@ def test_true_masks_score_one_and_a_click_takes_the_surest(
     assert len(found["subjects"]) <= len(found["things"])
 
 
-def test_a_followed_mask_is_compared_with_one_left_behind(tool, dataset, model):
-    (video,) = dataset.videos("val")[:1]
-    found = tool["followed"](model, dataset, [video])
+def test_a_followed_mask_is_compared_with_one_left_behind(tool, toy_dataset, model):
+    (video,) = toy_dataset.videos("val")[:1]
+    found = tool["followed"](model, toy_dataset, [video])
     assert set(found) <= set(range(1, video.num_frames))
-    _, segments = dataset.read_frames(video, [0, 5])
+    _, segments = toy_dataset.read_frames(video, [0, 5])
     named = np.unique(video.relations[:, :2])
     ids = [i for i in named.tolist() if (segments[0] == i).any()]
     want = []

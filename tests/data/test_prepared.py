@@ -14,60 +14,57 @@ from c2g_jax.vocabulary import load_vocabulary
 
 
 @pytest.fixture(scope="module")
-def dataset(prepared_toy):
-    return open_dataset(prepared_toy, "toy_pvsg")
-
-
-@pytest.fixture(scope="module")
 def annotations(toy_download):
     return json.loads((toy_download / "pvsg.json").read_text(encoding="utf-8"))
 
 
-def test_splits_and_names_are_the_download_s(dataset, annotations):
+def test_splits_and_names_are_the_download_s(toy_dataset, annotations):
     split = annotations["split"]["toy_pvsg"]
     for name in ("train", "val"):
-        ids = [video.video_id for video in dataset.videos(name)]
+        ids = [video.video_id for video in toy_dataset.videos(name)]
         assert ids == split[name]
-        assert dataset.videos(f"toy_pvsg_{name}") == dataset.videos(name)
-    assert dataset.sources == ("toy_pvsg",)
-    assert dataset.vocabulary == load_vocabulary()
+        assert toy_dataset.videos(f"toy_pvsg_{name}") == toy_dataset.videos(name)
+    assert toy_dataset.sources == ("toy_pvsg",)
+    assert toy_dataset.vocabulary == load_vocabulary()
 
 
-def test_every_pixel_of_the_masks_and_every_span(dataset, annotations, toy_download):
-    objects, predicates = dataset.vocabulary.objects, dataset.vocabulary.predicates
+def test_every_pixel_of_the_masks_and_every_span(
+    toy_dataset, annotations, toy_download
+):
+    names = toy_dataset.vocabulary
     meant = {video["video_id"]: video for video in annotations["data"]}
-    for video in (*dataset.videos("train"), *dataset.videos("val")):
+    for video in (*toy_dataset.videos("train"), *toy_dataset.videos("val")):
         want = meant[video.video_id]
         folder = toy_download / "toy_pvsg/masks" / video.video_id
         masks = np.stack([np.array(Image.open(p)) for p in sorted(folder.glob("*"))])
-        frames, segments = dataset.read(video, 0, video.num_frames)
+        frames, segments = toy_dataset.read(video, 0, video.num_frames)
         np.testing.assert_array_equal(segments, masks)
         assert frames.shape == (*segments.shape, 3)
         for entry in want["objects"]:
             object_id = entry["object_id"]
-            assert objects[video.category(object_id)] == entry["category"]
+            assert names.objects[video.category(object_id)] == entry["category"]
             seen = (masks == object_id).any(axis=(1, 2))
             np.testing.assert_array_equal(video.visible_mask(object_id), seen)
         spans = {
-            (subject, other, predicates.index(predicate), *span)
+            (subject, other, names.predicates.index(predicate), *span)
             for subject, other, predicate, rows in want["relations"]
             for span in rows
         }
         assert {tuple(row) for row in video.relations.tolist()} == spans
 
 
-def test_a_clip_shows_what_a_whole_read_shows(dataset):
-    video = dataset.videos("val")[1]
-    frames, segments = dataset.read(video, 0, video.num_frames)
-    some, of_them = dataset.read(video, 5, 18)
+def test_a_clip_shows_what_a_whole_read_shows(toy_dataset):
+    video = toy_dataset.videos("val")[1]
+    frames, segments = toy_dataset.read(video, 0, video.num_frames)
+    some, of_them = toy_dataset.read(video, 5, 18)
     np.testing.assert_array_equal(some, frames[5:18])
     np.testing.assert_array_equal(of_them, segments[5:18])
 
 
-def test_workers_read_it_as_this_process_does(dataset):
+def test_workers_read_it_as_this_process_does(toy_dataset):
     config = ClipConfig(task="segments", image_size=64)
-    here = iter(clip_loader(dataset, "train", config, 2))
-    there = iter(clip_loader(dataset, "train", config, 2, num_workers=1))
+    here = iter(clip_loader(toy_dataset, "train", config, 2))
+    there = iter(clip_loader(toy_dataset, "train", config, 2, num_workers=1))
     for _ in range(3):
         ours, theirs = next(here), next(there)
         for key in ours:
@@ -75,8 +72,8 @@ def test_workers_read_it_as_this_process_does(dataset):
     there.close()
 
 
-def test_every_relation_clip_has_one_to_learn_from(dataset):
-    batches = iter(clip_loader(dataset, "train", ClipConfig(image_size=64), 4))
+def test_every_relation_clip_has_one_to_learn_from(toy_dataset):
+    batches = iter(clip_loader(toy_dataset, "train", ClipConfig(image_size=64), 4))
     for _ in range(4):
         batch = next(batches)
         assert batch["subjects"].any(axis=1).all()

@@ -5,7 +5,6 @@ import shutil
 
 import pytest
 
-from c2g_jax.data.dataset import open_dataset
 from c2g_jax.evaluation.files import Work, find_files, score_files
 from c2g_jax.evaluation.protocol import Protocol, video_truth
 from c2g_jax.evaluation.results import summarise
@@ -16,20 +15,15 @@ PROTOCOL = Protocol()
 
 
 @pytest.fixture(scope="module")
-def dataset(prepared_toy):
-    return open_dataset(prepared_toy, "toy_pvsg")
+def videos(toy_dataset):
+    return toy_dataset.videos("val")[:2]
 
 
 @pytest.fixture(scope="module")
-def videos(dataset):
-    return dataset.videos("val")[:2]
-
-
-@pytest.fixture(scope="module")
-def truth(dataset, videos, tmp_path_factory):
+def truth(toy_dataset, videos, tmp_path_factory):
     """All that is true of two videos, in two runs. Not to be written to."""
     folder = tmp_path_factory.mktemp("truth")
-    write_truth(folder, dataset, videos, runs=2)
+    write_truth(folder, toy_dataset, videos, runs=2)
     return folder
 
 
@@ -57,9 +51,9 @@ def first(folder):
     return sorted(folder.glob("*/*/0.json"))[0]
 
 
-def test_the_truth_scores_in_full(truth, dataset, videos):
+def test_the_truth_scores_in_full(truth, toy_dataset, videos):
     work, frames = Work(), []
-    scores, found = score(truth, dataset, videos, work=work, advance=frames.append)
+    scores, found = score(truth, toy_dataset, videos, work=work, advance=frames.append)
     (kind,) = found
     assert kind == "point"
     found = found[kind]
@@ -77,7 +71,7 @@ def test_the_truth_scores_in_full(truth, dataset, videos):
     assert [s["video"] for s in scores] == [v.video_id for v in videos]
 
 
-def test_a_missing_run_found_nothing(spoilt, dataset, videos):
+def test_a_missing_run_found_nothing(spoilt, toy_dataset, videos):
     path = first(spoilt)
     (video,) = [v for v in videos if v.video_id == path.parents[1].name]
     truths = [video_truth(v, PROTOCOL) for v in videos]
@@ -88,7 +82,7 @@ def test_a_missing_run_found_nothing(spoilt, dataset, videos):
         if str(t.subject_id) == path.parent.name
     ]
     path.unlink()
-    scores, found = score(spoilt, dataset, videos)
+    scores, found = score(spoilt, toy_dataset, videos)
     missing = {s["video"]: s["missing"] for s in scores}
     assert missing[video.video_id] == {"0": 1, "1": 0}
     found = found["point"]
@@ -97,17 +91,17 @@ def test_a_missing_run_found_nothing(spoilt, dataset, videos):
     assert found["R@3"]["mean"] == pytest.approx(100 * (1 - lost / whole / 2))
 
 
-def test_a_missing_video_found_nothing(spoilt, dataset, videos):
+def test_a_missing_video_found_nothing(spoilt, toy_dataset, videos):
     gone, there = videos
     shutil.rmtree(spoilt / gone.video_id)
-    _, found = score(spoilt, dataset, videos)
+    _, found = score(spoilt, toy_dataset, videos)
     kept = video_truth(there, PROTOCOL).counts["units"]
     whole = kept + video_truth(gone, PROTOCOL).counts["units"]
     assert found["point"]["R@3"]["mean"] == pytest.approx(100 * kept / whole)
     assert found["point"]["PVSG R@20"]["mean"] < 100
 
 
-def test_a_wrong_word_costs_its_units_alone(spoilt, dataset, videos):
+def test_a_wrong_word_costs_its_units_alone(spoilt, toy_dataset, videos):
     path = first(spoilt)
     words = []
 
@@ -116,7 +110,7 @@ def test_a_wrong_word_costs_its_units_alone(spoilt, dataset, videos):
         words[0]["predicate"] = "no such word"
 
     edit(path, change)
-    _, found = score(spoilt, dataset, videos)
+    _, found = score(spoilt, toy_dataset, videos)
     found = found["point"]
     whole = found["units"]
     assert found["R@3"]["mean"] == pytest.approx(100 * (1 - 1 / whole / 2))
@@ -125,19 +119,21 @@ def test_a_wrong_word_costs_its_units_alone(spoilt, dataset, videos):
     assert said.count("(no name of the data set)") == 1
 
 
-def test_a_graph_without_a_prompt_is_judged_by_pvsg_s_metric(spoilt, dataset, videos):
+def test_a_graph_without_a_prompt_is_judged_by_pvsg_s_metric(
+    spoilt, toy_dataset, videos
+):
     one = first(spoilt)
     graph = spoilt / one.parents[1].name / "all" / "0.json"
     graph.parent.mkdir()
     shutil.copy(one, graph)
     edit(graph, lambda document: [document.pop("frames"), document.pop("run")])
-    _, found = score(spoilt, dataset, videos)
+    _, found = score(spoilt, toy_dataset, videos)
     assert found["point"]["R@3"]["mean"] == 100
     assert "R@3" not in found["prompt"]
     assert 0 < found["prompt"]["PVSG R@20"]["mean"] < 100
 
 
-def test_folders_that_are_none(tmp_path, spoilt, dataset, videos):
+def test_folders_that_are_none(tmp_path, spoilt, toy_dataset, videos):
     with pytest.raises(InputError, match=r"no VIDEO/SUBJECT/RUN.json in it"):
         find_files(tmp_path / "empty")
     (first(spoilt).parent / "one.json").write_text("{}")
@@ -157,12 +153,12 @@ def test_folders_that_are_none(tmp_path, spoilt, dataset, videos):
         ("{video}/{subject}/0.json", "{video}/{subject}/7.json", "it is run 0: rename"),
     ],
 )
-def test_names_that_do_not_fit(spoilt, dataset, videos, old, new, says):
+def test_names_that_do_not_fit(spoilt, toy_dataset, videos, old, new, says):
     path = first(spoilt)
     place = {"video": path.parents[1].name, "subject": path.parent.name}
     (spoilt / old.format(**place)).rename(spoilt / new.format(**place))
     with pytest.raises(InputError, match=says):
-        score(spoilt, dataset, videos)
+        score(spoilt, toy_dataset, videos)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +169,7 @@ def test_names_that_do_not_fit(spoilt, dataset, videos, old, new, says):
         (lambda d: d["frames"][0].update(subject=77), "one file for each prompted"),
     ],
 )
-def test_files_that_do_not_fit(spoilt, dataset, videos, change, says):
+def test_files_that_do_not_fit(spoilt, toy_dataset, videos, change, says):
     edit(first(spoilt), change)
     with pytest.raises(InputError, match=says):
-        score(spoilt, dataset, videos)
+        score(spoilt, toy_dataset, videos)

@@ -1,0 +1,129 @@
+"""Scores of a part: stopped, killed, in shards, of fewer videos; and going on."""
+
+import functools
+import json
+import shutil
+
+import pytest
+
+from c2g_jax import evaluate
+from c2g_jax.evaluation import files
+from c2g_jax.evaluation.protocol import Protocol, video_truth
+from c2g_jax.types import InputError
+from tests.commands import call_main
+
+
+@pytest.fixture
+def call(prepared_toy, true_predictions):
+    """Scores the files in this process, with more flags."""
+    words = [f"--predictions={true_predictions}", f"--data_dir={prepared_toy}"]
+    return functools.partial(
+        call_main, evaluate.main, "--noplots", *words, "--name=toy_pvsg"
+    )
+
+
+def results(folder):
+    return {n: (folder / f"results.{n}").read_bytes() for n in ("json", "csv", "md")}
+
+
+def stopping_after(videos, error):
+    """_score_video that raises once so many videos are scored."""
+    score, done = files._score_video, []
+
+    def stop(*args):
+        if len(done) == videos:
+            raise error
+        done.append(args)
+        return score(*args)
+
+    return stop
+
+
+def noting(seen):
+    score = files._score_video
+
+    def note(dataset, video, *args):
+        seen.append(video.video_id)
+        return score(dataset, video, *args)
+
+    return note
+
+
+def test_stopped_by_ctrl_c_it_keeps_what_it_has_and_goes_on(
+    call, tmp_path, capsys, monkeypatch
+):
+    out = tmp_path / "out"
+    call(f"--output={out}")
+    whole = results(out)
+    scores = (out / "scores/0-of-1.jsonl").read_bytes()
+    shutil.rmtree(out)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "_score_video", stopping_after(2, KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            call(f"--output={out}")
+    said = capsys.readouterr().err
+    assert "2 of " in said
+    assert "the same command goes on from there" in said
+    assert not (out / "results.json").exists()
+    with monkeypatch.context() as patch:
+        seen = []
+        patch.setattr(files, "_score_video", noting(seen))
+        call(f"--output={out}")
+    videos = [json.loads(line)["video"] for line in scores.splitlines()[1:]]
+    assert seen == videos[2:]
+    assert results(out) == whole
+    assert (out / "scores/0-of-1.jsonl").read_bytes() == scores
+    # All is there: nothing is scored again.
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "_score_video", stopping_after(0, AssertionError))
+        call(f"--output={out}")
+    assert results(out) == whole
+
+
+def test_killed_in_the_middle_of_a_line_it_goes_on(call, tmp_path):
+    out = tmp_path / "out"
+    call(f"--output={out}")
+    whole, path = results(out), out / "scores/0-of-1.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    shutil.rmtree(out)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"".join(lines[:2]) + lines[2][:50])
+    call(f"--output={out}")
+    assert results(out) == whole
+    assert path.read_bytes() == b"".join(lines)
+
+
+def test_shards_make_one_result(call, tmp_path, capsys):
+    whole, out = tmp_path / "whole", tmp_path / "shards"
+    call(f"--output={whole}")
+    capsys.readouterr()
+    call(f"--output={out}", "--shard=1/2")
+    assert "the shard that ends last writes the results" in capsys.readouterr().out
+    assert not (out / "results.json").exists()
+    call(f"--output={out}", "--shard=0/2")
+    for name in ("csv", "md"):
+        assert results(out)[name] == results(whole)[name]
+    ours, theirs = (json.loads((f / "results.json").read_text()) for f in (out, whole))
+    assert ours["provenance"].pop("command").endswith(f"--output={out}")
+    theirs["provenance"].pop("command")
+    assert ours == theirs
+
+
+def test_fewer_videos_and_then_the_others(call, tmp_path, toy_dataset):
+    out = tmp_path / "out"
+    call(f"--output={out}", "--max_videos=1")
+    video = toy_dataset.videos("val")[0]
+    units = video_truth(video, Protocol()).counts["units"]
+    document = json.loads((out / "results.json").read_text())
+    assert document["ground truth"]["units"] == units
+    call(f"--output={out}")
+    document = json.loads((out / "results.json").read_text())
+    assert document["ground truth"]["videos"] == len(toy_dataset.videos("val"))
+
+
+def test_another_protocol_is_refused_with_the_difference(call, tmp_path):
+    out = tmp_path / "out"
+    call(f"--output={out}", "--max_videos=1")
+    with pytest.raises(InputError, match=r"protocol.tau: 0.5 -> 0.75 \(there -> now\)"):
+        call(f"--output={out}", "--tau=0.75")
