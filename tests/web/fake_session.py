@@ -6,13 +6,11 @@ the same dataclasses, so that what reads them cannot tell.
 
 import copy
 import json
-import math
 import threading
 import time
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
 
 from c2g_jax.rle import encode_mask
 from c2g_jax.scene_graph import GraphBuilder, SpanConfig
@@ -30,51 +28,16 @@ from c2g_jax.spans import merge_spans
 from c2g_jax.types import InputError, SubjectFrame, Triplet, VideoInfo
 from c2g_jax.video import open_video
 from c2g_jax.vocabulary import load_vocabulary
-
-WIDTH, HEIGHT, FRAMES = 320, 180, 24
-
-# name: colour, radius, place at frame t. The script of relations: first and last frame.
-SHAPES = {
-    "adult": ((214, 96, 77), 24, lambda t: (60 + 6 * t, 80 + 8 * math.sin(t / 3))),
-    "cup": ((255, 221, 110), 10, lambda t: (90 + 6 * t, 84 + 8 * math.sin(t / 3))),
-    "table": ((120, 87, 60), 30, lambda t: (160, 142)),
-    "dog": ((90, 104, 158), 18, lambda t: (282 - 5 * t, 40)),
-    "ball": ((84, 170, 110), 9, lambda t: (250 - 5 * t, 44)),
-}
-SCRIPT = (
-    ("adult", "cup", "holding", 0, 17, 0.92),
-    ("adult", "table", "next to", 8, 20, 0.55),
-    ("dog", "ball", "chasing", 2, 21, 0.81),
-    ("dog", "table", "looking at", 5, 9, 0.31),
+from tests.web.drawn_clip import (
+    FRAMES,
+    HEIGHT,
+    SCRIPT,
+    SHAPES,
+    WIDTH,
+    shape_at,
+    shape_mask,
 )
-
-
-def draw(t: int) -> np.ndarray:
-    """A frame of the clip, uint8 [H, W, 3]."""
-    image = Image.new("RGB", (WIDTH, HEIGHT), (196, 205, 210))
-    pen = ImageDraw.Draw(image)
-    pen.rectangle((0, 120, WIDTH, HEIGHT), fill=(150, 160, 140))
-    for colour, radius, place in SHAPES.values():
-        x, y = place(t)
-        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
-    return np.asarray(image)
-
-
-def shape_mask(name: str, t: int) -> np.ndarray:
-    """Where a shape is, bool [H, W]."""
-    _, radius, (x, y) = SHAPES[name][0], SHAPES[name][1], SHAPES[name][2](t)
-    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
-    return (columns - x) ** 2 + (rows - y) ** 2 <= radius**2
-
-
-def shape_at(x: float, y: float, t: int) -> str:
-    """The shape under a point, or the nearest."""
-
-    def distance(name):
-        cx, cy = SHAPES[name][2](t)
-        return math.hypot(x - cx, y - cy) - SHAPES[name][1]
-
-    return min(SHAPES, key=distance)
+from tests.web.drawn_clip import draw as draw  # what is to be filmed for a session
 
 
 class FakeStudio:
@@ -227,12 +190,7 @@ class FakeSession:
                 shown[thing["shape"]] = int(key)
             objects.append(
                 ObjectView(
-                    int(key),
-                    thing["role"],
-                    tuple(thing["subjects"]),
-                    thing["said"] or self._guess(thing),
-                    thing["said"] is not None,
-                    1.0 if thing["said"] else 0.7,
+                    *self._named(key),
                     encode_mask(shape_mask(thing["shape"], frame))
                     if thing["shape"] in shown
                     else None,
@@ -251,12 +209,7 @@ class FakeSession:
                 lanes.setdefault(o.object_id, []).extend([t] if o.rle else [])
         return [
             ObjectSummary(
-                int(key),
-                thing["role"],
-                tuple(thing["subjects"]),
-                thing["said"] or self._guess(thing),
-                thing["said"] is not None,
-                1.0 if thing["said"] else 0.7,
+                *self._named(key),
                 merge_spans(lanes.get(int(key), [])),
                 tuple(int(t) for t, said in thing["prompts"].items() if said),
             )
@@ -315,6 +268,19 @@ class FakeSession:
         return builder.build(info, {"program": "fake"})
 
     # Within
+
+    def _named(self, key):
+        """Id, role, subjects, category, whether a person said it, and score."""
+        thing = self.state["things"][key]
+        said = thing["said"]
+        return (
+            int(key),
+            thing["role"],
+            tuple(thing["subjects"]),
+            said or self._guess(thing),
+            said is not None,
+            1.0 if said else 0.7,
+        )
 
     def _guess(self, thing):
         # One name is wrong, so that there is something to correct.
