@@ -1,58 +1,42 @@
 """`python -m c2g_jax.prepare`: what it writes, what it refuses, and being killed."""
 
 import errno
+import functools
 import importlib.util
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from absl.testing import flagsaver
 
 from c2g_jax import prepare, report
 from c2g_jax.data.dataset import open_dataset
 from c2g_jax.types import InputError
-from tests.commands import ROOT, refusal, run
-from tests.datasets import drawn
+from tests.commands import ROOT, call_main, refusal, run, run_and_name
 
 MODULE = "c2g_jax.prepare"
+call = functools.partial(call_main, prepare.main)
 
 
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory):
-    return drawn.write_tree(tmp_path_factory.mktemp("drawn") / "tree")
-
-
-def test_prepares_a_download_without_tensorflow(tree, tmp_path):
-    code = (
-        "import atexit, runpy, sys\n"
-        "told = lambda: print(*{'tensorflow'} & set(sys.modules), file=sys.stderr)\n"
-        "atexit.register(told)\n"
-        f"runpy.run_module({MODULE!r}, run_name='__main__')"
-    )
-    flags = [f"--manual_dir={tree}", f"--data_dir={tmp_path}", "--workers=1"]
-    done = subprocess.run(
-        [sys.executable, "-c", code, *flags, "--config_names=videos,default"],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
+def test_prepares_a_download_without_tensorflow(drawn_tree, tmp_path):
+    flags = [f"--manual_dir={drawn_tree}", f"--data_dir={tmp_path}", "--workers=1"]
+    flags += ["--config_names=videos,default"]
+    done = run_and_name({"tensorflow"}, MODULE, *flags)
     assert done.returncode == 0, done.stderr
     assert "3 of 3 videos, 47 of 47 frames" in done.stdout
     assert "faults of the download: none" in done.stdout
     assert done.stderr.strip() == ""
     assert len(open_dataset(tmp_path).videos("train")) == 2
-    again = run(MODULE, *flags, "--config_names=videos,default")
+    again = run(MODULE, *flags)
     assert "is prepared already" in again.stdout
 
 
-def test_audits_annotations_alone(tree, tmp_path):
-    done = run(
-        MODULE, "--audit", f"--annotations={tree}/pvsg.json", f"--output={tmp_path}/out"
-    )
+def test_audits_annotations_alone(drawn_tree, tmp_path):
+    flags = [f"--annotations={drawn_tree}/pvsg.json", f"--output={tmp_path}/out"]
+    done = run(MODULE, "--audit", *flags)
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "out/audit.json").read_text())
     assert report["total"]["videos"] == 3
@@ -60,8 +44,8 @@ def test_audits_annotations_alone(tree, tmp_path):
     assert (tmp_path / "out/audit.txt").read_text() in done.stdout
 
 
-def test_audits_a_download_and_strict_stops_at_a_fault(tree, tmp_path):
-    spoilt = shutil.copytree(tree, tmp_path / "tree")
+def test_audits_a_download_and_strict_stops_at_a_fault(drawn_tree, tmp_path):
+    spoilt = shutil.copytree(drawn_tree, tmp_path / "tree")
     (spoilt / "drawn/masks/0001_1/0003.png").unlink()
     (spoilt / "drawn/videos/0002_2.mp4").write_bytes(b"")
     done = run(MODULE, "--audit", f"--manual_dir={spoilt}", "--workers=1")
@@ -117,16 +101,10 @@ def test_refuses_in_one_line(flags, says, tmp_path, monkeypatch):
         call(*flags)
 
 
-def call(*flags):
-    """main with these flags, and the flags as they were before after it."""
-    with flagsaver.flagsaver():
-        prepare.flags.FLAGS([MODULE, *map(str, flags)])
-        prepare.main([])
-
-
-def test_unknown_configs_are_refused(tree, tmp_path):
+def test_unknown_configs_are_refused(drawn_tree, tmp_path):
+    flags = [f"--data_dir={tmp_path}", "--config_names=2048"]
     with pytest.raises(InputError, match=r"config_names=2048.*videos"):
-        call(f"--manual_dir={tree}", f"--data_dir={tmp_path}", "--config_names=2048")
+        call(f"--manual_dir={drawn_tree}", *flags)
 
 
 def test_what_is_wrong_with_the_build_is_said_before_the_drawing(tmp_path):
@@ -154,9 +132,9 @@ def test_outside_a_checkout_it_says_so(monkeypatch, tmp_path):
 
 
 def test_a_killed_preparation_counts_for_nothing_and_the_next_one_finishes(
-    tree, tmp_path
+    drawn_tree, tmp_path
 ):
-    flags = [f"--manual_dir={tree}", f"--data_dir={tmp_path}", "--workers=1"]
+    flags = [f"--manual_dir={drawn_tree}", f"--data_dir={tmp_path}", "--workers=1"]
     process = subprocess.Popen([sys.executable, "-m", MODULE, *flags], cwd=ROOT)
     began = time.monotonic()
     while not list(tmp_path.glob("open_pvsg/1024/incomplete.*/*array_record*")):
@@ -176,65 +154,6 @@ def test_a_killed_preparation_counts_for_nothing_and_the_next_one_finishes(
         dataset = open_dataset(tmp_path, config=config)
         video = dataset.videos("val")[0]
         assert dataset.read(video, 0, 16)[0].shape[0] == 16
-
-
-_PARENT = """
-import os, sys, time
-sys.path.insert(0, "datasets")
-from open_pvsg import workers
-if __name__ == "__main__":
-    # `time.sleep` in two workers, which this process will not live to see.
-    for _ in workers.run_tasks(time.sleep, [0, 0, 60, 60], 2):
-        print(flush=True)
-"""
-
-
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
-def test_workers_end_with_the_process_that_started_them(tmp_path):
-    script = tmp_path / "parent.py"
-    script.write_text(_PARENT)
-    parent = subprocess.Popen(
-        [sys.executable, script], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    parent.stdout.readline()
-    children = children_of(parent.pid)
-    assert len(children) >= 2
-    parent.kill()
-    parent.wait()
-    deadline = time.monotonic() + 20
-    while any(alive(child) for child in children):
-        assert time.monotonic() < deadline, "workers outlived their parent"
-        time.sleep(0.05)
-
-
-def children_of(pid: int) -> list[int]:
-    path = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(child) for child in path.read_text().split()]
-
-
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
-def test_an_interrupt_ends_workers_without_a_word(tmp_path):
-    """As a terminal sends it, to the whole group."""
-    script = tmp_path / "parent.py"
-    script.write_text(_PARENT)
-    parent = subprocess.Popen(
-        [sys.executable, script], cwd=ROOT, text=True, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    parent.stdout.readline()
-    parent.stdout.readline()  # both workers are through their first task
-    os.killpg(parent.pid, signal.SIGINT)
-    _, words = parent.communicate(timeout=30)
-    assert words.count("Traceback") == 1  # this process's own, which no main caught
-    assert words.splitlines()[-1] == "KeyboardInterrupt"
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
-"""The tests of the builders share what is drawn by hand."""
+"""A drawn tree to be spoilt, and what is found in one."""
 
+import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -8,9 +10,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 
-@pytest.fixture(scope="session")
-def drawn_tree(tmp_path_factory) -> Path:
-    """The download of `drawn`, unpacked. Not to be written to."""
-    import drawn
+@pytest.fixture
+def tree(drawn_tree, tmp_path) -> Path:
+    """A copy of the drawn tree, to be spoilt."""
+    return shutil.copytree(drawn_tree, tmp_path / "tree")
 
-    return drawn.write_tree(tmp_path_factory.mktemp("drawn") / "tree")
+
+def faults(preparation) -> Counter:
+    """How many faults of a kind were found in a download."""
+    return Counter(f.quirk for f in preparation.findings if f.is_fault)

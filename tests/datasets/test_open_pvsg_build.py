@@ -3,7 +3,6 @@
 import importlib.util
 import io
 import json
-import shutil
 from collections import defaultdict
 
 import av
@@ -171,8 +170,7 @@ def test_tfds_reads_it_without_our_code(prepared):
     assert info.disable_shuffling
 
 
-def test_void_and_unknown_ids_are_stored_as_void(drawn_tree, tmp_path):
-    tree = shutil.copytree(drawn_tree, tmp_path / "tree")
+def test_void_and_unknown_ids_are_stored_as_void(tree, tmp_path):
     (tree / "drawn/masks/0002_2/0009.png").unlink()
     mask = drawn.mask_of("0002_2", 2)
     mask[-3:] = 99
@@ -191,8 +189,7 @@ def test_void_and_unknown_ids_are_stored_as_void(drawn_tree, tmp_path):
     assert "missing_mask" in (tmp_path / "data/open_pvsg/audit.txt").read_text()
 
 
-def test_spans_end_with_the_usable_frames(drawn_tree, tmp_path):
-    tree = shutil.copytree(drawn_tree, tmp_path / "tree")
+def test_spans_end_with_the_usable_frames(tree, tmp_path):
     content = drawn.annotations()
     content["data"][1]["relations"].append([1, 2, "on", [[7, 9], [8, 8]]])
     drawn.write_json(tree, content)

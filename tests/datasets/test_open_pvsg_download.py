@@ -2,7 +2,6 @@
 
 import shutil
 import zipfile
-from collections import Counter
 
 import drawn
 import numpy as np
@@ -13,18 +12,10 @@ from open_pvsg.preparation import FaultError, scan_download
 from open_pvsg.quirks import DownloadError
 from open_pvsg.scan import true_runs
 
+from tests.datasets.conftest import faults
+
 MASKS = "drawn/masks/0001_1"
 WANTED = [("drawn", video_id) for video_id in drawn.FRAMES]
-
-
-@pytest.fixture
-def tree(drawn_tree, tmp_path):
-    """A copy of the tree, to be spoilt."""
-    return shutil.copytree(drawn_tree, tmp_path / "tree")
-
-
-def faults(preparation):
-    return Counter(f.quirk for f in preparation.findings if f.is_fault)
 
 
 def visible(preparation):

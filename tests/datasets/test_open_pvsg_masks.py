@@ -1,9 +1,7 @@
 """Masks of a download, whole and broken: what is read of them, what is void."""
 
-import shutil
 import struct
 import zlib
-from collections import Counter
 
 import drawn
 import numpy as np
@@ -13,17 +11,9 @@ from open_pvsg.masks import UnreadableMask, read_mask
 from open_pvsg.preparation import FaultError, scan_download
 from PIL import Image
 
+from tests.datasets.conftest import faults
+
 MASKS = "drawn/masks/0001_1"
-
-
-@pytest.fixture
-def tree(drawn_tree, tmp_path):
-    """A copy of the tree, to be spoilt."""
-    return shutil.copytree(drawn_tree, tmp_path / "tree")
-
-
-def faults(preparation):
-    return Counter(f.quirk for f in preparation.findings if f.is_fault)
 
 
 def spoil_missing(tree):

@@ -1,7 +1,6 @@
 """Runs of a preparation: one at a time, resumed, refused, in several processes."""
 
 import errno
-import shutil
 import time
 
 import drawn
@@ -18,7 +17,7 @@ CHUNKED = ("videos", "default")
 
 
 def test_what_is_prepared_stays_and_another_download_is_refused(
-    drawn_tree, tmp_path, monkeypatch
+    drawn_tree, tree, tmp_path, monkeypatch
 ):
     data_dir = tmp_path / "data"
     assert build(drawn_tree, data_dir, configs=("videos",)) is not None
@@ -27,7 +26,6 @@ def test_what_is_prepared_stays_and_another_download_is_refused(
     build(drawn_tree, data_dir, configs=CHUNKED)
     after = (data_dir / "open_pvsg/videos/1.0.0/dataset_info.json").stat().st_mtime_ns
     assert stamp == after
-    tree = shutil.copytree(drawn_tree, tmp_path / "tree")
     (tree / "drawn/masks/0002_2/0010.png").unlink()
     with pytest.raises(DownloadError, match="other videos"):
         build(tree, data_dir, configs=("1024",))
