@@ -1,6 +1,7 @@
 """A drawn data set in memory, with the records that a prepared one has."""
 
 import io
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image
@@ -51,6 +52,65 @@ def frames_of(segments: np.ndarray, number: int) -> np.ndarray:
     ).astype(np.uint8)
 
 
+def columns(names: str, rows: Sequence[tuple]) -> dict[str, list]:
+    """Rows as records keep them: a list for each name."""
+    lists = list(zip(*rows, strict=True)) or [()] * len(names.split())
+    return dict(zip(names.split(), map(list, lists), strict=True))
+
+
+def plain_record(
+    name: str,
+    segments: np.ndarray,
+    categories: Mapping[int, int],
+    relations: Sequence[tuple],
+) -> dict:
+    """A record of segments uint8 [t, H, W] without a word in it, of the source toy.
+
+    relations: (subject, object, predicate, first frame, last frame).
+    """
+    total, height, width = segments.shape
+    visible = [
+        (i, *span)
+        for i in categories
+        for span in spans((segments == i).any(axis=(1, 2)))
+    ]
+    return {
+        "video_id": name,
+        "source": "toy",
+        "height": height,
+        "width": width,
+        "num_frames": total,
+        "fps": 5.0,
+        "summary": "",
+        "objects": {
+            "object_id": list(categories),
+            "category": list(categories.values()),
+            "is_thing": [True] * len(categories),
+        },
+        "visible": columns("object_id start end", visible),
+        "relations": columns("subject_id object_id predicate start end", relations),
+        "captions": {"time": [], "description": []},
+        "questions": {"time": [], "question": [], "answer": []},
+        "status": {"object_id": [], "name": [], "start": [], "end": []},
+    }
+
+
+def chunks_of(
+    name: str, source: str, frames: Sequence[np.ndarray], masks: np.ndarray
+) -> list[dict]:
+    """The records of a video's frames and masks."""
+    return [
+        {
+            "video_id": name,
+            "source": source,
+            "start": start,
+            "frames": [encode(f, "PNG") for f in frames[start : start + CHUNK]],
+            "masks": [encode(m, "PNG") for m in masks[start : start + CHUNK]],
+        }
+        for start in range(0, len(masks), CHUNK)
+    ]
+
+
 def make_record(rng, name: str, source: str, segments: np.ndarray) -> dict:
     total, height, width = segments.shape
     ids = list(range(1, int(segments.max()) + 1))
@@ -62,10 +122,6 @@ def make_record(rng, name: str, source: str, segments: np.ndarray) -> dict:
         start = int(rng.integers(0, total))
         end = int(rng.integers(start, total))
         relations.append((int(subject), int(other), int(rng.integers(57)), start, end))
-
-    def columns(names, rows):
-        rows = list(zip(*rows, strict=True)) or [()] * len(names)
-        return dict(zip(names, map(list, rows), strict=True))
 
     return {
         "video_id": name.encode(),
@@ -80,10 +136,8 @@ def make_record(rng, name: str, source: str, segments: np.ndarray) -> dict:
             "category": [int(i) for i in rng.integers(0, 126, len(ids))],
             "is_thing": [bool(i % 3) for i in ids],
         },
-        "visible": columns(("object_id", "start", "end"), visible),
-        "relations": columns(
-            ("subject_id", "object_id", "predicate", "start", "end"), relations
-        ),
+        "visible": columns("object_id start end", visible),
+        "relations": columns("subject_id object_id predicate start end", relations),
         "captions": {"time": [b"0000-0008"], "description": [b"It moves."]},
         "questions": {"time": [], "question": [], "answer": []},
         "status": {"object_id": [], "name": [], "start": [], "end": []},
@@ -97,24 +151,12 @@ def fake_dataset(
     rng = np.random.default_rng(seed)
     records, chunks, drawn = {}, {}, {}
     for split in ("toy_train", "more_train", "toy_val"):
-        row, records[split], chunks[split] = 0, (), []
+        records[split], chunks[split] = (), []
         for i in range(videos):
             source, name = split.rpartition("_")[0], f"{split}-{i}"
             segments = draw(rng, lengths[i % len(lengths)], *SIZES[i % 3], objects)
             record = make_record(rng, name, source, segments)
-            records[split] += (video_record(record, split, row),)
+            records[split] += (video_record(record, split, len(chunks[split])),)
             drawn[name] = segments
-            frames = frames_of(segments, i)
-            for start in range(0, len(segments), CHUNK):
-                part = slice(start, start + CHUNK)
-                chunks[split].append(
-                    {
-                        "video_id": name,
-                        "source": source,
-                        "start": start,
-                        "frames": [encode(f, "PNG") for f in frames[part]],
-                        "masks": [encode(m, "PNG") for m in segments[part]],
-                    }
-                )
-                row += 1
+            chunks[split] += chunks_of(name, source, frames_of(segments, i), segments)
     return Dataset("fake", VOCABULARY, records, chunks), drawn

@@ -10,13 +10,13 @@ import numpy as np
 
 from c2g_jax import click2graph, tracking
 from c2g_jax.click2graph import Scene
-from c2g_jax.data.dataset import CHUNK, Dataset
+from c2g_jax.data.dataset import Dataset
 from c2g_jax.data.records import video_record
 from c2g_jax.evaluation import batches
 from c2g_jax.prompts import mask_box
 from c2g_jax.sam2.prompts import BOX_FIRST
 from c2g_jax.sch import BestTriplet
-from tests.data.fake import encode, spans
+from tests.data.fake import chunks_of, plain_record
 from tests.scripted import CONFIG, NOTHING, SIDE, World, rectangle
 
 VOCABULARY = CONFIG.vocabulary
@@ -37,46 +37,9 @@ def dataset(
     paint = paint or _number
     records, chunks = [], []
     for number, (name, (segments, relations)) in enumerate(videos.items()):
-        total, height, width = segments.shape
-        visible = [
-            (i, *span)
-            for i in categories
-            for span in spans((segments == i).any(axis=(1, 2)))
-        ]
-        record = {
-            "video_id": name,
-            "source": "toy",
-            "height": height,
-            "width": width,
-            "num_frames": total,
-            "fps": 5.0,
-            "summary": "",
-            "objects": {
-                "object_id": list(categories),
-                "category": list(categories.values()),
-                "is_thing": [True] * len(categories),
-            },
-            "visible": _columns("object_id start end", visible),
-            "relations": _columns(
-                "subject_id object_id predicate start end", relations
-            ),
-            "captions": {"time": [], "description": []},
-            "questions": {"time": [], "question": [], "answer": []},
-            "status": {"object_id": [], "name": [], "start": [], "end": []},
-        }
+        record = plain_record(name, segments, categories, relations)
         records.append(video_record(record, split, len(chunks)))
-        colours = paint(number, segments)
-        for start in range(0, total, CHUNK):
-            part = slice(start, start + CHUNK)
-            chunks.append(
-                {
-                    "video_id": name,
-                    "source": "toy",
-                    "start": start,
-                    "frames": [encode(f, "PNG") for f in colours[part]],
-                    "masks": [encode(m, "PNG") for m in segments[part]],
-                }
-            )
+        chunks += chunks_of(name, "toy", paint(number, segments), segments)
     return Dataset("toy", VOCABULARY, {split: tuple(records)}, {split: chunks})
 
 
@@ -286,8 +249,3 @@ class Drawn:
             )
 
         return Scripted(self.segments(), masks, finds, says)
-
-
-def _columns(names: str, rows: Sequence[tuple]) -> dict[str, list[int]]:
-    columns = list(zip(*rows, strict=True)) or [()] * len(names.split())
-    return dict(zip(names.split(), map(list, columns), strict=True))

@@ -12,28 +12,21 @@ from types import SimpleNamespace
 import numpy as np
 
 from c2g_jax import click2graph
-from c2g_jax.click2graph import Scene, click2graph_config, mask_ious
+from c2g_jax.click2graph import Scene, mask_ious
 from c2g_jax.sam2 import video_tracker
-from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.track import Segmentation
 from c2g_jax.sch import BestTriplet, SchLogits
 from c2g_jax.session import engine, labels, memories
+from tests.scripted import CONFIG, SIDE
+from tests.scripted import model as model  # a session asks no more than tracking
 
-SIDE, SMALL = 64, 16  # of the model image and its masks; the video is 64 x 64 too
-CONFIG = click2graph_config(sam2_config("toy", SIDE))
+SMALL = 16  # the side of masks; SIDE is that of the model image and of the video
 NOTHING = 0
 FRAMES = 12
 
 
 def video(count: int = FRAMES) -> list[np.ndarray]:
     return [np.full((SIDE, SIDE, 3), 10 + 8 * t, np.uint8) for t in range(count)]
-
-
-def model(**changes) -> SimpleNamespace:
-    """What a session asks of a model: its configuration, with changes."""
-    rules = dataclasses.replace(CONFIG.rules, **changes.pop("rules", {}))
-    config = dataclasses.replace(CONFIG, rules=rules, **changes)
-    return SimpleNamespace(config=config, sam2=None, didm=None, sch=None)
 
 
 class World:

@@ -6,11 +6,10 @@ import numpy as np
 
 from c2g_jax.data.dataset import Dataset
 from c2g_jax.data.records import video_record
-from tests.data.fake import encode, spans
+from tests.data.fake import chunks_of, plain_record
 from tests.session import scripted
 
 VOCABULARY = scripted.CONFIG.vocabulary
-CHUNK = 8
 Related = tuple[int, int, str, int, int]  # subject, object, predicate, first, last
 
 
@@ -35,53 +34,10 @@ def dataset(
 ) -> Dataset:
     """A split toy_val of videos, all alike: things by number, with their classes."""
     masks, frames = segments(world, list(categories)), scripted.video()
-    visible = [
-        (i, *span) for i in categories for span in spans((masks == i).any(axis=(1, 2)))
-    ]
     rows = [(s, o, VOCABULARY.predicates.index(p), a, b) for s, o, p, a, b in relations]
     videos, chunks = [], []
     for name in names:
-        videos.append(
-            video_record(
-                {
-                    "video_id": name,
-                    "source": "toy",
-                    "height": 64,
-                    "width": 64,
-                    "num_frames": len(frames),
-                    "fps": 5.0,
-                    "summary": "",
-                    "objects": {
-                        "object_id": list(categories),
-                        "category": list(categories.values()),
-                        "is_thing": [True] * len(categories),
-                    },
-                    "visible": _columns("object_id start end", visible),
-                    "relations": _columns(
-                        "subject_id object_id predicate start end", rows
-                    ),
-                    "captions": {"time": [], "description": []},
-                    "questions": {"time": [], "question": [], "answer": []},
-                    "status": {"object_id": [], "name": [], "start": [], "end": []},
-                },
-                "toy_val",
-                len(chunks),
-            )
-        )
-        for start in range(0, len(frames), CHUNK):
-            part = slice(start, start + CHUNK)
-            chunks.append(
-                {
-                    "video_id": name,
-                    "source": "toy",
-                    "start": start,
-                    "frames": [encode(f, "PNG") for f in frames[part]],
-                    "masks": [encode(m, "PNG") for m in masks[part]],
-                }
-            )
+        record = plain_record(name, masks, categories, rows)
+        videos.append(video_record(record, "toy_val", len(chunks)))
+        chunks += chunks_of(name, "toy", frames, masks)
     return Dataset("toy", VOCABULARY, {"toy_val": tuple(videos)}, {"toy_val": chunks})
-
-
-def _columns(names: str, rows: Sequence[tuple]) -> dict[str, list[int]]:
-    columns = list(zip(*rows, strict=True)) or [()] * len(names.split())
-    return dict(zip(names.split(), map(list, columns), strict=True))
