@@ -4,26 +4,21 @@ import contextlib
 import json
 import os
 import signal
-import struct
 import time
 
 import jax
 import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
-from tensorboardX.proto.event_pb2 import Event
 
 from c2g_jax import checkpoints
 from c2g_jax.training import loop
 from c2g_jax.training.workdir import CHECKPOINTS, WEIGHTS, locked
 from c2g_jax.types import InputError
 from c2g_jax.weights import load_weights, parameters, read_manifest
+from tests.equality import same_arrays
 from tests.training import toy_run
 from tests.training.toy_run import STEPS, Net, ToyTask, make_run
-
-
-def same(a, b):
-    return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
 
 
 def sha256(workdir):
@@ -81,24 +76,11 @@ def test_killed_anywhere_the_same_command_ends_in_the_same_bits(whole):
     step, values, loader = toy_run.last_state(workdir)
     wanted_step, wanted, wanted_loader = toy_run.last_state(whole)
     assert (step, loader) == (wanted_step, wanted_loader) == (STEPS, {"batches": STEPS})
-    assert same(values, wanted)
+    assert same_arrays(values, wanted)
     assert sha256(workdir) == sha256(whole)
     assert toy_run.lines(workdir) == toy_run.lines(whole)
-    assert logged_steps(workdir) == logged_steps(whole)
+    assert toy_run.logged_steps(workdir) == toy_run.logged_steps(whole)
     assert sorted(p.name for p in (workdir / CHECKPOINTS).iterdir()) == ["12", "9"]
-
-
-def logged_steps(workdir):
-    """(step, name) of all scalars in the event files, in order."""
-    found = []
-    for file in (workdir / "tensorboard").iterdir():
-        data, at = file.read_bytes(), 0
-        while at < len(data):  # length, its checksum, the event, its checksum
-            (length,) = struct.unpack("<Q", data[at : at + 8])
-            event = Event.FromString(data[at + 12 : at + 12 + length])
-            found += [(event.step, value.tag) for value in event.summary.value]
-            at += length + 16
-    return found
 
 
 def check_lines(workdir, whole):
@@ -199,7 +181,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(workdir, caplo
     make_run(workdir, steps=6).train()
     assert f"{folder / '6'} is cut short or changed" in caplog.text
     assert (folder / "6.damaged").is_dir()
-    assert same(toy_run.last_state(workdir)[1], wanted)
+    assert same_arrays(toy_run.last_state(workdir)[1], wanted)
     (folder / "3" / "manifest.json").write_text("{}")
     (folder / "6" / "manifest.json").unlink()
     with pytest.raises(InputError, match=r"no checkpoint in .* can be read"):
@@ -224,7 +206,7 @@ def test_a_full_disk_is_named_and_the_one_before_is_used(workdir, monkeypatch, h
         with pytest.raises(InputError, match=line):
             make_run(workdir).train()
     assert [p.name for p in (workdir / CHECKPOINTS).iterdir()] == ["3"]
-    assert same(toy_run.last_state(workdir)[1], kept[1])
+    assert same_arrays(toy_run.last_state(workdir)[1], kept[1])
     assert make_run(workdir).train() is True
 
 

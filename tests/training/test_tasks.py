@@ -13,20 +13,16 @@ from c2g_jax.pretrained import load_click2graph, load_sam2
 from c2g_jax.training import tasks
 from c2g_jax.training.state import take_apart
 from c2g_jax.types import InputError
-from c2g_jax.weights import parameters
+from tests.commands import ROOT
+from tests.equality import same_parameters
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+CONFIGS = ROOT / "configs"
 
 
 def load(name: str, data_dir: Path, variant: str = "tiny"):
     config = runpy.run_path(str(CONFIGS / f"{name}.py"))["get_config"](variant)
     config.data.dir = str(data_dir)
     return config
-
-
-def equal(a, b):
-    a, b = parameters(a), parameters(b)
-    return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
 
 
 def test_the_segmenter_trains_whole_and_its_weights_are_read(prepared_toy, tmp_path):
@@ -42,7 +38,7 @@ def test_the_segmenter_trains_whole_and_its_weights_are_read(prepared_toy, tmp_p
     made.export(made.task.model, tmp_path / "weights", {"training": {"step": 1}})
     again = load_sam2(tmp_path / "weights")
     assert again.config.image_size == 64  # not the size's own
-    assert equal(again, made.task.model)
+    assert same_parameters(again, made.task.model)
     whole, taught = load_click2graph(tmp_path / "weights")
     assert (whole.config.sam2.image_size, taught) == (64, False)
 
@@ -56,7 +52,7 @@ def test_click2graph_goes_around_a_segmenter(prepared_toy, tmp_path, caplog):
     made = tasks.prepare_task(config, local_batch=1)
     assert "has learned nothing" not in caplog.text
     model = made.task.model
-    assert equal(model.sam2, segmenter.task.model)
+    assert same_parameters(model.sam2, segmenter.task.model)
     assert model.config.didm.ffn == config.didm.ffn
     parts = take_apart(made.task)
     assert {name.split(".")[0] for name in parts.trained} == {"didm", "sch"}
@@ -67,7 +63,7 @@ def test_click2graph_goes_around_a_segmenter(prepared_toy, tmp_path, caplog):
     made.export(parts.whole(parts.trained), tmp_path / "whole", {})
     again, taught = load_click2graph(tmp_path / "whole")
     assert taught
-    assert equal(again, model)
+    assert same_parameters(again, model)
     # What a checkpoint says of the frozen part.
     named = digest(parts.frozen)
     changed = {**parts.frozen}

@@ -11,12 +11,14 @@ import multiprocessing
 import os
 import signal
 import socket
+import struct
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from tensorboardX.proto.event_pb2 import Event
 
 from c2g_jax import checkpoints, sharding
 from c2g_jax.optim import Group, OptimConfig
@@ -271,3 +273,16 @@ def lines(workdir):
     text = (Path(workdir) / "metrics.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in text]
     return [{k: v for k, v in row.items() if k not in clock} for row in rows]
+
+
+def logged_steps(workdir):
+    """(step, name) of all scalars in the event files, in order."""
+    found = []
+    for file in (workdir / "tensorboard").iterdir():
+        data, at = file.read_bytes(), 0
+        while at < len(data):  # length, its checksum, the event, its checksum
+            (length,) = struct.unpack("<Q", data[at : at + 8])
+            event = Event.FromString(data[at + 12 : at + 12 + length])
+            found += [(event.step, value.tag) for value in event.summary.value]
+            at += length + 16
+    return found
