@@ -2,7 +2,6 @@
 
 import dataclasses
 import runpy
-from pathlib import Path
 
 import pytest
 from ml_collections import ConfigDict
@@ -14,8 +13,9 @@ from c2g_jax.sch import SchConfig
 from c2g_jax.training import tasks
 from c2g_jax.training.relation_loss import RelationLoss
 from c2g_jax.types import InputError
+from tests.commands import ROOT
 
-CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+CONFIGS = ROOT / "configs"
 TOY = f"--config={CONFIGS / 'toy_pvsg.py'}"
 
 

@@ -1,15 +1,15 @@
 """What the demo says of a graph beside the truth."""
 
 import importlib.util
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from c2g_jax.rle import encode_mask
 from c2g_jax.types import ObjectTrack, Relation, SceneGraph, VideoInfo
+from tests.commands import ROOT
 
-DEMO = Path(__file__).resolve().parent.parent / "tools" / "demo.py"
+DEMO = ROOT / "tools" / "demo.py"
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """The main: flags, devices, and one line for whatever cannot be done."""
 
 import runpy
-from pathlib import Path
 from types import SimpleNamespace
 
 import jax
@@ -12,10 +11,10 @@ from c2g_jax import compiled, train
 from c2g_jax.training import tasks
 from c2g_jax.training.metrics import MetricsLog
 from c2g_jax.types import InputError
-from tests.commands import refusal
+from tests.commands import ROOT, refusal
 from tests.training.toy_run import ToyLoader, ToyTask
 
-CONFIG = Path(__file__).resolve().parent.parent / "configs" / "toy_pvsg.py"
+CONFIG = ROOT / "configs" / "toy_pvsg.py"
 
 
 @pytest.fixture

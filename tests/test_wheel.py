@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import ROOT
+
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).resolve().parent.parent
 pytest.importorskip("hatchling")
 # Folders that ship with the package, and what of the checkout may be in it.
 FOLDERS = ("web/static", "toy_checkpoint", "example")

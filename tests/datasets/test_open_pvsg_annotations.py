@@ -13,8 +13,7 @@ from open_pvsg.pvsg_json import read_annotations
 from open_pvsg.quirks import QUIRKS, DownloadError
 
 from c2g_jax.vocabulary import load_vocabulary
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.commands import ROOT
 
 
 def read(tmp_path, content):

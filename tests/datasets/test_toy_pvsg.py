@@ -4,7 +4,6 @@ import hashlib
 import itertools
 import json
 import zipfile
-from pathlib import Path
 
 import av
 import numpy as np
@@ -15,7 +14,7 @@ from toy_pvsg import film, generate, preview, survey
 from toy_pvsg.generate import SIZES, truth
 from toy_pvsg.render import Renderer
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.commands import ROOT
 
 
 @pytest.fixture(scope="module")

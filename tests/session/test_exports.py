@@ -34,6 +34,15 @@ def graph(worked_on):
     return worked_on.graph()
 
 
+def related(graph, number) -> list[tuple]:
+    """The relations by span, with other numbers for the objects."""
+    return sorted(
+        (number[r.subject_id], number[r.object_id], r.predicate, first, last)
+        for r in graph.relations
+        for first, last in r.spans
+    )
+
+
 def test_scene_graph_follows_its_schema(worked_on, graph, tmp_path):
     path = tmp_path / "new" / "scene_graph.json"
     worked_on.export("scene_graph", path)
@@ -149,11 +158,7 @@ def test_open_pvsg_is_read_by_its_builder(worked_on, graph, tmp_path):
     number = {o.object_id: i + 1 for i, o in enumerate(named)}
     assert sorted(
         (s.subject_id, s.object_id, s.predicate, s.start, s.end) for s in video.spans
-    ) == sorted(
-        (number[r.subject_id], number[r.object_id], r.predicate, first, last)
-        for r in graph.relations
-        for first, last in r.spans
-    )
+    ) == related(graph, number)
     (scan,) = found.scans.values()
     assert scan.num_frames == 12
     masks = folder / "click2graph" / "masks" / video.video_id
@@ -200,11 +205,7 @@ def test_open_pvsg_is_built_and_read_as_a_data_set(worked_on, graph, tmp_path):
     assert sorted(
         (s, o, predicates[p], first, last)
         for s, o, p, first, last in video.relations.tolist()
-    ) == sorted(
-        (number[r.subject_id], number[r.object_id], r.predicate, first, last)
-        for r in graph.relations
-        for first, last in r.spans
-    )
+    ) == related(graph, number)
 
 
 def test_exports_use_the_names_of_the_model(make_session, tmp_path):

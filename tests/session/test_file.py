@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +12,9 @@ import pytest
 import c2g_jax
 from c2g_jax.session.file import read_session
 from c2g_jax.types import InputError
+from tests.commands import ROOT
 from tests.session import scripted
 from tests.session.conftest import everything, run
-
-ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,10 +10,11 @@ from c2g_jax.export import read_scene_graph
 from c2g_jax.pretrained import save_click2graph
 from c2g_jax.session import opening
 from tests.clips import write_clip
+from tests.commands import ROOT
 from tests.session.bold import random_model
 from tests.session.conftest import everything
 
-README = Path(__file__).resolve().parent.parent.parent / "README.md"
+README = ROOT / "README.md"
 WIDTH, HEIGHT = 640, 360
 
 
