@@ -1,41 +1,36 @@
 """Click2Graph on a small SAM2.1: against a plain twin, and what it compiles."""
 
 import dataclasses
-import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from PIL import Image
 
 from c2g_jax import tracking
-from c2g_jax.click2graph import (
-    Click2Graph,
-    click2graph_config,
-    mask_ious,
-    segment_points,
-)
+from c2g_jax.click2graph import Click2Graph, mask_ious, segment_points
 from c2g_jax.didm import discover
-from c2g_jax.object_tracks import TrackRules
 from c2g_jax.pooling import pool_mask
-from c2g_jax.pretrained import (
-    abstract_click2graph,
-)
 from c2g_jax.sam2 import track
-from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.masks import resize_logits
 from c2g_jax.sam2.memory import empty_bank
 from c2g_jax.sam2.postprocess import enlarge_logits
 from c2g_jax.sam2.prompts import Prompts
 from c2g_jax.sch import best_triplets
-from c2g_jax.tracking import begin_frame, finish_rows, start, track_video
+from c2g_jax.tracking import begin_frame, finish_rows, start
 from c2g_jax.types import Frame, Prompt
-from c2g_jax.vocabulary import Vocabulary
-from c2g_jax.weights import fill_parameters, parameters
+from tests.small_click2graph import (
+    CONFIG,
+    HEIGHT,
+    SAM2,
+    VOCABULARY,
+    WIDTH,
+    build,
+    click,
+    resize,
+    run,
+)
 
-HEIGHT, WIDTH = 48, 80
-VOCABULARY = Vocabulary(("cat", "ball", "hat"), ("sky",), ("on", "holding"))
 # Most compilations for one subject in 4 slots, then two subjects in 4 and 8 slots.
 BOUNDS = {
     "encode_frame": 1,
@@ -45,46 +40,7 @@ BOUNDS = {
     "name": 0,
     "remember": 2,
 }
-SAM2 = dataclasses.replace(
-    sam2_config("toy", 64),
-    embed_dim=8,
-    stages=(1, 1, 1, 1),
-    global_att_blocks=(2,),
-    d_model=32,
-    mem_dim=16,
-    memory_layers=1,
-    memory_mlp_dim=32,
-    decoder_mlp_dim=32,
-    iou_head_dim=16,
-)
-
-
-CONFIG = click2graph_config(SAM2, VOCABULARY, TrackRules(max_tracks=3))
-
-
-@functools.cache
-def abstract() -> Click2Graph:
-    return abstract_click2graph(CONFIG)
-
-
 segment, segment_at = jax.jit(track.segment), jax.jit(segment_points)
-
-
-def build(seed: int) -> Click2Graph:
-    """A seeded model, its matrices scaled to keep activations near 1."""
-    rng, values = np.random.default_rng(seed), {}
-    for name, leaf in parameters(abstract()).items():
-        scale = 1.0 if len(leaf.shape) < 2 else np.prod(leaf.shape[:-1]) ** -0.5
-        if name.endswith("embed") or "embed." in name:
-            scale = 1.0
-        values[name] = np.float32(scale * rng.normal(size=leaf.shape))
-        if name.endswith("scale"):
-            values[name] = np.ones(leaf.shape, np.float32)
-        elif name.endswith("bias"):
-            values[name] = 0.1 * values[name]
-    # Objects are in view, which chance would decide otherwise.
-    values["sam2.sam_mask_decoder.pred_obj_score_head.layers.2.bias"] += 5
-    return fill_parameters(abstract(), values, "the seed")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -112,18 +68,6 @@ def video() -> list[Frame]:
         rgb = np.clip(rgb + rng.normal(0, 8, rgb.shape), 0, 255).astype(np.uint8)
         frames.append(Frame(i, i / 5, rgb))
     return frames
-
-
-def resize(rgb: np.ndarray, size: int) -> np.ndarray:
-    return np.asarray(Image.fromarray(rgb).resize((size, size)))
-
-
-def run(model, video, prompts):
-    return list(track_video(model, video, prompts, resize, len(video)))
-
-
-def click(frame: int, object_id: int, x: float, y: float) -> Prompt:
-    return Prompt(frame, object_id, points=np.float32([[x, y]]))
 
 
 # --- the parts

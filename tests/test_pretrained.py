@@ -13,7 +13,7 @@ from c2g_jax.pretrained import load_click2graph, save_click2graph
 from c2g_jax.sam2.model import Sam2
 from c2g_jax.types import Frame, InputError
 from c2g_jax.weights import parameters, save_weights
-from tests.test_click2graph import (
+from tests.small_click2graph import (
     CONFIG,
     HEIGHT,
     SAM2,

@@ -13,8 +13,8 @@ from tests.evaluation import scripted_model
 from tests.evaluation.all_parts import score
 from tests.evaluation.scripted_model import Drawn
 from tests.scripted import model
-from tests.test_click2graph import VOCABULARY as SPOKEN
-from tests.test_click2graph import build
+from tests.small_click2graph import VOCABULARY as SPOKEN
+from tests.small_click2graph import build
 
 
 def test_frames_are_encoded_once_whoever_is_prompted(monkeypatch):

@@ -1,29 +1,24 @@
 """The smallest SAM2.1, and a clip that it can learn."""
 
-import dataclasses
-
 import numpy as np
 
-from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.model import Sam2, abstract_sam2
 from c2g_jax.weights import initialise
+from tests.small_sam2 import one_block_config
 
 SIZE = 64
 
 
 def small_sam2() -> Sam2:
     """The toy SAM2.1 with one block a stage, quick to compile."""
-    config = dataclasses.replace(
-        sam2_config("toy", SIZE),
-        stages=(1, 1, 1, 1),
-        global_att_blocks=(2,),
+    config = one_block_config(
+        SIZE,
         embed_dim=16,
         d_model=32,
         mem_dim=16,
         decoder_heads=2,
         decoder_mlp_dim=64,
         iou_head_dim=32,
-        memory_layers=1,
         memory_mlp_dim=64,
     )
     return initialise(abstract_sam2(config), seed=0)
