@@ -7,7 +7,6 @@ official predictor behaves otherwise than here, the test says why.
 import gc
 import inspect
 import itertools
-import threading
 
 import jax
 import numpy as np
@@ -20,6 +19,7 @@ from c2g_jax.sam2.model import abstract_sam2
 from c2g_jax.sam2.track_history import WINDOW
 from c2g_jax.sam2.video_predictor import Sam2VideoPredictor
 from c2g_jax.weights import fill_parameters, parameters
+from tests.clips import readers
 from tests.sam2.clicks import click, follow
 
 BOX = [60, 20, 100, 70]
@@ -236,10 +236,6 @@ def test_what_lasts_is_kept_on_the_host(predictor, frames):
 
 def test_the_thread_that_decodes_ends_with_its_state(predictor, frames):
     """623, 653."""
-
-    def readers():
-        return [t for t in threading.enumerate() if t.name == "read_ahead"]
-
     gc.collect()
     before = len(readers())
     state = predictor.init_state(itertools.cycle(frames))

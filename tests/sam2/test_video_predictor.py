@@ -1,7 +1,6 @@
 """The video predictor as its users call it, at the toy size."""
 
 import itertools
-import threading
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ import c2g_jax.sam2.video_tracker as module
 from c2g_jax.sam2.track_history import WINDOW
 from c2g_jax.sam2.video_predictor import Sam2VideoPredictor
 from c2g_jax.types import InputError
-from tests.clips import write_clip
+from tests.clips import readers, write_clip
 from tests.sam2.clicks import POINT, click
 
 BOX = np.float32([60, 20, 100, 70])
@@ -91,7 +90,7 @@ def test_a_stream_without_end_is_followed_as_long_as_asked(predictor, frames):
     assert [next(results).frame_idx for _ in range(25)] == list(range(25))
     results.close()
     state.close()
-    assert not [t for t in threading.enumerate() if t.name == "read_ahead"]
+    assert not readers()
 
 
 def test_objects_of_one_video_do_not_touch_each_other(predictor, frames, single):
