@@ -90,6 +90,7 @@ class Desk:
             self.stage, self.ready = "ready", True
         except InputError as error:
             self.stage, self.failure = "failed", shorten(error)
+            logging.error("there is no model: %s", self.failure)
         except Exception:
             logging.exception("the model could not be made ready")
             self.stage = "failed"
@@ -115,6 +116,8 @@ class Desk:
             logging.exception("the video could not be opened")
             self.clip_failure = f"{source.name}: cannot be opened: the log says why"
         finally:
+            if self.clip_failure is not None:
+                logging.error("no video to begin with: %s", self.clip_failure)
             self._clip_made.set()
 
     async def _decoded(self, source: Path) -> Clip:

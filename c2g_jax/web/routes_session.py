@@ -66,6 +66,12 @@ async def open_session(request: Request, desk: OneDesk, name: str = "video"):
     return {"id": entry.id, "video": entry.clip.to_json()}
 
 
+@router.get("/sessions/{session_id}/video")
+async def show_video(entry: OneEntry):
+    """The clip of a session, at once: the worker, which may be busy, is not asked."""
+    return {"id": entry.id, "video": entry.clip.to_json()}
+
+
 @router.get("/sessions/{session_id}")
 async def show_session(entry: OneEntry, desk: OneDesk, threshold: Threshold = None):
     """All that is known over the whole clip."""

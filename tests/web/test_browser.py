@@ -157,6 +157,22 @@ def test_what_nothing_sure_is_told_of_stays_in_the_background(person):
     expect(names).to_have_text(["2 cup", "1 adult"])
 
 
+def test_the_video_is_there_while_the_model_is_at_work(context, tmp_path, clip):
+    with served(tmp_path / "state", FakeStudio(step=4.0), video=clip) as (url, _):
+        person = Person(context, url)
+        person.click(*ADULT)
+        person.objects(1)
+        person.press("k")
+        expect(person.get("left")).to_contain_text("1 of 24", timeout=10_000)
+        other = Person(context, person.page.url)
+        expect(other.get("clip-name")).to_have_text("kitchen.mp4", timeout=2_000)
+        expect(other.get("note")).to_contain_text("The model is at work")
+        other.objects(1)
+        person.press("Escape")
+        expect(person.get("left")).to_contain_text("stopping")
+        expect(person.get("note")).to_contain_text("cancelled", timeout=10_000)
+
+
 def test_progress_and_cancel(browser, context, tmp_path, clip):
     with served(tmp_path / "state", FakeStudio(step=0.25), video=clip) as (url, _):
         person = Person(context, url)

@@ -45,6 +45,18 @@ def server(tmp_path, clip):
         yield found
 
 
+def test_a_video_is_told_while_the_worker_has_no_time(tmp_path, clip):
+    hold = threading.Event()
+    with client_of(tmp_path / "state", FakeStudio(hold=hold), video=clip) as client:
+        session = opened(client)
+        entry = client.desk.registry.get(session.rpartition("/")[2])
+        entry.saved.write_text("{}")  # more is known of it, which only the worker has
+        answer = client.get(f"{session}/video")
+        hold.set()
+    assert answer.json()["id"] == entry.id
+    assert answer.json()["video"]["name"] == "kitchen.mp4"
+
+
 def test_while_one_is_tracked_another_is_answered(server):
     url, _ = server
     one, two = Wire(url), Wire(url)

@@ -95,11 +95,14 @@ def test_a_decoder_is_started_without_a_fork_of_the_server(tmp_path, clip):
     assert forks == []
 
 
-def test_the_server_says_why_its_own_video_cannot_be_shown(tmp_path, clip, monkeypatch):
+def test_the_server_says_why_its_own_video_cannot_be_shown(
+    tmp_path, clip, monkeypatch, caplog
+):
     def why(state, video):
         with client_of(tmp_path / state, video=video) as client:
             line = error(client.post("/sessions", json={}), 404)
             assert client.get("/status").json()["video_error"] == line
+            assert f"no video to begin with: {line}" in caplog.text
             return line
 
     # None of them is beside a clip that was decoded before.

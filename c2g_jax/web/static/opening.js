@@ -56,7 +56,7 @@ export function openFile(file) {
 
 async function goOn(id) {
   try {
-    await show(await call("GET", `/sessions/${encodeURIComponent(id)}`));
+    await show(await call("GET", `/sessions/${encodeURIComponent(id)}/video`));
     return true;
   } catch (error) {
     if (error.status === 404) {

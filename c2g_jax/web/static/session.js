@@ -6,6 +6,7 @@ import { forget } from "./pictures.js";
 import { remember } from "./recent.js";
 import { emit, forgetViews, nameOf, store } from "./store.js";
 
+const PATIENCE = 1000; // ms without an answer after which the page says why
 let chain = Promise.resolve();
 let looking = null; // the request for the frame that is looked at
 
@@ -21,7 +22,12 @@ export async function show(session) {
   remember(session);
   calm();
   emit("session", "frame", "summary", "selection", "chosen", "tracking");
-  await Promise.all([refresh(), look()]);
+  const told = setTimeout(() => note("The model is at work: what is known of the video comes after that."), PATIENCE);
+  try {
+    await Promise.all([refresh(), look()]);
+  } finally {
+    clearTimeout(told);
+  }
 }
 
 // All that is known over the whole clip.

@@ -44,6 +44,7 @@ export async function track() {
 export async function cancel() {
   if (!store.tracking) return false;
   $("track").disabled = true;
+  $("left").textContent = "stopping after this frame…";
   await call("POST", `/sessions/${store.id}/cancel`).catch(complain);
   return true;
 }
