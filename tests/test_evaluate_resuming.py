@@ -127,3 +127,21 @@ def test_another_protocol_is_refused_with_the_difference(call, tmp_path):
     call(f"--output={out}", "--max_videos=1")
     with pytest.raises(InputError, match=r"protocol.tau: 0.5 -> 0.75 \(there -> now\)"):
         call(f"--output={out}", "--tau=0.75")
+
+
+@pytest.mark.parametrize("shard", ["0/1", "0/2"])
+def test_a_file_that_is_refused_and_mended_leaves_nothing_in_the_way(
+    call, true_predictions, tmp_path, shard
+):
+    spoilt, out = shutil.copytree(true_predictions, tmp_path / "files"), tmp_path / "o"
+    words = f"--predictions={spoilt}", f"--output={out}"
+    bad = sorted(spoilt.glob("*/*/1.json"))[-1]  # the videos before it could be scored
+    whole = bad.read_bytes()
+    bad.write_text("{}")
+    with pytest.raises(InputError, match=f"{bad}: schema version None"):
+        call(*words, f"--shard={shard}")
+    assert not out.exists()
+    bad.write_bytes(whole)
+    call(*words)
+    found = json.loads((out / "results.json").read_text())["toy_pvsg/val"]
+    assert found["predictions"]["point"]["R@3"] == {"mean": 100, "std": 0}

@@ -19,16 +19,16 @@ from c2g_jax.data.records import VideoRecord
 from c2g_jax.evaluation import pvsg_official
 from c2g_jax.evaluation.claims import Names, coded_overlap, graph_claims
 from c2g_jax.evaluation.graph_guesses import graph_guesses
-from c2g_jax.evaluation.metrics import FrameGuess, score_subject
+from c2g_jax.evaluation.metrics import score_subject
 from c2g_jax.evaluation.overlaps import CodedFrame, coded_frame
 from c2g_jax.evaluation.protocol import (
     Protocol,
-    SubjectTruth,
     prompt_frame,
     scored,
     video_truth,
 )
 from c2g_jax.export import read_scene_graph
+from c2g_jax.rle import check_code
 from c2g_jax.types import InputError, SceneGraph
 
 EVERYTHING = "all"  # in the place of a subject
@@ -74,26 +74,49 @@ def score_files(
     dataset: Dataset,
     videos: Sequence[VideoRecord],
     protocol: Protocol,
-    advance: Callable[[int], object] = lambda frames: None,
+    begin: Callable[[str, int], Callable[[int], object]] = lambda *_: lambda frames: 0,
     work: Work | None = None,
 ) -> Iterator[dict]:
     """The scores of each of some videos of the split, as `results` adds them up.
 
     A subject or a video without a file counts as found nothing, and in "missing";
     "nothing" has the counts of that, for which kinds there are is known at the end.
+    `begin` is that of `report.frame_progress`. InputError, before the first scores, for
+    any file of the folder that cannot be scored.
     """
     work = work or Work()
-    files = find_files(folder)
+    files, names = find_files(folder), Names(dataset.vocabulary)
+    _check_files(files, dataset, names, protocol, begin)
+    runs = sorted({f.run for f in files})
+    advance = begin("scored", sum(video.num_frames for video in videos))
+    for video in videos:
+        own = [f for f in files if f.video_id == video.video_id]
+        yield _score_video(dataset, video, own, runs, names, protocol, work)
+        advance(video.num_frames)
+
+
+def _check_files(
+    files: Sequence[FoundFile],
+    dataset: Dataset,
+    names: Names,
+    protocol: Protocol,
+    begin: Callable[[str, int], Callable[[int], object]],
+) -> None:
+    """Read all files once, those of other videos too, and refuse what is wrong.
+
+    The scores of the others would be lost with it: they are of a folder as it was, and
+    mending a file makes another one of it.
+    """
     known = {v.video_id: v for v in dataset.videos(protocol.split)}
     for file in files:
         _check_place(
             file, known.get(file.video_id), f"{protocol.split} of {dataset.name}"
         )
-    runs = sorted({f.run for f in files})
-    names = Names(dataset.vocabulary)
-    for video in videos:
-        own = [f for f in files if f.video_id == video.video_id]
-        yield _score_video(dataset, video, own, runs, names, protocol, work)
+    advance = begin("checked", sum(known[f.video_id].num_frames for f in files))
+    for file in files:
+        graph, video = read_scene_graph(file.path), known[file.video_id]
+        _check(graph, video, file)
+        _check_parts(graph, names, file)
         advance(video.num_frames)
 
 
@@ -138,7 +161,6 @@ def _score_video(
                 missing[run] += subject_id is not None
                 continue
             graph = read_scene_graph(file.path)
-            _check(graph, video, file)
             kind = str(graph.run.get("prompt", UNNAMED))
             claims[kind] += graph_claims(graph, names, subject_id)
             tracks |= {(subject_id, o.object_id): o.masks for o in graph.objects}
@@ -147,7 +169,8 @@ def _score_video(
                 began = time.perf_counter()
                 prompt = prompt_frame(video, own, run, protocol)
                 part = scored(own, prompt, protocol)
-                guesses = _guesses(graph, part, coded, names, protocol, file)
+                speaker = graph.frames[0].subject_id
+                guesses = graph_guesses(graph, speaker, part, coded, names, protocol)
                 counts = score_subject(part, guesses, prompt, protocol)
                 work.seconds += time.perf_counter() - began
                 work.frames += len(part.frames)
@@ -214,15 +237,36 @@ def _check(graph: SceneGraph, video: VideoRecord, file: FoundFile) -> None:
         raise InputError(f"{file.path}: it says that it is run {index}: rename it")
 
 
-def _guesses(
-    graph: SceneGraph,
-    truth: SubjectTruth,
-    coded: dict[int, CodedFrame],
-    names: Names,
-    protocol: Protocol,
-    file: FoundFile,
-) -> list[FrameGuess]:
-    """What a file says, with overlaps on frames with a unit; the others may vote."""
+def _check_parts(graph: SceneGraph, names: Names, file: FoundFile) -> None:
+    """InputError for masks, relations and guesses that nothing can be made of."""
+    height, width = graph.video.height, graph.video.width
+    try:
+        for track in graph.objects:
+            for t, code in track.masks.items():
+                check_code(code)
+                if list(code["size"]) != [height, width]:
+                    raise ValueError(f"a mask of frame {t} is not {width}x{height}")
+        said = [guess for entry in graph.frames for guess in entry.triplets]
+        for guess in said:
+            names.object(guess.subject_category)
+            names.object(guess.object_category)
+            names.predicate(guess.predicate)
+        claims = graph_claims(graph, names, None)
+        shares = [c.score for c in claims] + [guess.confidence for guess in said]
+        if not np.isfinite(np.array(shares, float)).all():
+            raise ValueError("a score that is no number")
+        np.array([guess.object_id for guess in said], int)
+        np.array([(entry.frame, entry.subject_id) for entry in graph.frames], int)
+    # What JSON may hold in the place of each of these.
+    except (
+        LookupError, TypeError, ValueError, ArithmeticError, AttributeError
+    ) as error:  # fmt: skip
+        raise InputError(
+            f"{file.path}: not a whole scene graph ({type(error).__name__}: {error}): "
+            "write it anew with predict"
+        ) from None
+    if file.subject is None:
+        return
     if not graph.frames:
         raise InputError(
             f'{file.path}: it has no "frames", the predictions of single frames: '
@@ -234,4 +278,3 @@ def _guesses(
             f'{file.path}: its "frames" speak of {len(speakers)} subjects: '
             "write one file for each prompted subject"
         )
-    return graph_guesses(graph, speakers.pop(), truth, coded, names, protocol)

@@ -19,6 +19,8 @@ from c2g_jax.report import frame_progress
 if TYPE_CHECKING:  # JAX is not needed for files
     from c2g_jax.click2graph import Click2Graph
 
+Begin = Callable[[str, int], Callable[[int], None]]  # as `frame_progress` gives it
+
 
 @dataclass(frozen=True)
 class Job:
@@ -41,12 +43,10 @@ class Job:
 def score(job: Job, videos: Sequence[VideoRecord]) -> None:
     """Score the videos, and say what is kept where that is interrupted."""
     by_id, kept = {v.video_id: v for v in videos}, 0
-    total = sum(video.num_frames for video in videos)
     file = appending(job.output, job.shard, job.fingerprint)
     with file as append, frame_progress() as begin:
-        advance = begin("scored", total)
         try:
-            for scores in _scores(job, videos, advance):
+            for scores in _scores(job, videos, begin):
                 ceiling = video_ceiling(by_id[scores["video"]], job.protocol)
                 append({**scores, "ceiling": ceiling})
                 kept += 1
@@ -70,11 +70,9 @@ def write_results(job: Job, scores: Sequence[Mapping], command: Sequence[str]) -
     return write_document(document, job.output, job.tables, job.plots)
 
 
-def _scores(
-    job: Job, videos: Sequence[VideoRecord], advance: Callable[[int], None]
-) -> Iterator[dict]:
+def _scores(job: Job, videos: Sequence[VideoRecord], begin: Begin) -> Iterator[dict]:
     if job.predictions:
-        yield from _of_files(job, videos, advance)
+        yield from _of_files(job, videos, begin)
         return
     from c2g_jax.evaluation.runner import score_model
 
@@ -88,16 +86,14 @@ def _scores(
         systems,
         kinds,
         job.plan,
-        advance,
+        begin("scored", sum(video.num_frames for video in videos)),
     )
 
 
-def _of_files(
-    job: Job, videos: Sequence[VideoRecord], advance: Callable[[int], None]
-) -> Iterator[dict]:
+def _of_files(job: Job, videos: Sequence[VideoRecord], begin: Begin) -> Iterator[dict]:
     work = Work()
     yield from score_files(
-        job.predictions, job.dataset, videos, job.protocol, advance, work
+        job.predictions, job.dataset, videos, job.protocol, begin, work
     )
     if work.seconds:
         print(

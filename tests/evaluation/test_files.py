@@ -52,8 +52,13 @@ def first(folder):
 
 
 def test_the_truth_scores_in_full(truth, toy_dataset, videos):
-    work, frames = Work(), []
-    scores, found = score(truth, toy_dataset, videos, work=work, advance=frames.append)
+    work, frames = Work(), {}
+
+    def begin(what, total):
+        frames[what] = [total]
+        return frames[what].append
+
+    scores, found = score(truth, toy_dataset, videos, work=work, begin=begin)
     (kind,) = found
     assert kind == "point"
     found = found[kind]
@@ -66,7 +71,9 @@ def test_the_truth_scores_in_full(truth, toy_dataset, videos):
     assert found["units"] == sum(t.counts["units"] for t in truths)
     assert found["prompts"] == sum(len(t.subjects) for t in truths)
     assert (found["runs"], found["missing"]) == (2, 0)
-    assert frames == [video.num_frames for video in videos]
+    for what in ("checked", "scored"):
+        assert frames[what][0] == sum(frames[what][1:])
+    assert frames["scored"][1:] == [video.num_frames for video in videos]
     assert work.frames == 2 * sum(len(t.frames) for v in truths for t in v.subjects)
     assert [s["video"] for s in scores] == [v.video_id for v in videos]
 
@@ -161,15 +168,39 @@ def test_names_that_do_not_fit(spoilt, toy_dataset, videos, old, new, says):
         score(spoilt, toy_dataset, videos)
 
 
+def a_mask(document):
+    return next(iter(document["objects"][0]["masks"].values()))
+
+
+def a_guess(document):
+    return next(g for x in document["frames"] for g in x["predictions"])
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
         (lambda d: d["video"].update(width=7), "predict at the size of the video"),
         (lambda d: d.pop("frames"), 'it has no "frames"'),
         (lambda d: d["frames"][0].update(subject=77), "one file for each prompted"),
+        (lambda d: d.clear(), "schema version None"),
+        (lambda d: a_mask(d).update(size=[2, 2], counts="04"), "a mask of frame .* is"),
+        (lambda d: a_mask(d).update(counts="04"), "do not add up to the mask"),
+        (lambda d: a_mask(d).update(counts=4), "not a whole scene graph"),
+        (lambda d: d["relations"][0].__setitem__(0, 99), "KeyError: 99"),
+        (lambda d: d["relations"][0].__setitem__(3, [["a", 1]]), "not a whole scene"),
+        (lambda d: d["relation_scores"].__setitem__(0, None), "a score that is no"),
+        (lambda d: a_guess(d).update(confidence="high"), "could not convert string"),
+        (lambda d: a_guess(d).update(object="a"), "invalid literal for int"),
+        (lambda d: a_guess(d).update(predicate=["on"]), "unhashable type"),
     ],
 )
-def test_files_that_do_not_fit(spoilt, toy_dataset, videos, change, says):
-    edit(first(spoilt), change)
-    with pytest.raises(InputError, match=says):
-        score(spoilt, toy_dataset, videos)
+def test_files_that_do_not_fit_are_refused_before_any_scores(
+    spoilt, toy_dataset, videos, change, says
+):
+    """Those of videos, too, that are not asked for."""
+    last = sorted(spoilt.glob(f"{videos[1].video_id}/*/1.json"))[-1]
+    edit(last, change)
+    scores = score_files(spoilt, toy_dataset, videos[:1], PROTOCOL)
+    with pytest.raises(InputError, match=says) as error:
+        next(scores)
+    assert str(error.value).startswith(f"{last}: ")
