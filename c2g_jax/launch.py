@@ -4,10 +4,13 @@ import contextlib
 import errno
 import io
 import logging
+import os
 import re
+import select
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
+from typing import TextIO
 
 from absl import app, flags
 
@@ -16,6 +19,10 @@ from c2g_jax.outputs import disk_is_full
 from c2g_jax.types import InputError
 
 BAD_INPUT = 2
+# 128 + SIGPIPE, as shells have it of any program whose reader has gone, `head` say. The
+# signal itself stays ignored: it would end the page when a browser leaves, and anything
+# without a chance to tidy up.
+NO_READER = 141
 
 # Flags of several mains, which may all be imported in one process; each that uses one
 # declares it as its own with `flags.declare_key_flag`, so that its --help shows it.
@@ -92,8 +99,9 @@ def run(
 
     InputError and wrong flags end with their line on stderr and exit code 2, and so do
     a full disk, a place that may not be used, and memory that does not suffice, where
-    `lower` says what to take less of; Ctrl-C with one line and 130; any other error is
-    ours and keeps its traceback.
+    `lower` says what to take less of; Ctrl-C with one line and 130; output that nobody
+    reads any more, without a word and 141; any other error is ours and keeps its
+    traceback.
     """
     # absl shows INFO; which backends JAX tried in vain concerns nobody.
     logging.getLogger("jax").setLevel(logging.WARNING)
@@ -102,10 +110,21 @@ def run(
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         raise_again()
-        app.run(main, flags_parser=lambda argv: _parse(main, argv, check))
+        try:
+            app.run(main, flags_parser=lambda argv: _parse(main, argv, check))
+        except SystemExit as stop:
+            # This is how rich ends a program that prints a table to nobody.
+            if isinstance(stop.__context__, BrokenPipeError):
+                _leave(NO_READER)
+            sys.stdout.flush()  # at the end of Python it is too late for an exit code
+            raise
     except InputError as error:
         _stop(error, BAD_INPUT)
     except (OSError, MemoryError, RuntimeError) as error:
+        # Another pipe may break as well, to a process of ours.
+        printed = isinstance(error, BrokenPipeError)
+        if printed and (_unread(sys.stdout) or _unread(sys.stderr)):
+            _leave(NO_READER)
         mend = _mend(error, lower)
         if mend is None:
             raise
@@ -171,6 +190,29 @@ def out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
+def _unread(stream: TextIO) -> bool:
+    """Whether whoever read what is printed there has gone."""
+    poll = select.poll()
+    try:
+        poll.register(stream.fileno(), select.POLLOUT)
+    except (OSError, ValueError):  # closed, or in the hands of a test
+        return False
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
 def _stop(reason: object, code: int) -> None:
-    print(" ".join(str(reason).split()), file=sys.stderr)
+    with contextlib.suppress(BrokenPipeError):  # then the exit code alone tells
+        print(" ".join(str(reason).split()), file=sys.stderr)
+    _leave(code)
+
+
+def _leave(code: int) -> None:
+    """End; what can be printed no more goes nowhere: Python tries again as it ends."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
     raise SystemExit(code)

@@ -1,7 +1,10 @@
+import os
 import subprocess
 import sys
 
 import pytest
+
+from tests.commands import ROOT
 
 PROGRAM = '''
 """Does something.
@@ -24,20 +27,46 @@ def main(argv):
         raise PermissionError(13, "Permission denied", "a/b")
     if NUMBER.value == 7:
         raise MemoryError
+    if NUMBER.value == 8:
+        for number in range(100_000):
+            print(number)
+    if NUMBER.value == 9:
+        from rich.console import Console
+        from rich.table import Table
+        table = Table("a number")
+        for number in range(10_000):
+            table.add_row(str(number))
+        Console().print(table)
+    if NUMBER.value == 10:
+        import os
+        ours, theirs = os.pipe()
+        os.close(ours)
+        os.write(theirs, b"to a process of ours")
     print("done", NUMBER.value)
 launch.run(main, lower="--number")
 '''
 
 
-def launch(tmp_path, *arguments):
+def launch(tmp_path, *arguments, **streams):
     path = tmp_path / "program.py"
     path.write_text(PROGRAM)
+    if not streams:
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.run(
         [sys.executable, path, *arguments],
-        capture_output=True,
         text=True,
         env={"PYTHONPATH": ":".join(filter(None, sys.path))},
+        **streams,
     )
+
+
+@pytest.fixture
+def unread():
+    """A pipe whose reader has gone."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    yield theirs
+    os.close(theirs)
 
 
 @pytest.mark.parametrize(
@@ -72,3 +101,48 @@ def test_help_describes_the_program_and_its_flags(tmp_path):
     assert done.returncode == 0
     assert done.stdout.startswith("Does something.\n\nMore about it.\n")
     assert "--number: How many." in done.stdout
+
+
+@pytest.mark.parametrize(
+    "argument", ["--help", "--number=1", "--number=8", "--number=9"],
+    ids=["help", "at the end", "meanwhile", "a table"],
+)  # fmt: skip
+def test_a_reader_that_has_gone_ends_it_quietly(tmp_path, unread, argument):
+    done = launch(tmp_path, argument, stdout=unread, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (141, "")
+    both = launch(tmp_path, argument, stdout=unread, stderr=unread)
+    assert both.returncode == 141
+
+
+def test_head_reads_a_line(tmp_path):
+    """As a shell has it, of the first program of ours."""
+    line = f"{sys.executable} -m c2g_jax.predict --help | head -n 1; "
+    script = line + 'echo "${PIPESTATUS[0]}"'
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=ROOT, capture_output=True, text=True
+    )
+    first, code = done.stdout.splitlines()
+    assert first
+    # It may have said all before `head` went.
+    assert code in ("0", "141")
+    assert done.stderr == ""
+
+
+def test_bad_input_keeps_its_exit_code_where_nobody_reads(tmp_path, unread):
+    assert launch(tmp_path, "--number=2", stdout=unread, stderr=unread).returncode == 2
+
+
+def test_another_pipe_that_breaks_is_our_own_error(tmp_path):
+    broken = launch(tmp_path, "--number=10")
+    assert broken.returncode == 1
+    assert "BrokenPipeError" in broken.stderr
+
+
+def test_what_cannot_be_printed_for_a_full_disk(tmp_path):
+    with open("/dev/full", "w") as full:
+        done = launch(tmp_path, "--number=1", stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "the place to write to: No space left on device: make room there, or write "
+        "elsewhere\n"
+    )
