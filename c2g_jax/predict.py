@@ -16,7 +16,6 @@ for several subjects or frames give --prompts=FILE.json:
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 from absl import flags
 
@@ -88,7 +87,7 @@ def make_tracker(job: Job) -> Callable:
 
     keep_compiled()
     every, seed = DISCOVER_EVERY.value, SEED.value
-    if CHECKPOINT.value is None:
+    if job.checkpoint is None:
         warn(
             f"no --checkpoint: the weights are untrained (random, seed {seed}), so "
             "masks and relations mean nothing"
@@ -97,8 +96,10 @@ def make_tracker(job: Job) -> Callable:
         config = click2graph_config(sam2, discover_every=every)
         model = seeded_click2graph(config, seed)
     else:
+        if CHECKPOINT.value is None:
+            warn("no --checkpoint: the one that ships, which knows a drawn world alone")
         model, trained = load_click2graph(
-            CHECKPOINT.value,
+            job.checkpoint,
             size=job.size,
             image_size=IMAGE_SIZE.value,
             dtype=DTYPE.value,
@@ -106,7 +107,7 @@ def make_tracker(job: Job) -> Callable:
             discover_every=every,
         )
         if not trained:
-            warn(untrained(CHECKPOINT.value))
+            warn(untrained(job.checkpoint))
 
     def track(frames):
         count = job.video.num_frames
@@ -155,7 +156,7 @@ def provenance(job: Job, dropped: int) -> dict:
     """What made the graph: enough to make it again."""
     checkpoint = None
     if job.manifest is not None:
-        name = Path(CHECKPOINT.value).resolve().name
+        name = job.checkpoint.resolve().name
         checkpoint = {"name": name, "sha256": job.manifest["sha256"]}
     options = (IMAGE_SIZE, DTYPE, FPS, START, END, MAX_FRAMES)
     options += (DISCOVER_EVERY, MIN_FRAMES, MAX_GAP, MIN_CONFIDENCE, START_CONFIDENCE)

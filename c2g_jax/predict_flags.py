@@ -28,7 +28,6 @@ from c2g_jax.scene_graph import SpanConfig
 from c2g_jax.types import InputError, Prompt
 from c2g_jax.video import DEFAULT_FPS, Video, open_video
 
-DEFAULT_SIZE = "large"
 SUBJECT = 1  # the id of the one object that the flags prompt
 
 flags.declare_key_flag("video")
@@ -54,7 +53,8 @@ flags.declare_key_flag("checkpoint")
 SIZE = flags.DEFINE_string(
     "size",
     None,
-    "toy, tiny, small, base_plus or large. Default: the checkpoint's, else large.",
+    "toy, tiny, small, base_plus or large. Default: the checkpoint's. Without a "
+    "--checkpoint a model of this size that has learned nothing.",
 )
 flags.declare_key_flag("image_size")
 flags.declare_key_flag("dtype")
@@ -93,6 +93,7 @@ class Job:
     prompts: list[Prompt]
     output: Path
     size: str
+    checkpoint: Path | None  # None: the model has learned nothing
     manifest: dict | None  # the checkpoint's
 
 
@@ -125,8 +126,7 @@ def read_job() -> Job:
     )
     for prompt in prompts:
         prompt.check(video.width, video.height, video.num_frames)
-    size, manifest = read_size()
-    return Job(video, prompts, output, size, manifest)
+    return Job(video, prompts, output, *read_checkpoint())
 
 
 def read_flag_prompts() -> list[Prompt]:
@@ -149,21 +149,25 @@ def read_flag_prompts() -> list[Prompt]:
     return read_prompts(PROMPTS.value)
 
 
-def read_size() -> tuple[str, dict | None]:
-    """The size to run and the checkpoint's manifest; InputError if they disagree."""
+def read_checkpoint() -> tuple[str, Path | None, dict | None]:
+    """The size to run, the checkpoint and its manifest; InputError if they disagree.
+
+    Without --checkpoint it is the one that ships, and none where --size is given.
+    """
     with loading():  # JAX is not needed for --help
         from c2g_jax.sam2.config import sam2_config
+        from c2g_jax.session.opening import find_checkpoint
         from c2g_jax.weights import read_manifest
 
-    size, manifest = SIZE.value, None
-    if CHECKPOINT.value is not None:
-        manifest = read_manifest(CHECKPOINT.value)
+    size, checkpoint, manifest = SIZE.value, None, None
+    if CHECKPOINT.value is not None or size is None:
+        checkpoint = find_checkpoint(CHECKPOINT.value)
+        manifest = read_manifest(checkpoint)
         if size not in (None, manifest["size"]):
             raise InputError(
-                f"the checkpoint in {CHECKPOINT.value} is of size {manifest['size']}, "
+                f"the checkpoint in {checkpoint} is of size {manifest['size']}, "
                 f"not {size}: ask for --size={manifest['size']} or give another"
             )
         size = manifest["size"]
-    size = size or DEFAULT_SIZE
     sam2_config(size, IMAGE_SIZE.value, DTYPE.value)
-    return size, manifest
+    return size, checkpoint, manifest

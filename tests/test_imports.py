@@ -187,7 +187,7 @@ TABLE = (
         "c2g_jax.predict_flags",
         f"{_SAM2} c2g_jax.types c2g_jax.launch c2g_jax.outputs c2g_jax.interrupts "
         "c2g_jax.prompts_file c2g_jax.scene_graph c2g_jax.images c2g_jax.frames "
-        "c2g_jax.video c2g_jax.weights",
+        "c2g_jax.video c2g_jax.weights c2g_jax.session.opening",
         "numpy absl",
     ),
     # Mains: anything of the library, but see `test_mains_do_not_import_each_other`.

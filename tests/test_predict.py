@@ -14,9 +14,10 @@ from c2g_jax.export import read_scene_graph
 from c2g_jax.pretrained import abstract_click2graph, save_click2graph
 from c2g_jax.rle import decode_mask
 from c2g_jax.sam2.config import sam2_config
+from c2g_jax.session.opening import find_checkpoint
 from c2g_jax.types import FrameResult, SubjectFrame, Triplet
 from c2g_jax.video import open_video
-from c2g_jax.weights import fill_parameters, parameters
+from c2g_jax.weights import fill_parameters, parameters, read_manifest
 from tests.clips import numbered, numbered_clip, readers
 from tests.faked import run_predict
 
@@ -92,6 +93,16 @@ def test_a_video_becomes_a_graph_an_overlay_and_a_table(tmp_path, clip, start):
     overlay = list(open_video(tmp_path / "out" / "overlay.mp4", fps=None))
     assert [frame.time for frame in overlay] == [0.0, 0.2, 0.4, 0.6, 0.8]
     assert not readers()
+
+
+def test_without_a_checkpoint_it_is_the_one_that_ships(tmp_path, clip, start):
+    assert start(f"--video={clip}", "--point=15,15")[0] == 0
+    made_by = read_scene_graph(tmp_path / "out" / "scene_graph.json").provenance
+    manifest = read_manifest(find_checkpoint(None))
+    assert made_by["checkpoint"] == dict(
+        name="toy_checkpoint", sha256=manifest["sha256"]
+    )
+    assert made_by["size"] == manifest["size"] == "toy"
 
 
 def test_guesses_that_do_not_hold_are_told_of(tmp_path, clip, start):
