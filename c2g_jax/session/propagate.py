@@ -64,6 +64,9 @@ class _Followers:
     def _seat(self, state: SessionState, cast: Cast) -> None:
         """Give everyone a slot; a newcomer makes the bank be filled anew."""
         live = cast.live
+        # Who is followed no more leaves its slot: if it is found again, under its old
+        # name, its memories begin anew.
+        self.slots = {i: slot for i, slot in self.slots.items() if i in live}
         # Where more conditions than a bank holds, the nearest change frame by frame.
         full = any(is_crowded(state.things[i]) for i in live)
         if self.bank is not None and set(live) <= self.slots.keys() and not full:

@@ -5,6 +5,7 @@ frames may have been tracked before, and what a person pointed at stays.
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -19,10 +20,10 @@ from c2g_jax.object_tracks import (
     meet_all,
     share_ids,
 )
-from c2g_jax.rle import mask_iou
 from c2g_jax.session.course import Cast, Course
-from c2g_jax.session.engine import Answer, Engine
-from c2g_jax.session.state import OBJECT, FrameNote, Observation, SessionState, Thing
+from c2g_jax.session.engine import Answer, Engine, native_rle
+from c2g_jax.session.recognise import giving_way, recognise
+from c2g_jax.session.state import OBJECT, FrameNote, Observation, SessionState
 
 
 class Shown(NamedTuple):
@@ -49,11 +50,14 @@ def settle(
 ) -> tuple[SessionState, Course]:
     """Decide what lives on, and write the frame into the state."""
     rules = engine.model.config.rules
+    cast = _without_weak(engine, state, cast, shown, rules)
     meeting = _meet(state, course, cast, shown, rules)
     found = {
         i: _observe(engine, course, shown, row, 0) for i, row in meeting.opened.items()
     }
-    names, state = _recognise(state, cast.frame, meeting, found, set(shown.rows), rules)
+    names, state = recognise(
+        state, cast.frame, meeting.leaders, found, shown.rows.keys(), rules
+    )
     meeting = _renamed(meeting, names, state)
     seen = {names[i]: observation for i, observation in found.items()}
     for i in cast.live:
@@ -86,6 +90,38 @@ def without_note(state: SessionState, frame: int) -> SessionState:
     return dataclasses.replace(state, notes=notes)
 
 
+def _without_weak(
+    engine: Engine, state: SessionState, cast: Cast, shown: Shown, rules: TrackRules
+) -> Cast:
+    """The cast, but for the tracks that give way to what a person spoke of."""
+    video, scene, gone = engine.video, shown.scene, set()
+
+    def mask_of(row: int) -> Mapping | None:
+        return native_rle(
+            np.asarray(scene.rows.mask_logits[row]), video.height, video.width
+        )
+
+    for subject, rows in shown.queries.items():
+        if scene.area[shown.rows[subject]] == 0:
+            continue
+        own = [t for t in cast.tracks if t.subject_id == subject]
+        pinned = [i for i in cast.pinned if state.things[i].leader == subject]
+        here = [*(t.object_id for t in own), *pinned]
+        sights = (
+            (
+                [i for i in here if scene.iou[row, shown.rows[i]] >= rules.link_iou],
+                functools.partial(mask_of, row),
+            )
+            for row in rows
+            if scene.area[row] > 0
+        )
+        gone |= giving_way(
+            state, cast.frame, subject, own, sights, shown.rows.keys(), rules
+        )
+    tracks = tuple(t for t in cast.tracks if t.object_id not in gone)
+    return dataclasses.replace(cast, tracks=tracks)
+
+
 def _meet(
     state: SessionState, course: Course, cast: Cast, shown: Shown, rules: TrackRules
 ) -> FrameMeeting:
@@ -102,44 +138,6 @@ def _observe(
 ) -> Observation:
     feature = shown.scene.pooled[row]
     return engine.observe(shown.answer(row), feature, direction, course.made)
-
-
-def _recognise(
-    state: SessionState,
-    frame: int,
-    meeting: FrameMeeting,
-    found: Mapping[int, Observation],
-    taken: set[int],
-    rules: TrackRules,
-) -> tuple[dict[int, int], SessionState]:
-    """Names for what was opened: an old one where an earlier pass found the same.
-
-    So what a person said of an object holds when its frames are tracked anew, and
-    what was removed does not come back. `taken` names are in use.
-    """
-    names, next_id, taken = {}, state.next_id, set(taken)
-    for new_id, observation in found.items():
-        leader = meeting.leaders[new_id]
-        best, name = rules.link_iou, None
-        for thing in state.things.values():
-            known = thing.observations.get(frame)
-            if (
-                thing.leader != leader
-                or thing.object_id in taken
-                or known is None
-                or known.mask is None
-                or observation.mask is None
-            ):
-                continue
-            overlap = mask_iou(known.mask, observation.mask)
-            if overlap >= best:
-                best, name = overlap, thing.object_id
-        if name is None:
-            name, next_id = next_id, next_id + 1
-            state = state.with_thing(Thing(name, OBJECT, leader))
-        names[new_id] = name
-        taken.add(name)
-    return names, dataclasses.replace(state, next_id=next_id)
 
 
 def _renamed(

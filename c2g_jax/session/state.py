@@ -182,6 +182,17 @@ class SessionState:
             if self.alive(fix.subject_id) and self.alive(fix.object_id)
         )
 
+    @functools.cached_property
+    def spoken(self) -> frozenset[int]:
+        """What a person named, related or pointed at, under all ids that it goes by."""
+        related = {i for fix in self.standing_fixes for i in fix.pair}
+        return frozenset(
+            thing.object_id
+            for i, group in self.shown.items()
+            if i in related or any(t.category or t.pinned for t in group)
+            for thing in group
+        )
+
     def category(self, shown_id: int) -> str | None:
         """What a person named a shown thing, if anyone did."""
         names = (thing.category for thing in self.shown[shown_id])

@@ -1,7 +1,9 @@
 """The objects of a session: which there are, their names, how long they last."""
 
+import pytest
+
 from tests.session import scripted
-from tests.session.conftest import FOUND, OTHER, SUBJECT, run
+from tests.session.conftest import FOUND, OTHER, SUBJECT, centre, run
 
 
 def found_id(session):
@@ -91,3 +93,62 @@ def test_late_subjects_are_absent_before(session, world):
     assert sorted(lanes.values()) == [((2, 11),), ((8, 11),)]
     assert run(session.track(start=8, direction="backward")) == list(range(8, -1, -1))
     assert sorted(o.lanes for o in session.objects())[0] == ((0, 11),)
+
+
+def lanes(session):
+    return {o.object_id: o.lanes for o in session.objects()}
+
+
+def fixed(session):
+    return [(r.object_id, r.predicate, r.spans) for r in session.relations() if r.fixed]
+
+
+def test_what_a_person_named_has_the_first_claim_when_it_is_found_again(session, world):
+    world.places |= {12: world.still(1, 8), 13: world.still(1, 7)}
+    session.click(**SUBJECT)
+    run(session.track())
+    session.rename(2, "cup")
+    session.set_predicate(1, 2, "holding")
+    world.finds = lambda thing, frame: (11, 12, 0)
+    run(session.track(start=2))
+    assert lanes(session) == {1: ((2, 11),), 2: ((2, 11),), 3: ((2, 11),)}
+    # Halfway between the two, found where the model finds neither of them any more.
+    world.finds = lambda thing, frame: (13, 0, 0)
+    run(session.track(start=0, direction="both"))
+    assert lanes(session)[2] == ((0, 11),)
+    assert lanes(session)[3] == ()
+    assert fixed(session) == [(2, "holding", ((0, 11),))]
+    before = lanes(session)
+    run(session.track(start=2))
+    assert lanes(session) == before
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_what_a_person_related_is_not_lost_to_a_track_from_before(session, world, both):
+    """In the first run object 2 is found from frame 4 on, object 3 up to frame 2."""
+    at = world.places[11]
+    world.places[12] = lambda t: (1, 8) if t < 3 else (1, 7)  # into the place of 11
+    world.places[11] = lambda t: at(t) if t > 3 else None
+    world.finds = lambda thing, t: (11 if t > 3 else 0, 12 if t < 3 else 0, 0)
+    session.click(3, **centre(1, 1))
+    run(session.track(direction="both"))
+    first = {1: ((0, 11),), 2: ((4, 11),), 3: ((0, 2),)}
+    assert lanes(session) == first
+    for object_id in (2, 3) if both else (2,):
+        session.set_predicate(1, object_id, "holding")
+    run(session.track(direction="both"))
+    assert lanes(session) == first | {3: ((0, 3),)}
+    assert fixed(session)[0] == (2, "holding", ((4, 11),))
+    run(session.track(start=0))
+    assert lanes(session) == first
+
+
+def test_a_named_object_that_was_lost_is_found_under_its_name(make_session, world):
+    session = make_session(model=scripted.model(rules=dict(patience=2)))
+    session.click(0, **centre(1, 1))
+    run(session.track())
+    session.rename(2, "cup")
+    world.finds = lambda thing, t: (11 if t < 2 or t > 6 else 0, 0, 0)
+    run(session.track(start=0))
+    assert lanes(session)[2] == ((0, 3), (7, 11))
+    assert sorted(lanes(session)) == [1, 2]
