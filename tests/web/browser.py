@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.web.fake_session import HEIGHT, WIDTH
+from tests.web.drawn_clip import HEIGHT, WIDTH
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = (

@@ -16,6 +16,7 @@ from tests.clips import write_clip
 from tests.conftest import made_once
 from tests.web import fake_session
 from tests.web.browser import Person, launch
+from tests.web.drawn_clip import FRAMES, draw
 
 BASE = "http://127.0.0.1:8321"
 
@@ -26,7 +27,7 @@ def clip(tmp_path_factory):
 
     def make(folder):
         folder.mkdir()
-        frames = [fake_session.draw(t) for t in range(fake_session.FRAMES)]
+        frames = [draw(t) for t in range(FRAMES)]
         video = write_clip(folder / "kitchen.mp4", frames, fps=5)
         with client_of(folder / "state", video=video) as client:
             assert client.post("/sessions", json={}).status_code == 201

@@ -37,7 +37,6 @@ from tests.web.drawn_clip import (
     shape_at,
     shape_mask,
 )
-from tests.web.drawn_clip import draw as draw  # what is to be filmed for a session
 
 
 class FakeStudio:
