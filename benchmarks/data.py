@@ -24,7 +24,12 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measures import check_json, record, resident_megabytes
+from benchmarks.measures import (
+    check_json,
+    record,
+    resident_megabytes,
+    whole_numbers,
+)
 from c2g_jax import launch
 from c2g_jax.launch import DATA_DIR, DEFAULT_NAME, IMAGE_SIZE, NAME
 from c2g_jax.vocabulary import load_vocabulary
@@ -38,9 +43,9 @@ flags.declare_key_flag("data_dir")
 flags.declare_key_flag("name")
 SPLIT = flags.DEFINE_string("split", "train", "Its split.")
 CLIPS = flags.DEFINE_integer("clips", 100, "Clips of each measurement.", 10)
-MEMORY_CLIPS = flags.DEFINE_integer("memory_clips", 0, "Clips to watch memory over.")
+MEMORY_CLIPS = flags.DEFINE_integer("memory_clips", 0, "Clips to watch memory over.", 0)
 flags.declare_key_flag("image_size")
-BATCH = flags.DEFINE_integer("batch_size", 2, "Clips of a batch of the loader.")
+BATCH = flags.DEFINE_integer("batch_size", 2, "Clips of a batch of the loader.", 1)
 WORKERS = flags.DEFINE_list("workers", ["0", "1", "2"], "Numbers of processes.")
 flags.declare_key_flag("json")
 
@@ -233,7 +238,8 @@ def show_ways(console: Console, times: dict[str, list[float]]) -> None:
 
 def show_loader(console: Console, speeds: dict[str, dict[str, tuple]]) -> None:
     table = Table(title=f"loader, {side()}x{side()}, clips/s")
-    for heading in ("task", *(f"{w} workers (first)" for w in WORKERS.value)):
+    workers = next(iter(speeds.values()))
+    for heading in ("task", *(f"{w} workers (first)" for w in workers)):
         table.add_column(heading, justify="left" if heading == "task" else "right")
     for task, row in speeds.items():
         cells = [f"{speed:.1f} ({first:.1f} s)" for speed, first in row.values()]
@@ -244,6 +250,7 @@ def show_loader(console: Console, speeds: dict[str, dict[str, tuple]]) -> None:
 def main(argv) -> None:
     del argv
     check_json()
+    workers = whole_numbers(WORKERS, least=0)
     console, figures = Console(width=100), {}
     with tempfile.TemporaryDirectory() as scratch:
         data_dir = Path(DATA_DIR.value or Path(scratch) / "prepared")
@@ -256,16 +263,15 @@ def main(argv) -> None:
             figures["seconds"] = compare(download, dataset)
             show_ways(console, figures["seconds"])
         figures["loader"] = {
-            task: {w: run_loader(dataset, task, int(w)) for w in WORKERS.value}
-            for task in TASKS
+            task: {w: run_loader(dataset, task, w) for w in workers} for task in TASKS
         }
         show_loader(console, figures["loader"])
         if MEMORY_CLIPS.value:
-            for workers in map(int, WORKERS.value):
-                seen = watch_memory(dataset, workers)
-                figures.setdefault("memory", {})[workers] = seen
+            for count in workers:
+                seen = watch_memory(dataset, count)
+                figures.setdefault("memory", {})[count] = seen
                 marks = ", ".join(f"{n}: {mb:.0f}" for n, mb in seen.items())
-                console.print(f"MB after clips, {workers} workers: {marks}")
+                console.print(f"MB after clips, {count} workers: {marks}")
     record("data", figures)
 
 

@@ -11,6 +11,7 @@ import jax
 from absl import flags
 
 from c2g_jax.outputs import check_output, write_aside
+from c2g_jax.types import InputError
 
 JSON = flags.DEFINE_string(
     "json", None, "File for the figures, kept beside those of other runs in it."
@@ -52,6 +53,21 @@ def resident_megabytes() -> float:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
         total += sum(int(s.split()[1]) for s in lines if s.startswith("VmRSS"))
     return total / 1024
+
+
+def whole_numbers(flag: flags.FlagHolder, least: int = 1) -> list[int]:
+    """The numbers of a list flag, each once; InputError unless all are `least` or more.
+
+    An empty list is refused too.
+    """
+    words = [word.strip() for word in flag.value]
+    # Python's own int reads more than people mean: 1_0, or a minus.
+    if words and all(word.isdecimal() and int(word) >= least for word in words):
+        return list(dict.fromkeys(map(int, words)))
+    raise InputError(
+        f"--{flag.name}={','.join(flag.value)}: give whole numbers from {least}, as "
+        + ",".join(flag.default)
+    )
 
 
 def check_json() -> None:

@@ -23,7 +23,14 @@ from absl import flags
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measures import check_json, processor, ratio, record, seconds
+from benchmarks.measures import (
+    check_json,
+    processor,
+    ratio,
+    record,
+    seconds,
+    whole_numbers,
+)
 from c2g_jax import launch
 from c2g_jax.launch import DTYPE, IMAGE_SIZE
 from c2g_jax.sam2 import attention, memory_attention, memory_encoder, track
@@ -96,8 +103,7 @@ def parts(pair, device: str) -> dict[str, Part]:
             lambda: pair.reference.forward_image(their_image),
         )
     }
-    for text in OBJECTS.value:
-        n = int(text)
+    for n in whole_numbers(OBJECTS):
         of = f", {n} object" + "s" * (n > 1)
         found["memory attention" + of] = attention_part(pair, made, n, device)
         found["mask decoder" + of] = decoder_part(pair, made, n, device)
@@ -265,6 +271,7 @@ def show(title: str, figures: dict[str, dict], peak_flops: float) -> None:
 def main(argv) -> None:
     del argv
     check_json()
+    whole_numbers(OBJECTS)  # refused before there are models
     with launch.needing("port"):
         import torch
 

@@ -21,7 +21,14 @@ from absl import flags
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measures import check_json, processor, ratio, record, seconds
+from benchmarks.measures import (
+    check_json,
+    processor,
+    ratio,
+    record,
+    seconds,
+    whole_numbers,
+)
 from benchmarks.peers import PEERS, Side, ours, peer
 from c2g_jax import launch
 from c2g_jax.launch import IMAGE_SIZE
@@ -52,11 +59,11 @@ def measure(sides: dict[str, Side]) -> dict[str, dict]:
     actions = {"encode": {name: side.encode for name, side in sides.items()}}
     for name, encode in actions["encode"].items():
         first.setdefault("encode", {})[name] = seconds(encode)
-    for text in OBJECTS.value:
-        stage = f"track, {text} object" + "s" * (int(text) > 1)
+    for count in whole_numbers(OBJECTS):
+        stage = f"track, {count} object" + "s" * (count > 1)
         actions[stage], first[stage] = {}, {}
         for name, side in sides.items():
-            masks = side.follow(int(text))
+            masks = side.follow(count)
             next(masks)
             first[stage][name] = seconds(lambda masks=masks: next(masks))
             for _ in range(_FULL - 2):
@@ -82,7 +89,7 @@ def measure_side(name: str, frames: np.ndarray) -> None:
         reference = build_reference(SIZE.value, IMAGE_SIZE.value)
         config = sam2_config(SIZE.value, IMAGE_SIZE.value)
         side = peer(name, Clip(Pair(config, None, reference), frames))
-    masks = side.follow(max(map(int, OBJECTS.value)))
+    masks = side.follow(max(whole_numbers(OBJECTS)))
     for _ in range(_FULL):
         next(masks)
     # Not getrusage: what that counts goes on from the process that started this one.
@@ -135,6 +142,7 @@ def show(figures: dict) -> None:
 def main(argv) -> None:
     del argv
     check_json()
+    whole_numbers(OBJECTS)  # refused before there are models
     unknown = [name for name in AGAINST.value if name not in PEERS]
     if unknown or not AGAINST.value:
         named = ",".join(AGAINST.value)

@@ -22,9 +22,9 @@ from c2g_jax import launch
 from c2g_jax.types import InputError
 
 URL = flags.DEFINE_string("url", "http://127.0.0.1:8321", "A server on this machine.")
-SESSIONS = flags.DEFINE_integer("sessions", 8, "Sessions at once.")
-SECONDS = flags.DEFINE_float("seconds", 120.0, "How long they click; 600 at most.")
-PAUSE = flags.DEFINE_float("pause", 0.0, "Seconds between two clicks of a session.")
+SESSIONS = flags.DEFINE_integer("sessions", 8, "Sessions at once.", 1)
+SECONDS = flags.DEFINE_float("seconds", 120.0, "How long they click; 600 at most.", 0)
+PAUSE = flags.DEFINE_float("pause", 0.0, "Seconds between two clicks of a session.", 0)
 
 
 class Client:
@@ -82,13 +82,24 @@ class Client:
         self.ask("close", "DELETE", self.path)
 
 
+def address_of(url: str) -> str:
+    """HOST:PORT of a server here; InputError for any other."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        here = parts.hostname in ("127.0.0.1", "localhost", "::1")
+        here = here and (parts.port is None or parts.port > 0)
+    except ValueError:  # of a port that is no number
+        here = False
+    if not here:
+        raise InputError(f"--url={url}: name a server on this machine")
+    return parts.netloc
+
+
 def main(argv) -> None:
     del argv
-    parts = urllib.parse.urlsplit(URL.value)
-    if parts.hostname not in ("127.0.0.1", "localhost", "::1"):
-        raise InputError(f"--url={URL.value}: name a server on this machine")
+    address = address_of(URL.value)
     try:
-        clients = [Client(parts.netloc, seed) for seed in range(SESSIONS.value)]
+        clients = [Client(address, seed) for seed in range(SESSIONS.value)]
     except OSError as error:
         raise InputError(
             f"{URL.value}: no server answers: start python -m c2g_jax.web"

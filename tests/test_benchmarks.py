@@ -9,9 +9,10 @@ from absl import flags
 from absl.testing import flagsaver
 
 from benchmarks.encodings import Encodings
-from benchmarks.measures import check_json, record
+from benchmarks.measures import check_json, record, whole_numbers
 from c2g_jax.evaluation import batches
 from c2g_jax.types import InputError
+from tests.commands import refusal
 
 
 def test_encodings_are_counted(monkeypatch):
@@ -38,6 +39,36 @@ def test_figures_are_kept_beside_those_of_other_runs(tmp_path):
             "tiny": {"encoder_vs_torch": 0.5},
         }
     }
+
+
+@pytest.mark.parametrize(
+    ("module", "word", "says"),
+    [
+        ("video", "--objects=a", "--objects=a: give whole numbers from 1, as 1,4"),
+        ("stages", "--objects=0", "--objects=0: give whole numbers from 1, as 1,4"),
+        ("data", "--workers=a", "--workers=a: give whole numbers from 0, as 0,1,2"),
+        ("data", "--batch_size=0", "flag --batch_size=0"),
+        ("web_load", "--sessions=0", "flag --sessions=0"),
+        ("web_load", "--url=http://localhost:a", "--url=http://localhost:a: name a"),
+    ],
+)
+def test_numbers_that_are_none_are_named_before_the_work(module, word, says):
+    assert refusal(f"benchmarks.{module}", word).startswith(says)
+
+
+def test_lists_of_whole_numbers():
+    values = flags.FlagValues()
+    flag = flags.DEFINE_list("objects", ["1", "4"], "", flag_values=values)
+
+    def read(text, least=1):
+        values([__name__, f"--objects={text}"])
+        return whole_numbers(flag, least)
+
+    assert read("4, 1,4") == [4, 1]
+    assert read("0,2", least=0) == [0, 2]
+    for text in ("", "0", "1,,2", "-1", "1.5", "1_0", "two"):
+        with pytest.raises(InputError, match=f"--objects={text}: give whole numbers"):
+            read(text)
 
 
 @pytest.mark.parity
