@@ -3,6 +3,7 @@
 import functools
 import json
 import shutil
+import signal
 
 import pytest
 
@@ -10,7 +11,7 @@ from c2g_jax import evaluate
 from c2g_jax.evaluation import files
 from c2g_jax.evaluation.protocol import Protocol, video_truth
 from c2g_jax.types import InputError
-from tests.commands import call_main
+from tests.commands import call_main, python, run
 
 
 @pytest.fixture
@@ -145,3 +146,51 @@ def test_a_file_that_is_refused_and_mended_leaves_nothing_in_the_way(
     call(*words)
     found = json.loads((out / "results.json").read_text())["toy_pvsg/val"]
     assert found["predictions"]["point"]["R@3"] == {"mean": 100, "std": 0}
+
+
+# `python -m c2g_jax.evaluate` that dies when half of a video's line is written.
+KILLED = """
+import json, os, runpy, signal, sys
+from unittest import mock
+from c2g_jax.evaluation import partial
+number, *sys.argv = sys.argv[1:]
+real, lines = partial._write, []
+def write(file, line):
+    lines.append(line)
+    if len(lines) < int(number):
+        return real(file, line)
+    text = json.dumps(line)
+    file.write(text[: len(text) // 2])
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+with mock.patch.object(partial, "_write", write):
+    runpy.run_module("c2g_jax.evaluate", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("number", [1, 3])  # the line that says what is scored; a video
+def test_killed_for_good_the_same_command_ends_in_the_same_results(
+    prepared_toy, true_predictions, tmp_path, number
+):
+    out = tmp_path / "out"
+    words = [f"--predictions={true_predictions}", f"--data_dir={prepared_toy}"]
+    words += ["--name=toy_pvsg", "--noplots", f"--output={out}"]
+    call_main(evaluate.main, *words)
+    whole = results(out)
+    shutil.rmtree(out)
+
+    done = python("-c", KILLED, number, "evaluate", *words)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert [path.name for path in out.iterdir()] == ["scores"]
+    (left,) = (out / "scores").iterdir()
+    kept = left.read_bytes()
+    assert kept.count(b"\n") == number - 1
+    assert not kept.endswith(b"\n")
+
+    done = run("c2g_jax.evaluate", *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert results(out) == whole
+    assert left.read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])
+    assert sorted(path.name for path in out.iterdir()) == [
+        "results.csv", "results.json", "results.md", "scores"
+    ]  # fmt: skip
