@@ -32,13 +32,15 @@ class NoRoom(InputError):
         )
 
 
-def check_output(path: str | Path, flag: str = "output", kind: str = "folder") -> None:
+def check_output(
+    path: str | Path, flag: str | None = "output", kind: str = "folder"
+) -> None:
     """InputError unless the folder can be written, so that no work is lost later.
 
     Tried by making it, with all above it, in a folder that is removed again. `flag` is
-    what named it. With kind "file" it is a file that is to be written.
+    what named it, if one did. With kind "file" it is a file that is to be written.
     """
-    named = f"--{flag}={path}"
+    named = str(path) if flag is None else f"--{flag}={path}"
     path = Path(path) if kind == "folder" else file_named(path, named)
     place = path.absolute() if kind == "folder" else path.absolute().parent
     missing = [] if kind == "folder" else [_aside_name(path)]

@@ -41,6 +41,7 @@ from c2g_jax.predict_flags import (
     MAX_GAP,
     MIN_CONFIDENCE,
     MIN_FRAMES,
+    RESULTS,
     START,
     START_CONFIDENCE,
     Job,
@@ -52,7 +53,6 @@ from c2g_jax.rle import encode_mask
 from c2g_jax.scene_graph import GraphBuilder, SpanConfig
 from c2g_jax.types import SceneGraph, VideoInfo
 
-RESULTS = ("scene_graph.json", "overlay.mp4", "overlay.png")
 LOWER = "--image_size, or --size, or the number of subjects"
 
 flags.adopt_module_key_flags(predict_flags)

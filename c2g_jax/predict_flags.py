@@ -3,6 +3,7 @@
 A main that imports this adopts the flags with `flags.adopt_module_key_flags`.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +27,9 @@ from c2g_jax.outputs import check_output
 from c2g_jax.prompts_file import numbers, read_prompts
 from c2g_jax.scene_graph import SpanConfig
 from c2g_jax.types import InputError, Prompt
-from c2g_jax.video import DEFAULT_FPS, Video, open_video
+from c2g_jax.video import DEFAULT_FPS, Video, check_spares, open_video
 
+RESULTS = ("scene_graph.json", "overlay.mp4", "overlay.png")  # within --output
 SUBJECT = 1  # the id of the one object that the flags prompt
 
 flags.declare_key_flag("video")
@@ -120,6 +122,9 @@ def read_job() -> Job:
             )
     output = Path(OUTPUT.value)
     check_output(output)
+    for name in RESULTS:
+        if os.path.exists(output / name):
+            check_spares(VIDEO.value, output / name, "--video")
     prompts = read_flag_prompts()
     video = open_video(
         VIDEO.value, FPS.value or None, START.value, END.value, MAX_FRAMES.value

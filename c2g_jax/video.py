@@ -4,6 +4,7 @@ Frames are streamed: a few are decoded ahead in a thread, a whole video is never
 memory.
 """
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -61,6 +62,25 @@ def open_video(
     if path.suffix.lower() in images.SUFFIXES:
         return open_images(path.name, [path], None, None, None, None)
     return _open_file(path, fps, start, end, max_frames)
+
+
+def check_spares(video: str | Path | None, output: str | Path, name: str) -> None:
+    """InputError where what is written to `output` would replace a video or its frames.
+
+    `video`: its file or folder, None where it is neither. `name`: what to call it.
+    """
+    if video is None:
+        return
+    video, output = Path(video), Path(output)
+    real = os.path.realpath(output)
+    same = real == os.path.realpath(video) or (
+        os.path.exists(output) and os.path.exists(video) and output.samefile(video)
+    )
+    # In a folder of frames, an image of any name is a frame.
+    frame = output.suffix.lower() in images.SUFFIXES and video.is_dir()
+    if same or (frame and os.path.dirname(real) == os.path.realpath(video)):
+        what = "is" if same else "is among the frames of"
+        raise InputError(f"{output} {what} {name}: write to another place")
 
 
 def write_mp4(path: Path, frames: Iterable[Frame], fps: float | None) -> None:

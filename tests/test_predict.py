@@ -95,6 +95,19 @@ def test_a_video_becomes_a_graph_an_overlay_and_a_table(tmp_path, clip, start):
     assert not readers()
 
 
+def test_the_results_never_take_the_place_of_the_video(tmp_path, clip, start):
+    (tmp_path / "out").mkdir()
+    own = shutil.copy(clip, tmp_path / "out" / "overlay.mp4")
+    frame = tmp_path / "out" / "overlay.png"
+    Image.fromarray(numbered(0, 64, 48)).save(frame)
+    kept = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    for video, what in ((own, "is"), (frame.parent, "is among the frames of")):
+        code, _, err = start(f"--video={video}", "--point=15,15", "--size=toy")
+        assert code == 2
+        assert f"{what} --video: write to another place" in err
+        assert {p: p.read_bytes() for p in (tmp_path / "out").iterdir()} == kept
+
+
 def test_without_a_checkpoint_it_is_the_one_that_ships(tmp_path, clip, start):
     assert start(f"--video={clip}", "--point=15,15")[0] == 0
     made_by = read_scene_graph(tmp_path / "out" / "scene_graph.json").provenance

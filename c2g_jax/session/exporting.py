@@ -22,6 +22,15 @@ _OF_GRAPH: dict[str, Callable[[Path, SceneGraph], None]] = {
 }
 
 
+FOLDERS = ("open_pvsg",)  # the exports that are folders
+
+
+def check_kind(kind: str) -> None:
+    """InputError unless there is such an export."""
+    if kind not in EXPORTS:
+        raise InputError(f"unknown export {kind!r}: choose one of {', '.join(EXPORTS)}")
+
+
 def write_export(
     kind: str,
     path: str | Path,
@@ -33,9 +42,8 @@ def write_export(
 
     vocabulary: of the model that named the graph's objects, by default OpenPVSG's.
     """
-    if kind not in EXPORTS:
-        raise InputError(f"unknown export {kind!r}: choose one of {', '.join(EXPORTS)}")
-    path = Path(path) if kind == "open_pvsg" else file_named(path)
+    check_kind(kind)
+    path = Path(path) if kind in FOLDERS else file_named(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if kind in _OF_GRAPH:
         _OF_GRAPH[kind](path, graph)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import c2g_jax
-from c2g_jax.outputs import NoRoom, write_aside
+from c2g_jax.outputs import write_aside
 from c2g_jax.sam2.memory import RECENT
 from c2g_jax.session.adapt import AdaptConfig
 from c2g_jax.session.state import Observation, SessionState
@@ -128,7 +128,6 @@ def write_session(path: Path, session: "Session") -> None:
         "logits": _stack(logits, (side, side)),
         "logits_of": np.array(numbers, np.int64),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_aside(path, lambda aside: _write_archive(aside, document, arrays))
 
 
@@ -150,10 +149,11 @@ def save_by_itself(session: "Session") -> None:
         return
     try:
         session.save(session.autosave)
-    except (OSError, NoRoom) as error:
+    except InputError as error:
+        reason = getattr(error, "strerror", None) or error
         raise InputError(
             f"what was done stands, but could not be saved to {session.autosave} "
-            f"({error.strerror}): make room, or save elsewhere"
+            f"({reason}): make room, or save elsewhere"
         ) from error
 
 

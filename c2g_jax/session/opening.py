@@ -100,7 +100,7 @@ def open_session(
     settings = saved.options | options
     session = open_video(video, checkpoint, model=model, **settings)
     saved.restore(session)
-    session.autosave = None if autosave is None else Path(autosave)
+    session.autosave = autosave
     return session
 
 

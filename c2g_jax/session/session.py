@@ -13,15 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from c2g_jax.click2graph import Click2Graph
-from c2g_jax.export import write_scene_graph
-from c2g_jax.outputs import file_named
 from c2g_jax.session import edits, items
 from c2g_jax.session.adapt import AdaptConfig
 from c2g_jax.session.engine import Engine
-from c2g_jax.session.exporting import write_export
+from c2g_jax.session.exporting import FOLDERS, check_kind, write_export
 from c2g_jax.session.file import save_by_itself, write_session
 from c2g_jax.session.graphs import Source, provenance
 from c2g_jax.session.history import History, Step
+from c2g_jax.session.places import place_to_write, writing
 from c2g_jax.session.propagate import propagate
 from c2g_jax.session.ranges import FORWARD, check_frame, choose_ranges, choose_span
 from c2g_jax.session.state import Observation, PredicateFix, PromptItem, SessionState
@@ -53,10 +52,21 @@ class Session:
     ):
         self.video, self.model, self.source = video, model, source or Source()
         self.spans, self.adapt = spans or SpanConfig(), adapt or AdaptConfig()
-        self.autosave = None if autosave is None else Path(autosave)
+        self.autosave = autosave
         self._engine = Engine(model, video, cached_frames)
         self._viewer = Viewer(model, video, self.adapt)
         self._history = History(lambda: save_by_itself(self))
+
+    @property
+    def autosave(self) -> Path | None:
+        """The file that the session is saved to after every action, if there is one."""
+        return self._autosave
+
+    @autosave.setter
+    def autosave(self, path: str | Path | None) -> None:
+        self._autosave = (
+            None if path is None else place_to_write(path, self.source.path)
+        )
 
     # What is said of objects
 
@@ -244,20 +254,22 @@ class Session:
 
     def save_graph(self, path: str | Path, threshold: float | None = None) -> None:
         """Write the graph as scene_graph.json."""
-        write_scene_graph(path, self.graph(threshold))
+        self.export("scene_graph", path, threshold)
 
     def save(self, path: str | Path) -> None:
         """Write the session as one file, from which `c2g_jax.open_session` goes on."""
-        with self._history.lock:
-            write_session(file_named(path), self)
+        with self._history.lock, writing(path, self.source.path) as place:
+            write_session(place, self)
 
     def export(
         self, kind: str, path: str | Path, threshold: float | None = None
     ) -> None:
         """Write the graph as one of `views.EXPORTS`: scene_graph, open_pvsg, coco,
         graphml, csv or overlay. "open_pvsg" makes a folder, all others a file."""
+        check_kind(kind)
         graph, names = self.graph(threshold), self.model.config.vocabulary
-        write_export(kind, path, graph, self.video, names)
+        with writing(path, self.source.path, kind in FOLDERS) as place:
+            write_export(kind, place, graph, self.video, names)
 
     def history(self) -> tuple[SessionState, list[Step], list[Step]]:
         """The state, and what was done and undone: (name, state to go back to)."""

@@ -185,7 +185,7 @@ def test_a_save_that_fails_leaves_the_old_file(session, tmp_path, monkeypatch):
         raise OSError("no space left")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(InputError, match="no space"):
         session.save(path)
     session.autosave = path
     with pytest.raises(InputError, match="what was done stands"):
