@@ -1,4 +1,4 @@
-"""`kill -9` of a conversion: its result is whole or not there, and the next run works."""
+"""`kill -9` of a conversion: its result is whole or not there, and it works again."""
 
 import signal
 
