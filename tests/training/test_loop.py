@@ -1,8 +1,11 @@
 """A run: what it learns, what it writes, and what is left of it when it is killed."""
 
 import contextlib
+import itertools
 import json
+import logging
 import os
+import re
 import signal
 import time
 
@@ -81,6 +84,35 @@ def test_killed_anywhere_the_same_command_ends_in_the_same_bits(whole):
     assert toy_run.lines(workdir) == toy_run.lines(whole)
     assert toy_run.logged_steps(workdir) == toy_run.logged_steps(whole)
     assert sorted(p.name for p in (workdir / CHECKPOINTS).iterdir()) == ["12", "9"]
+
+
+def test_a_clock_that_goes_back_changes_no_duration(
+    whole, workdir, monkeypatch, caplog
+):
+    """By an hour whenever it is asked, also before going on: as when it is set."""
+    now = itertools.count(1.7e9, -3600.0)
+    monkeypatch.setattr(time, "time", lambda: next(now))
+    caplog.set_level(logging.INFO)
+    with pytest.raises(InputError, match="the checkpoint of step 3 is kept"):
+        make_run(workdir, ToyTask(poison=5)).train()
+    assert make_run(workdir).train() is True
+    rows = (workdir / "metrics.jsonl").read_text().splitlines()
+    rows = [json.loads(row) for row in rows]
+    clocks = [row["time"] for row in rows]
+    assert clocks == sorted(clocks, reverse=True)
+    assert clocks[0] - clocks[-1] >= 3600 * (STEPS - 1)
+    for row in rows:
+        # A first step, which compiles, is not counted.
+        assert (row["steps_per_second"] > 0) == (row["step"] not in (1, 4))
+        assert 0 <= row["steps_per_second"] < np.inf
+        assert 0 <= row["data_wait"] <= 1
+    left = re.findall(r"data wait .*%, (.*) left", caplog.text)
+    assert len(left) == 5 + STEPS - 3
+    # A time in the past would read "-1 day, ".
+    assert all(re.fullmatch(r"0:0\d:\d\d", words) for words in left)
+    assert toy_run.lines(workdir) == toy_run.lines(whole)
+    assert toy_run.logged_steps(workdir) == toy_run.logged_steps(whole)
+    assert sha256(workdir) == sha256(whole)
 
 
 def check_lines(workdir, whole):
