@@ -38,7 +38,7 @@ def test_it_answers_on_this_machine_and_ends_with_ctrl_c(tmp_path):
     try:
         line = server.stdout.readline()
         url = re.match(r"http://127\.0\.0\.1:\d+/", line).group()
-        with urllib.request.urlopen(f"{url}status", timeout=20) as answer:
+        with urllib.request.urlopen(f"{url}status", timeout=60) as answer:
             assert json.load(answer)["ready"] is False
         assert "there is no model: " in server.stderr.readline()
         # The page is there whatever the model is; a second server is not.
