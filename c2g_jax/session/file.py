@@ -18,8 +18,10 @@ import numpy as np
 
 import c2g_jax
 from c2g_jax.outputs import write_aside
+from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.memory import RECENT
 from c2g_jax.session.adapt import AdaptConfig
+from c2g_jax.session.likeness import Likeness, differ, from_json, to_json
 from c2g_jax.session.state import Observation, SessionState
 from c2g_jax.session.tables import Tables, read_states
 from c2g_jax.spans import SpanConfig
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from c2g_jax.session.session import Session
 
 VERSION = 1
+_STRIDE = 4  # pixels of the model's image to one of the logits
 _DOCUMENT = "session.json"
 _ARRAYS = ("features", "pointers", "logits", "logits_of")
 _VIDEO = dict(name=str, width=int, height=int, num_frames=int)
@@ -59,9 +62,12 @@ class SavedSession:
 
     path: Path
     video: dict  # name, width, height, num_frames
+    likeness: Likeness  # of the video; empty in files of older versions
     source: dict  # path, checkpoint, sha256, each a text or None
     options: dict  # how the video is sampled, the model run, and results put together
+    size: str | None  # of the model; None in files of older versions
     width: int  # of features
+    side: int  # of logits
     logits: list[tuple[Observation, np.ndarray]]
     now: SessionState
     done: list[tuple[str, SessionState]]
@@ -80,17 +86,35 @@ class SavedSession:
                 f"{wanted[2]} frames, but {video.name} is {video.width}x{video.height} "
                 f"with {video.num_frames}: give the video of the session"
             )
+        if differ(self.likeness, session.likeness()):
+            raise InputError(
+                f"{self.path} is of {saved['name']}, but the pictures of {video.name} "
+                "are others: give the video of the session"
+            )
         known, given = self.source["sha256"], session.source.sha256
         if None not in (known, given) and known != given:
             raise InputError(
                 f"{self.path} was made with other weights (sha256 {known[:12]}, not "
                 f"{given[:12]}): give the checkpoint of the session"
             )
-        if self.width not in (0, session.model.config.sam2.d_model):
-            raise InputError(f"{self.path} was made with a model of another size")
+        self._check_model(session.model.config.sam2)
         for observation, logits in self.logits:
             session.keep_logits(observation, logits)
         session.resume(self.now, self.done, self.undone)
+
+    def _check_model(self, model: Sam2Config) -> None:
+        """InputError unless all that shapes what was saved is the model's too."""
+        shapes = (
+            ("size", self.size or model.size, model.size),
+            ("image_size", _STRIDE * self.side, _STRIDE * model.low_res_size),
+            ("d_model", self.width or model.d_model, model.d_model),
+        )
+        for name, was, now in shapes:
+            if was != now:
+                raise InputError(
+                    f"{self.path} was made by a model of {name} {was}, but this one "
+                    f"has {now}: open it with {name} {was}, or the video anew"
+                )
 
 
 def write_session(path: Path, session: "Session") -> None:
@@ -112,7 +136,9 @@ def write_session(path: Path, session: "Session") -> None:
             "width": video.width,
             "height": video.height,
             "num_frames": video.num_frames,
+            "likeness": to_json(session.likeness()),
         },
+        "model": {"size": session.model.config.sam2.size},
         "spans": dataclasses.asdict(session.spans),
         "adapt": dataclasses.asdict(session.adapt),
         "history": history,
@@ -199,16 +225,22 @@ def _parsed(path: Path, document: dict, arrays: dict[str, np.ndarray]) -> SavedS
         document["rows"], features, arrays["pointers"], size
     )
     pairs = zip(arrays["logits_of"], arrays["logits"], strict=True)
+    size = document.get("model", {}).get("size")
+    if not isinstance(size, (str, type(None))):
+        raise TypeError
     return SavedSession(
         path,
         video,
+        from_json(video.get("likeness", [])),
         source,
         {
             **options,
             "spans": SpanConfig(**document["spans"]),
             "adapt": AdaptConfig(**document["adapt"]),
         },
+        size,
         features.shape[1],
+        arrays["logits"].shape[1],
         [(observations[number], logits) for number, logits in pairs],
         states[history["now"]],
         [(str(what), states[i]) for what, i in history["done"]],

@@ -99,8 +99,12 @@ def open_session(
     autosave = options.pop("autosave", None)
     settings = saved.options | options
     session = open_video(video, checkpoint, model=model, **settings)
-    saved.restore(session)
-    session.autosave = autosave
+    try:
+        saved.restore(session)
+        session.autosave = autosave
+    except InputError:
+        session.close()
+        raise
     return session
 
 

@@ -20,6 +20,7 @@ from c2g_jax.session.exporting import FOLDERS, check_kind, write_export
 from c2g_jax.session.file import save_by_itself, write_session
 from c2g_jax.session.graphs import Source, provenance
 from c2g_jax.session.history import History, Step
+from c2g_jax.session.likeness import Likeness
 from c2g_jax.session.places import place_to_write, writing
 from c2g_jax.session.propagate import propagate
 from c2g_jax.session.ranges import FORWARD, check_frame, choose_ranges, choose_span
@@ -280,6 +281,10 @@ class Session:
         """Be where `history` says."""
         known = self._history
         known.now, known.done, known.undone = state, list(done), list(undone)
+
+    def likeness(self) -> Likeness:
+        """What the video looks like, by which a session's file knows it again."""
+        return self._viewer.likeness()
 
     def logits_of(self, observation: Observation) -> np.ndarray | None:
         """The small logits of an observation, where they are held."""

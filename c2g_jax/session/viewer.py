@@ -11,6 +11,7 @@ from c2g_jax.session import summaries
 from c2g_jax.session.adapt import AdaptConfig
 from c2g_jax.session.graphs import build_graph
 from c2g_jax.session.labels import Labeller
+from c2g_jax.session.likeness import Likeness, take
 from c2g_jax.session.state import SessionState
 from c2g_jax.session.views import FrameView, ObjectSummary, RelationSummary
 from c2g_jax.spans import SpanConfig
@@ -31,11 +32,19 @@ class Viewer:
         self._finalizer = weakref.finalize(self, self._reader.close)
         self._lock = threading.RLock()
         self._last: tuple[tuple, SceneGraph] | None = None
+        self._likeness: Likeness | None = None
 
     def image(self, frame: int) -> np.ndarray:
         """uint8 [H, W, 3]."""
         with self._lock:
             return self._reader.read(frame)
+
+    def likeness(self) -> Likeness:
+        """What the video looks like, by which it is known again; read once."""
+        with self._lock:
+            if self._likeness is None:
+                self._likeness = take(self._reader, self._video.num_frames)
+            return self._likeness
 
     def view(self, state: SessionState, frame: int) -> FrameView:
         """What a state knows of a frame, with the model's guesses."""

@@ -1,4 +1,5 @@
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -86,6 +87,58 @@ def test_files_that_are_no_session(worked_on, tmp_path):
         open_again(path, 5)
 
 
+def rewritten(path, other, change):
+    """The same session with its document changed, as another version may write it."""
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    document = json.loads(files["session.json"])
+    change(document)
+    with zipfile.ZipFile(other, "w") as archive:
+        for name, data in files.items():
+            text = json.dumps(document)
+            archive.writestr(name, text if name == "session.json" else data)
+    return other
+
+
+def test_another_video_of_the_same_size_is_refused(worked_on, tmp_path):
+    path = tmp_path / "a.c2g"
+    worked_on.save(path)
+    before = everything(worked_on)
+    black = [np.zeros((64, 64, 3), np.uint8)] * scripted.FRAMES
+    late = [*scripted.video()[:6], *black[6:]]  # another one from the middle on
+    for video in (black, late):
+        with pytest.raises(InputError, match="the pictures of frames are others"):
+            c2g_jax.open_session(path, video, model=scripted.model())
+    # Other pixels of the same pictures are the same video, as of another encoding.
+    noise = np.random.default_rng(0).integers(-3, 4, (64, 64, 3))
+    near = [np.uint8(rgb + noise) for rgb in scripted.video()]
+    assert (
+        everything(c2g_jax.open_session(path, near, model=scripted.model())) == before
+    )
+
+    def older(document):
+        del document["video"]["likeness"], document["model"]
+
+    old = rewritten(path, tmp_path / "old.c2g", older)
+    assert everything(open_again(old)) == before
+    again = c2g_jax.open_session(old, black, model=scripted.model())
+    again.close()
+
+
+def test_a_model_of_another_shape_is_refused(worked_on, tmp_path):
+    path = tmp_path / "a.c2g"
+    worked_on.save(path)
+    config = scripted.CONFIG.sam2
+    for changes, words in (
+        (dict(image_size=128), "image_size 64, but this one has 128"),
+        (dict(size="tiny"), "size toy, but this one has tiny"),
+        (dict(d_model=256), "d_model 128, but this one has 256"),
+    ):
+        other = scripted.model(sam2=dataclasses.replace(config, **changes))
+        with pytest.raises(InputError, match=words):
+            c2g_jax.open_session(path, scripted.video(), model=other)
+
+
 def test_a_damaged_session_is_refused_or_read(worked_on, tmp_path):
     """Whatever byte is wrong; where it is of no matter, the file is read."""
     path = tmp_path / "a.c2g"
@@ -113,7 +166,7 @@ def test_a_session_made_by_hand_is_refused_by_one_line(worked_on, tmp_path):
         files = {name: archive.read(name) for name in archive.namelist()}
     document = json.loads(files["session.json"])
     parts = [(key,) for key in document if key not in ("program", "version")]
-    for key in ("video", "source", "history", "spans", "adapt"):
+    for key in ("video", "model", "source", "history", "spans", "adapt"):
         parts += [(key, inner) for inner in document[key]]
     parts += [("source", "options", name) for name in document["source"]["options"]]
     refused = 0
