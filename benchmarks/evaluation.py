@@ -9,7 +9,6 @@ a round that compiles. Their counts are compared. The metric alone, from masks o
 model's size to counts, is timed apart.
 """
 
-import logging
 import statistics
 import sys
 import tempfile
@@ -179,7 +178,6 @@ def report(figures: dict) -> None:
 def main(argv) -> None:
     del argv
     check_json()
-    logging.getLogger("absl").setLevel(logging.WARNING)  # TFDS tells of each folder
     protocol = Protocol(runs=RUNS.value)
     with tempfile.TemporaryDirectory() as folder:
         dataset, videos = open_videos(folder)

@@ -23,7 +23,6 @@ without a model.
 
 import dataclasses
 import importlib.util
-import logging
 import re
 import sys
 from collections.abc import Sequence
@@ -93,8 +92,6 @@ flags.adopt_module_key_flags(protocol_flags)
 
 def main(argv: Sequence[str]) -> None:
     del argv
-    # TFDS tells of each folder it looks at, by absl's own logger.
-    logging.getLogger("absl").setLevel(logging.WARNING)
     job = read_job()
     scored = read_scores(job.output, job.fingerprint)
     share = job.videos[job.shard[0] :: job.shard[1]]

@@ -103,15 +103,16 @@ def run(
     reads any more, without a word and 141; any other error is ours and keeps its
     traceback.
     """
-    # absl shows INFO; which backends JAX tried in vain concerns nobody.
-    logging.getLogger("jax").setLevel(logging.WARNING)
     # A name of a file may hold what no terminal can show.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         raise_again()
         try:
-            app.run(main, flags_parser=lambda argv: _parse(main, argv, check))
+            app.run(
+                lambda argv: _quietly(main, argv),
+                flags_parser=lambda argv: _parse(main, argv, check),
+            )
         except SystemExit as stop:
             # This is how rich ends a program that prints a table to nobody.
             if isinstance(stop.__context__, BrokenPipeError):
@@ -131,6 +132,15 @@ def run(
         _stop(mend, BAD_INPUT)
     except KeyboardInterrupt:
         _stop(STOPPED, INTERRUPTED)
+
+
+def _quietly(main: Callable, argv: Sequence[str]) -> int | None:
+    """The main, told of no more than warnings by others' code; ours may say more."""
+    # absl shows INFO, from when it has read the flags on. TFDS, Orbax and grain tell by
+    # its logger what they read and write, JAX which backends it tried in vain.
+    for name in ("absl", "jax"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return main(argv)
 
 
 def _parse(main: Callable, argv: Sequence[str], check: Callable | None) -> list[str]:

@@ -54,8 +54,6 @@ def main(argv: Sequence[str]) -> None:
     workdir, profile = Path(WORKDIR.value), read_steps(PROFILE_STEPS.value)
     check_output(workdir, "workdir")
     check_finite(CONFIG.value)
-    # Orbax and grain say much by absl's own logger; ours is the standard one.
-    logging.getLogger("absl").setLevel(logging.WARNING)
     with unless_refused(workdir):
         keep_compiled(workdir / "compiled")
         if MULTIHOST.value:

@@ -144,3 +144,10 @@ def test_what_cannot_be_done_is_named(tmp_path, values, line):
 
 def test_a_refusal_is_one_line_and_exit_code_two():
     assert "--output is missing" in refusal("c2g_jax.correct", "--max_videos=1")
+
+
+def test_a_split_that_is_none_is_one_line_too(prepared_toy, tmp_path):
+    """Opening the data set says nothing of its own."""
+    words = f"--data_dir={prepared_toy}", "--name=toy_pvsg", "--checkpoint=weights"
+    line = refusal("c2g_jax.correct", *words, f"--output={tmp_path}/o", "--split=nope")
+    assert line.startswith("toy_pvsg has no split 'nope': use one of train, val")

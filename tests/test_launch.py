@@ -42,6 +42,11 @@ def main(argv):
         ours, theirs = os.pipe()
         os.close(ours)
         os.write(theirs, b"to a process of ours")
+    if NUMBER.value == 11:
+        import logging
+        for name in ("absl", "jax", "jax._src.xla_bridge", None):
+            logging.getLogger(name).info("%s reads a folder", name or "ours")
+            logging.getLogger(name).warning("%s warns", name or "ours")
     print("done", NUMBER.value)
 launch.run(main, lower="--number")
 '''
@@ -146,3 +151,14 @@ def test_what_cannot_be_printed_for_a_full_disk(tmp_path):
         "the place to write to: No space left on device: make room there, or write "
         "elsewhere\n"
     )
+
+
+def test_others_tell_of_no_more_than_warnings(tmp_path):
+    told = launch(tmp_path, "--number=11").stderr.splitlines()
+    assert [line.partition("] ")[2] for line in told] == [
+        "absl warns",
+        "jax warns",
+        "jax._src.xla_bridge warns",
+        "ours reads a folder",
+        "ours warns",
+    ]

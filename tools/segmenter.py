@@ -9,7 +9,6 @@ the first frame of every tenth video, what any relation names is followed from i
 mask; beside it the mask is left where it was. All figures are mean IoUs.
 """
 
-import logging
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -44,7 +43,6 @@ def main(argv) -> None:
     for flag in (CHECKPOINT, DATA_DIR):
         if not flag.value:
             raise InputError(f"--{flag.name} is missing")
-    logging.getLogger("absl").setLevel(logging.WARNING)  # tfds tells what it reads
     model = load_sam2(CHECKPOINT.value)
     dataset = open_dataset(DATA_DIR.value, NAME.value or "toy_pvsg")
     videos = dataset.videos("val")
