@@ -7,6 +7,7 @@ The first gives scores.png and confusion.png, as the evaluation itself does wher
 matplotlib is installed; the second losses.png.
 """
 
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,11 +56,36 @@ def run() -> None:
 def read_results(path: Path) -> dict[str, Any]:
     """The document in the file; InputError where it is none."""
     document = _parsed(path, _text(path))
-    if not isinstance(document, dict) or document.get("dataset") not in document:
+    try:
+        _check_results(document)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
-            f"{path}: no results of c2g_jax.evaluate in it: name its results.json"
-        )
+            f"{path}: no results of c2g_jax.evaluate in it "
+            f"({type(error).__name__}: {error}): name its results.json"
+        ) from None
     return document
+
+
+def _check_results(document: Any) -> None:
+    """Some error, unless all that is drawn of a document is there."""
+    names = [*(f"R@{int(k)}" for k in document["protocol"]["ks"]), "SpIR", "PLR"]
+    for own in document[document["dataset"]].values():
+        for found in own.values():
+            if "SpIR" not in found:
+                continue
+            for part in (found, *found["sources"].values()):
+                for name, key in itertools.product(names, ("mean", "std")):
+                    value = part.get(name, {}).get(key)
+                    if value is not None and not _is_number(value):
+                        raise ValueError(f"{name} is no number")
+            for said in found["confusion"].values():
+                if not all(map(_is_number, said.values())):
+                    raise ValueError("confusion has no numbers")
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it can be drawn: JSON as Python reads it knows NaN and Infinity too."""
+    return type(value) in (int, float) and abs(value) < 1e300
 
 
 def read_losses(path: Path) -> list[dict[str, float]]:
@@ -69,6 +95,13 @@ def read_losses(path: Path) -> list[dict[str, float]]:
         raise InputError(
             f"{path}: no metrics of c2g_jax.train in it: name a metrics.jsonl"
         )
+    for number, line in enumerate(lines, 1):
+        for name, value in line.items():
+            if not _is_number(value):
+                raise InputError(
+                    f"{path}: line {number}: {name} is {json.dumps(value)[:40]} and no "
+                    "number: name a metrics.jsonl as c2g_jax.train writes it"
+                )
     if not any("loss" in line for line in lines):
         raise InputError(f"{path}: no line of training yet: train on, then draw")
     return lines

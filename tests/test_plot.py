@@ -9,6 +9,11 @@ from c2g_jax import plot
 from c2g_jax.types import InputError
 from tests.commands import call_main
 
+RESULTS = (
+    '{"dataset": "a", "protocol": {"ks": [3]}, "a": {"didm": {"point": '
+    '{"SpIR": {"mean": %s}, "sources": {}, "confusion": {}}}}}'
+)
+
 
 @pytest.fixture
 def call(tmp_path):
@@ -31,9 +36,23 @@ def test_draws_losses_of_whole_lines(call, tmp_path, capsys):
     [
         ("results", "{", "not JSON"),
         ("results", '{"a": 1}', "no results of c2g_jax.evaluate in it"),
+        ("results", "[]", "no results of c2g_jax.evaluate in it"),
+        ("results", '{"dataset": []}', "no results of c2g_jax.evaluate in it"),
+        ("results", '{"dataset": "a", "a": {}}', "no results of c2g_jax.evaluate"),
+        ("results", RESULTS % '"high"', "ValueError: SpIR is no number"),
+        ("results", RESULTS % "NaN", "ValueError: SpIR is no number"),
         ("metrics", "", "no metrics of c2g_jax.train in it"),
         ("metrics", "[1]\n", "no metrics of c2g_jax.train in it"),
         ("metrics", '{"step": 2, "val/loss": 1.0}\n', "no line of training yet"),
+        ("metrics", '{"step":1,"loss":"x"}\n', 'line 1: loss is "x" and no number'),
+        (
+            "metrics",
+            '{"step": 1, "loss": 1}\n{"step": 2, "loss": NaN}\n',
+            "line 2: loss is NaN and no number",
+        ),
+        ("metrics", '{"step":null,"loss":1}\n', "line 1: step is null and no number"),
+        ("metrics", '{"step":1,"loss":[1]}\n', r"line 1: loss is \[1\] and no number"),
+        ("metrics", '{"step":1,"loss":true}\n', "line 1: loss is true and no number"),
         ("metrics", None, "No such file or directory: check the name"),
     ],
 )

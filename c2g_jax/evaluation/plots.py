@@ -1,5 +1,6 @@
 """Pictures of results.json and metrics.jsonl, as PNG; matplotlib is an extra."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -52,7 +53,8 @@ def _draw_scores(
                 at,
                 [value.get("mean") or 0 for value in values],
                 min(0.72 / len(parts), 0.4),
-                yerr=[value.get("std") or 0 for value in values],
+                # Of a single run no deviation is known, which is not one of 0.
+                yerr=[_known(value.get("std")) for value in values],
                 label=part,
                 error_kw={"elinewidth": 1, "capsize": 3},
             )
@@ -142,6 +144,11 @@ def _panels(amount: int, width: float, columns: int = 5) -> tuple[Figure, list[A
     for spare in axes[amount:]:
         spare.remove()
     return figure, axes[:amount]
+
+
+def _known(deviation: float | None) -> float:
+    """NaN, which is not drawn, where there is none."""
+    return math.nan if deviation is None else deviation
 
 
 def _short(amount: int) -> str:

@@ -4,6 +4,7 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
+import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -54,6 +55,20 @@ def test_scores_by_source_with_deviations(tmp_path, drawn):
         for segment in first.collections[0].get_segments()[:1]
     ]
     assert (low, high) == (35, 45)
+
+
+def test_a_single_run_has_no_deviation_and_equal_ones_have_one_of_zero(tmp_path, drawn):
+    plots.draw_results(document({}, plr={"mean": 20.0, "std": 0.0}), tmp_path)
+    panels = {axis.get_title(): axis for axis in drawn["scores.png"].axes}
+
+    def deviations(name):
+        (bars,) = panels[name].collections
+        # What is not known has a segment without ends.
+        return [np.ptp(s[:, 1]) for s in map(np.array, bars.get_segments()) if s.size]
+
+    assert deviations("R@3") == [10, 10]  # source y is not known
+    assert deviations("SpIR") == []
+    assert deviations("PLR") == [0, 0]
 
 
 def test_confusion_of_predicates(tmp_path, drawn):
