@@ -3,9 +3,10 @@
     python -m benchmarks.video --size=tiny --objects=1,4 --rounds=5 \
         --against=sam2,sam2-compiled,transformers
 
-All sides have the same seeded weights, prompts and frames, in float32. An encoded
-frame and a tracked frame (with a full memory bank) are timed apart, in interleaved
-rounds; shown are medians with the least and the greatest, and the ratio of medians.
+All sides have the same seeded weights, prompts and frames, in float32; --dtype is of
+ours alone. An encoded frame and a tracked frame (with a full memory bank) are timed
+apart, one of each in every interleaved round, so that --frames and --rounds are the
+same; shown are medians with the least and the greatest, and the ratio of medians.
 The first calls, which compile, are timed apart. Peak memory is that of a process of
 its own for each side.
 """
@@ -31,7 +32,7 @@ from benchmarks.measures import (
 )
 from benchmarks.peers import PEERS, Side, ours, peer
 from c2g_jax import launch
-from c2g_jax.launch import IMAGE_SIZE
+from c2g_jax.launch import DTYPE, IMAGE_SIZE
 from c2g_jax.sam2.config import SIZES, sam2_config
 from c2g_jax.sam2.model import abstract_sam2
 from c2g_jax.types import InputError
@@ -39,9 +40,12 @@ from c2g_jax.weights import initialise
 from porting.scenes import draw_video
 
 SIZE = flags.DEFINE_enum("size", "tiny", SIZES, "Size of SAM2.1.")
-flags.declare_key_flag("image_size")
+for _name in ("image_size", "dtype"):
+    flags.declare_key_flag(_name)
+flags.DEFINE_alias("resolution", "image_size")
 OBJECTS = flags.DEFINE_list("objects", ["1", "4"], "Numbers of objects to track.")
 ROUNDS = flags.DEFINE_integer("rounds", 5, "Interleaved rounds.", lower_bound=1)
+flags.DEFINE_alias("frames", "rounds")
 flags.declare_key_flag("json")
 AGAINST = flags.DEFINE_list(
     "against", ["sam2"], f"Peers to measure beside, of {', '.join(PEERS)}."
@@ -80,7 +84,7 @@ def measure(sides: dict[str, Side]) -> dict[str, dict]:
 def measure_side(name: str, frames: np.ndarray) -> None:
     """Encode and track on one side with the most objects; print its peak memory."""
     if name == "ours":
-        config = sam2_config(SIZE.value, IMAGE_SIZE.value)
+        config = sam2_config(SIZE.value, IMAGE_SIZE.value, DTYPE.value)
         side = ours(initialise(abstract_sam2(config), 0), frames)
     else:
         from porting.pair import Clip, Pair
@@ -102,6 +106,7 @@ def peak_memory(side: str) -> float:
     """Peak gigabytes of a process that does one side alone."""
     command = [sys.executable, "-m", "benchmarks.video", f"--side={side}"]
     command += [f"--size={SIZE.value}", f"--objects={','.join(OBJECTS.value)}"]
+    command.append(f"--dtype={DTYPE.value}")
     if IMAGE_SIZE.value:
         command.append(f"--image_size={IMAGE_SIZE.value}")
     result = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -143,6 +148,7 @@ def main(argv) -> None:
     del argv
     check_json()
     whole_numbers(OBJECTS)  # refused before there are models
+    config = sam2_config(SIZE.value, IMAGE_SIZE.value, DTYPE.value)
     unknown = [name for name in AGAINST.value if name not in PEERS]
     if unknown or not AGAINST.value:
         named = ",".join(AGAINST.value)
@@ -153,16 +159,19 @@ def main(argv) -> None:
         measure_side(SIDE.value, frames)
         return
     with launch.needing("port"):
+        from porting.official import port
         from porting.pair import Clip, make_pair
         from porting.seeded import seeded_state
     if "transformers" in AGAINST.value:
         with launch.needing("bench"):
             import transformers  # noqa: F401
 
-    pair = make_pair(SIZE.value, seeded_state(SIZE.value), IMAGE_SIZE.value)
-    side, clip = pair.config.image_size, Clip(pair, frames)
+    state = seeded_state(SIZE.value)
+    pair = make_pair(SIZE.value, state, IMAGE_SIZE.value, port(state, config))
+    side, clip = config.image_size, Clip(pair, frames)
+    mixed = "" if DTYPE.value == "float32" else " (the others: float32)"
     title = (
-        f"{SIZE.value} at {side}x{side}, float32, {processor()},"
+        f"{SIZE.value} at {side}x{side}, {DTYPE.value}{mixed}, {processor()},"
         f" jax {version('jax')}, torch {version('torch')}, {ROUNDS.value} rounds"
     )
     sides = {"ours": ours(pair.ours, frames)}
@@ -171,7 +180,7 @@ def main(argv) -> None:
     figures["peak_gigabytes"] = {name: peak_memory(name) for name in sides}
     show(figures)
     named = ratios(figures["seconds"]) if "sam2" in sides else {}
-    record(f"{SIZE.value}_{side}_float32", {**named, "video": figures})
+    record(f"{SIZE.value}_{side}_{DTYPE.value}", {**named, "video": figures})
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import functools
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -69,6 +70,28 @@ def test_lists_of_whole_numbers():
     for text in ("", "0", "1,,2", "-1", "1.5", "1_0", "two"):
         with pytest.raises(InputError, match=f"--objects={text}: give whole numbers"):
             read(text)
+
+
+def test_the_side_alone_is_asked_for_what_the_whole_was(monkeypatch):
+    """And --resolution and --frames are other names for what other programs have."""
+    from benchmarks import video  # `stages`, in one process, would have its flags
+
+    asked = []
+
+    def run(command, **options):
+        asked.extend(command)
+        return SimpleNamespace(stdout='a line\n{"gigabytes": 2.0}\n')
+
+    monkeypatch.setattr(video, "subprocess", SimpleNamespace(run=run))
+    with flagsaver.flagsaver():
+        words = "--resolution=1024", "--frames=7", "--dtype=bfloat16", "--objects=2,4"
+        flags.FLAGS(["video", "--size=large", *words])
+        assert video.ROUNDS.value == 7
+        assert video.peak_memory("ours") == 2.0
+    assert asked[1:4] == ["-m", "benchmarks.video", "--side=ours"]
+    assert sorted(asked[4:]) == [
+        "--dtype=bfloat16", "--image_size=1024", "--objects=2,4", "--size=large"
+    ]  # fmt: skip
 
 
 @pytest.mark.parity
