@@ -6,12 +6,12 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from c2g_jax import images
-from c2g_jax.types import Frame, InputError
+from c2g_jax.types import Frame, InputError, real, whole
 
 DEFAULT_FPS = 5.0  # the rate of OpenPVSG's videos
 MAX_FPS = 1000
@@ -54,10 +54,26 @@ class Video:
         return read_ahead(self._frames(index), AHEAD)
 
 
+class Sampling(NamedTuple):
+    """Which frames of a video are taken; None: every frame, from its start, to its end.
+
+    fps: so many a second. start and end: seconds.
+    """
+
+    fps: float | None
+    start: float | None
+    end: float | None
+    max_frames: int | None
+
+
 def check_sampling(
     fps: float | None, start: float | None, end: float | None, max_frames: int | None
-) -> None:
-    """Raise InputError for a sampling that no video can follow."""
+) -> Sampling:
+    """The sampling as plain numbers; InputError for one that no video can follow."""
+    fps = None if fps is None else real(fps, "fps")
+    start = None if start is None else real(start, "start")
+    end = None if end is None else real(end, "end")
+    max_frames = None if max_frames is None else whole(max_frames, "max_frames")
     if fps is not None and not 0 < fps <= MAX_FPS:
         raise InputError(f"fps is {fps:g}: give a number above 0, up to {MAX_FPS}")
     if start is not None and not 0 <= start < math.inf:
@@ -68,6 +84,7 @@ def check_sampling(
         )
     if max_frames is not None and max_frames < 1:
         raise InputError(f"max_frames is {max_frames}: give 1 or more")
+    return Sampling(fps, start, end, max_frames)
 
 
 def pick_frames(

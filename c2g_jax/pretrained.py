@@ -13,7 +13,7 @@ from c2g_jax.object_tracks import TrackRules
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.model import Sam2, abstract_sam2
 from c2g_jax.sch import Sch, SchConfig
-from c2g_jax.types import InputError
+from c2g_jax.types import InputError, whole
 from c2g_jax.vocabulary import Vocabulary
 from c2g_jax.weights import initialise, load_weights, read_manifest, save_weights
 
@@ -53,6 +53,7 @@ def load_click2graph(
     learned nothing: tell the user. `size` is the size that is asked for, if any;
     `image_size` replaces the checkpoint's. InputError where the folder does not fit.
     """
+    image_size = _asked(image_size, dtype)
     manifest = read_manifest(folder)
     shape = manifest.get(_KEY)
     if shape is None:
@@ -77,6 +78,17 @@ def load_click2graph(
             "it was written by another version, or changed: convert or train it again"
         ) from error
     return load_weights(abstract_click2graph(config), folder, size=size), True
+
+
+def _asked(image_size: int | None, dtype: str) -> int | None:
+    """The side that a caller asks for, as an int.
+
+    InputError where no model has it or the dtype: told before the folder is read,
+    which would be blamed.
+    """
+    image_size = None if image_size is None else whole(image_size, "image_size")
+    sam2_config("toy", image_size, dtype)
+    return image_size
 
 
 def untrained(checkpoint: str | Path) -> str:
@@ -122,6 +134,7 @@ def load_sam2(
     `size` is the size that is asked for, if any; `image_size` replaces the
     checkpoint's. InputError where the folder does not fit.
     """
+    image_size = _asked(image_size, dtype)
     manifest = read_manifest(folder)
     shape = manifest.get(_KEY)
     image_size = image_size or (manifest if shape is None else shape).get("image_size")

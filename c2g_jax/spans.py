@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from c2g_jax.types import real
+
 
 @dataclass(frozen=True)
 class SpanConfig:
@@ -33,6 +35,7 @@ class SpanConfig:
         """
         if threshold is None:
             return self
+        threshold = real(threshold, "threshold", 0, 1)
         asked = threshold < self.min_confidence
         start = threshold if asked else self.start_confidence
         return replace(self, min_confidence=threshold, start_confidence=start)

@@ -5,8 +5,11 @@ origin at the top left; a frame number counts sampled frames from zero; times ar
 seconds from the video's first frame.
 """
 
+import numbers
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +18,34 @@ NO_CLASS = -1  # in the place of a class, of an id that is no object
 
 class InputError(ValueError):
     """What the user gave cannot be used: one line that names the thing and the mend."""
+
+
+def whole(
+    value: Any, name: str, least: int | None = None, most: int | None = None
+) -> int:
+    """What a caller gave as an int; InputError unless it is whole, and within bounds.
+
+    Numbers of numpy are numbers too; True and False are none.
+    """
+    return int(_number(value, numbers.Integral, "a whole number", name, least, most))
+
+
+def real(
+    value: Any, name: str, least: float | None = None, most: float | None = None
+) -> float:
+    """The same of any number, as a float."""
+    return float(_number(value, numbers.Real, "a number", name, least, most))
+
+
+def _number(value, kind, kind_name, name, least, most):
+    plain = value.item() if getattr(value, "ndim", None) == 0 else value
+    fits = isinstance(plain, kind) and not isinstance(plain, bool)
+    low, high = least is None, most is None
+    if fits and (low or plain >= least) and (high or plain <= most):
+        return plain
+    shown = " ".join(reprlib.repr(value).split())
+    span = "" if low else f", {least} or more" if high else f" from {least} to {most}"
+    raise InputError(f"{name} is {shown}: give {kind_name}{span}")
 
 
 @dataclass(frozen=True, eq=False)

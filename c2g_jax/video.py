@@ -40,7 +40,7 @@ def open_video(
     and arrays are taken one by one as if they came at that rate. `start` and `end` are
     seconds from the first frame. Raises InputError for what cannot be read.
     """
-    check_sampling(fps, start, end, max_frames)
+    fps, start, end, max_frames = check_sampling(fps, start, end, max_frames)
     if not isinstance(source, (str, Path)):
         if not isinstance(source, Iterable):
             raise InputError(
@@ -200,7 +200,13 @@ def _decode(path, index, chosen, first=0):
     keys, given = index.keys[chosen].tolist(), first
     if first >= len(keys):
         return
-    with av.open(str(path)) as container:
+    try:
+        container = av.open(str(path))
+    except (av.error.FFmpegError, OSError) as error:
+        raise InputError(
+            f"{path}: cannot be read any more ({error.strerror}): put the video back"
+        ) from None
+    with container:
         stream = _video_stream(path, container)
         before = [
             dts for pts, dts in index.entries if pts <= keys[first] and dts is not None

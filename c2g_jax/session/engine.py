@@ -27,7 +27,7 @@ from c2g_jax.sam2.track import Segmentation
 from c2g_jax.session.logits import LogitStore
 from c2g_jax.session.memories import Memories
 from c2g_jax.session.state import Observation, PromptItem
-from c2g_jax.types import InputError
+from c2g_jax.types import InputError, whole
 from c2g_jax.video import Video
 
 _SURE = 10.0  # the logit of a mask whose own logits are gone
@@ -63,7 +63,7 @@ class Engine:
         self._reader = FrameReader(video, None)
         # Also where nobody calls `close`: when the engine goes, and when Python ends.
         self._finalizer = weakref.finalize(self, _close, self._reader, self.logits)
-        self._cached_frames = cached_frames
+        self._cached_frames = whole(cached_frames, "cached_frames", 1)
         self._features: collections.OrderedDict = collections.OrderedDict()
         self.memories = Memories(self)
 

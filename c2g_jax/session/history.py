@@ -26,6 +26,8 @@ class History:
         self.lock = threading.RLock()
         self._changed = changed
         self._running, self._stop = False, threading.Event()
+        self._followed: tuple[int, SessionState] = (0, self.now)
+        self._closed = False
 
     @property
     def can_undo(self) -> bool:
@@ -58,29 +60,50 @@ class History:
         """
         with self.lock:
             self._check_idle()
-            self._running, before = True, self.now
+            self._running, self._followed = True, (0, self.now)
             self._stop.clear()
-        done = 0
         try:
             for leg in legs:
                 steps = track(self.now, leg)
                 while not self._stop.is_set():
                     with self.lock:
+                        self.check_open()
                         found = next(steps, None)
                         if found is None:
                             break
                         frame, self.now = found
-                        done += 1
+                        done, before = self._followed
+                        self._followed = done + 1, before
                     yield frame
         finally:
             with self.lock:
-                self._running = False
-                if done:
-                    self._commit(f"tracked {done} frames", before, self.now)
+                self._end_following()
 
     def cancel(self) -> None:
         """Let `follow` end after the step that runs; from any thread."""
         self._stop.set()
+
+    def check_open(self) -> None:
+        """InputError where `close` was called."""
+        if self._closed:
+            raise InputError("the session is closed: open it again")
+
+    def close(self) -> None:
+        """Allow no change any more; one that is made of tracking ends here."""
+        with self.lock:
+            try:
+                self._end_following()
+            finally:
+                self._closed = True
+
+    def _end_following(self) -> None:
+        """Make one change of the frames that were tracked."""
+        if not self._running:
+            return
+        self._running = False
+        done, before = self._followed
+        if done:
+            self._commit(f"tracked {done} frames", before, self.now)
 
     def _commit(self, what: str, before: SessionState, after: SessionState) -> None:
         self.now = after
@@ -100,5 +123,6 @@ class History:
             return what
 
     def _check_idle(self) -> None:
+        self.check_open()
         if self._running:
             raise InputError("the video is being tracked: cancel that, or wait for it")

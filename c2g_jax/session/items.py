@@ -7,7 +7,7 @@ import numpy as np
 from c2g_jax.rle import encode_mask
 from c2g_jax.session.ranges import check_frame
 from c2g_jax.session.state import PromptItem
-from c2g_jax.types import Prompt
+from c2g_jax.types import Prompt, real
 from c2g_jax.video import Video
 
 
@@ -15,14 +15,15 @@ def point(
     video: Video, frame: int, x: float, y: float, positive: bool = True
 ) -> PromptItem:
     """A point on an object, or off it; InputError unless it lies in the video."""
-    place = float(x), float(y)
+    place = real(x, "x"), real(y, "y")
     _check(video, Prompt(frame, 0, [place]))
     return PromptItem("point", place, bool(positive))
 
 
 def box(video: Video, frame: int, corners: Sequence[float]) -> PromptItem:
     """A box (x1, y1, x2, y2); InputError unless it lies in the video."""
-    corners = tuple(map(float, corners))
+    names = ("x1", "y1", "x2", "y2")
+    corners = tuple(real(x, name) for x, name in zip(corners, names, strict=True))
     _check(video, Prompt(frame, 0, box=corners))
     return PromptItem("box", box=corners)
 

@@ -11,9 +11,10 @@ from c2g_jax.click2graph import Click2Graph
 from c2g_jax.pretrained import load_click2graph, untrained
 from c2g_jax.session.file import read_session
 from c2g_jax.session.graphs import Source
+from c2g_jax.session.places import path_named
 from c2g_jax.session.session import Session
-from c2g_jax.types import InputError
-from c2g_jax.video import DEFAULT_FPS
+from c2g_jax.types import InputError, whole
+from c2g_jax.video import DEFAULT_FPS, check_sampling
 from c2g_jax.video import open_video as read_video
 from c2g_jax.weights import read_manifest
 
@@ -46,10 +47,13 @@ def open_video(
     """
     if model is not None and checkpoint is not None:
         raise InputError("a model and a checkpoint are given: give one of them")
-    sampling = dict(fps=fps, start=start, end=end, max_frames=max_frames)
+    if model is not None and not hasattr(model, "config"):
+        raise InputError(f"model is {model!r}: give a Click2Graph")
+    sampling = check_sampling(fps, start, end, max_frames)._asdict()
     opened = read_video(video, **sampling)
     sha256 = None
     if model is None:
+        discover_every = whole(discover_every, "discover_every", 1)
         checkpoint = find_checkpoint(checkpoint)
         sha256 = read_manifest(checkpoint)["sha256"]
         model, trained = load_click2graph(
@@ -88,7 +92,7 @@ def open_session(
     `video` and `checkpoint` say where those are now, if they moved. InputError where
     they are not the ones of the session, or the file is none.
     """
-    saved = read_session(Path(path))
+    saved = read_session(path_named(path))
     source = saved.source
     video = source["path"] if video is None else video
     if video is None:
@@ -111,7 +115,7 @@ def open_session(
 def find_checkpoint(folder: str | Path | None) -> Path:
     """The folder of weights that is named, else the one that ships."""
     if folder is not None:
-        return Path(folder).resolve()
+        return path_named(folder, "folder").resolve()
     if not TOY_CHECKPOINT.is_dir():
         raise InputError(
             "no checkpoint is given and none ships with this copy: give a folder of "

@@ -1,6 +1,8 @@
 """Where a session may write: any place but its own video."""
 
 import contextlib
+import os
+import reprlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,17 +11,20 @@ from c2g_jax.types import InputError
 from c2g_jax.video import check_spares
 
 
+def path_named(path: str | Path, kind: str = "file") -> Path:
+    """What a caller gave as a path; InputError where it can be none."""
+    if not isinstance(path, (str, os.PathLike)) or "\0" in str(path):
+        shown = " ".join(reprlib.repr(path).split())
+        raise InputError(f"{shown} is no path: give the name of a {kind}")
+    return Path(path)
+
+
 def place_named(path: str | Path, video: str | None, folder: bool = False) -> Path:
     """The path of an output; InputError where it is of the wrong kind, or the video.
 
     `video`: where the session's video lies, None for one that was given as arrays.
     """
-    try:
-        path = Path(path)
-    except TypeError:
-        raise InputError(f"{path!r} is no path: give the name of a file") from None
-    if "\0" in str(path):
-        raise InputError(f"{str(path)!r} has a null character: name another file")
+    path = path_named(path)
     check_spares(video, path, "the session's video")
     return path if folder else file_named(path)
 

@@ -1,27 +1,27 @@
 """Which frames a call of `track` goes through."""
 
 from c2g_jax.session.state import SessionState
-from c2g_jax.types import InputError
+from c2g_jax.types import InputError, whole
 
 FORWARD, BACKWARD, BOTH = "forward", "backward", "both"
 
 
-def check_frame(frame: int, num_frames: int) -> None:
-    """InputError unless the video has the frame."""
+def check_frame(frame: int, num_frames: int) -> int:
+    """The number of a frame as an int; InputError unless the video has it."""
+    frame = whole(frame, "frame")
     if not 0 <= frame < num_frames:
         raise InputError(
             f"frame {frame} is not in the video: use 0 to {num_frames - 1}"
         )
+    return frame
 
 
 def choose_span(
     start: int | None, stop: int | None, num_frames: int
 ) -> tuple[int, int]:
     """First and last frame of a span; None is the first or last of the video."""
-    first = 0 if start is None else start
-    last = num_frames - 1 if stop is None else stop
-    check_frame(first, num_frames)
-    check_frame(last, num_frames)
+    first = 0 if start is None else check_frame(start, num_frames)
+    last = num_frames - 1 if stop is None else check_frame(stop, num_frames)
     if last < first:
         raise InputError(f"the span {first} to {last} is empty: end it later")
     return first, last
@@ -36,20 +36,32 @@ def choose_ranges(
 ) -> list[range]:
     """Ranges of step 1 or -1, one after the other; `Session.track` says which.
 
-    InputError for a direction or frame that there is not, or where nothing is prompted.
+    InputError for a direction or frame that there is not, for a range without a frame,
+    or where nothing is prompted.
     """
     if direction not in (FORWARD, BACKWARD, BOTH):
         raise InputError(
             f"unknown direction {direction!r}: use forward, backward or both"
         )
-    for frame in (start, stop):
-        if frame is not None:
-            check_frame(frame, num_frames)
+    start = None if start is None else check_frame(start, num_frames)
+    stop = None if stop is None else check_frame(stop, num_frames)
+    if None not in (start, stop):
+        low, high = (stop, start) if direction == BACKWARD else (start, stop)
+        if high < low:
+            way, word = ("back", "sooner") if direction == BACKWARD else ("on", "later")
+            raise InputError(
+                f"from frame {start} {way} to {stop} there is nothing: stop {word}"
+            )
     prompted = sorted(
         t for thing in state.things.values() if not thing.removed for t in thing.prompts
     )
     if not prompted:
         raise InputError("no object is prompted: click on a subject first")
+    if start is None and stop is not None and direction != BOTH:
+        # Nothing left to do is no mistake, but nothing that could ever be done is.
+        low = 0 if direction == FORWARD else stop
+        high = stop if direction == FORWARD else num_frames - 1
+        _inside(prompted, low, high)
     if direction == BACKWARD:
         if start is None:
             start = _next_start(state, num_frames, prompted, -1)
@@ -60,12 +72,18 @@ def choose_ranges(
             start = _next_start(state, num_frames, prompted, 1)
         return [range(start, end + 1)]
     begin = 0 if start is None else start
-    inside = [t for t in prompted if begin <= t <= end]
-    if not inside:
-        raise InputError(
-            f"no object is prompted on frames {begin} to {end}: widen the range"
-        )
-    return [range(inside[0], end + 1), range(inside[0] - 1, begin - 1, -1)]
+    first = _inside(prompted, begin, end)
+    return [range(first, end + 1), range(first - 1, begin - 1, -1)]
+
+
+def _inside(prompted: list[int], low: int, high: int) -> int:
+    """The first prompted frame from `low` to `high`; InputError where there is none."""
+    for frame in prompted:
+        if low <= frame <= high:
+            return frame
+    raise InputError(
+        f"no object is prompted on frames {low} to {high}: widen the range"
+    )
 
 
 def _next_start(

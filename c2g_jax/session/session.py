@@ -9,6 +9,7 @@ import dataclasses
 import functools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ from c2g_jax.session.views import (
     as_json,
 )
 from c2g_jax.spans import SpanConfig
-from c2g_jax.types import SceneGraph
+from c2g_jax.types import InputError, SceneGraph, whole
 from c2g_jax.video import Video
 
 
@@ -52,7 +53,8 @@ class Session:
         cached_frames: int = 8,
     ):
         self.video, self.model, self.source = video, model, source or Source()
-        self.spans, self.adapt = spans or SpanConfig(), adapt or AdaptConfig()
+        self.spans = _config(spans, "spans", SpanConfig)
+        self.adapt = _config(adapt, "adapt", AdaptConfig)
         self.autosave = autosave
         self._engine = Engine(model, video, cached_frames)
         self._viewer = Viewer(model, video, self.adapt)
@@ -84,6 +86,7 @@ class Session:
         Without an `object_id` the point begins a new subject; with one it corrects that
         object, on any frame. Tracking from there on takes it up.
         """
+        frame = self._frame(frame)
         item = items.point(self.video, frame, x, y, positive)
         return self._prompt(frame, item, object_id)
 
@@ -97,6 +100,7 @@ class Session:
         object_id: int | None = None,
     ) -> FrameView:
         """Draw a box around an object; it takes the place of what was said there."""
+        frame = self._frame(frame)
         item = items.box(self.video, frame, (x1, y1, x2, y2))
         return self._prompt(frame, item, object_id)
 
@@ -104,10 +108,13 @@ class Session:
         self, frame: int, mask: np.ndarray, object_id: int | None = None
     ) -> FrameView:
         """Give an object's mask, bool [H, W]; it takes the place of what was said."""
+        frame = self._frame(frame)
         return self._prompt(frame, items.mask(self.video, frame, mask), object_id)
 
     def add_object(self, subject_id: int, frame: int, x: float, y: float) -> FrameView:
         """Point at an object that has to do with a subject, where none was found."""
+        subject_id = whole(subject_id, "subject_id")
+        frame = self._frame(frame)
         item = items.point(self.video, frame, x, y)
 
         def act(state: SessionState) -> SessionState:
@@ -123,16 +130,18 @@ class Session:
         What tracking had found there comes back. An object that a person began goes
         with its last prompt.
         """
+        frame, index = self._frame(frame), whole(index, "index")
+        object_id = whole(object_id, "object_id")
 
         def act(state: SessionState) -> SessionState:
             return edits.delete_prompt(self._engine, state, object_id, frame, index)
 
-        check_frame(frame, self.video.num_frames)
         self._history.act(f"prompt taken back on frame {frame}", act)
         return self.view(frame)
 
     def remove(self, object_id: int) -> None:
         """Take an object away; a subject takes along what it alone led to."""
+        object_id = whole(object_id, "object_id")
         self._history.act(
             f"object {object_id} removed", lambda s: edits.remove(s, object_id)
         )
@@ -153,6 +162,7 @@ class Session:
         goes on where tracking ended, else it begins anew. However it ends, by `cancel`,
         an error, or because nobody asks on, it is one action, and what is done stays.
         """
+        self._history.check_open()
         count, state = self.video.num_frames, self._history.now
         return self._track(choose_ranges(state, count, start, stop, direction))
 
@@ -167,6 +177,7 @@ class Session:
 
         Other objects that look alike are named anew too.
         """
+        object_id = whole(object_id, "object_id")
         names = self.model.config.vocabulary.objects
         what = f"object {object_id} is {category or 'named by the model'}"
         self._history.act(what, lambda s: edits.rename(s, object_id, category, names))
@@ -183,6 +194,8 @@ class Session:
 
         A predicate of None: they have nothing to do with each other.
         """
+        subject_id = whole(subject_id, "subject_id")
+        object_id = whole(object_id, "object_id")
         first, last = choose_span(start, stop, self.video.num_frames)
         fix = PredicateFix(subject_id, object_id, predicate, first, last)
         names = self.model.config.vocabulary.predicates
@@ -211,13 +224,12 @@ class Session:
 
     def image(self, frame: int) -> np.ndarray:
         """A frame, uint8 [H, W, 3]."""
-        check_frame(frame, self.video.num_frames)
-        return self._viewer.image(frame)
+        self._history.check_open()
+        return self._viewer.image(self._frame(frame))
 
     def view(self, frame: int) -> FrameView:
         """What is known of a frame: objects, masks, prompts, relations."""
-        check_frame(frame, self.video.num_frames)
-        return self._viewer.view(self._history.now, frame)
+        return self._viewer.view(self._history.now, self._frame(frame))
 
     def objects(self) -> list[ObjectSummary]:
         """All objects over the whole clip, in the order they came."""
@@ -260,6 +272,7 @@ class Session:
     def save(self, path: str | Path) -> None:
         """Write the session as one file, from which `c2g_jax.open_session` goes on."""
         with self._history.lock, writing(path, self.source.path) as place:
+            self._history.check_open()
             write_session(place, self)
 
     def export(
@@ -295,13 +308,26 @@ class Session:
         self._engine.logits.put(observation, logits)
 
     def close(self) -> None:
-        """Stop reading the video and drop all caches."""
-        self._engine.close()
-        self._viewer.close()
+        """Stop reading the video and drop all caches.
+
+        What is known can still be looked at and exported. A run of `track` ends.
+        """
+        try:
+            self._history.close()
+        finally:
+            self._engine.close()
+            self._viewer.close()
 
     # Within
 
+    def _frame(self, frame: int) -> int:
+        """A frame of the video; InputError where it has none of this number."""
+        return check_frame(frame, self.video.num_frames)
+
     def _prompt(self, frame: int, item: PromptItem, object_id: int | None) -> FrameView:
+        if object_id is not None:
+            object_id = whole(object_id, "object_id")
+
         def act(state: SessionState) -> SessionState:
             state, thing = edits.target(state, object_id)
             return edits.prompt(self._engine, state, thing, frame, item)
@@ -315,3 +341,12 @@ class Session:
         with contextlib.closing(self._history.follow(legs, step)) as frames:
             for done, frame in enumerate(frames, 1):
                 yield TrackUpdate(frame, done, total, self.view(frame))
+
+
+def _config(given: Any, name: str, kind: type) -> Any:
+    """A configuration, by default the usual one; InputError for anything else."""
+    if given is None:
+        return kind()
+    if not isinstance(given, kind):
+        raise InputError(f"{name} is {given!r}: give {kind.__name__}(...)")
+    return given

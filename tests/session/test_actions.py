@@ -131,12 +131,52 @@ def test_a_prompt_taken_back_was_never_given(make_session):
         (lambda s: s.redo(), "nothing to redo"),
         (lambda s: s.view(12), "use 0 to 11"),
         (lambda s: s.image(-1), "use 0 to 11"),
+        *(
+            (lambda s, f=f: s.click(f, 1, 1), "frame is .*: give a whole number")
+            for f in ("0", None, [0], 0.0, True, np.zeros((2, 2)))
+        ),
+        *(
+            (lambda s, x=x: s.click(0, x, 1), "x is .*: give a number")
+            for x in ("5", None, True, [1])
+        ),
+        (lambda s: s.click(0, np.nan, 1), "outside the frame"),
+        (lambda s: s.click(0, 1, 1, object_id="1"), "object_id is '1'"),
+        (lambda s: s.box(0, "a", 0, 5, 5), "x1 is 'a'"),
+        (lambda s: s.box(0, 0, 0, 5, None), "y2 is None"),
+        (lambda s: s.mask("0", np.ones((64, 64))), "frame is '0'"),
+        (lambda s: s.add_object([1], 0, 1, 1), "subject_id is "),
+        (lambda s: s.delete_prompt(0, 1, "0"), "index is '0'"),
+        (lambda s: s.remove(1.0), "object_id is 1.0"),
+        (lambda s: s.rename([1], "cup"), "object_id is "),
+        (lambda s: s.set_predicate(1, "2", "holding"), "object_id is '2'"),
+        (lambda s: s.set_predicate(1, 2, "holding", 0.5, 2.5), "frame is 0.5"),
+        (lambda s: s.track(0.5), "frame is 0.5"),
+        (lambda s: s.track("a"), "frame is 'a'"),
+        (lambda s: s.view(0.5), "frame is 0.5"),
+        (lambda s: s.image("0"), "frame is '0'"),
+        *(
+            (lambda s, t=t: s.relations(t), "threshold is .*from 0 to 1")
+            for t in ("a", np.nan, -1, 2)
+        ),
+        (lambda s: s.graph("a"), "threshold is 'a'"),
+        (lambda s: s.export("coco", "unused.json", "a"), "threshold is 'a'"),
     ],
 )
 def test_what_cannot_be_done_is_named(session, act, words):
     with pytest.raises(InputError, match=words):
         act(session)
     assert not session.can_undo
+    assert everything(session)["objects"] == []
+
+
+def test_numbers_of_numpy_are_numbers(session, tmp_path):
+    session.click(np.int64(2), np.float32(12), np.int32(12))
+    session.click(np.uint8(2), np.float16(6), 6, False, object_id=np.int16(1))
+    run(session.track(np.int64(2), np.int64(4)))
+    session.set_predicate(np.int64(1), np.int64(2), "holding", np.int8(3), np.int8(4))
+    assert session.relations(np.float32(0.5))
+    session.save(tmp_path / "a.c2g")  # as plain numbers
+    session.save_graph(tmp_path / "a.json")
 
 
 def test_names_outside_the_vocabulary_are_named(session):

@@ -127,6 +127,47 @@ def test_what_cannot_be_opened_is_named(tmp_path):
         c2g_jax.open(scripted.video(), tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (dict(max_frames=2.5), "max_frames is 2.5: give a whole number"),
+        (dict(max_frames="3"), "max_frames is '3': give a whole number"),
+        (dict(fps="5"), "fps is '5': give a number"),
+        (dict(fps=True), "fps is True: give a number"),
+        (dict(start=None, end="2"), "end is '2': give a number"),
+        (dict(checkpoint=5), "5 is no path: give the name of a folder"),
+        (dict(autosave=5), "5 is no path: give the name of a file"),
+        (dict(cached_frames=-3), "cached_frames is -3: give a whole number, 1 or more"),
+        (dict(cached_frames="a"), "cached_frames is 'a'"),
+        (dict(spans=3), "spans is 3: give SpanConfig"),
+        (dict(adapt="x"), "adapt is 'x': give AdaptConfig"),
+        (dict(model=3), "model is 3: give a Click2Graph"),
+        (dict(discover_every=0), "discover_every is 0: give a whole number, 1 or more"),
+        (dict(discover_every=1.5), "discover_every is 1.5"),
+        (dict(image_size=0), "image size 0 is not a positive multiple of 32"),
+        (dict(image_size=250), "image size 250 is not a .* of 32 .*: try 256"),
+        (dict(image_size=-64), "image size -64 is not a positive multiple of 32"),
+        (dict(image_size="x"), "image_size is 'x': give a whole number"),
+        (dict(dtype="float16"), "unknown dtype 'float16': choose float32 or bfloat16"),
+        (dict(dtype=None), "unknown dtype None"),
+    ],
+)
+def test_an_option_that_cannot_be_is_named(options, words):
+    with pytest.raises(InputError, match=words) as told:
+        c2g_jax.open(scripted.video(), **options)
+    assert "manifest" not in str(told.value)
+
+
+def test_sampling_by_numbers_of_numpy(make_session, tmp_path):
+    path = source(tmp_path, "a.mp4")
+    session = make_session(path, fps=np.float32(10), max_frames=np.int64(2))
+    session.save(tmp_path / "a.c2g")
+    again = c2g_jax.open_session(tmp_path / "a.c2g", model=scripted.model())
+    assert (again.video.num_frames, again.video.fps) == (2, 10)
+    with pytest.raises(InputError, match="5 is no path"):
+        c2g_jax.open_session(5)
+
+
 def test_the_package_opens_without_jax_until_it_is_needed():
     code = "import sys, c2g_jax; print(callable(c2g_jax.open), 'jax' in sys.modules)"
     done = python("-c", code)

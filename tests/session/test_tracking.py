@@ -2,11 +2,14 @@
 
 import threading
 
+import numpy as np
 import pytest
 
+import c2g_jax
 from c2g_jax.rle import decode_mask
 from c2g_jax.sam2 import video_tracker
 from c2g_jax.types import InputError
+from tests.clips import numbered, write_clip
 from tests.session import scripted
 from tests.session.conftest import SUBJECT, everything, run
 
@@ -49,6 +52,81 @@ def test_ranges_and_where_tracking_goes_on(session):
     assert run(session.track(start=3, stop=4)) == [3, 4]
     assert run(session.track(direction="backward")) == [1, 0]
     assert session.tracked_frames() == list(range(7))
+
+
+@pytest.mark.parametrize(
+    ("span", "words"),
+    [
+        ((5, 2), "from frame 5 on to 2 there is nothing: stop later"),
+        ((5, 2, "both"), "from frame 5 on to 2 there is nothing: stop later"),
+        ((2, 5, "backward"), "from frame 2 back to 5 there is nothing: stop sooner"),
+        ((None, 1), "no object is prompted on frames 0 to 1"),
+        ((None, 3, "backward"), "no object is prompted on frames 3 to 11"),
+        ((None, 1, "both"), "no object is prompted on frames 0 to 1"),
+    ],
+)
+def test_a_span_without_a_frame_is_refused_at_once(session, span, words):
+    session.click(**SUBJECT)
+    before = everything(session)
+    with pytest.raises(InputError, match=words):
+        session.track(*span)
+    assert everything(session) == before
+
+
+def test_nothing_left_to_do_is_no_mistake(session):
+    session.click(**SUBJECT)
+    assert run(session.track(stop=4)) == [2, 3, 4]
+    assert run(session.track(stop=4)) == []
+    assert run(session.track(3, 3)) == [3]
+
+
+def test_closing_ends_a_track_and_keeps_what_is_done(make_session, tmp_path):
+    session = make_session(autosave=tmp_path / "a.c2g")
+    session.click(**SUBJECT)
+    updates = session.track()
+    next(updates)
+    next(updates)
+    session.close()
+    with pytest.raises(InputError, match="the session is closed"):
+        next(updates)
+    again = c2g_jax.open_session(
+        tmp_path / "a.c2g", scripted.video(), model=scripted.model()
+    )
+    assert again.tracked_frames() == session.tracked_frames() == [2, 3]
+    assert again.undo() == "tracked 2 frames"
+
+
+def test_a_closed_session_can_be_looked_at_and_no_more(session, tmp_path):
+    session.click(**SUBJECT)
+    run(session.track())
+    before = everything(session)
+    session.close()
+    session.close()
+    for act in (
+        lambda: session.click(2, 5, 5),
+        lambda: session.mask(2, np.ones((64, 64))),
+        lambda: session.track(),
+        lambda: session.rename(1, "adult"),
+        lambda: session.undo(),
+        lambda: session.image(0),
+        lambda: session.save(tmp_path / "a.c2g"),
+    ):
+        with pytest.raises(InputError, match="the session is closed: open it again"):
+            act()
+    assert everything(session) == before
+    session.save_graph(tmp_path / "a.json")
+
+
+def test_a_video_that_is_gone_is_named(make_session, tmp_path):
+    path = tmp_path / "a.mp4"
+    write_clip(path, [numbered(t, 64, 64) for t in range(3)])
+    session = make_session(path)
+    path.unlink()
+    for act in (lambda: session.click(0, 12, 12), lambda: session.image(0)):
+        with pytest.raises(InputError, match=r"a\.mp4: cannot be read any more"):
+            act()
+    assert not session.can_undo
+    session.save(tmp_path / "a.c2g")  # without what the video looks like
 
 
 def test_tracking_anew_gives_the_same_again(session):
