@@ -1,11 +1,12 @@
 """From guesses on single frames to the spans in which something holds."""
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from c2g_jax.types import real
+from c2g_jax.types import InputError, real
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,9 @@ class SpanConfig:
         """
         if threshold is None:
             return self
-        threshold = real(threshold, "threshold", 0, 1)
+        threshold = real(threshold, "threshold")
+        if math.isnan(threshold):
+            raise InputError("threshold is nan: give a number")
         asked = threshold < self.min_confidence
         start = threshold if asked else self.start_confidence
         return replace(self, min_confidence=threshold, start_confidence=start)
