@@ -35,6 +35,8 @@ def test_from_a_click_to_files_and_back_from_disk(studio, tmp_path, clip):
         *updates, end = lines(client.post(f"{session}/track", json={"stop": 2}))
         assert [u["frame"] for u in updates] == [0, 1, 2]
         assert end == {"end": "done"}
+        empty = client.post(f"{session}/track", json={"start": 2, "stop": 1})
+        assert "there is nothing: stop later" in error(empty, 422)
         client.patch(f"{session}/objects/1", json={"category": "dog"})
         wrong = client.patch(f"{session}/objects/1", json={"category": "dgo"})
         assert "dog" in error(wrong, 422), "what is near is named"
