@@ -16,8 +16,9 @@ def guess(object_id, predicate, confidence, subject="adult", object_="cup"):
     return Triplet(object_id, subject, object_, predicate, confidence)
 
 
-def build(results, n, **config):
-    builder = GraphBuilder(lambda mask: {"sum": int(mask.sum())}, SpanConfig(**config))
+def build(results, n, start_confidence=0.0, **config):
+    spans = SpanConfig(start_confidence=start_confidence, **config)
+    builder = GraphBuilder(lambda mask: {"sum": int(mask.sum())}, spans)
     for result in results:
         builder.add(result)
     return builder.build(video(n), {"version": "test"})
@@ -110,7 +111,9 @@ def test_the_best_relation_comes_first_and_doubtful_guesses_do_not_count():
 
 
 def test_an_image_may_have_relations():
-    graph = build([result(0, guess(2, "on", 0.3))], n=1, min_length=5)
+    graph = build(
+        [result(0, guess(2, "on", 0.3))], n=1, min_length=5, min_confidence=0.2
+    )
     assert [r.spans for r in graph.relations] == [((0, 0),)]
 
 

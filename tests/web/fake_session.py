@@ -236,7 +236,8 @@ class FakeSession:
         return list(self.state["stale"])
 
     def graph(self, threshold=None):
-        builder = GraphBuilder(encode_mask, SpanConfig(2, 2).at_least(threshold))
+        spans = SpanConfig(2, 2, 0.2, 0.2).at_least(threshold)
+        builder = GraphBuilder(encode_mask, spans)
         for t in self.state["tracked"]:
             view = self.view(t)
             names = {o.object_id: o.category for o in view.objects}

@@ -167,7 +167,7 @@ def test_the_video_is_there_while_the_model_is_at_work(context, tmp_path, clip):
         other = Person(context, person.page.url)
         expect(other.get("clip-name")).to_have_text("kitchen.mp4", timeout=2_000)
         expect(other.get("note")).to_contain_text("The model is at work")
-        other.objects(1)
+        expect(other.get("object").first).to_contain_text("1 adult")
         person.press("Escape")
         expect(person.get("left")).to_contain_text("stopping")
         expect(person.get("note")).to_contain_text("cancelled", timeout=10_000)
