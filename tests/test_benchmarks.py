@@ -2,7 +2,6 @@
 
 import functools
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from benchmarks.encodings import Encodings
 from benchmarks.measures import check_json, record, whole_numbers
 from c2g_jax.evaluation import batches
 from c2g_jax.types import InputError
-from tests.commands import refusal
+from tests.commands import python, refusal
 
 
 def test_encodings_are_counted(monkeypatch):
@@ -72,24 +71,31 @@ def test_lists_of_whole_numbers():
             read(text)
 
 
-def test_the_side_alone_is_asked_for_what_the_whole_was(monkeypatch):
+# In a process of its own: programs imported beside it have flags of the same names.
+SIDE = """
+import json, types
+from absl import flags
+from benchmarks import video
+
+asked = []
+def run(command, **options):
+    asked.extend(command)
+    return types.SimpleNamespace(stdout='a line\\n{"gigabytes": 2.0}\\n')
+video.subprocess = types.SimpleNamespace(run=run)
+words = "--resolution=1024", "--frames=7", "--dtype=bfloat16", "--objects=2,4"
+flags.FLAGS(["video", "--size=large", *words])
+print(json.dumps([video.ROUNDS.value, video.peak_memory("ours"), asked[1:]]))
+"""
+
+
+def test_the_side_alone_is_asked_for_what_the_whole_was():
     """And --resolution and --frames are other names for what other programs have."""
-    from benchmarks import video  # `stages`, in one process, would have its flags
-
-    asked = []
-
-    def run(command, **options):
-        asked.extend(command)
-        return SimpleNamespace(stdout='a line\n{"gigabytes": 2.0}\n')
-
-    monkeypatch.setattr(video, "subprocess", SimpleNamespace(run=run))
-    with flagsaver.flagsaver():
-        words = "--resolution=1024", "--frames=7", "--dtype=bfloat16", "--objects=2,4"
-        flags.FLAGS(["video", "--size=large", *words])
-        assert video.ROUNDS.value == 7
-        assert video.peak_memory("ours") == 2.0
-    assert asked[1:4] == ["-m", "benchmarks.video", "--side=ours"]
-    assert sorted(asked[4:]) == [
+    done = python("-c", SIDE)
+    assert done.returncode == 0, done.stderr
+    rounds, gigabytes, asked = json.loads(done.stdout)
+    assert (rounds, gigabytes) == (7, 2.0)
+    assert asked[:3] == ["-m", "benchmarks.video", "--side=ours"]
+    assert sorted(asked[3:]) == [
         "--dtype=bfloat16", "--image_size=1024", "--objects=2,4", "--size=large"
     ]  # fmt: skip
 

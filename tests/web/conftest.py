@@ -95,8 +95,9 @@ def until(holds, seconds: float = 15.0):
 
 @pytest.fixture(scope="module")
 def browser():
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=15_000)  # other tests may have the cores
     with sync_playwright() as playwright:
         browser = launch(playwright)
         yield browser

@@ -160,6 +160,7 @@ def test_what_nothing_sure_is_told_of_stays_in_the_background(person):
 def test_the_video_is_there_while_the_model_is_at_work(context, tmp_path, clip):
     with served(tmp_path / "state", FakeStudio(step=4.0), video=clip) as (url, _):
         person = Person(context, url)
+        expect(person.get("place")).to_contain_text("Frame 1")
         person.click(*ADULT)
         person.objects(1)
         person.press("k")
