@@ -90,6 +90,7 @@ def main(argv) -> None:
         eval_every=0, export_every=0,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch:
+        (workdir := Path(scratch) / "run").mkdir()
         jax.config.update("jax_compilation_cache_dir", str(Path(scratch) / "compiled"))
         run = Run(
             made.task,
@@ -99,7 +100,7 @@ def main(argv) -> None:
             None,
             lambda *_: None,
             to_json(config),
-            Path(scratch) / "run",
+            workdir,
             mesh,
         )
         figures = measure_step(run) | measure_loop(run)

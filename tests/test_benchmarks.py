@@ -100,6 +100,33 @@ def test_the_side_alone_is_asked_for_what_the_whole_was():
     ]  # fmt: skip
 
 
+LOOP = """
+import runpy
+from absl import flags
+from benchmarks import training
+from tests.training.toy_run import ToyLoader, ToyTask
+
+made = training.tasks.Prepared(ToyTask(), ToyLoader(), ToyLoader(1), None)
+training.tasks.prepare_task = lambda config, local: made
+training.measure_step = lambda run: {"step": 1.0, "encoder": 0.5}
+config = runpy.run_path("configs/toy_pvsg.py")["get_config"]("tiny")
+config.groups.didm, config.groups.sch = r"hidden\\..*", r"head\\..*"
+training.CONFIG = type("Flag", (), {"value": config})
+flags.FLAGS(["training", "--steps=2", "--json=FILE"])
+training.main(["training"])
+"""
+
+
+def test_the_loop_of_a_training_is_timed(tmp_path):
+    file = tmp_path / "figures.json"
+    done = python("-c", LOOP.replace("FILE", str(file)))
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(file.read_text())["cpu"]["training"]
+    assert figures["loop"] > 0
+    assert figures["overhead"] == figures["loop"] - 1
+    assert 0 <= figures["data_wait"] < 1
+
+
 @pytest.mark.parity
 @pytest.mark.parametrize("name", ["sam2", "transformers"])
 def test_peers_follow_the_same_objects(name):
