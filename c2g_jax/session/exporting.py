@@ -10,7 +10,7 @@ from c2g_jax.export_open_pvsg import write_open_pvsg
 from c2g_jax.export_tables import write_csv, write_graphml
 from c2g_jax.outputs import file_named
 from c2g_jax.overlay import draw_graph
-from c2g_jax.session.views import EXPORTS
+from c2g_jax.session.views import EXPORTS, FOLDERS
 from c2g_jax.types import InputError, SceneGraph
 from c2g_jax.video import Video, write_mp4
 from c2g_jax.vocabulary import Vocabulary
@@ -20,9 +20,6 @@ _OF_GRAPH: dict[str, Callable[[Path, SceneGraph], None]] = {
     "graphml": write_graphml,
     "csv": write_csv,
 }
-
-
-FOLDERS = ("open_pvsg",)  # the exports that are folders
 
 
 def check_kind(kind: str) -> None:

@@ -24,9 +24,10 @@ def place_named(path: str | Path, video: str | None, folder: bool = False) -> Pa
 
     `video`: where the session's video lies, None for one that was given as arrays.
     """
-    path = path_named(path)
-    check_spares(video, path, "the session's video")
-    return path if folder else file_named(path)
+    place = path_named(path)
+    check_spares(video, place, "the session's video")
+    # As it was given: a slash at its end, which makes it a folder, is gone from a Path.
+    return place if folder else file_named(path)
 
 
 def place_to_write(path: str | Path, video: str | None) -> Path:

@@ -17,7 +17,7 @@ from c2g_jax.click2graph import Click2Graph
 from c2g_jax.session import edits, items
 from c2g_jax.session.adapt import AdaptConfig
 from c2g_jax.session.engine import Engine
-from c2g_jax.session.exporting import FOLDERS, check_kind, write_export
+from c2g_jax.session.exporting import check_kind, write_export
 from c2g_jax.session.file import save_by_itself, write_session
 from c2g_jax.session.graphs import Source, provenance
 from c2g_jax.session.history import History, Step
@@ -28,6 +28,7 @@ from c2g_jax.session.ranges import FORWARD, check_frame, choose_ranges, choose_s
 from c2g_jax.session.state import Observation, PredicateFix, PromptItem, SessionState
 from c2g_jax.session.viewer import Viewer
 from c2g_jax.session.views import (
+    FOLDERS,
     FrameView,
     ObjectSummary,
     RelationSummary,

@@ -17,6 +17,7 @@ EXPORTS = {
     "csv": ("csv", "text/csv"),
     "overlay": ("mp4", "video/mp4"),
 }
+FOLDERS = ("open_pvsg",)  # of these, those that are folders
 
 
 @dataclass(frozen=True)

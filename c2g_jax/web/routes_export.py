@@ -10,12 +10,11 @@ from fastapi.responses import FileResponse, Response
 from starlette.background import BackgroundTask
 
 from c2g_jax.export import graph_to_json
-from c2g_jax.session.views import EXPORTS
+from c2g_jax.session.views import EXPORTS, FOLDERS
 from c2g_jax.web.errors import WebError
 from c2g_jax.web.routes_session import OneDesk, OneEntry, Threshold
 
 router = APIRouter(prefix="/sessions/{session_id}")
-_FOLDERS = ("open_pvsg",)
 
 
 @router.get("/graph")
@@ -55,8 +54,8 @@ async def export(
 def _write(kind: str, folder: Path, graph, video, vocabulary) -> Path:
     from c2g_jax.session.exporting import write_export  # brings JAX
 
-    path = folder / ("graph" if kind in _FOLDERS else f"graph.{EXPORTS[kind][0]}")
+    path = folder / ("graph" if kind in FOLDERS else f"graph.{EXPORTS[kind][0]}")
     write_export(kind, path, graph, video, vocabulary)
-    if kind in _FOLDERS:
+    if kind in FOLDERS:
         return Path(shutil.make_archive(str(path), "zip", path))
     return path

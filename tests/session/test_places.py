@@ -93,3 +93,16 @@ def test_a_place_that_cannot_be_written_is_named(make_session, tmp_path):
             make_session(autosave=place)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
     assert session.autosave is None
+
+
+def test_a_slash_at_its_end_makes_a_path_a_folder(make_session, clip, tmp_path):
+    session = make_session(clip)
+    session.click(0, 12, 12)
+    run(session.track())
+    *files, folder, autosave = writers(session)
+    for write in (*files, autosave):
+        with pytest.raises(InputError, match="new/ is a folder: name a file"):
+            write(f"{tmp_path}/new/")
+    assert not (tmp_path / "new").exists()
+    folder(f"{tmp_path}/new/")
+    assert (tmp_path / "new" / "pvsg.json").is_file()
