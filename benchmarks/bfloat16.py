@@ -15,14 +15,14 @@ from absl import flags
 from rich.console import Console
 from rich.table import Table
 
-from c2g_jax import launch
-from c2g_jax.export import read_scene_graph
-from c2g_jax.launch import CHECKPOINT
-from c2g_jax.pretrained import load_click2graph
-from c2g_jax.rle import encode_mask, mask_iou
-from c2g_jax.sam2.video_predictor import Sam2VideoPredictor
+from c2g_jax.checkpoints.pretrained import load_click2graph
+from c2g_jax.cli import launch
+from c2g_jax.cli.launch import CHECKPOINT
+from c2g_jax.export.scene_graph_json import read_scene_graph
+from c2g_jax.media.rle import encode_mask, mask_iou
+from c2g_jax.media.video import open_video
+from c2g_jax.sam2.predictors.video import Sam2VideoPredictor
 from c2g_jax.types import SceneGraph
-from c2g_jax.video import open_video
 from tools.demo import CLIP, PACKAGE, TRUTH, click
 
 flags.declare_key_flag("checkpoint")

@@ -30,8 +30,8 @@ from benchmarks.measures import (
     resident_megabytes,
     whole_numbers,
 )
-from c2g_jax import launch
-from c2g_jax.launch import DATA_DIR, DEFAULT_NAME, IMAGE_SIZE, NAME
+from c2g_jax.cli import launch
+from c2g_jax.cli.launch import DATA_DIR, DEFAULT_NAME, IMAGE_SIZE, NAME
 from c2g_jax.vocabulary import load_vocabulary
 
 with launch.needing("train"):

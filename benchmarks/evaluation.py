@@ -22,13 +22,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measures import check_json, record
-from c2g_jax import launch
-from c2g_jax.click2graph import Scene, click2graph_config
-from c2g_jax.launch import DATA_DIR, IMAGE_SIZE, NAME
-from c2g_jax.pretrained import seeded_click2graph
+from c2g_jax.checkpoints.pretrained import seeded_click2graph
+from c2g_jax.cli import launch
+from c2g_jax.cli.launch import DATA_DIR, IMAGE_SIZE, NAME
+from c2g_jax.click2graph.model import Scene, click2graph_config
+from c2g_jax.click2graph.sch import BestTriplet
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.track import Segmentation
-from c2g_jax.sch import BestTriplet
 
 with launch.needing("train"):
     from benchmarks.encodings import Encodings

@@ -14,12 +14,12 @@ import numpy as np
 from absl import flags
 
 from benchmarks.measures import resident_megabytes
-from c2g_jax import launch
-from c2g_jax.launch import IMAGE_SIZE
+from c2g_jax.checkpoints.safetensors import initialise
+from c2g_jax.cli import launch
+from c2g_jax.cli.launch import IMAGE_SIZE
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.model import abstract_sam2
-from c2g_jax.sam2.video_predictor import Sam2VideoPredictor
-from c2g_jax.weights import initialise
+from c2g_jax.sam2.predictors.video import Sam2VideoPredictor
 
 FRAMES = flags.DEFINE_integer("frames", 20_000, "Length of the stream.", 1000)
 OBJECTS = flags.DEFINE_integer("objects", 2, "Objects to track.", 1)

@@ -10,7 +10,7 @@ from pathlib import Path
 import jax
 from absl import flags
 
-from c2g_jax.outputs import check_output, write_aside
+from c2g_jax.media.outputs import check_output, write_aside
 from c2g_jax.types import InputError
 
 JSON = flags.DEFINE_string(

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 import jax
 import numpy as np
 
-from c2g_jax.images import resize_frame
+from c2g_jax.media.images import resize_frame
 from c2g_jax.sam2.model import Sam2
+from c2g_jax.sam2.predictors.video import Sam2VideoPredictor
 from c2g_jax.sam2.track import encode_frame
-from c2g_jax.sam2.video_predictor import Sam2VideoPredictor
 
 PEERS = ("sam2", "sam2-compiled", "transformers")
 

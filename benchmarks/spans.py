@@ -25,12 +25,19 @@ from absl import flags
 from rich.console import Console
 from rich.table import Table
 
-from c2g_jax import launch
-from c2g_jax.export import read_scene_graph, write_scene_graph
-from c2g_jax.launch import CHECKPOINT, DATA_DIR, DEFAULT_NAME, MAX_VIDEOS, NAME, OUTPUT
-from c2g_jax.outputs import check_output, write_aside
-from c2g_jax.report import frame_progress
-from c2g_jax.spans import SpanConfig, frames_of, held_spans, merge_spans
+from c2g_jax.cli import launch
+from c2g_jax.cli.launch import (
+    CHECKPOINT,
+    DATA_DIR,
+    DEFAULT_NAME,
+    MAX_VIDEOS,
+    NAME,
+    OUTPUT,
+)
+from c2g_jax.export.report import frame_progress
+from c2g_jax.export.scene_graph_json import read_scene_graph, write_scene_graph
+from c2g_jax.media.outputs import check_output, write_aside
+from c2g_jax.tracking.spans import SpanConfig, frames_of, held_spans, merge_spans
 from c2g_jax.types import InputError, SceneGraph
 
 with launch.needing("train"):
@@ -186,10 +193,10 @@ def look(
     dataset: Dataset, videos: Sequence[VideoRecord], protocol: Protocol, folder: Path
 ) -> Iterator[Guessed]:
     """What the model says of each video; from the folder where it has said it."""
-    from c2g_jax.pretrained import load_click2graph
+    from c2g_jax.checkpoints.pretrained import load_click2graph
+    from c2g_jax.checkpoints.safetensors import read_manifest
+    from c2g_jax.correction.simulate import click_subjects, match_tracks, read_truth
     from c2g_jax.session.session import Session
-    from c2g_jax.session.simulate import click_subjects, match_tracks, read_truth
-    from c2g_jax.weights import read_manifest
 
     folder.mkdir(parents=True, exist_ok=True)
     model, sha256 = None, read_manifest(CHECKPOINT.value)["sha256"]

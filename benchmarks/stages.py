@@ -31,8 +31,8 @@ from benchmarks.measures import (
     seconds,
     whole_numbers,
 )
-from c2g_jax import launch
-from c2g_jax.launch import DTYPE, IMAGE_SIZE
+from c2g_jax.cli import launch
+from c2g_jax.cli.launch import DTYPE, IMAGE_SIZE
 from c2g_jax.sam2 import attention, memory_attention, memory_encoder, track
 from c2g_jax.sam2.config import SIZES, Sam2Config, sam2_config
 from c2g_jax.sam2.memory import RECENT, Memories

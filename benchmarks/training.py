@@ -22,14 +22,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measures import check_json, record
-from c2g_jax import launch
+from c2g_jax.cli import launch
 from c2g_jax.sam2.preprocess import normalize_frames
 
 with launch.needing("train"):
-    from c2g_jax import sharding
-    from c2g_jax.config_files import CONFIG, check_overrides, to_json
+    from c2g_jax.training import sharding, tasks
     from c2g_jax.training import state as states
-    from c2g_jax.training import tasks
+    from c2g_jax.training.config_files import CONFIG, check_overrides, to_json
     from c2g_jax.training.loop import Run
     from c2g_jax.training.metrics import JSONL, read_metrics
 

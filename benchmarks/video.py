@@ -31,12 +31,12 @@ from benchmarks.measures import (
     whole_numbers,
 )
 from benchmarks.peers import PEERS, Side, ours, peer
-from c2g_jax import launch
-from c2g_jax.launch import DTYPE, IMAGE_SIZE
+from c2g_jax.checkpoints.safetensors import initialise
+from c2g_jax.cli import launch
+from c2g_jax.cli.launch import DTYPE, IMAGE_SIZE
 from c2g_jax.sam2.config import SIZES, sam2_config
 from c2g_jax.sam2.model import abstract_sam2
 from c2g_jax.types import InputError
-from c2g_jax.weights import initialise
 from porting.scenes import draw_video
 
 SIZE = flags.DEFINE_enum("size", "tiny", SIZES, "Size of SAM2.1.")

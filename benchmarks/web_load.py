@@ -18,7 +18,7 @@ from collections import defaultdict
 import numpy as np
 from absl import flags
 
-from c2g_jax import launch
+from c2g_jax.cli import launch
 from c2g_jax.types import InputError
 
 URL = flags.DEFINE_string("url", "http://127.0.0.1:8321", "A server on this machine.")

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from c2g_jax import interrupts
+from c2g_jax.cli import interrupts
 
 __version__ = "0.1.0"
 

@@ -23,10 +23,10 @@ from typing import Any
 
 from absl import flags
 
-import c2g_jax
-from c2g_jax import launch
-from c2g_jax.compiled import keep_compiled
-from c2g_jax.launch import (
+from c2g_jax import __version__
+from c2g_jax.cli import launch
+from c2g_jax.cli.compiled import keep_compiled
+from c2g_jax.cli.launch import (
     CHECKPOINT,
     DATA_DIR,
     DEFAULT_NAME,
@@ -37,8 +37,8 @@ from c2g_jax.launch import (
     NAME,
     OUTPUT,
 )
-from c2g_jax.outputs import check_output, write_aside
-from c2g_jax.report import frame_progress
+from c2g_jax.export.report import frame_progress
+from c2g_jax.media.outputs import check_output, write_aside
 from c2g_jax.types import InputError
 
 with launch.needing("train"):
@@ -140,7 +140,7 @@ def make_fingerprint(
     adapt: Any,
 ) -> dict[str, Any]:
     """All that scores depend on, for the results and to tell them from others."""
-    from c2g_jax.weights import read_manifest
+    from c2g_jax.checkpoints.safetensors import read_manifest
 
     return {
         "protocol": dataclasses.asdict(protocol),
@@ -168,11 +168,11 @@ def read_counts(words: Sequence[str]) -> tuple[int, ...]:
 
 def work(job: Job, videos: Sequence[VideoRecord]) -> None:
     """Let users correct the videos, each kept as soon as it is done."""
+    from c2g_jax.checkpoints.pretrained import load_click2graph, untrained
+    from c2g_jax.correction.gains import video_gains
+    from c2g_jax.correction.simulate import read_truth, simulate
     from c2g_jax.data.stream import open_prepared
-    from c2g_jax.pretrained import load_click2graph, untrained
-    from c2g_jax.session.gains import video_gains
     from c2g_jax.session.session import Session
-    from c2g_jax.session.simulate import read_truth, simulate
 
     keep_compiled()
     model, trained = load_click2graph(
@@ -198,7 +198,7 @@ def work(job: Job, videos: Sequence[VideoRecord]) -> None:
 
 def write_results(job: Job, scores: Sequence[Mapping]) -> None:
     """Write corrections.json and corrections.md, and print the table."""
-    from c2g_jax.session.gains import summary, table
+    from c2g_jax.correction.gains import summary, table
 
     found = summary([score["after"] for score in scores])
     document = {
@@ -206,7 +206,7 @@ def write_results(job: Job, scores: Sequence[Mapping]) -> None:
         "videos": len(scores),
         "after corrections": found,
         "provenance": {
-            "program": f"click2graph-jax {c2g_jax.__version__}",
+            "program": f"click2graph-jax {__version__}",
             **job.fingerprint,
         },
     }

@@ -31,9 +31,9 @@ from typing import Any
 
 from absl import flags
 
-from c2g_jax import launch
-from c2g_jax.compiled import keep_compiled
-from c2g_jax.launch import (
+from c2g_jax.cli import launch
+from c2g_jax.cli.compiled import keep_compiled
+from c2g_jax.cli.launch import (
     CHECKPOINT,
     DATA_DIR,
     DEFAULT_NAME,
@@ -44,11 +44,10 @@ from c2g_jax.launch import (
     OUTPUT,
     SEED,
 )
-from c2g_jax.outputs import check_output
+from c2g_jax.media.outputs import check_output
 from c2g_jax.types import InputError
 
 with launch.needing("train"):
-    from c2g_jax.config_files import CONFIG, check_overrides
     from c2g_jax.data.dataset import Dataset, open_dataset
     from c2g_jax.evaluation import protocol_flags
     from c2g_jax.evaluation.files import find_files
@@ -60,6 +59,7 @@ with launch.needing("train"):
     )
     from c2g_jax.evaluation.plan import read_plan, read_shard
     from c2g_jax.evaluation.protocol import Protocol
+    from c2g_jax.training.config_files import CONFIG, check_overrides
 
 for _name in ("checkpoint", "data_dir", "output", "image_size", "dtype", "seed"):
     flags.declare_key_flag(_name)
@@ -193,7 +193,9 @@ def read_checkpoint() -> dict[str, Any]:
     """Where the model comes from, for the results and to tell it from another."""
     if not CHECKPOINT.value:
         raise InputError("nothing to score: give --checkpoint or --predictions")
-    from c2g_jax.weights import read_manifest  # JAX is not needed for files
+    from c2g_jax.checkpoints.safetensors import (
+        read_manifest,  # JAX is not needed for files
+    )
 
     return {
         "checkpoint": read_manifest(CHECKPOINT.value)["sha256"],
@@ -205,7 +207,7 @@ def read_checkpoint() -> dict[str, Any]:
 
 def load_model() -> Any:
     """The Click2Graph of --checkpoint; says so where it has not learned everything."""
-    from c2g_jax.pretrained import load_click2graph, untrained
+    from c2g_jax.checkpoints.pretrained import load_click2graph, untrained
 
     keep_compiled()
     model, trained = load_click2graph(

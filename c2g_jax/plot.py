@@ -15,9 +15,9 @@ from typing import Any
 
 from absl import flags
 
-from c2g_jax import launch
-from c2g_jax.launch import OUTPUT
-from c2g_jax.outputs import check_output, output_folder
+from c2g_jax.cli import launch
+from c2g_jax.cli.launch import OUTPUT
+from c2g_jax.media.outputs import check_output, output_folder
 from c2g_jax.types import InputError
 
 flags.declare_key_flag("output")

@@ -31,10 +31,10 @@ from typing import Any
 
 from absl import flags, logging
 
-from c2g_jax import launch
-from c2g_jax.launch import DATA_DIR, OUTPUT
-from c2g_jax.outputs import check_output, output_folder
-from c2g_jax.report import frame_progress
+from c2g_jax.cli import launch
+from c2g_jax.cli.launch import DATA_DIR, OUTPUT
+from c2g_jax.export.report import frame_progress
+from c2g_jax.media.outputs import check_output, output_folder
 from c2g_jax.types import InputError
 
 flags.declare_key_flag("data_dir")

@@ -22,20 +22,21 @@ from pathlib import Path
 import jax
 from absl import flags
 
-from c2g_jax import launch, sharding
-from c2g_jax.compiled import keep_compiled
-from c2g_jax.outputs import check_output, disk_is_full
+from c2g_jax.cli import launch
+from c2g_jax.cli.compiled import keep_compiled
+from c2g_jax.media.outputs import check_output, disk_is_full
+from c2g_jax.training import sharding
 from c2g_jax.types import InputError
 
 with launch.needing("train"):
-    from c2g_jax.config_files import (
+    from c2g_jax.training import tasks
+    from c2g_jax.training.config_files import (
         CONFIG,
         MULTIHOST,
         check_finite,
         check_overrides,
         to_json,
     )
-    from c2g_jax.training import tasks
     from c2g_jax.training.loop import Run
     from c2g_jax.training.workdir import locked, unless_refused
 

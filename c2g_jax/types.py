@@ -48,6 +48,17 @@ def _number(value, kind, kind_name, name, least, most):
     raise InputError(f"{name} is {shown}: give {kind_name}{span}")
 
 
+@dataclass(frozen=True)
+class TrackRules:
+    """When a track opens, lives on and closes."""
+
+    link_iou: float = 0.5  # a new mask that overlaps an open track so far is that one
+    patience: int = 10  # frames without a meeting after which a track closes
+    max_tracks: int = 12  # open object tracks of one subject
+    # Masks under different subjects that overlap so far are one object; None: never.
+    share_iou: float | None = 0.7
+
+
 @dataclass(frozen=True, eq=False)
 class Frame:
     """One sampled frame: rgb uint8 [H, W, 3] at the video's size, time in seconds."""

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from c2g_jax import launch
-from c2g_jax.launch import CHECKPOINT, OUTPUT
+from c2g_jax.cli import launch
+from c2g_jax.cli.launch import CHECKPOINT, OUTPUT
 from c2g_jax.types import InputError
 
 flags.declare_key_flag("checkpoint")

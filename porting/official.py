@@ -8,12 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-import c2g_jax
-from c2g_jax.outputs import check_output
-from c2g_jax.sam2.config import SIZES, Sam2Config, sam2_config
-from c2g_jax.sam2.model import Sam2, abstract_sam2
-from c2g_jax.types import InputError
-from c2g_jax.weights import (
+from c2g_jax import __version__
+from c2g_jax.checkpoints.safetensors import (
     MANIFEST,
     file_sha256,
     fill_parameters,
@@ -22,6 +18,10 @@ from c2g_jax.weights import (
     read_manifest,
     save_weights,
 )
+from c2g_jax.media.outputs import check_output
+from c2g_jax.sam2.config import SIZES, Sam2Config, sam2_config
+from c2g_jax.sam2.model import Sam2, abstract_sam2
+from c2g_jax.types import InputError
 from porting.checkpoint_files import Checkpoint, read_checkpoint
 from porting.hugging_face import check_config
 from porting.rules import to_flax
@@ -95,7 +95,7 @@ def load_folder(
     load, prefix = load_weights, "sam2" if "click2graph" in manifest else ""
     if manifest.get("format") == "orbax":
         # It takes two seconds to import, and most folders are of the other format.
-        from c2g_jax.checkpoints import load_orbax as load
+        from c2g_jax.checkpoints.orbax import load_orbax as load
     return load(model, folder, prefix=prefix, size=size), manifest
 
 
@@ -146,12 +146,12 @@ def convert(
         "parameters": sum(v.size for v in parameters(model).values()),
         "source": source,
         "versions": {
-            "c2g_jax": c2g_jax.__version__,
+            "c2g_jax": __version__,
             **{name: version(name) for name in ("jax", "flax", "torch")},
         },
     }
     if format == "orbax":
-        from c2g_jax.checkpoints import save_orbax
+        from c2g_jax.checkpoints.orbax import save_orbax
 
         save_orbax(model, output, manifest)
     else:

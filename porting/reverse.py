@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from c2g_jax.outputs import check_output, write_aside
+from c2g_jax.checkpoints.safetensors import parameters
+from c2g_jax.media.outputs import check_output, write_aside
 from c2g_jax.types import InputError
-from c2g_jax.weights import parameters
 from porting import rules
 from porting.official import ONLY_2_1, load_folder
 

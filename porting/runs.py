@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from c2g_jax.sam2.video_predictor import Sam2VideoPredictor
+from c2g_jax.sam2.predictors.video import Sam2VideoPredictor
 from porting.pair import Clip
 
 

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 import numpy as np
 from absl import flags
 
-from c2g_jax import launch
-from c2g_jax.images import read_image
-from c2g_jax.launch import CHECKPOINT, IMAGE_SIZE, MAX_FRAMES, SEED, VIDEO
+from c2g_jax.cli import launch
+from c2g_jax.cli.launch import CHECKPOINT, IMAGE_SIZE, MAX_FRAMES, SEED, VIDEO
+from c2g_jax.media.images import read_image
+from c2g_jax.media.video import open_video
 from c2g_jax.sam2.config import SIZES, sam2_config
 from c2g_jax.types import InputError
-from c2g_jax.video import open_video
 from porting.compare import ERROR_BOUND, PIXEL_BOUND, Row, format_table
 from porting.scenes import disc_centre, draw_video
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from c2g_jax.weights import parameters
+from c2g_jax.checkpoints.safetensors import parameters
 
 
 def same_arrays(a: Mapping, b: Mapping) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from c2g_jax import predict
+from c2g_jax.predict import __main__ as predict
 from c2g_jax.types import FrameResult, SubjectFrame, Triplet
 from tests.commands import run_here
 

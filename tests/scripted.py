@@ -10,12 +10,14 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from c2g_jax import click2graph, tracking, tracking_state
-from c2g_jax.click2graph import Scene, click2graph_config
+from c2g_jax.click2graph import model as click2graph
+from c2g_jax.click2graph.model import Scene, click2graph_config
+from c2g_jax.click2graph.sch import BestTriplet
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.track import Segmentation
-from c2g_jax.sch import BestTriplet
-from c2g_jax.tracking import track_video
+from c2g_jax.tracking import loop as tracking
+from c2g_jax.tracking import state as tracking_state
+from c2g_jax.tracking.loop import track_video
 from c2g_jax.types import Frame, Prompt
 
 SIDE = 64  # of the model image; masks are 16 x 16 at native size too

@@ -5,13 +5,12 @@ import functools
 import numpy as np
 from PIL import Image
 
-from c2g_jax.click2graph import Click2Graph, click2graph_config
-from c2g_jax.object_tracks import TrackRules
-from c2g_jax.pretrained import abstract_click2graph
-from c2g_jax.tracking import track_video
-from c2g_jax.types import Prompt
+from c2g_jax.checkpoints.pretrained import abstract_click2graph
+from c2g_jax.checkpoints.safetensors import fill_parameters, parameters
+from c2g_jax.click2graph.model import Click2Graph, click2graph_config
+from c2g_jax.tracking.loop import track_video
+from c2g_jax.types import Prompt, TrackRules
 from c2g_jax.vocabulary import Vocabulary
-from c2g_jax.weights import fill_parameters, parameters
 from tests.small_sam2 import one_block_config
 
 HEIGHT, WIDTH = 48, 80

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from c2g_jax import launch, predict
+from c2g_jax.cli import launch
+from c2g_jax.predict import __main__ as predict
 from tests.bad_files import write_bad_files
 from tests.commands import ROOT, refusal_here
 from tests.web.conftest import client_of

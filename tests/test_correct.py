@@ -7,11 +7,13 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
-from c2g_jax import correct, pretrained, weights
+from c2g_jax import correct
+from c2g_jax.checkpoints import pretrained
+from c2g_jax.checkpoints import safetensors as weights
+from c2g_jax.correction import simulate
 from c2g_jax.evaluation.metrics import score_subject
 from c2g_jax.evaluation.protocol import Protocol
-from c2g_jax.rle import decode_mask
-from c2g_jax.session import simulate
+from c2g_jax.media.rle import decode_mask
 from c2g_jax.types import InputError
 from tests.commands import refusal
 from tests.session import scripted

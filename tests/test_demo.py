@@ -5,7 +5,7 @@ import importlib.util
 import numpy as np
 import pytest
 
-from c2g_jax.rle import encode_mask
+from c2g_jax.media.rle import encode_mask
 from c2g_jax.types import ObjectTrack, Relation, SceneGraph, VideoInfo
 from tests.commands import ROOT
 

@@ -13,10 +13,16 @@ from flax import nnx
 from jax.errors import JaxRuntimeError
 from starlette.testclient import TestClient
 
-from c2g_jax import predict
-from c2g_jax.checkpoints import load_orbax, save_orbax
+from c2g_jax.checkpoints.orbax import load_orbax, save_orbax
+from c2g_jax.checkpoints.safetensors import (
+    MANIFEST,
+    WEIGHTS,
+    load_weights,
+    parameters,
+    save_weights,
+)
+from c2g_jax.predict import __main__ as predict
 from c2g_jax.types import InputError
-from c2g_jax.weights import MANIFEST, WEIGHTS, load_weights, parameters, save_weights
 from tests.clips import write_clip
 from tests.faked import failing_tracker, fake_tracker, run_predict
 from tests.web.conftest import client_of

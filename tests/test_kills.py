@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import pytest
 from flax import nnx
 
-from c2g_jax import predict
-from c2g_jax.export import read_scene_graph
+from c2g_jax.checkpoints.safetensors import load_weights, parameters, save_weights
+from c2g_jax.export.scene_graph_json import read_scene_graph
+from c2g_jax.media.video import open_video
+from c2g_jax.predict import __main__ as predict
 from c2g_jax.types import InputError
-from c2g_jax.video import open_video
-from c2g_jax.weights import load_weights, parameters, save_weights
 from tests.clips import numbered_clip
 from tests.commands import python
 from tests.faked import fake_tracker, run_predict
@@ -34,13 +34,17 @@ def killing(real):
     return call
 real = __import__("pkgutil").resolve_name(place)
 with mock.patch(place.replace(":", "."), killing(real)):
-    with mock.patch("c2g_jax.predict.make_tracker", fake_tracker):
+    with mock.patch("c2g_jax.predict.__main__.make_tracker", fake_tracker):
         predict.run()
 """
 PLACES = [  # and whether the folder has results of an earlier run
-    ("c2g_jax.overlay:draw_frame", 4, False),  # the graph is written, half of a video
+    (
+        "c2g_jax.export.overlay:draw_frame",
+        4,
+        False,
+    ),  # the graph is written, half of a video
     ("pathlib:Path.replace", 1, False),  # all is written, nothing in its place
-    ("c2g_jax.overlay:draw_frame", 1, True),
+    ("c2g_jax.export.overlay:draw_frame", 1, True),
     ("pathlib:Path.replace", 2, True),  # of two results one is in its place
 ]
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from c2g_jax import predict
-from c2g_jax.export import read_scene_graph
-from c2g_jax.frames import open_arrays
-from c2g_jax.images import read_image, read_mask
-from c2g_jax.video import open_video
+from c2g_jax.export.scene_graph_json import read_scene_graph
+from c2g_jax.media.frames import open_arrays
+from c2g_jax.media.images import read_image, read_mask
+from c2g_jax.media.video import open_video
+from c2g_jax.predict import __main__ as predict
 from tests.clips import number_of, numbered, numbered_clip, write_clip
 from tests.faked import fake_tracker, run_predict
 

@@ -12,8 +12,9 @@ import time
 
 import pytest
 
-from c2g_jax import prepare, report
+from c2g_jax import prepare
 from c2g_jax.data.dataset import open_dataset
+from c2g_jax.export import report
 from c2g_jax.types import InputError
 from tests.commands import ROOT, call_main, refusal, run, run_and_name
 

@@ -8,10 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from c2g_jax.export import graph_from_json, graph_to_json, read_scene_graph
-from c2g_jax.prompts_file import prompts_to_json, read_prompts
-from c2g_jax.rle import check_code, decode_mask, encode_mask, mask_iou, run_lengths
-from c2g_jax.spans import SpanConfig, held_spans, merge_spans
+from c2g_jax.export.scene_graph_json import (
+    graph_from_json,
+    graph_to_json,
+    read_scene_graph,
+)
+from c2g_jax.media.rle import (
+    check_code,
+    decode_mask,
+    encode_mask,
+    mask_iou,
+    run_lengths,
+)
+from c2g_jax.predict.prompts_file import prompts_to_json, read_prompts
+from c2g_jax.tracking.spans import SpanConfig, held_spans, merge_spans
 from c2g_jax.types import (
     InputError,
     ObjectTrack,
@@ -22,7 +32,7 @@ from c2g_jax.types import (
     Triplet,
     VideoInfo,
 )
-from tests.test_export import SCHEMA, comparable, problems
+from tests.export.test_scene_graph_json import SCHEMA, comparable, problems
 
 settings.register_profile("here", deadline=None, max_examples=60)
 settings.load_profile("here")

@@ -9,11 +9,11 @@ import pytest
 from flax import nnx
 
 import c2g_jax
-from c2g_jax.checkpoints import load_orbax
-from c2g_jax.export import graph_to_json, read_scene_graph
-from c2g_jax.pretrained import load_click2graph
-from c2g_jax.rle import decode_mask
-from c2g_jax.weights import parameters
+from c2g_jax.checkpoints.orbax import load_orbax
+from c2g_jax.checkpoints.pretrained import load_click2graph
+from c2g_jax.checkpoints.safetensors import parameters
+from c2g_jax.export.scene_graph_json import graph_to_json, read_scene_graph
+from c2g_jax.media.rle import decode_mask
 from tests.saved.small import FORMS, SAM2, frames, shown, small_model
 from tests.training import toy_run
 
@@ -23,7 +23,7 @@ SAVED = Path(__file__).parent / "saved"
 @pytest.fixture
 def small_sizes(monkeypatch):
     """The name of the size of the saved checkpoints, which no release has."""
-    monkeypatch.setattr("c2g_jax.pretrained.sam2_config", lambda *_: SAM2)
+    monkeypatch.setattr("c2g_jax.checkpoints.pretrained.sam2_config", lambda *_: SAM2)
 
 
 @pytest.mark.parametrize("form", FORMS)

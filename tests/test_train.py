@@ -7,7 +7,8 @@ import jax
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
-from c2g_jax import compiled, train
+from c2g_jax import train
+from c2g_jax.cli import compiled
 from c2g_jax.training import tasks
 from c2g_jax.training.metrics import MetricsLog
 from c2g_jax.types import InputError

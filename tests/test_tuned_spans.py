@@ -9,10 +9,11 @@ from absl.testing import flagsaver
 
 from benchmarks import spans as tool
 from benchmarks.spans import Counts, Guessed, count, grid, guessed, meetings
-from c2g_jax import pretrained, weights
+from c2g_jax.checkpoints import pretrained
+from c2g_jax.checkpoints import safetensors as weights
+from c2g_jax.correction.simulate import read_truth
 from c2g_jax.evaluation.protocol import Protocol
-from c2g_jax.session.simulate import read_truth
-from c2g_jax.spans import SpanConfig
+from c2g_jax.tracking.spans import SpanConfig
 from c2g_jax.types import InputError, SceneGraph, SubjectFrame, Triplet, VideoInfo
 from tests.session import scripted
 from tests.session.conftest import world  # noqa: F401

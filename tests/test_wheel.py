@@ -116,8 +116,8 @@ def test_what_lies_beside_the_code_is_there(installed, folder):
 def test_the_schema_and_the_vocabulary_are_read(installed):
     code = (
         "import json, pathlib, c2g_jax; from c2g_jax.vocabulary import load_vocabulary;"
-        "p = pathlib.Path(c2g_jax.__file__).with_name('scene_graph.schema.json');"
-        "schema = json.loads(p.read_text());"
+        "p = pathlib.Path(c2g_jax.__file__).with_name('export');"
+        "schema = json.loads((p / 'scene_graph.schema.json').read_text());"
         "print(len(load_vocabulary().objects), schema['type'])"
     )
     assert installed("python", "-c", code).stdout == "126 object\n"
@@ -128,7 +128,7 @@ def test_the_shipped_checkpoint_is_read(installed):
         pytest.skip("this checkout has no checkpoint to ship")
     code = (
         "from c2g_jax.session.opening import TOY_CHECKPOINT as folder;"
-        "from c2g_jax.pretrained import load_click2graph;"
+        "from c2g_jax.checkpoints.pretrained import load_click2graph;"
         "print(load_click2graph(folder)[1])"
     )
     done = installed("python", "-c", code)

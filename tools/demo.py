@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from c2g_jax import launch
-from c2g_jax.export import read_scene_graph
-from c2g_jax.prompts import interior_distance
-from c2g_jax.prompts_file import prompts_to_json
-from c2g_jax.rle import decode_mask, mask_iou
-from c2g_jax.spans import frames_of
+from c2g_jax.cli import launch
+from c2g_jax.data.prompts import interior_distance
+from c2g_jax.export.scene_graph_json import read_scene_graph
+from c2g_jax.media.rle import decode_mask, mask_iou
+from c2g_jax.predict.prompts_file import prompts_to_json
+from c2g_jax.tracking.spans import frames_of
 from c2g_jax.types import ObjectTrack, Prompt, Relation, SceneGraph
 
 flags.declare_key_flag("output")

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from absl import flags
 
-from c2g_jax import launch
-from c2g_jax.export import write_scene_graph
-from c2g_jax.launch import CHECKPOINT, DATA_DIR
-from c2g_jax.pretrained import load_click2graph, save_click2graph
+from c2g_jax.checkpoints.pretrained import load_click2graph, save_click2graph
+from c2g_jax.checkpoints.safetensors import WEIGHTS, read_manifest
+from c2g_jax.cli import launch
+from c2g_jax.cli.launch import CHECKPOINT, DATA_DIR
+from c2g_jax.export.scene_graph_json import write_scene_graph
 from c2g_jax.types import InputError
-from c2g_jax.weights import WEIGHTS, read_manifest
 
 with launch.needing("train"):
     from c2g_jax.data.dataset import open_dataset

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from c2g_jax import launch
-from c2g_jax.export import read_scene_graph
-from c2g_jax.outputs import check_output
-from c2g_jax.overlay import draw_graph, object_color
+from c2g_jax.cli import launch
+from c2g_jax.export.overlay import draw_graph, object_color
+from c2g_jax.export.scene_graph_json import read_scene_graph
+from c2g_jax.media.outputs import check_output
+from c2g_jax.media.video import open_video
 from c2g_jax.types import InputError, SceneGraph
-from c2g_jax.video import open_video
 
 with launch.needing("plot"):
     from matplotlib.figure import Figure

@@ -18,9 +18,9 @@ from absl import flags
 from rich.console import Console
 from rich.table import Table
 
-from c2g_jax import launch
-from c2g_jax.launch import CHECKPOINT, DATA_DIR, NAME
-from c2g_jax.pretrained import load_sam2
+from c2g_jax.checkpoints.pretrained import load_sam2
+from c2g_jax.cli import launch
+from c2g_jax.cli.launch import CHECKPOINT, DATA_DIR, NAME
 from c2g_jax.sam2 import memory, track
 from c2g_jax.sam2.model import Sam2
 from c2g_jax.sam2.prompts import BOX_FIRST, BOX_SECOND, INSIDE, Prompts, pad_points

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image
 
-from c2g_jax.prompts import BOX, POINT
+from c2g_jax.data.prompts import BOX, POINT
 
 Clip = dict[str, np.ndarray]
 

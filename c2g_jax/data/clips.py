@@ -24,11 +24,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from c2g_jax import prompts
-from c2g_jax.data import augmentation, sampling
+from c2g_jax.data import augmentation, prompts, sampling
 from c2g_jax.data.dataset import Dataset
 from c2g_jax.data.records import VideoRecord
-from c2g_jax.images import resize_frame
+from c2g_jax.media.images import resize_frame
 from c2g_jax.types import NO_CLASS, InputError
 
 STARTS = {

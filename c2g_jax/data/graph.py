@@ -6,7 +6,7 @@ import numpy as np
 
 from c2g_jax.data.dataset import Dataset
 from c2g_jax.data.records import VideoRecord
-from c2g_jax.rle import encode_mask
+from c2g_jax.media.rle import encode_mask
 from c2g_jax.types import ObjectTrack, Relation, SceneGraph, VideoInfo
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from c2g_jax.data.dataset import CHUNK, Dataset
 from c2g_jax.data.records import VideoRecord
-from c2g_jax.frames import Video
+from c2g_jax.media.frames import Video
 from c2g_jax.types import Frame
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
-from c2g_jax.click2graph import Click2Graph
+from c2g_jax.click2graph.model import Click2Graph
 from c2g_jax.data.dataset import CHUNK, Dataset
 from c2g_jax.data.records import VideoRecord
 from c2g_jax.evaluation.heuristic import Finder
@@ -21,11 +21,11 @@ from c2g_jax.evaluation.scene_guesses import (
     scene_guess,
     true_frame,
 )
-from c2g_jax.images import resize_frame
+from c2g_jax.media.images import resize_frame
 from c2g_jax.sam2.model import FrameFeatures
 from c2g_jax.sam2.track import encode_frame
-from c2g_jax.tracking import begin_frame, finish_rows, start
-from c2g_jax.tracking_state import PendingFrame, TrackingState
+from c2g_jax.tracking.loop import begin_frame, finish_rows, start
+from c2g_jax.tracking.state import PendingFrame, TrackingState
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from c2g_jax.evaluation.metrics import FrameGuess
 from c2g_jax.evaluation.overlaps import CodedFrame, ious
 from c2g_jax.evaluation.protocol import SubjectTruth
 from c2g_jax.evaluation.pvsg_official import Claim
-from c2g_jax.scene_graph import vote
-from c2g_jax.spans import SpanConfig, held_spans
+from c2g_jax.tracking.scene_graph import vote
+from c2g_jax.tracking.spans import SpanConfig, held_spans
 from c2g_jax.types import SceneGraph
 from c2g_jax.vocabulary import Vocabulary
 

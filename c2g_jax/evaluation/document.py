@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import c2g_jax
+from c2g_jax import __version__
 from c2g_jax.data.dataset import Dataset
 from c2g_jax.evaluation.ceilings import truth_summary
 from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.evaluation.results import summarise
 from c2g_jax.evaluation.tables import csv_text, markdown
-from c2g_jax.outputs import output_folder
+from c2g_jax.media.outputs import output_folder
 
 PICTURES = ("scores.png", "confusion.png")
 _PACKAGES = ("jax", "flax", "numpy", "scipy", "pycocotools")
@@ -49,7 +49,7 @@ def provenance(words: Sequence[str], origin: Mapping[str, Any]) -> dict[str, Any
         "command": re.sub(r" --?shard[= ]\S+", "", command),
         **origin,
         "versions": {
-            "click2graph-jax": c2g_jax.__version__,
+            "click2graph-jax": __version__,
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in _PACKAGES},
         },

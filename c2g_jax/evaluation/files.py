@@ -27,8 +27,8 @@ from c2g_jax.evaluation.protocol import (
     scored,
     video_truth,
 )
-from c2g_jax.export import read_scene_graph
-from c2g_jax.rle import check_code
+from c2g_jax.export.scene_graph_json import read_scene_graph
+from c2g_jax.media.rle import check_code
 from c2g_jax.types import InputError, SceneGraph
 
 EVERYTHING = "all"  # in the place of a subject

@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from c2g_jax.click2graph.pooling import area_matrix
 from c2g_jax.data.dataset import CHUNK, Dataset
+from c2g_jax.data.prompts import interior_distance, stable_seed
 from c2g_jax.data.records import VideoRecord
 from c2g_jax.evaluation.prompting import Trial
-from c2g_jax.pooling import area_matrix
-from c2g_jax.prompts import interior_distance, stable_seed
 from c2g_jax.types import InputError
 
 TRAIN = "train"

@@ -14,10 +14,10 @@ from c2g_jax.evaluation.files import Work, score_files
 from c2g_jax.evaluation.partial import appending
 from c2g_jax.evaluation.plan import Plan
 from c2g_jax.evaluation.protocol import Protocol
-from c2g_jax.report import frame_progress
+from c2g_jax.export.report import frame_progress
 
 if TYPE_CHECKING:  # JAX is not needed for files
-    from c2g_jax.click2graph import Click2Graph
+    from c2g_jax.click2graph.model import Click2Graph
 
 Begin = Callable[[str, int], Callable[[int], None]]  # as `frame_progress` gives it
 

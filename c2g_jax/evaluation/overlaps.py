@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from pycocotools import mask as coco
 
-from c2g_jax.rle import coco_code, encode_mask
+from c2g_jax.media.rle import coco_code, encode_mask
 from c2g_jax.types import InputError
 
 

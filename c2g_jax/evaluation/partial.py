@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from c2g_jax.config_files import differences
 from c2g_jax.data.records import VideoRecord
-from c2g_jax.json_lines import read_lines
+from c2g_jax.media.json_lines import read_lines
+from c2g_jax.training.config_files import differences
 from c2g_jax.types import InputError
 
 FOLDER = "scores"

@@ -5,6 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from c2g_jax.data.prompts import (
+    KINDS,
+    evaluation_points,
+    interior_point,
+    mask_box,
+    noisy_box,
+    stable_seed,
+)
 from c2g_jax.data.records import VideoRecord
 from c2g_jax.evaluation.protocol import (
     ANYWHERE,
@@ -12,14 +20,6 @@ from c2g_jax.evaluation.protocol import (
     SubjectTruth,
     VideoTruth,
     prompt_frame,
-)
-from c2g_jax.prompts import (
-    KINDS,
-    evaluation_points,
-    interior_point,
-    mask_box,
-    noisy_box,
-    stable_seed,
 )
 from c2g_jax.types import InputError, Prompt
 

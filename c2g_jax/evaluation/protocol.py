@@ -12,10 +12,9 @@ from functools import cached_property
 
 import numpy as np
 
+from c2g_jax.data.prompts import stable_seed
 from c2g_jax.data.records import VideoRecord
-from c2g_jax.object_tracks import TrackRules
-from c2g_jax.prompts import stable_seed
-from c2g_jax.types import InputError
+from c2g_jax.types import InputError, TrackRules
 
 FIRST_INTERACTION, FIRST_VISIBLE, RANDOM = (
     "first_interaction",

@@ -11,7 +11,7 @@ from typing import Any
 
 from absl import flags
 
-from c2g_jax import launch
+from c2g_jax.cli import launch
 from c2g_jax.evaluation.protocol import CHOICES, Protocol
 from c2g_jax.types import InputError
 

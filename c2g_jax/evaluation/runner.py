@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from c2g_jax.click2graph import Click2Graph
+from c2g_jax.click2graph.model import Click2Graph
 from c2g_jax.data.dataset import Dataset
 from c2g_jax.data.records import VideoRecord
 from c2g_jax.evaluation import pvsg_official
@@ -30,8 +30,7 @@ from c2g_jax.evaluation.protocol import (
     scored,
     video_truth,
 )
-from c2g_jax.object_tracks import TrackRules
-from c2g_jax.types import InputError
+from c2g_jax.types import InputError, TrackRules
 
 DIDM, HEURISTIC, ORACLE = SYSTEMS = "didm", "heuristic", "oracle"
 BATCH = 4  # trials side by side; with 12 tracks each they fill 64 slots, with 7 32

@@ -7,7 +7,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from c2g_jax.click2graph import Click2GraphConfig, Scene
+from c2g_jax.click2graph.model import Click2GraphConfig, Scene
+from c2g_jax.click2graph.sch import Sch
 from c2g_jax.evaluation.claims import Names
 from c2g_jax.evaluation.metrics import FrameGuess
 from c2g_jax.evaluation.overlaps import columns_of, pixels
@@ -17,8 +18,7 @@ from c2g_jax.evaluation.protocol import (
     Protocol,
     SubjectTruth,
 )
-from c2g_jax.sam2.postprocess import enlarge_logits, window_above
-from c2g_jax.sch import Sch
+from c2g_jax.sam2.predictors.postprocess import enlarge_logits, window_above
 from c2g_jax.vocabulary import Vocabulary
 
 

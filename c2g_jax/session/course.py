@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from c2g_jax.object_tracks import OpenTrack
 from c2g_jax.session.state import SUBJECT, SessionState
+from c2g_jax.tracking.object_tracks import OpenTrack
 
 
 @dataclass(frozen=True)

@@ -12,23 +12,23 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from c2g_jax.click2graph import Click2Graph
-from c2g_jax.images import resize_frame, resize_mask
-from c2g_jax.pooling import pool_mask
-from c2g_jax.rle import decode_mask, encode_mask
-from c2g_jax.sam2 import video_tracker
-from c2g_jax.sam2.frame_reader import FrameReader
+from c2g_jax.click2graph.model import Click2Graph
+from c2g_jax.click2graph.pooling import pool_mask
+from c2g_jax.media.images import resize_frame, resize_mask
+from c2g_jax.media.rle import decode_mask, encode_mask
+from c2g_jax.media.video import Video
 from c2g_jax.sam2.masks import LOGIT_BOUND
 from c2g_jax.sam2.memory import MemoryBank
 from c2g_jax.sam2.model import FrameFeatures
-from c2g_jax.sam2.postprocess import enlarge_logits, window_above
+from c2g_jax.sam2.predictors import video_tracker
+from c2g_jax.sam2.predictors.frame_reader import FrameReader
+from c2g_jax.sam2.predictors.postprocess import enlarge_logits, window_above
 from c2g_jax.sam2.prompts import BOX_FIRST, BOX_SECOND, Prompts, pad_points
 from c2g_jax.sam2.track import Segmentation
 from c2g_jax.session.logits import LogitStore
 from c2g_jax.session.memories import Memories
 from c2g_jax.session.state import Observation, PromptItem
 from c2g_jax.types import InputError, whole
-from c2g_jax.video import Video
 
 _SURE = 10.0  # the logit of a mask whose own logits are gone
 

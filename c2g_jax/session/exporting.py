@@ -4,15 +4,15 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
-from c2g_jax.export import write_scene_graph
-from c2g_jax.export_coco import write_coco
-from c2g_jax.export_open_pvsg import write_open_pvsg
-from c2g_jax.export_tables import write_csv, write_graphml
-from c2g_jax.outputs import file_named
-from c2g_jax.overlay import draw_graph
+from c2g_jax.export.coco import write_coco
+from c2g_jax.export.open_pvsg import write_open_pvsg
+from c2g_jax.export.overlay import draw_graph
+from c2g_jax.export.scene_graph_json import write_scene_graph
+from c2g_jax.export.tables import write_csv, write_graphml
+from c2g_jax.media.outputs import file_named
+from c2g_jax.media.video import Video, write_mp4
 from c2g_jax.session.views import EXPORTS, FOLDERS
 from c2g_jax.types import InputError, SceneGraph
-from c2g_jax.video import Video, write_mp4
 from c2g_jax.vocabulary import Vocabulary
 
 _OF_GRAPH: dict[str, Callable[[Path, SceneGraph], None]] = {

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import c2g_jax
-from c2g_jax.outputs import write_aside
+from c2g_jax import __version__
+from c2g_jax.media.outputs import write_aside
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.memory import RECENT
 from c2g_jax.session.adapt import AdaptConfig
 from c2g_jax.session.likeness import Likeness, differ, from_json, to_json
 from c2g_jax.session.state import Observation, SessionState
 from c2g_jax.session.tables import Tables, read_states
-from c2g_jax.spans import SpanConfig
+from c2g_jax.tracking.spans import SpanConfig
 from c2g_jax.types import InputError
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def write_session(path: Path, session: "Session") -> None:
     video = session.video
     document = {
         "version": VERSION,
-        "program": f"click2graph-jax {c2g_jax.__version__}",
+        "program": f"click2graph-jax {__version__}",
         "source": dataclasses.asdict(session.source),
         "video": {
             "name": video.name,

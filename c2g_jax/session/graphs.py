@@ -3,16 +3,16 @@
 import dataclasses
 from pathlib import Path
 
-import c2g_jax
-from c2g_jax.rle import encode_mask
-from c2g_jax.scene_graph import GraphBuilder
+from c2g_jax import __version__
+from c2g_jax.media.rle import encode_mask
+from c2g_jax.media.video import Video
 from c2g_jax.session.labels import Labeller, certain_frames
 from c2g_jax.session.state import SessionState
 from c2g_jax.session.summaries import subjects_of
 from c2g_jax.session.views import as_json
-from c2g_jax.spans import SpanConfig
+from c2g_jax.tracking.scene_graph import GraphBuilder
+from c2g_jax.tracking.spans import SpanConfig
 from c2g_jax.types import SceneGraph, VideoInfo
-from c2g_jax.video import Video
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +69,7 @@ def provenance(state: SessionState, size: str, source: Source) -> dict:
         for item in said.items
     ]
     return {
-        "program": f"click2graph-jax {c2g_jax.__version__}",
+        "program": f"click2graph-jax {__version__}",
         "checkpoint": checkpoint,
         "size": size,
         "options": dict(source.options),

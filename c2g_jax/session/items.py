@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from c2g_jax.rle import encode_mask
+from c2g_jax.media.rle import encode_mask
+from c2g_jax.media.video import Video
 from c2g_jax.session.ranges import check_frame
 from c2g_jax.session.state import PromptItem
 from c2g_jax.types import Prompt, real
-from c2g_jax.video import Video
 
 
 def point(

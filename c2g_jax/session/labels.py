@@ -10,8 +10,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from c2g_jax.click2graph import Click2Graph
-from c2g_jax.sch import Sch, SchLogits
+from c2g_jax.click2graph.model import Click2Graph
+from c2g_jax.click2graph.sch import Sch, SchLogits
 from c2g_jax.session.adapt import AdaptConfig, Prototypes, adapt_logits, unit
 from c2g_jax.session.pairs import (
     Pair,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from c2g_jax.sam2.frame_reader import EndOfVideo, FrameReader
+from c2g_jax.sam2.predictors.frame_reader import EndOfVideo, FrameReader
 from c2g_jax.types import InputError
 
 SIDE = 8

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from c2g_jax.click2graph import Click2Graph
-from c2g_jax.pretrained import load_click2graph, untrained
+from c2g_jax.checkpoints.pretrained import load_click2graph, untrained
+from c2g_jax.checkpoints.safetensors import read_manifest
+from c2g_jax.click2graph.model import Click2Graph
+from c2g_jax.media.video import DEFAULT_FPS, check_sampling
+from c2g_jax.media.video import open_video as read_video
 from c2g_jax.session.file import read_session
 from c2g_jax.session.graphs import Source
 from c2g_jax.session.places import path_named
 from c2g_jax.session.session import Session
 from c2g_jax.types import InputError, whole
-from c2g_jax.video import DEFAULT_FPS, check_sampling
-from c2g_jax.video import open_video as read_video
-from c2g_jax.weights import read_manifest
 
 # Weights of the toy size that ship with the package.
 TOY_CHECKPOINT = Path(__file__).resolve().parent.parent / "toy_checkpoint"

@@ -6,9 +6,9 @@ import reprlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from c2g_jax.outputs import check_output, file_named
+from c2g_jax.media.outputs import check_output, file_named
+from c2g_jax.media.video import check_spares
 from c2g_jax.types import InputError
-from c2g_jax.video import check_spares
 
 
 def path_named(path: str | Path, kind: str = "file") -> Path:

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import jax
 import numpy as np
 
-from c2g_jax import click2graph
-from c2g_jax.sam2 import video_tracker
+from c2g_jax.click2graph import model as click2graph
 from c2g_jax.sam2.memory import bucket
+from c2g_jax.sam2.predictors import video_tracker
 from c2g_jax.sam2.track import Segmentation
 from c2g_jax.session.course import Cast, begin, cast_of
 from c2g_jax.session.engine import Engine

@@ -7,9 +7,10 @@ it was, so that no word of theirs is lost to something that tracking met by itse
 import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-from c2g_jax.object_tracks import OpenTrack, TrackRules
-from c2g_jax.rle import mask_iou
+from c2g_jax.media.rle import mask_iou
 from c2g_jax.session.state import OBJECT, Observation, SessionState, Thing
+from c2g_jax.tracking.object_tracks import OpenTrack
+from c2g_jax.types import TrackRules
 
 Mask = Mapping | None  # COCO RLE, None where nothing is seen
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from c2g_jax.click2graph import Click2Graph
+from c2g_jax.click2graph.model import Click2Graph
+from c2g_jax.media.video import Video
 from c2g_jax.session import edits, items
 from c2g_jax.session.adapt import AdaptConfig
 from c2g_jax.session.engine import Engine
@@ -35,9 +36,8 @@ from c2g_jax.session.views import (
     TrackUpdate,
     as_json,
 )
-from c2g_jax.spans import SpanConfig
+from c2g_jax.tracking.spans import SpanConfig
 from c2g_jax.types import InputError, SceneGraph, whole
-from c2g_jax.video import Video
 
 
 class Session:

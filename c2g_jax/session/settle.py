@@ -11,19 +11,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from c2g_jax.click2graph import Scene
-from c2g_jax.object_tracks import (
-    FrameMeeting,
-    OpenTrack,
-    Rows,
-    TrackRules,
-    meet_all,
-    share_ids,
-)
+from c2g_jax.click2graph.model import Scene
 from c2g_jax.session.course import Cast, Course
 from c2g_jax.session.engine import Answer, Engine, native_rle
 from c2g_jax.session.recognise import giving_way, recognise
 from c2g_jax.session.state import OBJECT, FrameNote, Observation, SessionState
+from c2g_jax.tracking.object_tracks import (
+    FrameMeeting,
+    OpenTrack,
+    Rows,
+    meet_all,
+    share_ids,
+)
+from c2g_jax.types import TrackRules
 
 
 class Shown(NamedTuple):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from c2g_jax.object_tracks import OpenTrack, find_id
+from c2g_jax.tracking.object_tracks import OpenTrack, find_id
 from c2g_jax.types import InputError
 
 SUBJECT, OBJECT = "subject", "object"

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from c2g_jax.scene_graph import vote
 from c2g_jax.session.labels import Guess
 from c2g_jax.session.state import OBJECT, SUBJECT, SessionState, Thing
 from c2g_jax.session.views import (
@@ -13,7 +12,8 @@ from c2g_jax.session.views import (
     RelationSummary,
     RelationView,
 )
-from c2g_jax.spans import merge_spans
+from c2g_jax.tracking.scene_graph import vote
+from c2g_jax.tracking.spans import merge_spans
 from c2g_jax.types import Relation
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from c2g_jax.object_tracks import OpenTrack
 from c2g_jax.session.state import (
     FrameNote,
     Observation,
@@ -20,6 +19,7 @@ from c2g_jax.session.state import (
     SessionState,
     Thing,
 )
+from c2g_jax.tracking.object_tracks import OpenTrack
 
 
 class Tables:

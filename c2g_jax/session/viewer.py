@@ -5,8 +5,9 @@ import weakref
 
 import numpy as np
 
-from c2g_jax.click2graph import Click2Graph
-from c2g_jax.sam2.frame_reader import FrameReader
+from c2g_jax.click2graph.model import Click2Graph
+from c2g_jax.media.video import Video
+from c2g_jax.sam2.predictors.frame_reader import FrameReader
 from c2g_jax.session import summaries
 from c2g_jax.session.adapt import AdaptConfig
 from c2g_jax.session.graphs import build_graph
@@ -14,9 +15,8 @@ from c2g_jax.session.labels import Labeller
 from c2g_jax.session.likeness import Likeness, take
 from c2g_jax.session.state import SessionState
 from c2g_jax.session.views import FrameView, ObjectSummary, RelationSummary
-from c2g_jax.spans import SpanConfig
+from c2g_jax.tracking.spans import SpanConfig
 from c2g_jax.types import SceneGraph
-from c2g_jax.video import Video
 
 
 class Viewer:

@@ -18,12 +18,13 @@ import jax
 from flax import nnx
 from jax.sharding import Mesh
 
-from c2g_jax import sharding
-from c2g_jax.checkpoints import digest, save_step, saved_steps
-from c2g_jax.optim import OptimConfig
+from c2g_jax.checkpoints.orbax import digest, save_step, saved_steps
+from c2g_jax.checkpoints.processes import in_first_process
+from c2g_jax.training import sharding
 from c2g_jax.training import state as states
 from c2g_jax.training.interrupt import Interrupt
 from c2g_jax.training.metrics import MetricsLog, Window
+from c2g_jax.training.optim import OptimConfig
 from c2g_jax.training.prefetch import Prefetcher, Ready
 from c2g_jax.training.state import Parts, Task, TrainState
 from c2g_jax.training.step_trace import StepTrace, check_steps
@@ -275,7 +276,7 @@ class _Session:
         def write() -> None:
             self._run.export(self._parts.whole(params), folder, manifest)
 
-        sharding.in_first_process(write)
+        in_first_process(write)
 
 
 def _due(done: int, every: int) -> bool:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from tensorboardX import SummaryWriter
 
-from c2g_jax.json_lines import read_lines
-from c2g_jax.outputs import write_aside
+from c2g_jax.media.json_lines import read_lines
+from c2g_jax.media.outputs import write_aside
 
 JSONL, EVENTS = "metrics.jsonl", "tensorboard"
 

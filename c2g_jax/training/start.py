@@ -8,9 +8,9 @@ import re
 
 import numpy as np
 
+from c2g_jax.checkpoints.safetensors import fill_parameters, initialise, parameters
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.model import Sam2, abstract_sam2
-from c2g_jax.weights import fill_parameters, initialise, parameters
 
 # At first: five in the logit of a cell of memory that looks the same, and three less
 # for one that is three cells away.

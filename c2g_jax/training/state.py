@@ -12,9 +12,9 @@ import optax
 from flax import nnx
 from jax.sharding import Mesh
 
-from c2g_jax import optim, sharding
-from c2g_jax.optim import OptimConfig, Parameters
-from c2g_jax.weights import check_names, parameters, with_parameters
+from c2g_jax.checkpoints.safetensors import check_names, parameters, with_parameters
+from c2g_jax.training import optim, sharding
+from c2g_jax.training.optim import OptimConfig, Parameters
 
 Metrics = dict[str, jax.Array]
 LOSS, GRADIENT, RATE = "loss", "gradient_norm", "lr/"  # logged beside the terms

@@ -13,26 +13,26 @@ import jax
 import numpy as np
 from flax import nnx
 
-from c2g_jax.click2graph import click2graph_config
-from c2g_jax.data.clips import ClipConfig
-from c2g_jax.data.dataset import Dataset, open_dataset
-from c2g_jax.data.loader import ClipLoader, clip_loader
-from c2g_jax.optim import Group, OptimConfig
-from c2g_jax.pretrained import (
+from c2g_jax.checkpoints.pretrained import (
     abstract_click2graph,
     load_sam2,
     save_click2graph,
     save_sam2,
     with_seeded_heads,
 )
+from c2g_jax.click2graph.loss import RelationLoss
+from c2g_jax.click2graph.model import click2graph_config
+from c2g_jax.click2graph.task import Click2GraphTask
+from c2g_jax.data.clips import ClipConfig
+from c2g_jax.data.dataset import Dataset, open_dataset
+from c2g_jax.data.loader import ClipLoader, clip_loader
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.model import Sam2
-from c2g_jax.training.click2graph_task import Click2GraphTask
 from c2g_jax.training.loop import LoopConfig
-from c2g_jax.training.relation_loss import RelationLoss
-from c2g_jax.training.segment_loss import SegmentLoss
-from c2g_jax.training.segment_recipe import Recipe
-from c2g_jax.training.segmenter import segmenter_task
+from c2g_jax.training.optim import Group, OptimConfig
+from c2g_jax.training.segmenter.loss import SegmentLoss
+from c2g_jax.training.segmenter.recipe import Recipe
+from c2g_jax.training.segmenter.task import segmenter_task
 from c2g_jax.training.start import seeded_sam2
 from c2g_jax.training.state import Task
 from c2g_jax.types import InputError

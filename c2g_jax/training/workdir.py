@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from c2g_jax.checkpoints import load_step, saved_steps, set_aside
-from c2g_jax.config_files import differences
-from c2g_jax.sharding import in_first_process
+from c2g_jax.checkpoints.orbax import load_step, saved_steps, set_aside
+from c2g_jax.checkpoints.processes import in_first_process
+from c2g_jax.training.config_files import differences
 from c2g_jax.types import InputError
 
 CHECKPOINTS, WEIGHTS, LOCK = "checkpoints", "weights", "lock"

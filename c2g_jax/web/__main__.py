@@ -16,10 +16,10 @@ from pathlib import Path
 
 from absl import flags
 
-from c2g_jax import launch
-from c2g_jax.compiled import processor, user_cache
-from c2g_jax.interrupts import loading
-from c2g_jax.launch import CHECKPOINT, VIDEO
+from c2g_jax.cli import launch
+from c2g_jax.cli.compiled import processor, user_cache
+from c2g_jax.cli.interrupts import loading
+from c2g_jax.cli.launch import CHECKPOINT, VIDEO
 from c2g_jax.types import InputError
 
 # One small clip ships with the package, so that the page is never empty.

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
-import c2g_jax
+from c2g_jax import __version__
 from c2g_jax.web import errors, routes_edit, routes_export, routes_session
 from c2g_jax.web.desk import Desk, Settings
 from c2g_jax.web.security import Guard
@@ -37,7 +37,7 @@ def create_app(studio: Any, settings: Settings) -> FastAPI:
 
     app = FastAPI(
         title="Click2Graph",
-        version=c2g_jax.__version__,
+        version=__version__,
         lifespan=lifespan,
         # The pages FastAPI shows for its routes load scripts from elsewhere.
         docs_url=None,

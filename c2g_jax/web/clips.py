@@ -10,7 +10,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from c2g_jax.outputs import write_aside
+from c2g_jax.media.outputs import write_aside
 
 FILE = "clip.json"
 NO_ROOM = "no space is left on the server's disk: make room there, and try again"

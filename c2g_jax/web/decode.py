@@ -14,10 +14,10 @@ from pathlib import Path
 import av
 from PIL import Image
 
-from c2g_jax.images import read_image
-from c2g_jax.outputs import NoRoom, disk_is_full
+from c2g_jax.media.images import read_image
+from c2g_jax.media.outputs import NoRoom, disk_is_full
+from c2g_jax.media.video import DEFAULT_FPS, open_video
 from c2g_jax.types import Frame, InputError
-from c2g_jax.video import DEFAULT_FPS, open_video
 from c2g_jax.web.clips import NO_ROOM, Clip, frame_name
 
 MEMORY = 6 << 30  # bytes of address space

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from c2g_jax.outputs import NoRoom
+from c2g_jax.media.outputs import NoRoom
 from c2g_jax.types import InputError
 from c2g_jax.web.clips import Clip, read_clip
 from c2g_jax.web.errors import WebError, shorten

@@ -7,8 +7,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from c2g_jax.launch import out_of_memory
-from c2g_jax.outputs import NoRoom, disk_is_full
+from c2g_jax.cli.launch import out_of_memory
+from c2g_jax.media.outputs import NoRoom, disk_is_full
 from c2g_jax.types import InputError
 from c2g_jax.web.clips import NO_ROOM
 

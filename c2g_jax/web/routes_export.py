@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse, Response
 from starlette.background import BackgroundTask
 
-from c2g_jax.export import graph_to_json
+from c2g_jax.export.scene_graph_json import graph_to_json
 from c2g_jax.session.views import EXPORTS, FOLDERS
 from c2g_jax.web.errors import WebError
 from c2g_jax.web.routes_session import OneDesk, OneEntry, Threshold

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 
-import c2g_jax
+from c2g_jax import __version__
 from c2g_jax.web.desk import Desk
 from c2g_jax.web.errors import WebError
 from c2g_jax.web.sessions import Entry
@@ -41,7 +41,7 @@ async def status(desk: OneDesk):
         "video": None if desk.settings.video is None else desk.settings.video.name,
         "video_error": desk.clip_failure,
         "limits": {"bytes": limits.bytes, "frames": limits.frames},
-        "version": c2g_jax.__version__,
+        "version": __version__,
     }
 
 

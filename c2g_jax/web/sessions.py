@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from c2g_jax.outputs import write_aside
+from c2g_jax.media.outputs import write_aside
 from c2g_jax.web.clips import Clip, read_clip
 from c2g_jax.web.errors import WebError
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from c2g_jax.compiled import keep_compiled
+from c2g_jax.cli.compiled import keep_compiled
 from c2g_jax.vocabulary import load_vocabulary
 from c2g_jax.web.clips import Clip
 
@@ -23,10 +23,10 @@ class Studio:
 
     def load(self) -> str | None:
         """Read the weights; returns what a person should know of them, if anything."""
-        from c2g_jax.pretrained import load_click2graph, untrained
+        from c2g_jax.checkpoints.pretrained import load_click2graph, untrained
+        from c2g_jax.checkpoints.safetensors import read_manifest
         from c2g_jax.session.opening import find_checkpoint
         from c2g_jax.session.session import Source
-        from c2g_jax.weights import read_manifest
 
         if self.cache is not None:
             keep_compiled(self.cache)
@@ -43,11 +43,11 @@ class Studio:
 
     def warm_up(self, say: Callable[[str], None]) -> None:
         """Compile what the first click and the first tracked frames need."""
-        import c2g_jax
+        from c2g_jax.session.opening import open_video
 
         ramp = np.arange(WARM_SIDE, dtype=np.uint8)
         picture = np.broadcast_to(ramp[:, None, None], (WARM_SIDE, WARM_SIDE, 3))
-        session = c2g_jax.open([picture] * WARM_FRAMES, model=self._model)
+        session = open_video([picture] * WARM_FRAMES, model=self._model)
         middle = WARM_SIDE / 2
         try:
             say("compiling the first click")

@@ -8,8 +8,8 @@ import pytest
 
 from c2g_jax.data import augmentation
 from c2g_jax.data.clips import ClipConfig, make_clip, square
-from c2g_jax.images import resize_frame
-from c2g_jax.prompts import BOX, MASK, POINT
+from c2g_jax.data.prompts import BOX, MASK, POINT
+from c2g_jax.media.images import resize_frame
 from c2g_jax.types import InputError
 from tests.data.fake import fake_dataset, frames_of
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from c2g_jax.data.graph import true_graph
-from c2g_jax.export import graph_from_json, graph_to_json
-from c2g_jax.rle import decode_mask
+from c2g_jax.export.scene_graph_json import graph_from_json, graph_to_json
+from c2g_jax.media.rle import decode_mask
 from tests.data.fake import fake_dataset
 
 

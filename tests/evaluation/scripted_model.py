@@ -8,14 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from c2g_jax import click2graph, tracking
-from c2g_jax.click2graph import Scene
+from c2g_jax.click2graph import model as click2graph
+from c2g_jax.click2graph.model import Scene
+from c2g_jax.click2graph.sch import BestTriplet
 from c2g_jax.data.dataset import Dataset
+from c2g_jax.data.prompts import mask_box
 from c2g_jax.data.records import video_record
 from c2g_jax.evaluation import batches
-from c2g_jax.prompts import mask_box
 from c2g_jax.sam2.prompts import BOX_FIRST
-from c2g_jax.sch import BestTriplet
+from c2g_jax.tracking import loop as tracking
 from tests.data.fake import chunks_of, plain_record
 from tests.scripted import CONFIG, NOTHING, SIDE, World, rectangle
 

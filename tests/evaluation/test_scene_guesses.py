@@ -7,7 +7,8 @@ import pytest
 from flax import nnx
 from scipy import ndimage
 
-from c2g_jax.click2graph import Scene
+from c2g_jax.click2graph.model import Scene
+from c2g_jax.click2graph.sch import BestTriplet, Sch, SchConfig, best_triplets
 from c2g_jax.evaluation.overlaps import coded_frame, ious
 from c2g_jax.evaluation.protocol import Protocol, SubjectTruth
 from c2g_jax.evaluation.scene_guesses import (
@@ -17,10 +18,9 @@ from c2g_jax.evaluation.scene_guesses import (
     scene_guess,
     true_frame,
 )
-from c2g_jax.rle import encode_mask
+from c2g_jax.media.rle import encode_mask
 from c2g_jax.sam2.track import Segmentation
-from c2g_jax.sch import BestTriplet, Sch, SchConfig, best_triplets
-from c2g_jax.tracking_state import NativeMasks
+from c2g_jax.tracking.state import NativeMasks
 from c2g_jax.vocabulary import Vocabulary
 
 SPOKEN = Vocabulary(("cat", "unicorn", "ball"), (), ("on", "holding"))

@@ -6,10 +6,10 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("sam2")
 
+from c2g_jax.checkpoints.safetensors import load_weights, parameters, read_manifest
 from c2g_jax.sam2.config import SIZES, sam2_config
 from c2g_jax.sam2.model import abstract_sam2
 from c2g_jax.types import InputError
-from c2g_jax.weights import load_weights, parameters, read_manifest
 from porting import rules
 from porting.compare import compare
 from porting.official import convert, port, recognise_size

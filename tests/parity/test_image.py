@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("sam2")
 
-from c2g_jax.sam2.image_predictor import Sam2ImagePredictor
+from c2g_jax.sam2.predictors.image import Sam2ImagePredictor
 from porting.compare import assert_within, compare, compare_masks
 from porting.scenes import draw_video
 

@@ -11,9 +11,9 @@ pytest.importorskip("sam2")
 
 from sam2.utils import amg
 
-from c2g_jax.rle import encode_mask, run_lengths
-from c2g_jax.sam2 import mask_boxes
-from c2g_jax.sam2.mask_generator import Sam2AutomaticMaskGenerator
+from c2g_jax.media.rle import encode_mask, run_lengths
+from c2g_jax.sam2.predictors import mask_boxes
+from c2g_jax.sam2.predictors.automatic_masks import Sam2AutomaticMaskGenerator
 from porting.compare import PIXEL_BOUND
 from porting.scenes import draw_video
 

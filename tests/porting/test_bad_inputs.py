@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("sam2")
 
 
-from c2g_jax import launch
+from c2g_jax.cli import launch
 from porting import convert, verify
 from tests.commands import refusal_here
 

@@ -10,9 +10,9 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("sam2")
 transformers = pytest.importorskip("transformers")
 
+from c2g_jax.checkpoints.safetensors import parameters
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.types import InputError
-from c2g_jax.weights import parameters
 from porting.checkpoint_files import read_checkpoint
 from porting.compare import assert_within, compare, compare_masks
 from porting.official import ONLY_2_1, convert, load_folder, port

@@ -7,8 +7,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("sam2")
 
+from c2g_jax.checkpoints.safetensors import save_weights
 from c2g_jax.sam2.config import sam2_config
-from c2g_jax.weights import save_weights
 from porting import convert
 from porting.official import load_folder, port
 from tests.commands import call_main, python
@@ -43,7 +43,9 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("place", ["c2g_jax.weights:save_file", "pathlib:Path.replace"])
+@pytest.mark.parametrize(
+    "place", ["c2g_jax.checkpoints.safetensors:save_file", "pathlib:Path.replace"]
+)
 def test_a_killed_conversion_leaves_no_folder(checkpoint, tmp_path, place):
     output = tmp_path / "out"
     words = f"--checkpoint={checkpoint}", f"--output={output}"

@@ -6,12 +6,12 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("sam2")
 
-from c2g_jax.click2graph import click2graph_config
-from c2g_jax.pretrained import save_click2graph, seeded_click2graph
+from c2g_jax.checkpoints.pretrained import save_click2graph, seeded_click2graph
+from c2g_jax.checkpoints.safetensors import parameters, save_weights
+from c2g_jax.click2graph.model import click2graph_config
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.model import abstract_sam2
 from c2g_jax.types import InputError
-from c2g_jax.weights import parameters, save_weights
 from porting import rules
 from porting.official import convert, load_folder, port
 from porting.reference import build_reference

@@ -6,12 +6,12 @@ import jax
 import numpy as np
 import pytest
 
-from c2g_jax.sam2 import mask_generator
+from c2g_jax.checkpoints.safetensors import initialise
 from c2g_jax.sam2.config import sam2_config
-from c2g_jax.sam2.mask_generator import Sam2AutomaticMaskGenerator
 from c2g_jax.sam2.model import abstract_sam2
-from c2g_jax.sam2.video_predictor import Sam2VideoPredictor
-from c2g_jax.weights import initialise
+from c2g_jax.sam2.predictors import automatic_masks as mask_generator
+from c2g_jax.sam2.predictors.automatic_masks import Sam2AutomaticMaskGenerator
+from c2g_jax.sam2.predictors.video import Sam2VideoPredictor
 from tests.small_sam2 import embolden
 
 SIZE = 128
@@ -42,7 +42,7 @@ def frames():
 @pytest.fixture(scope="session")
 def features(toy, frames):
     """Features of each frame, at the toy size."""
-    from c2g_jax.images import resize_frame
+    from c2g_jax.media.images import resize_frame
     from c2g_jax.sam2.track import encode_frame
 
     return [encode_frame(toy, resize_frame(frame, SIZE)) for frame in frames]

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from c2g_jax.sam2.image_predictor import Sam2ImagePredictor
+from c2g_jax.sam2.predictors.image import Sam2ImagePredictor
 
 
 def literal_generate(model, image, settings):

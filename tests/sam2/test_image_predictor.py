@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from c2g_jax.sam2.image_predictor import Sam2ImagePredictor, decode_prompts
+from c2g_jax.sam2.predictors.image import Sam2ImagePredictor, decode_prompts
 from c2g_jax.types import InputError
 
 POINT = dict(point_coords=np.array([[25, 45]]), point_labels=np.array([1]))
@@ -94,7 +94,7 @@ def test_a_new_image_gives_new_masks(toy, frames):
 
 
 def test_holes_and_specks_are_mended_on_request(toy, frames, monkeypatch):
-    import c2g_jax.sam2.image_predictor as module
+    import c2g_jax.sam2.predictors.image as module
 
     logits = np.full((1, 1, 32, 32), -5, np.float32)
     logits[0, 0, 4:20, 4:20] = 5

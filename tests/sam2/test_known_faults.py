@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import c2g_jax.sam2.video_tracker as tracker
+import c2g_jax.sam2.predictors.video_tracker as tracker
+from c2g_jax.checkpoints.safetensors import fill_parameters, parameters
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.model import abstract_sam2
-from c2g_jax.sam2.track_history import WINDOW
-from c2g_jax.sam2.video_predictor import Sam2VideoPredictor
-from c2g_jax.weights import fill_parameters, parameters
+from c2g_jax.sam2.predictors.track_history import WINDOW
+from c2g_jax.sam2.predictors.video import Sam2VideoPredictor
 from tests.clips import readers
 from tests.sam2.clicks import click, follow
 

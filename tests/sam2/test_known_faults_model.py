@@ -11,14 +11,14 @@ import pytest
 from flax import nnx
 from PIL import Image
 
+from c2g_jax.checkpoints.safetensors import fill_parameters, parameters
 from c2g_jax.sam2 import memory, track
 from c2g_jax.sam2.config import sam2_config
-from c2g_jax.sam2.image_predictor import Sam2ImagePredictor
 from c2g_jax.sam2.model import abstract_sam2
-from c2g_jax.sam2.postprocess import fill_holes
+from c2g_jax.sam2.predictors.image import Sam2ImagePredictor
+from c2g_jax.sam2.predictors.postprocess import fill_holes
 from c2g_jax.sam2.prompts import Prompts, pad_points
 from c2g_jax.types import InputError
-from c2g_jax.weights import fill_parameters, parameters
 from tests.small_sam2 import blinded
 
 POINT = [[25, 45]]
@@ -118,7 +118,7 @@ def test_a_lost_object_is_absent_and_can_come_back(toy, features):
 @pytest.mark.parametrize("size", [64, 96, 160])
 def test_other_image_sizes_work(size, frames):
     """138, 332: the image predictor knew 1024 alone."""
-    from c2g_jax.weights import initialise
+    from c2g_jax.checkpoints.safetensors import initialise
 
     config = sam2_config("toy", size)
     model = initialise(abstract_sam2(config), 0)

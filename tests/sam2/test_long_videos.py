@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from c2g_jax.sam2.track_history import WINDOW
+from c2g_jax.sam2.predictors.track_history import WINDOW
 from c2g_jax.types import InputError
 from tests.sam2.clicks import POINT, click, follow
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from c2g_jax.sam2.mask_boxes import (
+from c2g_jax.sam2.predictors.mask_boxes import (
     Crop,
     crop_image,
     given_grids,

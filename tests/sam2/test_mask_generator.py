@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
-from c2g_jax.rle import run_lengths
-from c2g_jax.sam2 import mask_generator
+from c2g_jax.media.rle import run_lengths
+from c2g_jax.sam2.predictors import automatic_masks as mask_generator
 from tests.sam2.conftest import block
 
 KEYS = {

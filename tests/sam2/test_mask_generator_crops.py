@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from c2g_jax.sam2.mask_boxes import crop_image
+from c2g_jax.sam2.predictors.mask_boxes import crop_image
 from tests.sam2.conftest import block
 
 

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from c2g_jax.sam2.mask_generator import Sam2AutomaticMaskGenerator, _decode_points
+from c2g_jax.sam2.predictors.automatic_masks import (
+    Sam2AutomaticMaskGenerator,
+    _decode_points,
+)
 from c2g_jax.types import InputError
 from tests.sam2.mask_twin import literal_generate
 

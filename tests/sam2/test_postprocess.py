@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from c2g_jax.sam2.postprocess import (
+from c2g_jax.sam2.predictors.postprocess import (
     enlarge_logits,
     fill_holes,
     keep_apart,

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from c2g_jax.checkpoints.safetensors import fill_parameters, parameters
 from c2g_jax.sam2 import memory, track
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.model import Sam2, abstract_sam2
 from c2g_jax.sam2.prompts import Prompts, pad_points
-from c2g_jax.weights import fill_parameters, parameters
 from tests.small_sam2 import blinded
 
 segment = jax.jit(track.segment)
@@ -196,7 +196,7 @@ def test_parameters_stay_float32(dtype):
 
 
 def test_bfloat16_segments_as_float32_does(toy, frames):
-    from c2g_jax.images import resize_frame
+    from c2g_jax.media.images import resize_frame
     from c2g_jax.sam2.track import encode_frame
 
     config = sam2_config("toy", 128, "bfloat16")

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from c2g_jax.sam2.image_predictor import Sam2ImagePredictor
+from c2g_jax.sam2.predictors.image import Sam2ImagePredictor
+from c2g_jax.sam2.predictors.user_prompts import points_and_box
 from c2g_jax.sam2.prompts import pad_points
-from c2g_jax.sam2.user_prompts import points_and_box
 from c2g_jax.types import InputError
 
 SIZE = (160, 96)  # width, height
@@ -20,7 +20,7 @@ class Answered(Exception):
 @pytest.fixture
 def image_predictor(monkeypatch):
     """An image is set, and the model is never asked."""
-    from c2g_jax.sam2 import image_predictor
+    from c2g_jax.sam2.predictors import image as image_predictor
 
     def answer(*_):
         raise Answered

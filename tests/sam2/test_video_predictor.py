@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-import c2g_jax.sam2.video_tracker as module
-from c2g_jax.sam2.track_history import WINDOW
-from c2g_jax.sam2.video_predictor import Sam2VideoPredictor
+import c2g_jax.sam2.predictors.video_tracker as module
+from c2g_jax.sam2.predictors.track_history import WINDOW
+from c2g_jax.sam2.predictors.video import Sam2VideoPredictor
 from c2g_jax.types import InputError
 from tests.clips import readers, write_clip
 from tests.sam2.clicks import POINT, click

@@ -5,8 +5,8 @@ import random
 import numpy as np
 import pytest
 
-import c2g_jax.sam2.video_tracker as tracker
-from c2g_jax.sam2.video_predictor import Sam2VideoPredictor
+import c2g_jax.sam2.predictors.video_tracker as tracker
+from c2g_jax.sam2.predictors.video import Sam2VideoPredictor
 from c2g_jax.types import InputError
 from tests.sam2.clicks import POINT, click, follow
 

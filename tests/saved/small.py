@@ -4,11 +4,11 @@ import dataclasses
 
 import numpy as np
 
-from c2g_jax.click2graph import Click2Graph, click2graph_config
-from c2g_jax.pretrained import abstract_click2graph
+from c2g_jax.checkpoints.pretrained import abstract_click2graph
+from c2g_jax.checkpoints.safetensors import fill_parameters, initialise, parameters
+from c2g_jax.click2graph.model import Click2Graph, click2graph_config
 from c2g_jax.session import Session
 from c2g_jax.vocabulary import Vocabulary
-from c2g_jax.weights import fill_parameters, initialise, parameters
 from tests.small_sam2 import embolden, one_block_config
 
 SAM2 = one_block_config(

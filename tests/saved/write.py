@@ -12,8 +12,8 @@ from pathlib import Path
 from flax import nnx
 
 import c2g_jax
-from c2g_jax.checkpoints import save_orbax
-from c2g_jax.pretrained import save_click2graph
+from c2g_jax.checkpoints.orbax import save_orbax
+from c2g_jax.checkpoints.pretrained import save_click2graph
 from tests.saved.small import FORMS, frames, shown, small_model
 from tests.training import toy_run
 

@@ -2,10 +2,10 @@
 
 import dataclasses
 
-from c2g_jax.click2graph import Click2Graph, click2graph_config
-from c2g_jax.pretrained import abstract_click2graph
+from c2g_jax.checkpoints.pretrained import abstract_click2graph
+from c2g_jax.checkpoints.safetensors import initialise
+from c2g_jax.click2graph.model import Click2Graph, click2graph_config
 from c2g_jax.sam2.config import sam2_config
-from c2g_jax.weights import initialise
 from tests.small_sam2 import embolden, one_block_config
 
 SIZE = 64

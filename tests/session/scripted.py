@@ -11,11 +11,11 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from c2g_jax import click2graph
-from c2g_jax.click2graph import Scene, mask_ious
-from c2g_jax.sam2 import video_tracker
+from c2g_jax.click2graph import model as click2graph
+from c2g_jax.click2graph.model import Scene, mask_ious
+from c2g_jax.click2graph.sch import BestTriplet, SchLogits
+from c2g_jax.sam2.predictors import video_tracker
 from c2g_jax.sam2.track import Segmentation
-from c2g_jax.sch import BestTriplet, SchLogits
 from c2g_jax.session import engine, labels, memories
 from tests.scripted import CONFIG, SIDE
 from tests.scripted import model as model  # a session asks no more than tracking

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from c2g_jax.rle import decode_mask
+from c2g_jax.media.rle import decode_mask
 from c2g_jax.types import InputError
 from tests.session.conftest import FOUND, OTHER, SUBJECT, centre, everything, run
 

@@ -8,14 +8,14 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from c2g_jax.export import read_scene_graph
-from c2g_jax.export_open_pvsg import write_open_pvsg
-from c2g_jax.rle import decode_mask
+from c2g_jax.export.open_pvsg import write_open_pvsg
+from c2g_jax.export.scene_graph_json import read_scene_graph
+from c2g_jax.media.rle import decode_mask
 from c2g_jax.types import InputError
 from c2g_jax.vocabulary import Vocabulary
+from tests.export.test_scene_graph_json import SCHEMA, problems
 from tests.session import scripted
 from tests.session.conftest import centre, run
-from tests.test_export import SCHEMA, problems
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import weakref
 import numpy as np
 import pytest
 
-from c2g_jax.frames import Video
+from c2g_jax.media.frames import Video
 from c2g_jax.session import labels, memories
 from c2g_jax.session.session import Session
 from c2g_jax.types import Frame
@@ -159,7 +159,7 @@ def test_the_nearest_frames_condition_also_where_the_model_found_one(
     for frame in prompted:
         session.click(frame, **centre(1, 6), object_id=2)
     assert session.history()[0].things[2].observations[0].direction == 0
-    monkeypatch.setattr("c2g_jax.sam2.video_tracker.step", step)
+    monkeypatch.setattr("c2g_jax.sam2.predictors.video_tracker.step", step)
     run(session.track(start=9, stop=19))
     assert arrived[9] == {0, *prompted} - {27}
     assert arrived[19] == set(prompted)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import c2g_jax
-from c2g_jax.images import resize_frame
-from c2g_jax.rle import decode_mask
-from c2g_jax.tracking import track_video
+from c2g_jax.media.images import resize_frame
+from c2g_jax.media.rle import decode_mask
+from c2g_jax.tracking.loop import track_video
 from c2g_jax.types import Frame, Prompt
 from tests.session.bold import bold_model
 from tests.session.conftest import everything, run

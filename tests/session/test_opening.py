@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 import c2g_jax
-from c2g_jax.pretrained import save_click2graph, save_sam2
+from c2g_jax.checkpoints.pretrained import save_click2graph, save_sam2
 from c2g_jax.session import opening
 from c2g_jax.session.file import read_session
 from c2g_jax.types import InputError

@@ -6,8 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from c2g_jax.export import read_scene_graph
-from c2g_jax.pretrained import save_click2graph
+from c2g_jax.checkpoints.pretrained import save_click2graph
+from c2g_jax.export.scene_graph_json import read_scene_graph
 from c2g_jax.session import opening
 from tests.clips import write_clip
 from tests.commands import ROOT

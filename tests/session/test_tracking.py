@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import c2g_jax
-from c2g_jax.rle import decode_mask
-from c2g_jax.sam2 import video_tracker
+from c2g_jax.media.rle import decode_mask
+from c2g_jax.sam2.predictors import video_tracker
 from c2g_jax.types import InputError
 from tests.clips import numbered, write_clip
 from tests.session import scripted

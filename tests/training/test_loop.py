@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
-from c2g_jax import checkpoints
+from c2g_jax.checkpoints import orbax as checkpoints
+from c2g_jax.checkpoints.safetensors import load_weights, parameters, read_manifest
 from c2g_jax.training import loop
 from c2g_jax.training.workdir import CHECKPOINTS, WEIGHTS, locked
 from c2g_jax.types import InputError
-from c2g_jax.weights import load_weights, parameters, read_manifest
 from tests.equality import same_arrays
 from tests.training import toy_run
 from tests.training.toy_run import STEPS, Net, ToyTask, make_run

@@ -7,10 +7,10 @@ import jax
 import numpy as np
 import pytest
 
-from c2g_jax.checkpoints import digest
-from c2g_jax.optim import group_of
-from c2g_jax.pretrained import load_click2graph, load_sam2
+from c2g_jax.checkpoints.orbax import digest
+from c2g_jax.checkpoints.pretrained import load_click2graph, load_sam2
 from c2g_jax.training import tasks
+from c2g_jax.training.optim import group_of
 from c2g_jax.training.state import take_apart
 from c2g_jax.types import InputError
 from tests.commands import ROOT

@@ -20,13 +20,14 @@ import numpy as np
 from flax import nnx
 from tensorboardX.proto.event_pb2 import Event
 
-from c2g_jax import checkpoints, sharding
-from c2g_jax.optim import Group, OptimConfig
+from c2g_jax.checkpoints import orbax as checkpoints
+from c2g_jax.checkpoints.safetensors import save_weights
 from c2g_jax.training import metrics as metrics_module
+from c2g_jax.training import sharding
 from c2g_jax.training.loop import LoopConfig, Run
+from c2g_jax.training.optim import Group, OptimConfig
 from c2g_jax.training.workdir import CHECKPOINTS, locked
 from c2g_jax.types import InputError
-from c2g_jax.weights import save_weights
 
 STEPS, BATCH = 12, 16
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from c2g_jax.rle import encode_mask
-from c2g_jax.scene_graph import GraphBuilder, SpanConfig
+from c2g_jax.media.rle import encode_mask
+from c2g_jax.media.video import open_video
 from c2g_jax.session.views import (
     FrameView,
     ObjectSummary,
@@ -24,9 +24,9 @@ from c2g_jax.session.views import (
     TrackUpdate,
     as_json,
 )
-from c2g_jax.spans import merge_spans
+from c2g_jax.tracking.scene_graph import GraphBuilder, SpanConfig
+from c2g_jax.tracking.spans import merge_spans
 from c2g_jax.types import InputError, SubjectFrame, Triplet, VideoInfo
-from c2g_jax.video import open_video
 from c2g_jax.vocabulary import load_vocabulary
 from tests.web.drawn_clip import (
     FRAMES,

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from c2g_jax.overlay import object_color
+from c2g_jax.export.overlay import object_color
 from tests.web.browser import Person
 from tests.web.conftest import served
 from tests.web.fake_session import FakeStudio

@@ -58,7 +58,7 @@ def test_it_answers_on_this_machine_and_ends_with_ctrl_c(tmp_path):
 
 def test_a_ctrl_c_counts_while_the_server_is_loaded(tmp_path, monkeypatch):
     """JAX calls Python while it collects garbage: what is raised there is lost."""
-    from c2g_jax import interrupts
+    from c2g_jax.cli import interrupts
     from c2g_jax.web import __main__, app
 
     class Loaded(Exception):

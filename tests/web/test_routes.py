@@ -7,8 +7,8 @@ import zipfile
 
 import pytest
 
-from c2g_jax.rle import decode_mask
-from c2g_jax.spans import SpanConfig
+from c2g_jax.media.rle import decode_mask
+from c2g_jax.tracking.spans import SpanConfig
 from c2g_jax.vocabulary import load_vocabulary
 from tests.web import fake_session
 from tests.web.conftest import client_of

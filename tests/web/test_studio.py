@@ -2,7 +2,7 @@
 
 import pytest
 
-from c2g_jax import pretrained
+from c2g_jax.checkpoints import pretrained
 from c2g_jax.web.studio import Studio
 from tests.session.bold import bold_model
 from tests.web.conftest import client_of, until

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from c2g_jax.images import read_image
+from c2g_jax.media.images import read_image
 from c2g_jax.web import uploads
 from c2g_jax.web.errors import WebError
 from c2g_jax.web.uploads import Limits, clean_name

@@ -1,0 +1,1 @@
+"""Parameters and models in files: safetensors, Orbax, whole models."""

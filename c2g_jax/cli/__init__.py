@@ -1,0 +1,1 @@
+"""What the command lines share: errors as one line, Ctrl-C, compiled programs kept."""

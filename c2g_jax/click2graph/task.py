@@ -1,0 +1,83 @@
+"""Training DIDM and SCH on a frozen SAM2.1, as the loop sees it."""
+
+import dataclasses
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from c2g_jax.click2graph.clip import encode_clip, follow_subjects, predict_clip
+from c2g_jax.click2graph.loss import RelationLoss, relation_loss
+from c2g_jax.click2graph.model import Click2Graph
+from c2g_jax.click2graph.targets import clip_targets
+from c2g_jax.data.masks import object_masks
+from c2g_jax.data.prompts import MASK
+from c2g_jax.sam2.prompts import Prompts
+
+
+@dataclasses.dataclass(frozen=True)
+class Click2GraphTask:
+    """The model, its loss, and which parameters train.
+
+    `counts` (float32 [p]) says how often each predicate occurs in training; the
+    long-tail options need it.
+    """
+
+    model: Click2Graph
+    config: RelationLoss
+    counts: np.ndarray | None = None
+
+    trainable: ClassVar[tuple[str, ...]] = (r"didm\..*", r"sch\..*")
+
+    def loss(
+        self,
+        model: Click2Graph,
+        batch: dict[str, jax.Array],
+        key: jax.Array,
+        step: jax.Array,
+        train: bool = True,
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Mean loss of the clips of a batch, and the mean of each term.
+
+        `batch` is what the loader makes for the task "relations". Only where `train`
+        is anything dropped out.
+        """
+        del step
+        keys = jax.random.split(key, batch["frames"].shape[0])
+
+        def one(clip: dict[str, jax.Array], key: jax.Array):
+            return clip_loss(self.config, model, clip, key, self.counts, train)
+
+        loss, terms = jax.vmap(one)(batch, keys)
+        return jnp.mean(loss), jax.tree.map(jnp.mean, terms)
+
+
+def clip_loss(
+    config: RelationLoss,
+    model: Click2Graph,
+    clip: dict[str, jax.Array],
+    key: jax.Array,
+    counts: np.ndarray | None = None,
+    train: bool = True,
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """The loss of one clip, and its terms, from its arrays as the loader gives them."""
+    dropped, drawn = jax.random.split(key)
+    targets = clip_targets(clip, model.config.sam2.low_res_size)
+    features = encode_clip(model, clip["frames"])
+    subjects = follow_subjects(
+        model,
+        features,
+        Prompts(clip["prompt_coords"], clip["prompt_labels"]),
+        object_masks(clip["segments"][:1], clip["subjects"])[0],
+        clip["prompt_kind"] == MASK,
+    )
+    prediction = predict_clip(
+        model,
+        features,
+        subjects,
+        dropped if train else None,
+        targets.points if config.true_points else None,
+        config.detach_points,
+    )
+    return relation_loss(config, prediction, targets, drawn, counts)

@@ -1,0 +1,1 @@
+"""What a person's corrections are worth: simulated users and their gains."""

@@ -1,0 +1,161 @@
+"""What corrections are worth: R@K after n of them, paired over videos with none.
+
+A relation is untouched where the user named neither its categories nor its predicate:
+there, what corrections do to other labels must do no harm.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from c2g_jax.correction.simulate import Outcome, Truth
+from c2g_jax.evaluation.metrics import FrameGuess, score_subject
+from c2g_jax.evaluation.protocol import Protocol, SubjectTruth
+
+
+def video_gains(
+    outcomes: Mapping[int, Outcome], truth: Truth, protocol: Protocol
+) -> dict[str, dict[str, int]]:
+    """Counts by number of corrections, as JSON has them.
+
+    "units" and their "hits"; "untouched units", and of those the "untouched hits" and,
+    without any correction, the "untouched hits before".
+    """
+    first = outcomes[min(outcomes)]
+    found = {}
+    for count, outcome in outcomes.items():
+        whole = _hits(truth.subjects, outcome.guesses, protocol)
+        rest = tuple(_untouched(own, outcome.named, truth) for own in truth.subjects)
+        kept = _hits(rest, outcome.guesses, protocol)
+        before = _hits(rest, first.guesses, protocol)
+        found[str(count)] = {
+            "made": outcome.made,
+            "units": whole["units"],
+            "hits": whole["hits"],
+            "untouched units": kept["units"],
+            "untouched hits": kept["hits"],
+            "untouched hits before": before["hits"],
+        }
+    return found
+
+
+def summary(videos: Sequence[Mapping[str, Mapping[str, int]]]) -> dict[str, dict]:
+    """By number of corrections: R@K in percent, and what it gained.
+
+    "gain" and "untouched gain" are means over videos of the paired differences to no
+    correction, with their standard error, in points; None where there are too few.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    least = min(videos[0], key=int)
+    for count in sorted(videos[0], key=int):
+        rows = [(video[count], video[least]) for video in videos]
+        untouched = [row for row, _ in rows if row["untouched units"]]
+        units = sum(row["units"] for row, _ in rows)
+        rest = sum(row["untouched units"] for row in untouched)
+        found[count] = {
+            "made": float(np.mean([row["made"] for row, _ in rows])),
+            "recall": _percent(sum(row["hits"] for row, _ in rows), units),
+            "gain": _paired(
+                [
+                    _percent(row["hits"] - before["hits"], row["units"])
+                    for row, before in rows
+                    if row["units"]
+                ]
+            ),
+            "untouched units": rest,
+            "untouched recall": _percent(
+                sum(row["untouched hits"] for row in untouched), rest
+            ),
+            "untouched gain": _paired(
+                [
+                    _percent(
+                        row["untouched hits"] - row["untouched hits before"],
+                        row["untouched units"],
+                    )
+                    for row in untouched
+                ]
+            ),
+        }
+    return found
+
+
+def table(found: Mapping[str, Mapping], k: int) -> str:
+    """The summary as Markdown."""
+    lines = [
+        f"| corrections a video | made | R@{k} | gain, paired | R@{k} of untouched "
+        "relations | gain, paired |",
+        "|---|---|---|---|---|---|",
+    ]
+    for count, row in found.items():
+        cells = (
+            count,
+            f"{row['made']:.2f}",
+            _number(row["recall"]),
+            _spread(row["gain"]),
+            _number(row["untouched recall"]),
+            _spread(row["untouched gain"]),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _hits(
+    subjects: Sequence[SubjectTruth],
+    guesses: Mapping[int, Sequence[FrameGuess]],
+    protocol: Protocol,
+) -> Counter:
+    counts: Counter = Counter()
+    for own in subjects:
+        if len(own.units):
+            prompt = int(own.frames[0])
+            counts += score_subject(own, guesses[own.subject_id], prompt, protocol)
+    return Counter(units=counts["units"], hits=counts[f"R@{protocol.ks[0]}"])
+
+
+def _untouched(own: SubjectTruth, named: frozenset[str], truth: Truth) -> SubjectTruth:
+    """The subject with those units alone none of whose names a user gave."""
+    objects, predicates = truth.vocabulary.objects, truth.vocabulary.predicates
+    keep = [
+        named.isdisjoint(
+            (
+                objects[own.category],
+                objects[own.categories[column]],
+                predicates[predicate],
+            )
+        )
+        for _, column, predicate in own.units.tolist()
+    ]
+    return SubjectTruth(
+        own.subject_id,
+        own.category,
+        own.objects,
+        own.categories,
+        own.units[np.array(keep, bool)],
+    )
+
+
+def _paired(differences: Sequence[float]) -> dict[str, float | None]:
+    """Mean and standard error of the mean."""
+    n = len(differences)
+    return {
+        "mean": float(np.mean(differences)) if n else None,
+        "error": float(np.std(differences, ddof=1) / n**0.5) if n > 1 else None,
+        "videos": n,
+    }
+
+
+def _percent(part: int, whole: int) -> float | None:
+    return 100 * part / whole if whole else None
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _spread(value: Mapping[str, float | None]) -> str:
+    if value["mean"] is None:
+        return "-"
+    error = "?" if value["error"] is None else f"{value['error']:.2f}"
+    return f"{value['mean']:+.2f} ± {error}"

@@ -1,0 +1,221 @@
+"""Simulated users who correct labels: what a session gives after n corrections.
+
+A user knows the truth, clicks once on each subject where it first interacts, lets the
+session track, and then mends the label that is wrong on most frames; again and again.
+After each correction the session names everything anew, so that one may mend several.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from c2g_jax.data.dataset import Dataset
+from c2g_jax.data.prompts import evaluation_points
+from c2g_jax.data.records import VideoRecord
+from c2g_jax.evaluation.claims import Names
+from c2g_jax.evaluation.files import coded_frames
+from c2g_jax.evaluation.graph_guesses import graph_guesses
+from c2g_jax.evaluation.metrics import FrameGuess
+from c2g_jax.evaluation.overlaps import CodedFrame, ious
+from c2g_jax.evaluation.protocol import Protocol, SubjectTruth, video_truth
+from c2g_jax.media.rle import decode_mask
+from c2g_jax.session.session import Session
+from c2g_jax.tracking.spans import merge_spans
+from c2g_jax.types import SceneGraph
+from c2g_jax.vocabulary import Vocabulary
+
+MATCH = 0.25  # least overlap of a track with a true object, both over their whole lives
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """All that a user knows of a video; `frames` has every frame with a unit."""
+
+    video_id: str
+    subjects: tuple[SubjectTruth, ...]
+    frames: Mapping[int, CodedFrame]
+    vocabulary: Vocabulary
+
+
+def read_truth(dataset: Dataset, video: VideoRecord, protocol: Protocol) -> Truth:
+    """The truth of a prepared video."""
+    subjects = video_truth(video, protocol).subjects
+    numbers = sorted({t for own in subjects for t in own.frames.tolist()})
+    ids = {i for own in subjects for i in (own.subject_id, *own.objects.tolist())}
+    frames = dict(coded_frames(dataset, video, numbers, ids))
+    return Truth(video.video_id, subjects, frames, dataset.vocabulary)
+
+
+class Correction(NamedTuple):
+    """A label that is wrong on `weight` units, and the right one.
+
+    subject_id None: the category of the object; else the predicate of the pair, from
+    the frame `first` to `last`.
+    """
+
+    weight: int
+    subject_id: int | None
+    object_id: int
+    name: str
+    first: int = 0
+    last: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a session says once a user has corrected `made` labels.
+
+    guesses: by the true subject's id. named: the categories and predicates that the
+    user gave by then.
+    """
+
+    made: int
+    guesses: Mapping[int, Sequence[FrameGuess]]
+    named: frozenset[str]
+
+
+def simulate(
+    session: Session,
+    truth: Truth,
+    protocol: Protocol,
+    counts: Sequence[int] = (0, 1, 2, 4),
+) -> dict[int, Outcome]:
+    """Let a user work on a new session; what it says after each count of `counts`.
+
+    A user who finds nothing wrong any more corrects nothing.
+    """
+    clicked = click_subjects(session, truth)
+    tracks = match_tracks(session.graph(), truth, clicked)
+    outcomes, named, made = {}, set(), 0
+    for count in sorted(counts):
+        while made < count:
+            wrong = wrong_labels(session.graph(), truth, tracks)
+            if not wrong:
+                break
+            correct(session, wrong[0])
+            named.add(wrong[0].name)
+            made += 1
+        graph, names = session.graph(), Names(truth.vocabulary)
+        guesses = {
+            own.subject_id: graph_guesses(
+                graph, tracks[own.subject_id], own, truth.frames, names, protocol
+            )
+            for own in truth.subjects
+        }
+        outcomes[count] = Outcome(made, guesses, frozenset(named))
+    return outcomes
+
+
+def click_subjects(session: Session, truth: Truth) -> dict[int, int]:
+    """A click on each subject on its first frame with a unit, and tracking to the end.
+
+    Returns {true id: the id that the session shows}.
+    """
+    clicked: dict[int, int] = {}
+    for own in truth.subjects:
+        frame = int(own.frames[0])
+        mask = decode_mask(truth.frames[frame].masks[own.subject_id])
+        x, y = evaluation_points(mask, truth.video_id, own.subject_id, 1)[0]
+        known = {o.object_id for o in session.view(frame).objects}
+        seen = session.click(frame, float(x), float(y)).objects
+        (clicked[own.subject_id],) = {o.object_id for o in seen} - known
+    if clicked:
+        for _ in session.track():
+            pass
+    state = session.history()[0]
+    return {true: state.shown_id(i) for true, i in clicked.items()}
+
+
+def match_tracks(
+    graph: SceneGraph, truth: Truth, clicked: Mapping[int, int]
+) -> dict[int, int]:
+    """{true id: track}, each track once, those first whose masks agree most.
+
+    They agree by the overlap summed over the frames with a unit, as a share of those
+    on which either is in view. A subject's track is the one that was clicked.
+    """
+    true_ids = {i for own in truth.subjects for i in own.objects.tolist()}
+    scores = []
+    for track in graph.objects:
+        seen = truth.frames.keys() & track.masks.keys()
+        for i in sorted(true_ids - clicked.keys()):
+            there = {t for t, frame in truth.frames.items() if i in frame.masks}
+            shared = sum(
+                ious([track.masks[t]], [truth.frames[t].masks[i]])[0, 0]
+                for t in seen & there
+            )
+            if seen | there and shared / len(seen | there) >= MATCH:
+                scores.append((shared / len(seen | there), track.object_id, i))
+    matches = dict(clicked)
+    for _, object_id, i in sorted(scores, reverse=True):
+        if i not in matches and object_id not in matches.values():
+            matches[i] = object_id
+    return matches
+
+
+def wrong_labels(
+    graph: SceneGraph, truth: Truth, tracks: Mapping[int, int]
+) -> list[Correction]:
+    """What a user would mend, what is wrong on most units first.
+
+    `tracks` are those of `match_tracks`. A pair of which nothing is said counts as
+    wrong where both are seen.
+    """
+    masks = {track.object_id: track.masks for track in graph.objects}
+    said = {
+        (entry.frame, entry.subject_id, guess.object_id): guess
+        for entry in graph.frames
+        for guess in entry.triplets
+    }
+    names, wrong = truth.vocabulary, Counter()
+    for own in truth.subjects:
+        subject = tracks[own.subject_id]
+        right = _predicates(own)
+        for column, predicate, first, last in _spans(own):
+            other = tracks.get(int(own.objects[column]))
+            if other is None:
+                continue
+            for t in range(first, last + 1):
+                if t not in masks[subject] or t not in masks[other]:
+                    continue
+                guess = said.get((t, subject, other))
+                word = None if guess is None else guess.predicate
+                if word not in {names.predicates[p] for p in right[t, column]}:
+                    name = names.predicates[predicate]
+                    wrong[subject, other, name, first, last] += 1
+                categories = (
+                    (subject, own.category, guess and guess.subject_category),
+                    (other, own.categories[column], guess and guess.object_category),
+                )
+                for i, category, word in categories:
+                    if word is not None and word != names.objects[category]:
+                        wrong[None, i, names.objects[category]] += 1
+    found = [Correction(weight, *what) for what, weight in wrong.items()]
+    return sorted(found, key=lambda c: (-c.weight, c.object_id, c.name, c.first))
+
+
+def correct(session: Session, correction: Correction) -> None:
+    """Do as the user would."""
+    if correction.subject_id is None:
+        session.rename(correction.object_id, correction.name)
+    else:
+        session.set_predicate(*correction[1:])
+
+
+def _predicates(own: SubjectTruth) -> dict[tuple[int, int], set[int]]:
+    """What holds by (frame, column)."""
+    found: dict[tuple[int, int], set[int]] = {}
+    for t, column, predicate in own.units.tolist():
+        found.setdefault((t, column), set()).add(predicate)
+    return found
+
+
+def _spans(own: SubjectTruth) -> Iterable[tuple[int, int, int, int]]:
+    """(column, predicate, first, last) of the spans without a gap in the units."""
+    for column, predicate in np.unique(own.units[:, 1:], axis=0).tolist():
+        rows = (own.units[:, 1:] == (column, predicate)).all(axis=1)
+        for first, last in merge_spans(own.units[rows, 0]):
+            yield column, predicate, first, last

@@ -1,0 +1,1 @@
+"""Scene graphs in files: our JSON, the formats of others, painted videos, tables."""

@@ -1,0 +1,171 @@
+"""A scene graph as `scene_graph.json`, and back; the form is `scene_graph.schema.json`.
+
+Relations stand as in OpenPVSG's pvsg.json: [subject_id, object_id, predicate, spans],
+spans of inclusive zero-based sampled frames; their scores and seconds are lists beside.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from c2g_jax.media.outputs import write_aside
+from c2g_jax.types import (
+    InputError,
+    ObjectTrack,
+    Relation,
+    SceneGraph,
+    SubjectFrame,
+    Triplet,
+    VideoInfo,
+)
+
+SCHEMA_VERSION = 1
+BY_USER = "user"  # in place of the subject's id that led to an object
+
+
+def write_scene_graph(path: str | Path, graph: SceneGraph) -> None:
+    """Write the graph as JSON, aside first, then renamed; one top-level key a line."""
+    document = graph_to_json(graph)
+    lines = [
+        f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}"
+        for key, value in document.items()
+    ]
+    text = "{\n" + ",\n".join(lines) + "\n}\n"
+    write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+
+
+def read_scene_graph(path: str | Path) -> SceneGraph:
+    """The graph in a file that `write_scene_graph` wrote; InputError if it is none."""
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError:
+        raise InputError(f"{path}: no such scene graph: check the path") from None
+    except (ValueError, RecursionError):
+        raise InputError(f"{path}: not JSON: write it anew with predict") from None
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            f"{path}: schema version {version}, but this reads {SCHEMA_VERSION}: "
+            "write it anew with predict"
+        )
+    try:
+        return graph_from_json(document)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        name = type(error).__name__
+        raise InputError(
+            f"{path}: not a whole scene graph ({name}: {error}): "
+            "write it anew with predict"
+        ) from None
+
+
+def graph_to_json(graph: SceneGraph) -> dict:
+    """The document of the schema: dicts, lists, strings and numbers."""
+    video, times = graph.video, graph.video.times
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "video": {
+            "name": video.name,
+            "width": video.width,
+            "height": video.height,
+            "fps": video.fps,
+            "num_frames": video.num_frames,
+            "times": list(times),
+        },
+        "objects": [
+            {
+                "object_id": track.object_id,
+                "category": track.category,
+                "score": track.score,
+                "prompted_by": BY_USER
+                if track.prompted_by is None
+                else track.prompted_by,
+                "masks": {str(t): dict(mask) for t, mask in track.masks.items()},
+            }
+            for track in graph.objects
+        ],
+        "relations": [
+            [r.subject_id, r.object_id, r.predicate, [list(span) for span in r.spans]]
+            for r in graph.relations
+        ],
+        "relation_scores": [r.score for r in graph.relations],
+        "relation_seconds": [
+            [[times[first], times[last]] for first, last in r.spans]
+            for r in graph.relations
+        ],
+        "provenance": dict(graph.provenance),
+    }
+    if graph.frames:
+        document["frames"] = [_subject_to_json(subject) for subject in graph.frames]
+    if graph.run:
+        document["run"] = dict(graph.run)
+    return document
+
+
+def graph_from_json(document: dict) -> SceneGraph:
+    """The graph of a document in the schema's form; KeyError and so on if it is not."""
+    video = document["video"]
+    return SceneGraph(
+        video=VideoInfo(
+            video["name"],
+            video["width"],
+            video["height"],
+            video["fps"],
+            tuple(video["times"]),
+        ),
+        objects=tuple(
+            ObjectTrack(
+                entry["object_id"],
+                entry["category"],
+                entry["score"],
+                None if entry["prompted_by"] == BY_USER else entry["prompted_by"],
+                {int(t): mask for t, mask in entry["masks"].items()},
+            )
+            for entry in document["objects"]
+        ),
+        relations=tuple(
+            Relation(subject, object_, predicate, tuple(map(tuple, spans)), score)
+            for (subject, object_, predicate, spans), score in zip(
+                document["relations"], document["relation_scores"], strict=True
+            )
+        ),
+        provenance=document["provenance"],
+        frames=tuple(map(_subject_from_json, document.get("frames", ()))),
+        run=document.get("run", {}),
+    )
+
+
+def _subject_to_json(subject):
+    return {
+        "t": subject.frame,
+        "subject": subject.subject_id,
+        "points": np.round(subject.points.astype(float), 2).tolist(),
+        "predictions": [
+            {
+                "object": triplet.object_id,
+                "subject_category": triplet.subject_category,
+                "object_category": triplet.object_category,
+                "predicate": triplet.predicate,
+                "confidence": triplet.confidence,
+            }
+            for triplet in subject.triplets
+        ],
+    }
+
+
+def _subject_from_json(entry):
+    return SubjectFrame(
+        entry["t"],
+        entry["subject"],
+        np.array(entry["points"], np.float32).reshape(-1, 2),
+        tuple(
+            Triplet(
+                guess["object"],
+                guess["subject_category"],
+                guess["object_category"],
+                guess["predicate"],
+                guess["confidence"],
+            )
+            for guess in entry["predictions"]
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Aids for training a model from nothing; the paper needs none of them."""

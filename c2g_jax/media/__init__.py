@@ -1,0 +1,1 @@
+"""Pictures, videos and files: reading, decoding, run-length masks, safe writing."""

@@ -1,0 +1,245 @@
+"""Frames in and out: video files, folders, images and arrays; mp4 files written.
+
+Frames are streamed: a few are decoded ahead in a thread, a whole video is never in
+memory.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from c2g_jax.media import images
+from c2g_jax.media.frames import (
+    DEFAULT_FPS,
+    Video,
+    check_sampling,
+    no_frame,
+    open_arrays,
+    open_images,
+    pick_frames,
+)
+from c2g_jax.media.outputs import write_aside
+from c2g_jax.types import Frame, InputError
+
+
+def open_video(
+    source: str | Path | Iterable[np.ndarray],
+    fps: float | None = DEFAULT_FPS,
+    start: float | None = None,
+    end: float | None = None,
+    max_frames: int | None = None,
+) -> Video:
+    """Open a video file, a folder of frames, one image, or arrays [H, W(, 3 or 4)].
+
+    A file is sampled by its time stamps, `fps` a second (None: every frame); a folder
+    and arrays are taken one by one as if they came at that rate. `start` and `end` are
+    seconds from the first frame. Raises InputError for what cannot be read.
+    """
+    fps, start, end, max_frames = check_sampling(fps, start, end, max_frames)
+    if not isinstance(source, (str, Path)):
+        if not isinstance(source, Iterable):
+            raise InputError(
+                f"{source!r} is no video: give a path, or arrays of frames in a list"
+            )
+        return open_arrays(source, fps, start, end, max_frames)
+    path = Path(source)
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except (OSError, ValueError) as error:  # a name that no disk can hold
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: no such video ({reason}): check the path") from None
+    if is_folder:
+        files = images.frame_files(path)
+        name, rate = path.resolve().name, fps or DEFAULT_FPS
+        return open_images(name, files, rate, start, end, max_frames)
+    if not is_file:
+        raise InputError(f"{path}: no such video, image or folder: check the path")
+    if path.suffix.lower() in images.SUFFIXES:
+        return open_images(path.name, [path], None, None, None, None)
+    return _open_file(path, fps, start, end, max_frames)
+
+
+def check_spares(video: str | Path | None, output: str | Path, name: str) -> None:
+    """InputError where what is written to `output` would replace a video or its frames.
+
+    `video`: its file or folder, None where it is neither. `name`: what to call it.
+    """
+    if video is None:
+        return
+    video, output = Path(video), Path(output)
+    real = os.path.realpath(output)
+    same = real == os.path.realpath(video) or (
+        os.path.exists(output) and os.path.exists(video) and output.samefile(video)
+    )
+    # In a folder of frames, an image of any name is a frame.
+    frame = output.suffix.lower() in images.SUFFIXES and video.is_dir()
+    if same or (frame and os.path.dirname(real) == os.path.realpath(video)):
+        what = "is" if same else "is among the frames of"
+        raise InputError(f"{output} {what} {name}: write to another place")
+
+
+def write_mp4(path: Path, frames: Iterable[Frame], fps: float | None) -> None:
+    """Write frames as H.264 at their own times; an odd last row or column is doubled.
+
+    Written aside and renamed; nothing is left behind by an error. fps is a hint for
+    players, None for a single image.
+    """
+    write_aside(path, lambda aside: _encode(aside, frames, fps))
+
+
+def _encode(path: Path, frames: Iterable[Frame], fps: float | None) -> None:
+    with av.open(str(path), "w", format="mp4") as container:
+        stream, first = None, 0.0
+        for frame in frames:
+            rgb = np.pad(
+                frame.rgb,
+                ((0, frame.height % 2), (0, frame.width % 2), (0, 0)),
+                mode="edge",
+            )
+            if stream is None:
+                stream = _add_h264(container, rgb.shape, fps)
+                first = frame.time
+            picture = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+            picture.time_base = stream.codec_context.time_base
+            picture.pts = round((frame.time - first) / picture.time_base)
+            container.mux(stream.encode(picture))
+        if stream is not None:
+            container.mux(stream.encode(None))
+
+
+def _add_h264(container, shape, fps):
+    rate = Fraction(fps or 1).limit_denominator(1001)
+    stream = container.add_stream("libx264", rate=rate)
+    stream.height, stream.width = shape[:2]
+    stream.pix_fmt = "yuv420p"
+    stream.codec_context.time_base = Fraction(1, 90_000)
+    stream.options = {"crf": "20", "preset": "veryfast"}
+    return stream
+
+
+@dataclass(frozen=True)
+class _Index:
+    """The frames of a file in the order shown: keys are pts, or counts without pts."""
+
+    keys: np.ndarray  # int64 [n]
+    times: np.ndarray  # float64 [n], seconds from the first frame
+    by_pts: bool
+    entries: tuple[tuple[int, int], ...]  # (pts, dts) of the frames to seek to
+
+
+def _open_file(path, fps, start, end, max_frames):
+    index = _index_file(path)
+    chosen = pick_frames(index.times, fps, start, end, max_frames)
+    if not len(chosen):
+        raise no_frame(path.name, index.times[-1])
+    times = index.times[chosen]
+    size = next(_decode(path, index, chosen[:1])).rgb.shape
+    rate = fps
+    if len(times) > 1:
+        real = (len(times) - 1) / float(times[-1] - times[0])
+        # 4.995 is 5, sampled from 29.97; a video slower than asked is what it is.
+        rate = real if fps is None or real < 0.9 * fps else fps
+    return Video(
+        path.name,
+        (size[1], size[0]),
+        rate and round(rate, 3),
+        len(chosen),
+        lambda first: _decode(path, index, chosen, first),
+        times,
+    )
+
+
+def _index_file(path):
+    pts, entries = [], []
+    try:
+        with av.open(str(path)) as container:
+            stream = _video_stream(path, container)
+            rate = stream.guessed_rate or stream.average_rate or 25
+            for packet in container.demux(stream):
+                if not packet.size or packet.is_discard:
+                    continue
+                if packet.is_keyframe:
+                    entries.append((packet.pts, packet.dts))
+                if entries:  # nothing decodes before the first key frame
+                    pts.append(packet.pts)
+            base = stream.time_base
+    except (av.error.FFmpegError, OSError):
+        raise InputError(
+            f"{path}: not a readable video, or cut short: record or export it anew"
+        ) from None
+    if not pts:
+        raise InputError(f"{path}: the video has no frames: record or export it anew")
+    if None in pts:
+        keys = np.arange(len(pts))
+        return _Index(keys, np.round(keys / float(rate), 6), False, ())
+    keys = np.unique([value for value in pts if value >= entries[0][0]])
+    times = np.round((keys - keys[0]) * float(base), 6)
+    return _Index(keys, times, True, tuple(entries))
+
+
+def _video_stream(path, container):
+    if not container.streams.video:
+        raise InputError(f"{path}: holds no video track: give a video or images")
+    stream = container.streams.video[0]
+    stream.thread_type = "AUTO"
+    return stream
+
+
+def _decode(path, index, chosen, first=0):
+    """Yield the chosen frames from number `first` on.
+
+    InputError at the first that a damaged file withholds.
+
+    A frame that cannot be decoded is replaced by one that comes before the next chosen.
+    """
+    keys, given = index.keys[chosen].tolist(), first
+    if first >= len(keys):
+        return
+    try:
+        container = av.open(str(path))
+    except (av.error.FFmpegError, OSError) as error:
+        raise InputError(
+            f"{path}: cannot be read any more ({error.strerror}): put the video back"
+        ) from None
+    with container:
+        stream = _video_stream(path, container)
+        before = [
+            dts for pts, dts in index.entries if pts <= keys[first] and dts is not None
+        ]
+        if len(before) > 1:
+            container.seek(before[-1], stream=stream)
+        for count, picture in enumerate(_pictures(container, stream)):
+            key = picture.pts if index.by_pts else count
+            if key is None or key < keys[given]:
+                continue
+            if given + 1 < len(keys) and key >= keys[given + 1]:
+                break
+            rgb = picture.to_ndarray(format="rgb24")
+            # The rotation a phone notes beside pixels it stored sideways.
+            rgb = np.rot90(rgb, round(picture.rotation / 90) % 4)
+            shown = min(np.searchsorted(index.keys, key), len(index.keys) - 1)
+            time = float(index.times[shown])
+            yield Frame(given, time, np.ascontiguousarray(rgb))
+            given += 1
+            if given == len(keys):
+                return
+    mend = "record or export it anew"
+    if given > first:
+        mend = f"use --end={index.times[chosen[given - 1]]:.2f} or {mend}"
+    raise InputError(
+        f"{path}: damaged: the frame at {index.times[chosen[given]]:.2f} s cannot be "
+        f"decoded: {mend}"
+    )
+
+
+def _pictures(container, stream):
+    for packet in container.demux(stream):
+        try:
+            yield from packet.decode()
+        except av.error.InvalidDataError:
+            continue  # one broken packet; the frames around it may be whole

@@ -1,0 +1,1 @@
+"""The command line from a click to a scene graph."""

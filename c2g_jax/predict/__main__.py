@@ -1,0 +1,181 @@
+"""Click on a subject in a video, get its scene graph.
+
+    python -m c2g_jax.predict --video=clip.mp4 --point=310,220 --output=out
+
+writes out/scene_graph.json and out/overlay.mp4 (for a single image overlay.png, too)
+and prints the relations. Coordinates are pixels of the video, x to the right and y
+down from its top left corner. All --point, --label and --box belong to one subject;
+for several subjects or frames give --prompts=FILE.json:
+
+    {"prompts": [
+      {"frame": 0, "object": 1, "points": [[310, 220], [40, 50]], "labels": [1, 0]},
+      {"frame": 0, "object": 2, "box": [20, 30, 180, 240]},
+      {"frame": 12, "object": 3, "mask": "cup.png"}]}
+"""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+from absl import flags
+
+from c2g_jax import __version__
+from c2g_jax.cli import launch
+from c2g_jax.cli.compiled import keep_compiled
+from c2g_jax.cli.interrupts import loading
+from c2g_jax.cli.launch import (
+    CHECKPOINT,
+    DISCOVER_EVERY,
+    DTYPE,
+    IMAGE_SIZE,
+    MAX_FRAMES,
+    SEED,
+)
+from c2g_jax.export.overlay import write_overlay
+from c2g_jax.export.report import print_relations, progress_bar
+from c2g_jax.export.scene_graph_json import write_scene_graph
+from c2g_jax.media.images import resize_frame
+from c2g_jax.media.outputs import output_folder
+from c2g_jax.media.rle import encode_mask
+from c2g_jax.predict import flags as predict_flags
+from c2g_jax.predict.flags import (
+    END,
+    FPS,
+    MAX_GAP,
+    MIN_CONFIDENCE,
+    MIN_FRAMES,
+    RESULTS,
+    START,
+    START_CONFIDENCE,
+    Job,
+    read_job,
+)
+from c2g_jax.predict.prompts_file import prompts_to_json
+from c2g_jax.tracking.scene_graph import GraphBuilder, SpanConfig
+from c2g_jax.types import SceneGraph, VideoInfo
+
+LOWER = "--image_size, or --size, or the number of subjects"
+
+flags.adopt_module_key_flags(predict_flags)
+flags.declare_key_flag("compilation_cache")
+
+
+def main(argv: Sequence[str]) -> None:
+    del argv
+    job = read_job()
+    track = make_tracker(job)
+    graph = run_job(job, track)
+    print_relations(graph)
+    print(f"written to {job.output}")
+
+
+def run() -> None:
+    """For `python -m` and the console script."""
+    launch.run(main, lower=LOWER)
+
+
+def make_tracker(job: Job) -> Callable:
+    """A function from frames to FrameResults: the model with its weights in place."""
+    with loading():
+        from c2g_jax.checkpoints.pretrained import (
+            load_click2graph,
+            seeded_click2graph,
+            untrained,
+        )
+        from c2g_jax.click2graph.model import click2graph_config
+        from c2g_jax.sam2.config import sam2_config
+        from c2g_jax.tracking.loop import track_video
+
+    keep_compiled()
+    every, seed = DISCOVER_EVERY.value, SEED.value
+    if job.checkpoint is None:
+        warn(
+            f"no --checkpoint: the weights are untrained (random, seed {seed}), so "
+            "masks and relations mean nothing"
+        )
+        sam2 = sam2_config(job.size, IMAGE_SIZE.value, DTYPE.value)
+        config = click2graph_config(sam2, discover_every=every)
+        model = seeded_click2graph(config, seed)
+    else:
+        if CHECKPOINT.value is None:
+            warn("no --checkpoint: the one that ships, which knows a drawn world alone")
+        model, trained = load_click2graph(
+            job.checkpoint,
+            size=job.size,
+            image_size=IMAGE_SIZE.value,
+            dtype=DTYPE.value,
+            seed=seed,
+            discover_every=every,
+        )
+        if not trained:
+            warn(untrained(job.checkpoint))
+
+    def track(frames):
+        count = job.video.num_frames
+        return track_video(model, frames, job.prompts, resize_frame, count)
+
+    return track
+
+
+def run_job(job: Job, track: Callable) -> SceneGraph:
+    """Run the model over the video and write the results; nothing if it fails."""
+    spans = SpanConfig(
+        MAX_GAP.value,
+        MIN_FRAMES.value,
+        MIN_CONFIDENCE.value,
+        START_CONFIDENCE.value,
+    )
+    builder, times, dropped = GraphBuilder(encode_mask, spans), [], 0
+    total = job.video.num_frames
+    with progress_bar() as progress:
+        following = progress.add_task("following", total=total)
+        with contextlib.closing(iter(job.video)) as frames:
+            for result in track(noting_times(frames, times)):
+                builder.add(result)
+                dropped += result.dropped
+                progress.advance(following)
+        video = job.video
+        info = VideoInfo(video.name, video.width, video.height, video.fps, tuple(times))
+        graph = builder.build(info, provenance(job, dropped))
+        painting = progress.add_task("painting", total=total)
+        with output_folder(job.output, RESULTS) as folder:
+            write_scene_graph(folder / RESULTS[0], graph)
+            with contextlib.closing(iter(video)) as frames:
+                shown = progress.track(frames, task_id=painting)
+                write_overlay(folder, shown, graph)
+    return graph
+
+
+def noting_times(frames, times: list[float]) -> Iterator:
+    """The frames as they are, their seconds added to `times` as they pass."""
+    for frame in frames:
+        times.append(frame.time)
+        yield frame
+
+
+def provenance(job: Job, dropped: int) -> dict:
+    """What made the graph: enough to make it again."""
+    checkpoint = None
+    if job.manifest is not None:
+        name = job.checkpoint.resolve().name
+        checkpoint = {"name": name, "sha256": job.manifest["sha256"]}
+    options = (IMAGE_SIZE, DTYPE, FPS, START, END, MAX_FRAMES)
+    options += (DISCOVER_EVERY, MIN_FRAMES, MAX_GAP, MIN_CONFIDENCE, START_CONFIDENCE)
+    return {
+        "program": f"click2graph-jax {__version__}",
+        "checkpoint": checkpoint,
+        "size": job.size,
+        "seed": SEED.value,
+        "options": {flag.name: flag.value for flag in options},
+        "prompts": prompts_to_json(job.prompts),
+        "dropped_tracks": dropped,
+    }
+
+
+def warn(line: str) -> None:
+    """Tell the user on stderr, apart from what is printed as the result."""
+    print(line, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run()

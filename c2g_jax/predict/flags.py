@@ -1,0 +1,178 @@
+"""The flags of a prediction, and the job they ask for, checked before a model runs.
+
+A main that imports this adopts the flags with `flags.adopt_module_key_flags`.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from c2g_jax.cli.interrupts import loading
+from c2g_jax.cli.launch import (
+    CHECKPOINT,
+    DISCOVER_EVERY,
+    DTYPE,
+    IMAGE_SIZE,
+    MAX_FRAMES,
+    OUTPUT,
+    SEED,
+    VIDEO,
+)
+from c2g_jax.media.frames import MAX_FPS
+from c2g_jax.media.images import read_mask
+from c2g_jax.media.outputs import check_output
+from c2g_jax.media.video import DEFAULT_FPS, Video, check_spares, open_video
+from c2g_jax.predict.prompts_file import numbers, read_prompts
+from c2g_jax.tracking.scene_graph import SpanConfig
+from c2g_jax.types import InputError, Prompt
+
+RESULTS = ("scene_graph.json", "overlay.mp4", "overlay.png")  # within --output
+SUBJECT = 1  # the id of the one object that the flags prompt
+
+flags.declare_key_flag("video")
+flags.declare_key_flag("output")
+FRAME = flags.DEFINE_integer(
+    "frame",
+    0,
+    "Frame that the prompt is on; counts SAMPLED frames from 0: at --fps=5 frame 10 "
+    "is at 2 seconds after --start.",
+)
+POINT = flags.DEFINE_multi_string("point", [], "x,y in pixels")
+LABEL = flags.DEFINE_multi_integer(
+    "label", [], "1 (on the subject) or 0 (off it), one for each --point in order"
+)
+BOX = flags.DEFINE_string("box", None, "x1,y1,x2,y2 in pixels around the subject.")
+MASK = flags.DEFINE_string(
+    "mask", None, "Image of the frame's size, the subject anything but black."
+)
+PROMPTS = flags.DEFINE_string(
+    "prompts", None, "JSON file of several prompts, instead of --point, --box, --mask."
+)
+flags.declare_key_flag("checkpoint")
+SIZE = flags.DEFINE_string(
+    "size",
+    None,
+    "toy, tiny, small, base_plus or large. Default: the checkpoint's. Without a "
+    "--checkpoint a model of this size that has learned nothing.",
+)
+flags.declare_key_flag("image_size")
+flags.declare_key_flag("dtype")
+FPS = flags.DEFINE_float(
+    "fps",
+    DEFAULT_FPS,
+    "Frames sampled a second, by time stamp; 0: every frame. A folder is taken "
+    "frame by frame, as if they came at this rate.",
+)
+START = flags.DEFINE_float("start", None, "Seconds of the video to begin at.")
+END = flags.DEFINE_float("end", None, "Seconds of the video to stop at.")
+flags.declare_key_flag("max_frames")
+flags.declare_key_flag("discover_every")
+MIN_FRAMES = flags.DEFINE_integer(
+    "min_frames", SpanConfig.min_length, "Shortest span of a relation, in frames."
+)
+MAX_GAP = flags.DEFINE_integer(
+    "max_gap", SpanConfig.max_gap, "Frames without a relation that a span runs across."
+)
+MIN_CONFIDENCE = flags.DEFINE_float(
+    "min_confidence", SpanConfig.min_confidence, "Guesses below it do not count."
+)
+START_CONFIDENCE = flags.DEFINE_float(
+    "start_confidence",
+    SpanConfig.start_confidence,
+    "Least that one guess of a span reaches.",
+)
+flags.declare_key_flag("seed")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the flags ask for, checked as far as it can be before the model runs."""
+
+    video: Video
+    prompts: list[Prompt]
+    output: Path
+    size: str
+    checkpoint: Path | None  # None: the model has learned nothing
+    manifest: dict | None  # the checkpoint's
+
+
+def read_job() -> Job:
+    """The job in the flags; InputError for whatever in them cannot be done."""
+    if not VIDEO.value:
+        raise InputError("--video is missing: name a video, folder of frames or image")
+    if not OUTPUT.value:
+        raise InputError("--output is missing: name a folder for the results")
+    if not 0 <= FPS.value <= MAX_FPS:
+        raise InputError(
+            f"--fps is {FPS.value:g}: give 0 (every frame), or up to {MAX_FPS}"
+        )
+    for flag in (MIN_CONFIDENCE, START_CONFIDENCE):
+        if not 0 <= flag.value <= 1:
+            raise InputError(
+                f"--{flag.name} is {flag.value:g}: give a number from 0 to 1"
+            )
+    at_least = ((DISCOVER_EVERY, 1), (MIN_FRAMES, 1), (MAX_GAP, 0), (SEED, 0))
+    for flag, least in at_least:
+        if not least <= flag.value < 1 << 31:
+            raise InputError(
+                f"--{flag.name} is {flag.value}: give {least} or more, below 2^31"
+            )
+    output = Path(OUTPUT.value)
+    check_output(output)
+    for name in RESULTS:
+        if os.path.exists(output / name):
+            check_spares(VIDEO.value, output / name, "--video")
+    prompts = read_flag_prompts()
+    video = open_video(
+        VIDEO.value, FPS.value or None, START.value, END.value, MAX_FRAMES.value
+    )
+    for prompt in prompts:
+        prompt.check(video.width, video.height, video.num_frames)
+    return Job(video, prompts, output, *read_checkpoint())
+
+
+def read_flag_prompts() -> list[Prompt]:
+    """The prompts of --prompts, or the one of --point, --label, --box, --mask."""
+    own = {"point": POINT, "label": LABEL, "box": BOX, "mask": MASK}
+    given = [name for name, flag in own.items() if flag.value]
+    if PROMPTS.value is None:
+        if not given:
+            raise InputError("no prompt: give --point, --box, --mask or --prompts")
+        points = [numbers("point", text, "x,y") for text in POINT.value]
+        box = None if BOX.value is None else numbers("box", BOX.value, "x1,y1,x2,y2")
+        mask = None if MASK.value is None else read_mask(MASK.value)
+        labels = LABEL.value or None
+        return [
+            Prompt(FRAME.value, SUBJECT, np.reshape(points, (-1, 2)), labels, box, mask)
+        ]
+    given += ["frame"] if FRAME.present else []
+    if given:
+        raise InputError(f"--{given[0]} and --prompts exclude each other: give one")
+    return read_prompts(PROMPTS.value)
+
+
+def read_checkpoint() -> tuple[str, Path | None, dict | None]:
+    """The size to run, the checkpoint and its manifest; InputError if they disagree.
+
+    Without --checkpoint it is the one that ships, and none where --size is given.
+    """
+    with loading():  # JAX is not needed for --help
+        from c2g_jax.checkpoints.safetensors import read_manifest
+        from c2g_jax.sam2.config import sam2_config
+        from c2g_jax.session.opening import find_checkpoint
+
+    size, checkpoint, manifest = SIZE.value, None, None
+    if CHECKPOINT.value is not None or size is None:
+        checkpoint = find_checkpoint(CHECKPOINT.value)
+        manifest = read_manifest(checkpoint)
+        if size not in (None, manifest["size"]):
+            raise InputError(
+                f"the checkpoint in {checkpoint} is of size {manifest['size']}, "
+                f"not {size}: ask for --size={manifest['size']} or give another"
+            )
+        size = manifest["size"]
+    sam2_config(size, IMAGE_SIZE.value, DTYPE.value)
+    return size, checkpoint, manifest

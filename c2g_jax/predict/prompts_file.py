@@ -1,0 +1,127 @@
+"""Prompts as people write them: numbers in flags, or JSON of several objects.
+
+    {"prompts": [
+      {"frame": 0, "object": 1, "points": [[310, 220], [40, 50]], "labels": [1, 0]},
+      {"frame": 0, "object": 2, "box": [20, 30, 180, 240]},
+      {"frame": 12, "object": 3, "mask": "cup.png"}]}
+
+Coordinates are (x, y) pixels of the video, `frame` counts sampled frames from zero,
+`object` is the id the object gets (1 or more); two prompts of one object on different
+frames correct it. Without `labels` every point lies on the object. `mask` is an image
+beside the JSON file (anything not black is the object) or a COCO RLE.
+"""
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from c2g_jax.media.images import read_mask
+from c2g_jax.media.rle import check_code, decode_mask, encode_mask
+from c2g_jax.types import InputError, Prompt
+
+_KEYS = ("frame", "object", "points", "labels", "box", "mask")
+
+
+def read_prompts(path: str | Path) -> list[Prompt]:
+    """The prompts of a file; raises InputError, which names the entry, if it is bad."""
+    path = Path(path)
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such prompts file: check the path") from None
+    except OSError as error:
+        raise InputError(
+            f"{path}: not readable ({error.strerror}): give a JSON file"
+        ) from None
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error}): mend it there") from None
+    except RecursionError:
+        raise InputError(f"{path}: nested too deep: write prompts alone") from None
+    if isinstance(entries, dict):
+        entries = entries.get("prompts")
+    if not isinstance(entries, list) or not entries:
+        raise InputError(f'{path}: holds no prompts: write {{"prompts": [...]}}')
+    prompts = [_prompt(path, i, entry) for i, entry in enumerate(entries)]
+    met = set()
+    for prompt in prompts:
+        place = prompt.frame, prompt.object_id
+        if place in met:
+            raise InputError(f"{path}: {prompt} is given twice: join the two into one")
+        met.add(place)
+    return prompts
+
+
+def numbers(flag: str, text: str, form: str) -> list[float]:
+    """The finite numbers of a flag written as `form`; InputError otherwise."""
+    try:
+        values = [float(word) for word in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != len(form.split(",")) or not all(map(math.isfinite, values)):
+        raise InputError(f"--{flag}={text}: write --{flag}={form} in pixels")
+    return values
+
+
+def prompts_to_json(prompts: Iterable[Prompt]) -> list[dict]:
+    """The entries that `read_prompts` turns into the same prompts, masks as RLE."""
+    entries = []
+    for prompt in prompts:
+        entry = {"frame": prompt.frame, "object": prompt.object_id}
+        if len(prompt.points):
+            entry["points"] = prompt.points.tolist()
+            entry["labels"] = prompt.labels.tolist()
+        if prompt.box is not None:
+            entry["box"] = prompt.box.tolist()
+        if prompt.mask is not None:
+            entry["mask"] = encode_mask(prompt.mask)
+        entries.append(entry)
+    return entries
+
+
+def _prompt(path, position, entry):
+    place = f"{path}: prompt {position}"
+    if not isinstance(entry, dict):
+        raise InputError(f"{place} is not an object: write {{...}} with {_KEYS[0]!r}")
+    unknown = sorted(set(entry) - set(_KEYS))
+    if unknown:
+        raise InputError(f"{place} has the key {unknown[0]!r}: use {', '.join(_KEYS)}")
+    for key, least in (("frame", 0), ("object", 1)):
+        value = entry.get(key)
+        if type(value) is not int or value < least:
+            raise InputError(f"{place}: {key!r} must be a whole number from {least} on")
+    points = _numbers(place, "points", entry.get("points"), (-1, 2))
+    box = _numbers(place, "box", entry.get("box"), (4,))
+    labels = _numbers(place, "labels", entry.get("labels"), (-1,))
+    mask = entry.get("mask")
+    try:
+        if isinstance(mask, str):
+            mask = read_mask(path.parent / mask)
+        elif mask is not None:
+            check_code(mask)
+            mask = decode_mask(mask)
+        points = np.zeros((0, 2)) if points is None else points
+        return Prompt(entry["frame"], entry["object"], points, labels, box, mask)
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from None
+    except (AttributeError, TypeError, KeyError, ValueError):
+        raise InputError(
+            f"{place}: 'mask' must be an image file or a COCO RLE"
+        ) from None
+
+
+def _numbers(place, key, value, shape):
+    if value is None:
+        return None
+    try:
+        array = np.array(value)
+        # Neither texts nor truth values; of no points at all the kind is float.
+        if array.ndim != len(shape) or array.dtype.kind not in "iuf":
+            raise ValueError
+        return array.astype(np.float64).reshape(shape)
+    except (TypeError, ValueError, OverflowError):
+        form = {"points": "[[x, y], ...]", "box": "[x0, y0, x1, y1]"}
+        form = form.get(key, "[1, 0, ...]")
+        raise InputError(f"{place}: {key!r} must be {form}") from None

@@ -1,0 +1,1 @@
+"""The predictors of SAM2.1: images, videos, automatic masks."""

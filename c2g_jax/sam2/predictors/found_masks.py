@@ -1,0 +1,75 @@
+"""Masks found in an image: the best of those alike, mended, and as records."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from c2g_jax.media.rle import decode_mask, encode_mask, run_lengths
+from c2g_jax.sam2.predictors import mask_boxes
+from c2g_jax.sam2.predictors.mask_boxes import Crop
+from c2g_jax.sam2.predictors.postprocess import remove_small_regions
+
+OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
+
+
+class FoundMask(NamedTuple):
+    """A mask that has passed the filters, in the frame of the whole image."""
+
+    rle: dict  # COCO run lengths: full-size arrays of all would fill the memory
+    area: int
+    box: np.ndarray  # [4], as `mask_box` gives it
+    predicted_iou: float
+    stability_score: float
+    point: np.ndarray  # float32 [2], (x, y)
+    crop: Crop
+
+
+def distinct(
+    found: list[FoundMask], scores: Sequence[float], threshold: float
+) -> list[FoundMask]:
+    """The best of each group of overlapping boxes, the highest score first."""
+    boxes = np.array([mask.box for mask in found]).reshape(-1, 4)
+    kept = mask_boxes.suppress(boxes, np.array(scores), threshold)
+    return [found[index] for index in kept]
+
+
+def mend(found: list[FoundMask], min_area: int, threshold: float) -> list[FoundMask]:
+    """Remove regions of fewer pixels; of masks then alike, prefer the untouched.
+
+    The reference documents this step but never takes it: its predictor mends the
+    low-resolution logits in its place, and that on CUDA alone.
+    """
+    mended, untouched = [], []
+    for mask in found:
+        before = decode_mask(mask.rle)
+        after = remove_small_regions(before, min_area)
+        untouched.append(np.array_equal(before, after))
+        if not untouched[-1]:
+            area, box = int(np.count_nonzero(after)), mask_boxes.mask_box(after)
+            mask = mask._replace(rle=encode_mask(after), area=area, box=box)
+        mended.append(mask)
+    return distinct(mended, untouched, threshold)
+
+
+def record(mask: FoundMask, output_mode: str) -> dict[str, Any]:
+    """The mask under the names that SAM2's users know; boxes as [x, y, w, h]."""
+    segmentation: Any = mask.rle
+    if output_mode != "coco_rle":
+        segmentation = decode_mask(mask.rle)
+    if output_mode == "uncompressed_rle":
+        segmentation = run_lengths(segmentation)
+    return {
+        "segmentation": segmentation,
+        "area": mask.area,
+        "bbox": _xywh(mask.box),
+        "predicted_iou": mask.predicted_iou,
+        "point_coords": [mask.point.tolist()],
+        "stability_score": mask.stability_score,
+        "crop_box": _xywh(mask.crop[:4]),
+    }
+
+
+def _xywh(box: Sequence[int]) -> list[float]:
+    x0, y0, x1, y1 = map(float, box)
+    return [x0, y0, x1 - x0, y1 - y0]

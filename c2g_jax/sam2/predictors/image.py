@@ -1,0 +1,264 @@
+"""Segment images from points, boxes and masks, by the names SAM2's users know."""
+
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+
+from c2g_jax.media.images import resize_image, to_rgb
+from c2g_jax.sam2 import prompts as prompting
+from c2g_jax.sam2.mask_decoder import choose_mask
+from c2g_jax.sam2.masks import LOGIT_BOUND
+from c2g_jax.sam2.memory import bucket
+from c2g_jax.sam2.model import FrameFeatures, Sam2
+from c2g_jax.sam2.predictors.postprocess import (
+    enlarge_logits,
+    fill_holes,
+    remove_specks,
+)
+from c2g_jax.sam2.predictors.user_prompts import check_inside
+from c2g_jax.sam2.preprocess import MEAN, STD
+from c2g_jax.sam2.prompts import Prompts
+from c2g_jax.types import InputError
+
+
+@jax.jit
+def _encode(model: Sam2, images: jax.Array) -> FrameFeatures:
+    features = model.encode_image(images)
+    return features._replace(embed=model.without_memory(features))
+
+
+def encode_images(model: Sam2, images: Sequence[np.ndarray]) -> FrameFeatures:
+    """Features of uint8 RGB images [H, W, 3] of any sizes, seen without a memory."""
+    size = model.config.image_size
+    pixels = np.stack([resize_image(image, size) for image in images])
+    return _encode(model, (pixels - MEAN) / STD)
+
+
+@jax.jit
+def decode_prompts(model: Sam2, features: FrameFeatures, prompts: Prompts):
+    """The single mask, stable or replaced, and the three; with predicted IoUs.
+
+    Two pairs of logits float32 [n, k, 4h, 4w] and IoUs [n, k]: k is 1, then 3.
+    """
+    decoded = model.decode(features.embed, features, prompts)
+    one = choose_mask(decoded, np.zeros(decoded.ious.shape[0], bool), model.config)
+    single = (one.logits[:, None], one.iou[:, None])
+    return single, (decoded.logits[:, 1:], decoded.ious[:, 1:])
+
+
+class Sam2ImagePredictor:
+    """Encodes an image once, then answers any number of prompts on it."""
+
+    def __init__(
+        self,
+        model: Sam2,
+        mask_threshold: float = 0.0,
+        max_hole_area: int = 0,
+        max_sprinkle_area: int = 0,
+    ):
+        """Holes and specks of at most so many low-resolution pixels are mended."""
+        self.model = model
+        self.mask_threshold = mask_threshold
+        self.max_hole_area = max_hole_area
+        self.max_sprinkle_area = max_sprinkle_area
+        self.reset_predictor()
+
+    def reset_predictor(self) -> None:
+        """Forget the image."""
+        self._features: FrameFeatures | None = None
+        self._sizes: list[tuple[int, int]] = []
+
+    def set_image(self, image) -> None:
+        """Encode one image: an array [H, W, 3] of RGB in [0, 255], or a PIL image."""
+        self.set_image_batch([image])
+
+    def set_image_batch(self, image_list: Sequence) -> None:
+        """Encode several images, of any sizes, as one batch."""
+        if not image_list:
+            raise InputError("no image is given: pass at least one")
+        images = [to_rgb(image) for image in image_list]
+        self._features = encode_images(self.model, images)
+        self._sizes = [image.shape[:2] for image in images]
+
+    def get_image_embedding(self) -> jax.Array:
+        """The embedding [b, h, w, c] of the images that are set."""
+        return self._require_features().embed
+
+    def predict(
+        self,
+        point_coords: np.ndarray | None = None,
+        point_labels: np.ndarray | None = None,
+        box: np.ndarray | None = None,
+        mask_input: np.ndarray | None = None,
+        multimask_output: bool = True,
+        return_logits: bool = False,
+        normalize_coords: bool = True,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Masks for one prompt, or for n prompts at once.
+
+        point_coords [p, 2] or [n, p, 2] as (x, y) pixels of the image, or in [0, 1]
+        with normalize_coords=False; point_labels [p] or [n, p], 1 inside, 0 outside;
+        box [4] or [n, 4] as (x1, y1, x2, y2); mask_input [1, 4h, 4w] or [n, 1, 4h, 4w],
+        the low-resolution logits of an earlier answer.
+
+        Returns masks bool [k, H, W] (float32 logits with `return_logits`), predicted
+        IoUs [k] and low-resolution logits [k, 4h, 4w]; k is 3 with `multimask_output`,
+        else 1. With n prompts each has a leading axis of n.
+        """
+        return self._predict(
+            0,
+            point_coords,
+            point_labels,
+            box,
+            mask_input,
+            multimask_output,
+            return_logits,
+            normalize_coords,
+        )
+
+    def predict_batch(
+        self,
+        point_coords_batch: Sequence | None = None,
+        point_labels_batch: Sequence | None = None,
+        box_batch: Sequence | None = None,
+        mask_input_batch: Sequence | None = None,
+        multimask_output: bool = True,
+        return_logits: bool = False,
+        normalize_coords: bool = True,
+    ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+        """`predict` on each image of the batch, with lists of what it takes."""
+        self._require_features()
+        batches = (point_coords_batch, point_labels_batch, box_batch, mask_input_batch)
+        answers = [
+            self._predict(
+                index,
+                *(None if batch is None else batch[index] for batch in batches),
+                multimask_output,
+                return_logits,
+                normalize_coords,
+            )
+            for index in range(len(self._sizes))
+        ]
+        masks, ious, logits = zip(*answers, strict=True)
+        return list(masks), list(ious), list(logits)
+
+    def _require_features(self) -> FrameFeatures:
+        if self._features is None:
+            raise InputError("no image is set: call set_image first")
+        return self._features
+
+    def _predict(
+        self,
+        index,
+        point_coords,
+        point_labels,
+        box,
+        mask_input,
+        multimask_output,
+        return_logits,
+        normalize_coords,
+    ):
+        features = self._require_features()
+        features = jax.tree.map(lambda x: x[index : index + 1], features)
+        height, width = self._sizes[index]
+        coords, labels, many = _points(point_coords, point_labels, box)
+        check_inside(coords, labels, (width, height), normalize_coords)
+        scale = np.float32(self.model.config.image_size)
+        scale = scale / np.float32([width, height]) if normalize_coords else scale
+        coords = coords * scale
+        prompts, count = self._pad(coords, labels, mask_input)
+        single, several = decode_prompts(self.model, features, prompts)
+        logits, ious = several if multimask_output else single
+        low_res = np.asarray(logits)[:count]
+        ious = np.asarray(ious)[:count]
+
+        mended = low_res - self.mask_threshold
+        mended = _mend(mended, self.max_hole_area, self.max_sprinkle_area)
+        masks = enlarge_logits(mended + self.mask_threshold, height, width)
+        masks = masks if return_logits else masks > self.mask_threshold
+        low_res = np.clip(low_res, -LOGIT_BOUND, LOGIT_BOUND)
+        if many or count > 1:
+            return masks, ious, low_res
+        return masks[0], ious[0], low_res[0]
+
+    def _pad(self, coords, labels, mask_input) -> tuple[Prompts, int]:
+        """Prompts in buckets of objects and points, and how many are real."""
+        size = self.model.config.low_res_size
+        logits = None
+        count = len(coords)
+        if mask_input is not None:
+            logits = np.asarray(mask_input, np.float32)
+            if logits.shape[-2:] != (size, size):
+                raise InputError(
+                    f"mask_input has shape {logits.shape}: give the low-resolution"
+                    f" logits of an earlier answer, 1x{size}x{size}"
+                )
+            logits = logits.reshape(-1, size, size)
+            count = max(count, len(logits))
+            if len(logits) not in (1, count):
+                raise InputError(
+                    f"{len(logits)} mask inputs stand beside {count} prompts:"
+                    " give one for each"
+                )
+        if not count:
+            raise InputError("no prompt is given: pass a point, a box or a mask")
+        padded = bucket(count)
+        pairs = list(zip(coords, labels, strict=True))
+        coords, labels = prompting.pad_points(pairs, padded)
+        if not pairs:  # a mask alone comes without any point (image_predictor.py:393)
+            labels = np.full_like(labels, prompting.ABSENT)
+        if logits is None:
+            return Prompts(coords, labels), count
+        full = np.zeros((padded, size, size), np.float32)
+        full[:count] = logits
+        return Prompts(coords, labels, full), count
+
+
+def _points(coords, labels, box):
+    """Points of each object with its box ahead; and whether objects have an axis."""
+    if (coords is None) != (labels is None):
+        raise InputError("points and labels go together: give both or neither")
+    many = False
+    parts = []
+    if box is not None:
+        box = np.asarray(box, np.float32)
+        if box.ndim not in (1, 2) or box.shape[-1] != 4 or not np.isfinite(box).all():
+            raise InputError(f"box {box.tolist()} is none: give finite x1, y1, x2, y2")
+        many = box.ndim == 2
+        corners = box.reshape(-1, 2, 2)
+        if (corners[:, 1] <= corners[:, 0]).any():
+            raise InputError(f"box {box.tolist()} is empty: give x1 < x2 and y1 < y2")
+        kinds = np.broadcast_to(
+            np.int32([prompting.BOX_FIRST, prompting.BOX_SECOND]), (len(corners), 2)
+        )
+        parts.append((corners, kinds))
+    if coords is not None:
+        coords, labels = np.asarray(coords, np.float32), np.asarray(labels, np.int32)
+        many = many or coords.ndim == 3
+        coords = coords.reshape(-1, *coords.shape[-2:])
+        labels = labels.reshape(-1, labels.shape[-1])
+        if coords.shape[:2] != labels.shape or coords.shape[-1] != 2:
+            raise InputError(
+                f"{coords.shape} points have {labels.shape} labels: give one each"
+            )
+        if not np.isfinite(coords).all() or not np.isin(labels, (-1, 0, 1)).all():
+            raise InputError("points must be finite, and labels 1 (inside) or 0")
+        parts.append((coords, labels))
+    if not parts:
+        return np.zeros((0, 1, 2), np.float32), np.zeros((0, 1), np.int32), many
+    if len({len(part) for part, _ in parts}) > 1:
+        raise InputError(
+            f"{len(parts[0][0])} boxes stand beside {len(parts[1][0])} sets of points:"
+            " give each object both, as arrays with a leading axis of objects"
+        )
+    coords = np.concatenate([part for part, _ in parts], axis=1)
+    return coords, np.concatenate([kinds for _, kinds in parts], axis=1), many
+
+
+def _mend(logits: np.ndarray, hole: int, speck: int) -> np.ndarray:
+    """Holes become +10 and specks -10 (sam2/utils/transforms.py:76-118)."""
+    filled = fill_holes(logits, hole)
+    if hole > 0:
+        filled = np.where(filled != logits, np.float32(10.0), filled)
+    return remove_specks(filled, speck)

@@ -1,0 +1,251 @@
+"""Segment and track objects in a video, by the names SAM2's users know."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from c2g_jax.media.images import resize_mask
+from c2g_jax.media.video import open_video
+from c2g_jax.sam2.masks import NO_OBJECT
+from c2g_jax.sam2.model import Sam2
+from c2g_jax.sam2.predictors.postprocess import enlarge_logits, keep_apart
+from c2g_jax.sam2.predictors.track_history import MAX_STRIDE
+from c2g_jax.sam2.predictors.user_prompts import points_and_box
+from c2g_jax.sam2.predictors.video_state import Answer, ObjectRecord, VideoState
+from c2g_jax.sam2.predictors.video_tracker import VideoTracker
+from c2g_jax.types import InputError
+
+
+class _Masks(NamedTuple):
+    frame_idx: int
+    obj_ids: list
+    masks: np.ndarray
+
+
+class VideoMasks(_Masks):
+    """Masks of all objects on one frame; unpacks as SAM2's users expect.
+
+    frame_idx, obj_ids and masks, float32 logits [n, 1, H, W] at the video's size, above
+    0 inside. Beside them ious float32 [n], predicted, and object_scores float32 [n],
+    logits: above 0 the object is in view. Both are nan where there is no answer.
+    """
+
+    ious: np.ndarray
+    object_scores: np.ndarray
+
+
+class Sam2VideoPredictor:
+    """Tracks prompted objects through a video, all of them as one batch."""
+
+    def __init__(
+        self,
+        model: Sam2,
+        fill_hole_area: int = 8,
+        non_overlap_masks: bool = False,
+        memory_temporal_stride: int = 1,
+        max_cond_frames_in_attn: int = -1,
+    ):
+        """Holes of up to `fill_hole_area` low-resolution pixels are filled.
+
+        With `non_overlap_masks` each pixel goes to the object that claims it most.
+        With a `memory_temporal_stride` of r, memories are those of the last frame and
+        of every r-th frame. `max_cond_frames_in_attn` prompted frames, the closest in
+        time, are attended to as such; -1 for all.
+        """
+        if not 1 <= memory_temporal_stride <= MAX_STRIDE:
+            raise InputError(
+                f"a memory stride of {memory_temporal_stride} is given: use 1 to"
+                f" {MAX_STRIDE}"
+            )
+        if max_cond_frames_in_attn != -1 and max_cond_frames_in_attn < 2:
+            raise InputError(
+                f"max_cond_frames_in_attn is {max_cond_frames_in_attn}: use 2 or more,"
+                " or -1 for all"
+            )
+        self.model = model
+        self.tracker = VideoTracker(model, fill_hole_area)
+        self.non_overlap_masks = non_overlap_masks
+        self.stride = memory_temporal_stride
+        limit = max_cond_frames_in_attn
+        self.max_conditioning = None if limit == -1 else limit
+
+    def init_state(
+        self, video_path: str | Path | Iterable[np.ndarray], fps: float | None = None
+    ) -> VideoState:
+        """Open a video file, a folder of frames, an image, or an iterator of frames.
+
+        Frames are uint8 RGB [H, W, 3] and stream: nothing is decoded before it is
+        needed. `fps` samples a file by time; None takes every frame.
+        """
+        video = open_video(video_path, fps=fps)
+        config = self.model.config
+        return VideoState(video, config, self.stride, self.max_conditioning)
+
+    def reset_state(self, inference_state: VideoState) -> None:
+        """Forget all objects, prompts and masks."""
+        inference_state.objects.clear()
+        inference_state.history.close()
+        inference_state.version += 1
+
+    def add_new_points_or_box(
+        self,
+        inference_state: VideoState,
+        frame_idx: int,
+        obj_id,
+        points: np.ndarray | None = None,
+        labels: np.ndarray | None = None,
+        clear_old_points: bool = True,
+        normalize_coords: bool = True,
+        box: np.ndarray | None = None,
+    ) -> VideoMasks:
+        """Prompt an object on a frame, and see its mask at once.
+
+        points [p, 2] as (x, y) pixels of the video (or in [0, 1], with
+        normalize_coords=False) with labels [p], 1 inside and 0 outside; box [4] as
+        (x1, y1, x2, y2). With clear_old_points=False the points join those already
+        given on this frame. A frame that was tracked before is corrected: the mask
+        found there and the object's memories are taken into account. What is prompted
+        counts on this frame, and on all others when they are tracked again.
+        """
+        state = inference_state
+        state.check_frame(frame_idx)
+        if box is not None and not clear_old_points:
+            raise InputError("a box starts a prompt anew: use clear_old_points=True")
+        given = points_and_box(
+            points, labels, box, (state.width, state.height), normalize_coords
+        )
+        coords = given[0] * np.float32(self.model.config.image_size)
+        given = (coords, given[1])
+        known = state.objects.get(obj_id)
+        if known is not None and not clear_old_points and frame_idx in known.points:
+            pairs = zip(known.points[frame_idx], given, strict=True)
+            given = tuple(np.concatenate(pair) for pair in pairs)
+        self.tracker.recall_around(state, frame_idx)
+        features = self.tracker.features(state, frame_idx)
+
+        record = state.record(obj_id)
+        previous = state.answer(obj_id, frame_idx)
+        answer = self.tracker.ask(state, record, frame_idx, features, given, previous)
+        record.points[frame_idx] = given
+        record.masks.pop(frame_idx, None)
+        return self._take(state, record, frame_idx, answer)
+
+    def add_new_mask(
+        self, inference_state: VideoState, frame_idx: int, obj_id, mask: np.ndarray
+    ) -> VideoMasks:
+        """Give an object's mask, bool [H, W], on a frame; an empty one: not in view.
+
+        Any size is taken as a picture of the whole frame.
+        """
+        state = inference_state
+        state.check_frame(frame_idx)
+        mask = np.asarray(mask)
+        if mask.ndim != 2 or 0 in mask.shape:
+            raise InputError(f"a mask of shape {mask.shape} is given: make it HxW")
+        square = resize_mask(mask.astype(bool), self.model.config.image_size)
+        self.tracker.recall_around(state, frame_idx)
+        features = self.tracker.features(state, frame_idx)
+        answer = self.tracker.ask_mask(features, square)
+        record = state.record(obj_id)
+        record.masks[frame_idx] = square
+        record.points.pop(frame_idx, None)
+        return self._take(state, record, frame_idx, answer)
+
+    def clear_all_prompts_in_frame(
+        self, inference_state: VideoState, frame_idx: int, obj_id
+    ) -> VideoMasks:
+        """Take back what an object was prompted with on a frame.
+
+        The state is then as if that had never been given: what tracking made of it is
+        forgotten too. An object that has no prompt left stays, and is nowhere.
+        """
+        state = inference_state
+        state.check_frame(frame_idx)
+        record = self._known(state, obj_id)
+        record.points.pop(frame_idx, None)
+        record.masks.pop(frame_idx, None)
+        record.answers.pop(frame_idx, None)
+        commitment = record.committed.pop(frame_idx, None)
+        if commitment is not None and record.steps > commitment.after_steps:
+            state.history.forget(record.slot)
+            record.forget_tracking()
+        state.version += 1
+        self.tracker.recall_around(state, frame_idx)
+        return self._masks(state, frame_idx)
+
+    def remove_object(
+        self, inference_state: VideoState, obj_id, strict: bool = False
+    ) -> tuple[list, list[VideoMasks]]:
+        """Remove an object, and leave the others as they are.
+
+        Returns the ids that are left, and the masks of the frames on which the object
+        was prompted. With `strict` an unknown id is an error.
+        """
+        state = inference_state
+        if obj_id not in state.objects and not strict:
+            return state.obj_ids, []
+        record = self._known(state, obj_id)
+        state.history.forget(record.slot)
+        del state.objects[obj_id]
+        state.version += 1
+        frames = sorted(record.answers) if state.objects else []
+        return state.obj_ids, [self._masks(state, t) for t in frames]
+
+    def propagate_in_video(
+        self,
+        inference_state: VideoState,
+        start_frame_idx: int | None = None,
+        max_frame_num_to_track: int | None = None,
+        reverse: bool = False,
+    ) -> Iterator[VideoMasks]:
+        """Track all objects, frame by frame, from a start to an end of the video.
+
+        The start, by default the first prompted frame (in reverse: the last one), is
+        given too, and at most `max_frame_num_to_track` frames beyond it. Forward, an
+        object is absent before the first frame on which it is prompted; in reverse it
+        is tracked there. Prompts given while this goes on count from the next frame.
+        """
+        state = inference_state
+        prompted = [t for record in state.objects.values() for t in record.answers]
+        if not prompted:
+            raise InputError("no object is prompted: add a point, a box or a mask")
+        direction = -1 if reverse else 1
+        if start_frame_idx is None:
+            start_frame_idx = max(prompted) if reverse else min(prompted)
+        state.check_frame(start_frame_idx)
+        frames = self.tracker.follow(
+            state, start_frame_idx, max_frame_num_to_track, direction
+        )
+        for frame in frames:
+            yield self._masks(state, frame)
+
+    def _take(
+        self, state: VideoState, record: ObjectRecord, frame: int, answer: Answer
+    ) -> VideoMasks:
+        record.answers[frame] = answer
+        state.version += 1
+        return self._masks(state, frame)
+
+    def _known(self, state: VideoState, obj_id) -> ObjectRecord:
+        if obj_id not in state.objects:
+            raise InputError(
+                f"there is no object {obj_id!r}: known are {state.obj_ids}"
+            )
+        return state.objects[obj_id]
+
+    def _masks(self, state: VideoState, frame: int) -> VideoMasks:
+        size, n = self.model.config.low_res_size, len(state.objects)
+        logits = np.full((n, size, size), NO_OBJECT, np.float32)
+        ious, scores = np.full((2, n), np.nan, np.float32)
+        for row, obj_id in enumerate(state.objects):
+            answer = state.answer(obj_id, frame)
+            if answer is not None:
+                logits[row], ious[row], scores[row] = answer
+        masks = enlarge_logits(logits, state.height, state.width)
+        if self.non_overlap_masks:
+            masks = keep_apart(masks)
+        result = VideoMasks(frame, state.obj_ids, masks[:, None])
+        result.ious, result.object_scores = ious, scores
+        return result

@@ -1,0 +1,206 @@
+"""What a video predictor keeps of one video: objects, prompts, answers, history."""
+
+import collections
+import dataclasses
+import weakref
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from c2g_jax.media.video import Video
+from c2g_jax.sam2 import memory
+from c2g_jax.sam2.config import Sam2Config
+from c2g_jax.sam2.memory import MAX_CONDITIONING, MemoryBank, bucket
+from c2g_jax.sam2.model import FrameFeatures
+from c2g_jax.sam2.predictors.frame_reader import FrameReader
+from c2g_jax.sam2.predictors.track_history import TrackHistory
+from c2g_jax.types import InputError
+
+_FEATURES_KEPT = 2  # encoded frames
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Answer:
+    """What a prompted frame gave for one object."""
+
+    mask_logits: np.ndarray  # float32 [4h, 4w], holes filled
+    iou: float
+    object_score: float
+    obj_ptr: np.ndarray  # [c]
+
+
+class Commitment(NamedTuple):
+    """An answer that tracking has started from, its memory [h, w, m], and when."""
+
+    answer: Answer
+    memory: np.ndarray
+    after_steps: int  # frames on which the object had been tracked before
+
+
+class ObjectRecord:
+    """One object: its place in the batch, its prompts and their answers by frame."""
+
+    def __init__(self, obj_id, slot: int):
+        self.obj_id, self.slot = obj_id, slot
+        self.points: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self.masks: dict[int, np.ndarray] = {}
+        self.answers: dict[int, Answer] = {}
+        self.committed: dict[int, Commitment] = {}
+        self.steps = 0  # frames that were tracked, over all passes
+        self._directions = bytearray()  # of tracking, a byte a frame: hours stay small
+
+    def begins_by(self, frame: int) -> bool:
+        """Whether the object is prompted on this frame or an earlier one."""
+        return any(t <= frame for t in self.answers)
+
+    def direction_on(self, frame: int) -> int:
+        """1 or -1 where the object was tracked on a frame so, else 0."""
+        if frame >= len(self._directions):
+            return 0
+        return {0: 0, 1: 1, 2: -1}[self._directions[frame]]
+
+    def mark_tracked(self, frame: int, direction: int) -> None:
+        """Note that a frame was tracked, forward (1) or in reverse (-1)."""
+        missing = frame + 1 - len(self._directions)
+        if missing > 0:
+            self._directions.extend(bytes(missing))
+        self._directions[frame] = 1 if direction > 0 else 2
+        self.steps += 1
+
+    def forget_tracking(self) -> None:
+        """As if no frame had been tracked; prompts and their answers stay."""
+        self._directions, self.steps = bytearray(), 0
+
+    def conditioning(self, frame: int) -> list[int]:
+        """The committed frames that belong in the bank when tracking a frame."""
+        frames = sorted(self.committed)
+        if len(frames) > MAX_CONDITIONING:
+            nearest = sorted(frames, key=lambda t: abs(t - frame))
+            frames = sorted(nearest[:MAX_CONDITIONING])
+        return frames
+
+
+class VideoState:
+    """The state of one video; made by `Sam2VideoPredictor.init_state`."""
+
+    def __init__(
+        self,
+        video: Video,
+        config: Sam2Config,
+        stride: int = 1,
+        max_conditioning: int | None = None,
+    ):
+        self.config = config
+        self.stride, self.max_conditioning = stride, max_conditioning
+        self.width, self.height = video.width, video.height
+        self.num_frames: int | None = video.num_frames
+        self.reader = FrameReader(video, config.image_size)
+        self.objects: dict = {}  # id: ObjectRecord, in the order they were added
+        self.history = TrackHistory(stride)
+        self.version = 0  # counts changes of prompts and objects
+        # Also where nobody calls `close`: when the state goes, and when Python ends.
+        self._finalizer = weakref.finalize(self, _close, self.reader, self.history)
+        self.features: collections.OrderedDict[int, FrameFeatures] = (
+            collections.OrderedDict()
+        )
+
+    @property
+    def obj_ids(self) -> list:
+        """Ids of the objects, in the order they were added."""
+        return list(self.objects)
+
+    def close(self) -> None:
+        """Stop reading the video, and drop frames, features and snapshots."""
+        self.features.clear()
+        _close(self.reader, self.history)
+
+    def check_frame(self, frame: int) -> None:
+        """InputError unless the video has this frame, as far as is known."""
+        if frame < 0 or (self.num_frames is not None and frame >= self.num_frames):
+            last = " on" if self.num_frames is None else f" to {self.num_frames - 1}"
+            raise InputError(f"frame {frame} is not in the video: use 0{last}")
+
+    def record(self, obj_id) -> ObjectRecord:
+        """The object with this id, added where it is new."""
+        if obj_id not in self.objects:
+            taken = {record.slot for record in self.objects.values()}
+            slot = next(s for s in range(len(taken) + 1) if s not in taken)
+            self.objects[obj_id] = ObjectRecord(obj_id, slot)
+        return self.objects[obj_id]
+
+    def keep_features(self, frame: int, features: FrameFeatures) -> FrameFeatures:
+        """Hold the features of a frame, and of the one held before it."""
+        self.features[frame] = features
+        while len(self.features) > _FEATURES_KEPT:
+            self.features.popitem(last=False)
+        return features
+
+    def answer(self, obj_id, frame: int) -> tuple[np.ndarray, float, float] | None:
+        """Mask logits [4h, 4w], IoU and object score of an object on a frame."""
+        record = self.objects[obj_id]
+        given = record.answers.get(frame)
+        if given is not None:
+            return given.mask_logits, given.iou, given.object_score
+        tracked, slot = self.history.frames.get(frame), record.slot
+        if tracked is None or tracked.mask_logits is None or not tracked.has(slot):
+            return None
+        score = float(tracked.object_score[slot])
+        return tracked.mask_logits[slot], float(tracked.iou[slot]), score
+
+    def bank_key(self, frame: int) -> tuple:
+        """Changes when the bank must be put together anew before a frame."""
+        chosen = tuple(tuple(r.conditioning(frame)) for r in self.objects.values())
+        many = any(len(frames) == MAX_CONDITIONING for frames in chosen)
+        return self.version, chosen if many else None
+
+    def bank_before(self, frame: int, direction: int) -> MemoryBank:
+        """The bank that tracking would arrive at this frame with."""
+        records = list(self.objects.values())
+        n = bucket(max(record.slot for record in records) + 1)
+        frames = {record.slot: record.conditioning(frame) for record in records}
+        k = bucket(max([1, *map(len, frames.values())]))
+        empty = jax.eval_shape(
+            lambda: memory.empty_bank(
+                self.config, n, k, self.stride, self.max_conditioning
+            )
+        )
+        bank = jax.tree.map(
+            lambda x: np.full(
+                x.shape, memory.EMPTY if x.dtype == np.int32 else 0, x.dtype
+            ),
+            empty,
+        )
+        for record in records:
+            for place, t in enumerate(frames[record.slot]):
+                entry, at = record.committed[t], (record.slot, place)
+                bank.conditioning[at] = entry.memory
+                bank.conditioning_pointers[at] = entry.answer.obj_ptr
+                bank.conditioning_frames[at] = t
+        self._fill_rings(bank, frame, direction)
+        return bank
+
+    def _fill_rings(self, bank: MemoryBank, frame: int, direction: int) -> None:
+        """Write the frames behind `frame` from the history, the furthest first."""
+        reach = max(bank.pointers.shape[1], (memory.RECENT + 1) * self.stride)
+        for age in range(reach, 0, -1):
+            t = frame - direction * age
+            tracked = self.history.frames.get(t)
+            if tracked is None:
+                continue
+            recent = int(memory.ring_slot(t, self.stride))
+            pointer = t % bank.pointers.shape[1]
+            for record in self.objects.values():
+                slot = record.slot
+                if not tracked.has(slot) or t in record.committed:
+                    continue
+                if tracked.memory is not None:
+                    bank.recent[slot, recent] = tracked.memory[slot]
+                    bank.recent_frames[slot, recent] = t
+                bank.pointers[slot, pointer] = tracked.pointer[slot]
+                bank.pointer_frames[slot, pointer] = t
+
+
+def _close(reader: FrameReader, history: TrackHistory) -> None:
+    reader.close()
+    history.close()

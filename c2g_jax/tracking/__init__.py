@@ -1,0 +1,1 @@
+"""Following a video: one step a frame, object tracks, spans, the scene graph."""

@@ -1,0 +1,1 @@
+"""Training SAM2.1 itself on prompted masks."""

@@ -1,0 +1,140 @@
+"""The loss of SAM2's masks on one frame, and sums of it over frames and clicks.
+
+SAM2's recipe (arXiv 2408.00714, appendix; its weights 20, 1, 1, 1): focal and dice on
+the best of the candidates, the predicted IoU of all of them, and whether the object is
+in view.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool
+
+from c2g_jax.click2graph.losses import mask_dice, mask_focal, mask_iou, score_error
+from c2g_jax.data.masks import cell_shares
+from c2g_jax.sam2.mask_decoder import DecodedMasks
+from c2g_jax.sam2.masks import resize_logits
+
+
+@dataclasses.dataclass(frozen=True)
+class SegmentLoss:
+    """Weights of the terms, and the side at which masks are compared."""
+
+    focal: float = 20.0
+    dice: float = 1.0
+    iou: float = 1.0
+    score: float = 1.0
+    # Share, in the loss of an ambiguous prompt's masks, of the one that would be shown:
+    # the best by its own estimate. Upstream has 0, all for the best in truth; where a
+    # click means one thing alone, the three then differ by chance and not by meaning.
+    shown: float = 0.0
+    # Of the mean square of the image features. Nothing in SAM2.1 bounds them: from
+    # nothing they grow to forty times the position encodings that are added to them,
+    # and the decoder no longer sees where anything is. 0 for what is trained already.
+    features: float = 0.0
+    # Of `class_loss.class_error`, which helps an encoder that starts from nothing.
+    classes: float = 0.0
+    # Of `body_loss.body_error`, the same for what belongs together.
+    bodies: float = 0.0
+    # Of `link_loss.link_error`, the same for what interacts.
+    links: float = 0.0
+    # Of `memory_loss.memory_error`, the same for frames that are tracked.
+    places: float = 0.0
+    # Of `pointer_loss.pointer_error`, for the predicates that SCH is to read there.
+    relations: float = 0.0
+    # In cells of the image; a multiple of the logits' own side, and a divisor of the
+    # image's. Twice the logits' side costs a fifth of the image's own and is as good.
+    mask_size: int = 128
+
+
+class Truth(NamedTuple):
+    """What is true of n objects on a frame."""
+
+    masks: jax.Array  # bool [n, S, S]
+    shares: jax.Array  # float32 [n, s, s], share of each cell, s = mask_size
+    coarse: jax.Array  # float32 [n, 4h, 4w], the same at the size of the logits
+    present: jax.Array  # bool [n], has a pixel
+
+
+class Sums(NamedTuple):
+    """Terms summed over masks, and how many masks those are."""
+
+    focal: jax.Array
+    dice: jax.Array
+    iou: jax.Array
+    masks: jax.Array
+    score: jax.Array
+    scores: jax.Array
+
+
+def truth_of(masks: Bool[Array, "... n S S"], mask_size: int, low_res: int) -> Truth:
+    """The truth from masks at the size of the model image; any leading axes."""
+    shares = cell_shares(masks, mask_size)
+    return Truth(
+        masks, shares, cell_shares(shares, low_res), jnp.any(masks, axis=(-2, -1))
+    )
+
+
+def answer_sums(
+    config: SegmentLoss,
+    decoded: DecodedMasks,
+    multimask: Bool[Array, "n"],
+    truth: Truth,
+    where: Bool[Array, "n"],
+) -> Sums:
+    """The terms of one answer, summed over the objects in `where`.
+
+    `multimask` says whose prompt was ambiguous: theirs are the last three masks, of
+    which the best one counts, and by `config.shown` the one that would be shown; the
+    others' is the first. Masks of objects that are not in view do not count.
+    """
+    candidates = decoded.logits
+    cost = config.focal * mask_focal(candidates, truth.coarse[:, None])
+    cost += config.dice * mask_dice(candidates, truth.coarse[:, None])
+    best = jnp.where(multimask, 1 + jnp.argmin(cost[:, 1:], axis=1), 0)
+    shown = jnp.where(multimask, 1 + jnp.argmax(decoded.ious[:, 1:], axis=1), 0)
+
+    def enlarge(logits: jax.Array) -> jax.Array:
+        return resize_logits(logits, config.mask_size, config.mask_size)
+
+    # Candidates need no gradient here: their IoU is what the prediction aims at.
+    ious = mask_iou(enlarge(jax.lax.stop_gradient(candidates)), truth.shares[:, None])
+    error = jnp.abs(decoded.ious - ious)
+    error = jnp.where(multimask, jnp.mean(error[:, 1:], axis=1), error[:, 0])
+    seen = (where & truth.present).astype(jnp.float32)
+    counted = where.astype(jnp.float32)
+    focal, dice = jnp.zeros(()), jnp.zeros(())
+    for index, share in ((best, 1 - config.shown), (shown, config.shown)):
+        if share:
+            mask = enlarge(candidates[jnp.arange(index.shape[0]), index])
+            focal += share * jnp.sum(mask_focal(mask, truth.shares) * seen)
+            dice += share * jnp.sum(mask_dice(mask, truth.shares) * seen)
+    return Sums(
+        focal=focal,
+        dice=dice,
+        iou=jnp.sum(error * seen),
+        masks=jnp.sum(seen),
+        score=jnp.sum(score_error(decoded.object_score, truth.present) * counted),
+        scores=jnp.sum(counted),
+    )
+
+
+def no_sums() -> Sums:
+    return Sums(*[jnp.zeros(())] * len(Sums._fields))
+
+
+def add(*sums: Sums) -> Sums:
+    return jax.tree.map(lambda *parts: sum(parts[1:], parts[0]), *sums)
+
+
+def mean_terms(sums: Sums) -> dict[str, jax.Array]:
+    """Terms by name, unweighted; 0 where nothing counts."""
+    masks = jnp.maximum(sums.masks, 1.0)
+    return {
+        "focal": sums.focal / masks,
+        "dice": sums.dice / masks,
+        "iou": sums.iou / masks,
+        "score": sums.score / jnp.maximum(sums.scores, 1.0),
+    }

@@ -1,0 +1,82 @@
+"""Training SAM2.1 itself, as the loop sees it: from nothing, or from a checkpoint."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from c2g_jax.sam2.model import Sam2
+from c2g_jax.training.segmenter.clip import clip_sums
+from c2g_jax.training.segmenter.loss import mean_terms
+from c2g_jax.training.segmenter.recipe import Recipe, draw_plan, plain_plan
+from c2g_jax.types import InputError
+
+# Never trained: one is a constant that is stored with the weights, the other is read by
+# no published configuration.
+_FIXED = r"(?!.*(gaussian_matrix|no_mem_pos_enc)$)"
+TRAINABLE = {
+    "all": (_FIXED + r".*",),
+    "decoder": (_FIXED + r"sam_(mask_decoder|prompt_encoder)\..*",),
+    "memory": (
+        r"memory_(attention|encoder)\..*",
+        r"obj_ptr_(proj|tpos_proj)\..*",
+        r"mask_downsample\..*",
+        r"maskmem_tpos_enc|no_mem_embed|no_obj_ptr|no_obj_embed_spatial",
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class SegmenterTask:
+    """The model, its loss, and which parameters train (patterns of whole names)."""
+
+    model: Sam2
+    recipe: Recipe
+    trainable: tuple[str, ...] = TRAINABLE["all"]
+
+    def loss(
+        self,
+        model: Sam2,
+        batch: dict[str, jax.Array],
+        key: jax.Array,
+        step: jax.Array,
+        train: bool = True,
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Mean loss of the clips of a batch, and the mean of each term.
+
+        `batch` is what the loader makes for the task "segments". Without `train` the
+        clips run forward from points and boxes, and nothing is corrected. The terms
+        `first_iou` and `tracked_iou` are IoUs of masks and have no weight.
+        """
+        del step
+        frames = batch["frames"]
+        count, length = frames.shape[:2]
+        planned, drawn = jax.random.split(key)
+        recipe = self.recipe
+        plan = draw_plan(planned, recipe, length) if train else plain_plan(length)
+
+        def one(clip: dict[str, jax.Array], key: jax.Array):
+            sums, logged = clip_sums(recipe, model, clip, plan, key, train)
+            return mean_terms(sums) | logged
+
+        read = ("frames", "segments", "objects", "categories", "holds")
+        clips = {name: batch[name] for name in read}
+        terms = jax.vmap(one)(clips, jax.random.split(drawn, count))
+        terms = jax.tree.map(jnp.mean, terms)
+        weights = dataclasses.asdict(recipe.loss)
+        total = sum(weights[name] * terms[name] for name in terms if name in weights)
+        return total, terms
+
+
+def segmenter_task(model: Sam2, recipe: Recipe, train: str) -> SegmenterTask:
+    """The task of training "all", the "decoder" or the "memory" of a SAM2.1."""
+    if train not in TRAINABLE:
+        names = ", ".join(TRAINABLE)
+        raise InputError(f"train={train!r}: choose one of {names}")
+    least, most = model.config.low_res_size, model.config.image_size
+    size = recipe.loss.mask_size
+    if size < 1 or size % least or most % size:
+        raise InputError(
+            f"loss.mask_size={size}: give a multiple of {least} that divides {most}"
+        )
+    return SegmenterTask(model, recipe, TRAINABLE[train])

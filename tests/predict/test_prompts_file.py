@@ -1,0 +1,121 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from c2g_jax.media.images import read_mask
+from c2g_jax.predict.prompts_file import prompts_to_json, read_prompts
+from c2g_jax.types import InputError
+
+MASK = np.array([[0, 1, 0], [1, 1, 0]], bool)
+
+
+def write(tmp_path, value):
+    path = tmp_path / "prompts.json"
+    path.write_text(value if isinstance(value, str) else json.dumps(value))
+    return path
+
+
+def test_points_boxes_and_masks(tmp_path):
+    Image.fromarray(MASK.astype(np.uint8) * 255).save(tmp_path / "m.png")
+    entries = [
+        {"frame": 0, "object": 1, "points": [[3, 4], [5, 6]], "labels": [1, 0]},
+        {"frame": 2, "object": 2, "box": [1, 2, 3, 4.5], "points": [[2, 3]]},
+        {"frame": 3, "object": 3, "mask": "m.png"},
+    ]
+    first, second, third = read_prompts(write(tmp_path, {"prompts": entries}))
+    assert (first.frame, first.object_id) == (0, 1)
+    assert first.points.tolist() == [[3, 4], [5, 6]]
+    assert first.labels.tolist() == [1, 0]
+    assert first.box is first.mask is None
+    assert second.box.tolist() == [1, 2, 3, 4.5]
+    assert second.labels.tolist() == [1]
+    np.testing.assert_array_equal(third.mask, MASK)
+
+    # What a graph's provenance says can be given again.
+    again = read_prompts(write(tmp_path, prompts_to_json([first, second, third])))
+    assert prompts_to_json(again) == prompts_to_json([first, second, third])
+    np.testing.assert_array_equal(again[2].mask, MASK)
+
+
+def test_a_mask_is_all_that_is_not_black(tmp_path):
+    grey = Image.fromarray(np.array([[0, 1, 255]], np.uint8))
+    grey.save(tmp_path / "grey.png")
+    assert read_mask(tmp_path / "grey.png").tolist() == [[False, True, True]]
+    palette = Image.fromarray(np.array([[0, 1, 0]], np.uint8), mode="L").convert("P")
+    palette.putpalette([0, 0, 0, 0, 0, 200])
+    palette.save(tmp_path / "palette.png")
+    assert read_mask(tmp_path / "palette.png").tolist() == [[False, True, False]]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("{", "not JSON"),
+        ({"prompts": []}, "holds no prompts"),
+        ("3", "holds no prompts"),
+        ([3], "prompt 0 is not an object"),
+        ([{"object": 1, "points": [[1, 2]]}], "'frame' must be a whole number from 0"),
+        ([{"frame": 0, "points": [[1, 2]]}], "'object' must be a whole number from 1"),
+        ([{"frame": 0, "object": 0, "box": [1, 2, 3, 4]}], "'object' must be"),
+        ([{"frame": True, "object": 1, "box": [1, 2, 3, 4]}], "'frame' must be"),
+        ([{"frame": 0, "object": 1}], "is empty: give a point"),
+        (
+            [{"frame": 0, "object": 1, "point": [1, 2]}],
+            "has the key 'point': use frame",
+        ),
+        (
+            [{"frame": 0, "object": 1, "points": [1, 2]}],
+            "'points' must be [[x, y], ...]",
+        ),
+        ([{"frame": 0, "object": 1, "points": [["a", 2]]}], "'points' must be"),
+        (
+            [{"frame": 0, "object": 1, "box": [1, 2, 3]}],
+            "'box' must be [x0, y0, x1, y1]",
+        ),
+        (
+            [{"frame": 0, "object": 1, "points": [[1, 2]], "labels": [5]}],
+            "use 1 (on it)",
+        ),
+        ([{"frame": 0, "object": 1, "mask": "no.png"}], "no.png: no such image"),
+        ([{"frame": 0, "object": 1, "mask": 3}], "'mask' must be an image file"),
+    ],
+)
+def test_files_that_hold_no_prompts(tmp_path, value, words):
+    path = write(tmp_path, value)
+    with pytest.raises(InputError) as error:
+        read_prompts(path)
+    assert words in str(error.value)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(InputError, match=r"no\.json: no such prompts file"):
+        read_prompts(tmp_path / "no.json")
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        {"size": [100_000_000, 100_000_000], "counts": "PPYo0"},
+        {"size": [-1, 64], "counts": "PPYo0"},
+        {"size": [48, 64], "counts": [1, 2]},
+        {"size": [48, 64], "counts": ""},
+        {"size": [48.5, 64], "counts": "PPYo0"},
+    ],
+    ids=["huge", "negative", "a_list", "empty", "a_fraction"],
+)
+def test_run_lengths_that_would_crash_the_decoder_are_refused(tmp_path, mask):
+    path = tmp_path / "prompts.json"
+    path.write_text(json.dumps([{"frame": 0, "object": 1, "mask": mask}]))
+    with pytest.raises(InputError, match="COCO RLE"):
+        read_prompts(path)
+
+
+def test_a_file_nested_without_end_is_refused(tmp_path):
+    path = tmp_path / "prompts.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(InputError, match="nested too deep"):
+        read_prompts(path)

@@ -1,0 +1,216 @@
+"""Linking, ageing, the cap and shared ids, on masks made by hand."""
+
+import dataclasses
+
+import numpy as np
+
+from c2g_jax.tracking.object_tracks import (
+    OpenTrack,
+    Sightings,
+    find_id,
+    meet,
+    share_ids,
+)
+from c2g_jax.types import TrackRules
+
+RULES = TrackRules()
+SUBJECT = 1
+
+
+def strip(start: int, stop: int) -> np.ndarray:
+    mask = np.zeros(40, bool)
+    mask[start:stop] = True
+    return mask
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> float:
+    return (a & b).sum() / max((a | b).sum(), 1)
+
+
+def sight(queries, tracks=(), confidence=None, track_confidence=None) -> Sightings:
+    """What meet() is told of the masks of queries and of open tracks."""
+    pairs = [[iou(q, t) for t in tracks] for q in queries]
+    return Sightings(
+        present=np.array([q.any() for q in queries]),
+        track_iou=np.array(pairs).reshape(len(queries), len(tracks)),
+        peer_iou=np.array([[iou(a, b) for b in queries] for a in queries]),
+        confidence=np.array(confidence or [0.5] * len(queries)),
+        track_confidence=np.array(track_confidence or [0.5] * len(tracks)),
+    )
+
+
+def track(object_id: int, last_met: int = 0, confidence: float = 0.5) -> OpenTrack:
+    return OpenTrack(object_id, SUBJECT, last_met, confidence)
+
+
+def ids(tracks) -> list[int]:
+    return [t.object_id for t in tracks]
+
+
+def test_new_masks_open_tracks_in_the_order_of_the_queries():
+    seen = sight(
+        [strip(0, 4), strip(10, 14), strip(20, 24)], confidence=[0.1, 0.2, 0.3]
+    )
+    meeting = meet([], SUBJECT, 7, seen, 5, RULES)
+    assert meeting.met == (5, 6, 7)
+    assert meeting.opened == {5: 0, 6: 1, 7: 2}
+    assert meeting.tracks == tuple(
+        OpenTrack(5 + i, SUBJECT, 7, float(seen.confidence[i])) for i in range(3)
+    )
+    assert meeting.closed == ()
+    assert meeting.dropped == 0
+
+
+def test_an_overlap_of_exactly_half_links_and_less_does_not():
+    # 6 shared of 12 in all; then 6 of 13.
+    half, less = strip(4, 13), strip(4, 14)
+    assert iou(strip(1, 10), half) == 0.5
+    for mask, met in ((half, 3), (less, 9)):
+        seen = sight([mask], [strip(1, 10)], track_confidence=[0.25])
+        meeting = meet([track(3, last_met=2)], SUBJECT, 4, seen, 9, RULES)
+        assert meeting.met == (met,)
+    linked = meet(
+        [track(3, last_met=2)],
+        SUBJECT,
+        4,
+        sight([half], [strip(1, 10)], track_confidence=[0.25]),
+        9,
+        RULES,
+    )
+    # The scored mask is the track's: so is the confidence.
+    assert linked.tracks == (OpenTrack(3, SUBJECT, 4, 0.25),)
+    assert linked.opened == {}
+
+
+def test_the_best_of_several_tracks_is_met():
+    seen = sight([strip(0, 10)], [strip(0, 6), strip(0, 9), strip(0, 7)])
+    meeting = meet([track(3), track(4), track(5)], SUBJECT, 1, seen, 9, RULES)
+    assert meeting.met == (4,)
+    assert [t.last_met for t in meeting.tracks] == [0, 1, 0]
+
+
+def test_queries_may_meet_one_track_and_one_that_just_opened():
+    a, b = strip(0, 8), strip(20, 28)
+    seen = sight([a, a, b, strip(20, 27)], [a])
+    meeting = meet([track(3)], SUBJECT, 1, seen, 9, RULES)
+    assert meeting.met == (3, 3, 9, 9)
+    assert meeting.opened == {9: 2}
+
+
+def test_a_query_without_a_mask_meets_nothing():
+    empty = strip(0, 0)
+    meeting = meet([track(3)], SUBJECT, 1, sight([empty, empty], [empty]), 9, RULES)
+    assert meeting.met == (None, None)
+    assert ids(meeting.tracks) == [3]
+    assert meeting.tracks[0].last_met == 0
+
+
+def test_a_track_closes_after_ten_frames_without_a_meeting():
+    tracks = (track(3, last_met=5),)
+    lived = []
+    for frame in range(6, 30):
+        seen = sight([strip(20, 24)], [strip(0, 4)])
+        tracks = meet(tracks, SUBJECT, frame, seen, 9, RULES).tracks
+        tracks = tuple(t for t in tracks if t.object_id == 3)
+        lived.append(frame)  # it was followed on this frame
+        if not tracks:
+            break
+    assert lived == list(range(6, 16))  # ten frames, the tenth is 15
+    # Met on its last chance, it lives on.
+    seen = sight([strip(0, 4)], [strip(0, 4)])
+    saved = meet([track(3, last_met=5)], SUBJECT, 15, seen, 9, RULES)
+    assert saved.closed == ()
+    assert saved.tracks == (OpenTrack(3, SUBJECT, 15, 0.5),)
+
+
+def test_the_cap_drops_the_least_confident_and_counts():
+    masks = [strip(3 * i, 3 * i + 2) for i in range(13)]
+    old = [track(i, confidence=0.1 + 0.01 * i) for i in range(12)]
+    seen = sight([masks[12]], masks[:12], confidence=[0.9])
+    meeting = meet(old, SUBJECT, 1, seen, 50, RULES)
+    assert meeting.closed == (0,)
+    assert meeting.dropped == 1
+    assert ids(meeting.tracks) == [*range(1, 12), 50]
+    # A newcomer may be the least confident itself: still this frame's answer.
+    seen = sight([masks[12]], masks[:12], confidence=[0.01])
+    meeting = meet(old, SUBJECT, 1, seen, 50, RULES)
+    assert meeting.met == (50,)
+    assert meeting.opened == {50: 0}
+    assert meeting.closed == (50,)
+    assert meeting.dropped == 1
+    assert ids(meeting.tracks) == list(range(12))
+
+
+def test_the_cap_counts_only_what_it_closes():
+    old = [track(i, last_met=-10 if i < 2 else 0) for i in range(12)]
+    masks = [strip(3 * i, 3 * i + 2) for i in range(13)]
+    meeting = meet(old, SUBJECT, 1, sight([masks[12]], masks[:12]), 50, RULES)
+    assert meeting.closed == (0, 1)
+    assert meeting.dropped == 0
+    assert len(meeting.tracks) == 11
+
+
+def overlaps(masks) -> np.ndarray:
+    return np.array([[iou(a, b) for b in masks] for a in masks])
+
+
+def share(things: dict[int, tuple[int | None, np.ndarray]], shared=None, rules=RULES):
+    """share_ids of {id: (the subject that led to it, mask)}."""
+    subjects, masks = zip(*things.values(), strict=True)
+    return share_ids(list(things), subjects, overlaps(masks), shared or {}, rules)
+
+
+def test_objects_of_two_subjects_share_the_older_id():
+    # 7 shared of 10: just enough; 7 of 11 is not.
+    things = {1: (None, strip(30, 34)), 2: (None, strip(35, 39))}
+    same = {5: (1, strip(0, 10)), 6: (2, strip(0, 7))}
+    assert share(things | same) == {6: 5}
+    apart = {5: (1, strip(0, 11)), 6: (2, strip(0, 7))}
+    assert share(things | apart) == {}
+    never = dataclasses.replace(RULES, share_iou=None)
+    assert share(things | same, rules=never) == {}
+
+
+def test_an_object_that_is_another_subject_takes_its_id():
+    things = {8: (None, strip(0, 10)), 9: (None, strip(20, 30)), 3: (8, strip(20, 30))}
+    assert share(things) == {3: 9}
+
+
+def test_what_one_subject_tells_apart_stays_apart():
+    a = strip(0, 10)
+    assert share({1: (None, a), 2: (None, strip(20, 24)), 5: (1, a)}) == {}
+    assert share({1: (None, strip(20, 24)), 5: (1, a), 6: (1, a)}) == {}
+    assert share({1: (None, a), 2: (None, a)}) == {}
+    # 6 can join 5 or 7, which belong to one subject: it joins the closer.
+    near = {5: (1, strip(0, 8)), 6: (2, strip(0, 10)), 7: (1, strip(0, 9))}
+    others = {1: (None, strip(20, 24)), 2: (None, strip(30, 34))}
+    assert share(others | near) == {7: 6}
+
+
+def test_merges_chain_over_frames():
+    others = {
+        1: (None, strip(20, 24)),
+        2: (None, strip(30, 34)),
+        3: (None, strip(36, 39)),
+    }
+    a = strip(0, 10)
+    first = share(others | {5: (1, strip(12, 16)), 6: (2, a), 7: (3, a)})
+    assert first == {7: 6}
+    second = share(others | {5: (1, a), 6: (2, a), 7: (3, strip(12, 16))}, first)
+    assert second == {6: 5}
+    shared = first | second
+    assert find_id(7, shared) == 5
+    assert find_id(2, shared) == 2
+    # Known already: nothing new is told.
+    assert share(others | {5: (1, a), 6: (2, a), 7: (3, a)}, shared) == {}
+
+
+def test_three_at_once():
+    others = {
+        1: (None, strip(20, 24)),
+        2: (None, strip(30, 34)),
+        3: (None, strip(36, 39)),
+    }
+    a = strip(0, 10)
+    merged = share(others | {5: (1, a), 6: (2, a), 7: (3, a)})
+    assert merged == {6: 5, 7: 5}

@@ -1,0 +1,158 @@
+"""The segmenter's task: what it reads, what it plans, and what it remembers."""
+
+import re
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from c2g_jax.checkpoints.safetensors import parameters
+from c2g_jax.sam2 import memory
+from c2g_jax.sam2.mask_decoder import DecodedMasks
+from c2g_jax.training.segmenter.clip import ClipMemory, clip_memories
+from c2g_jax.training.segmenter.loss import SegmentLoss, answer_sums, truth_of
+from c2g_jax.training.segmenter.recipe import Recipe, draw_plan
+from c2g_jax.training.segmenter.task import TRAINABLE, segmenter_task
+from c2g_jax.types import InputError
+from tests.training.segmenter.toy_segmenter import small_sam2
+
+
+def test_plans_cover_all_that_a_step_may_do():
+    recipe = Recipe(mask_prompts=0.5, corrections=2, corrected_frames=2)
+    draw = jax.jit(jax.vmap(lambda key: draw_plan(key, recipe, 4)))
+    plan = draw(jax.random.split(jax.random.key(0), 400))
+    masks, corrected = np.asarray(plan.from_masks), np.asarray(plan.corrected)
+    assert 0.4 < masks.mean() < 0.6
+    assert not corrected[masks].any()  # upstream: masks are never corrected
+    assert corrected[~masks, 0].all()  # the first frame always is
+    assert set(corrected[~masks].sum(axis=1)) == {1, 2}
+    assert corrected[~masks, 1:].any(axis=0).all()
+    images = jax.vmap(lambda key: draw_plan(key, recipe, 1))(
+        jax.random.split(jax.random.key(0), 20)
+    )
+    assert not images.from_masks.any()
+    assert images.corrected.all()
+
+
+def test_memories_of_a_clip_are_those_of_the_bank():
+    model = small_sam2()
+    config = model.config
+    n, count, side = 2, 9, config.feature_size
+    keys = jax.random.split(jax.random.key(0), 2)
+    spatial = jax.random.normal(keys[0], (count, n, side, side, config.mem_dim))
+    pointers = jax.random.normal(keys[1], (count, n, config.d_model))
+    conditioning = jnp.array([True] + 3 * [False] + [True] + 5 * [False])
+    bank = memory.empty_bank(config, n, 2)
+    everyone = jnp.ones(n, bool)
+    for t in range(count):
+        push = memory.push_conditioning if conditioning[t] else memory.push_recent
+        bank = push(bank, spatial[t], pointers[t], jnp.int32(t), everyone)
+    features = jax.random.normal(keys[0], (1, side, side, config.d_model))
+    features = types.SimpleNamespace(embed=features)
+    clip = ClipMemory(tuple(spatial), tuple(pointers))
+    ours = clip_memories(clip, conditioning, config.max_obj_ptrs)
+    banks = memory.gather(bank, jnp.int32(count), 1)
+    assert int(ours.spatial_valid[0].sum()) == int(banks.spatial_valid[0].sum()) == 7
+    see = jax.jit(lambda memories: model.with_memory(features, memories, 16))
+    np.testing.assert_allclose(see(ours), see(banks), atol=1e-5)
+
+
+def test_the_best_candidate_is_trained_and_all_are_judged():
+    """Four masks of 4 x 4 cells: the truth is the left half of the image."""
+    config = SegmentLoss(mask_size=8)
+    masks = jnp.zeros((2, 16, 16), bool).at[0, :, :8].set(True)
+    truth = truth_of(masks, 8, 4)
+    left = jnp.where(jnp.arange(4) < 2, 20.0, -20.0) * jnp.ones((4, 4))
+    logits = jnp.stack([-left, -left, left, jnp.full((4, 4), 20.0)])
+    decoded = DecodedMasks(
+        jnp.stack([logits, logits]),
+        jnp.full((2, 4), 0.75),
+        jnp.zeros((2, 4, 1)),
+        jnp.zeros(2),
+    )
+    many, single = jnp.ones(2, bool), jnp.zeros(2, bool)
+
+    def sums(multimask, where=many):
+        return answer_sums(config, decoded, multimask, truth, where)
+
+    best = sums(many)
+    # The second object is not in view: its masks do not count, its score does.
+    assert float(best.masks) == 1.0
+    assert float(best.scores) == 2.0
+    assert float(best.score) == pytest.approx(2 * np.log(2.0))
+    assert float(best.dice) < 0.15
+    assert float(best.focal) < 0.1
+    # IoUs of the three are 0, 1 and 1/2, against 3/4 predicted each.
+    assert float(best.iou) == pytest.approx((0.75 + 0.25 + 0.25) / 3, abs=0.02)
+    first = sums(single)
+    assert float(first.dice) > 0.85
+    assert float(first.iou) == pytest.approx(0.75)
+    nobody = sums(many, single)
+    assert float(nobody.masks) == float(nobody.scores) == float(nobody.score) == 0.0
+
+
+def test_the_mask_that_would_be_shown_may_count_too():
+    """Of three masks the second is right, and the third is thought to be."""
+    truth = truth_of(jnp.zeros((1, 16, 16), bool).at[0, :, :8].set(True), 8, 4)
+    left = jnp.where(jnp.arange(4) < 2, 20.0, -20.0) * jnp.ones((4, 4))
+    decoded = DecodedMasks(
+        jnp.stack([-left, -left, left, -left])[None],
+        jnp.array([[0.0, 0.1, 0.2, 0.9]]),
+        jnp.zeros((1, 4, 1)),
+        jnp.zeros(1),
+    )
+    here = jnp.ones(1, bool)
+
+    def dice(shown: float) -> float:
+        config = SegmentLoss(mask_size=8, shown=shown)
+        return float(answer_sums(config, decoded, here, truth, here).dice)
+
+    assert dice(0.0) < 0.15
+    assert dice(1.0) > 0.85
+    assert dice(0.25) == pytest.approx(0.75 * dice(0.0) + 0.25 * dice(1.0))
+
+
+def test_shares_of_cells():
+    truth = truth_of(jnp.zeros((1, 4, 4), bool).at[0, 0, :3].set(True), 2, 1)
+    assert truth.shares.tolist() == [[[0.5, 0.25], [0.0, 0.0]]]
+    assert truth.coarse.tolist() == [[[0.1875]]]
+    assert truth.present.tolist() == [True]
+
+
+def test_what_trains_is_named():
+    names = set(parameters(small_sam2()))
+    sets = {
+        key: {n for n in names if any(re.fullmatch(p, n) for p in patterns)}
+        for key, patterns in TRAINABLE.items()
+    }
+    fixed = {
+        "no_mem_pos_enc",
+        "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix",
+    }
+    assert sets["all"] == names - fixed
+    assert not sets["decoder"] & sets["memory"]
+    encoder = {n for n in names if n.startswith("image_encoder.")}
+    assert sets["decoder"] | sets["memory"] | encoder == sets["all"]
+
+
+def test_a_part_may_train_alone():
+    recipe = Recipe(SegmentLoss(mask_size=32))
+    assert (
+        segmenter_task(small_sam2(), recipe, "memory").trainable
+        == (TRAINABLE["memory"])
+    )
+
+
+@pytest.mark.parametrize(
+    ("train", "mask_size", "words"),
+    [
+        ("encoder", 32, "choose one of all, decoder, memory"),
+        ("all", 24, "a multiple of 16 that divides 64"),
+        ("all", 0, "a multiple of 16 that divides 64"),
+    ],
+)
+def test_what_may_not_be_asked_for(train, mask_size, words):
+    with pytest.raises(InputError, match=words):
+        segmenter_task(small_sam2(), Recipe(SegmentLoss(mask_size=mask_size)), train)
