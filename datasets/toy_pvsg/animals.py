@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .people import Frame
+from .people import LocalCoordinates
 from .shapes import Part, bend, capsule, direction, ellipse, turned
 from .things import Thing
 
@@ -11,8 +11,8 @@ def animal(thing: Thing) -> list[Part]:
     """The outlines of a dog or a cat in its pose."""
     pose, size = thing.pose, thing.size
     dog = thing.category == "dog"
-    frame = Frame(thing)
-    frame.sign = thing.facing
+    local = LocalCoordinates(thing)
+    local.sign = thing.facing
     leg = (0.34 if dog else 0.26) * size * (1 - 0.75 * pose.crouch)
     thick = (0.27 if dog else 0.25) * size
     rump = np.array([-0.24 * size, -leg - 0.3 * thick])
@@ -24,11 +24,11 @@ def animal(thing: Thing) -> list[Part]:
     parts = _tail(pose, size, rump, dog)
     width = (0.105 if dog else 0.09) * size
     for k, (joint, order) in enumerate(((rump, 0.03), (chest, 0.03))):
-        parts += _legs(pose, size, frame, joint, width, k == 1, order)
+        parts += _legs(pose, size, local, joint, width, k == 1, order)
     trunk = capsule(rump, chest, 0.92 * thick, 1.06 * thick)
     parts.append(Part(trunk, "coat", 0.1))
     parts += _head(pose, size, chest, dog)
-    return [Part(frame.out(p.points), p.paint, p.order) for p in parts]
+    return [Part(local.to_world(p.points), p.paint, p.order) for p in parts]
 
 
 def _tail(pose, size, rump, dog):
@@ -44,7 +44,7 @@ def _tail(pose, size, rump, dog):
     ]
 
 
-def _legs(pose, size, frame, joint, width, front, order):
+def _legs(pose, size, local, joint, width, front, order):
     parts = []
     for far in (True, False):
         start = joint + ((0.04 if far else -0.03) * size, 0.05 * size)
@@ -55,7 +55,7 @@ def _legs(pose, size, frame, joint, width, front, order):
             foot = start + (0.16 * size, 0.14 * size)
         if front and not far and pose.paw is not None:
             reach = 0.2 * size
-            _, foot = bend(start, frame.inside(pose.paw), reach, reach)
+            _, foot = bend(start, local.to_local(pose.paw), reach, reach)
         elif pose.crouch > 0.6:
             foot = np.array([start[0] + 0.16 * size, -0.03 * size])
         place = order if far else 0.12

@@ -12,23 +12,30 @@ class Closeness:
     def __init__(self, world: World):
         self.world = world
         self.pairs: dict[tuple[int, int], set[int]] = {}
-        self.loose: dict[tuple[int, str], set[int]] = {}
+        self.on_ground: dict[tuple[int, str], set[int]] = {}
 
     def observe(self) -> None:
         """Notes the present frame of the world."""
         w = self.world
-        busy = {pair[:2] for pair, when in w.holds.items() if w.frame in when}
-        bound = {i for pair in busy for i in pair}
+        related_pairs = {
+            pair[:2] for pair, when in w.relations.items() if w.frame in when
+        }
+        related = {i for pair in related_pairs for i in pair}
         for i, a in enumerate(w.things):
             if not a.alive or a.still < 2:
                 continue
-            if i not in bound and a.z == 0 and a.person:
+            if i not in related and a.z == 0 and a.person:
                 sits = a.pose.seat is not None
                 if sits or a.pose.front:
                     key = (i, "sitting on" if sits else "standing on")
-                    self.loose.setdefault(key, set()).add(w.frame)
+                    self.on_ground.setdefault(key, set()).add(w.frame)
             for j, b in enumerate(w.things):
-                if i == j or b.still < 2 or (i, j) in busy or (j, i) in busy:
+                if (
+                    i == j
+                    or b.still < 2
+                    or (i, j) in related_pairs
+                    or (j, i) in related_pairs
+                ):
                     continue
                 if a.z > 0 or b.z > 0:
                     continue
@@ -39,7 +46,7 @@ class Closeness:
     def finish(self) -> None:
         """Adds 'next to' to the relations of the world."""
         for (i, j), when in sorted(self.pairs.items()):
-            self.world.holds[i, j, "next to"] = when
+            self.world.relations[i, j, "next to"] = when
 
 
 def spans(frames: set[int]) -> list[list[int]]:
@@ -62,7 +69,7 @@ def record(world: World, background) -> dict:
         for k, name in enumerate(names)
     ]
     relations = []
-    for (i, j, predicate), when in sorted(world.holds.items()):
+    for (i, j, predicate), when in sorted(world.relations.items()):
         found = spans(when)
         if found:
             relations.append([i + first, j + first, predicate, found])
@@ -81,39 +88,39 @@ def with_ground(world: World, closeness: Closeness, background, record: dict) ->
     if background.ground is None:
         return
     first = len(background.names) + 1
-    for (i, predicate), when in sorted(closeness.loose.items()):
+    for (i, predicate), when in sorted(closeness.on_ground.items()):
         found = spans(when)
         if found and world.chance(0.55):
             record["relations"].append([i + first, background.ground, predicate, found])
 
 
 def _words(world: World, relations: list, names: list[str]) -> dict:
-    def call(object_id: int) -> str:
+    def mention(object_id: int) -> str:
         return f"{names[object_id - 1]} ({object_id})"
 
-    told = []
+    events = []
     for subject, target, predicate, found in relations:
         for start, end in found:
-            told.append((start, end, subject, predicate, target))
-    told.sort()
+            events.append((start, end, subject, predicate, target))
+    events.sort()
     captions = [
         {
             "time": f"{start:04d}-{end:04d}",
-            "description": f"The {call(s)} is {p} the {call(o)}.".replace(
+            "description": f"The {mention(s)} is {p} the {mention(o)}.".replace(
                 "is next to", "stands next to"
             ),
         }
-        for start, end, s, p, o in told
+        for start, end, s, p, o in events
     ]
     questions = [
         {
             "time": f"{start:04d}",
-            "question": f"What is the {call(s)} doing?",
-            "answer": f"It is {p} the {call(o)}.",
+            "question": f"What is the {mention(s)} doing?",
+            "answer": f"It is {p} the {mention(o)}.",
         }
-        for start, end, s, p, o in told[:3]
+        for start, end, s, p, o in events[:3]
     ]
     kinds = sorted({t.category for t in world.things})
-    deeds = sorted({p for _, _, _, p, _ in told}) or ["nothing much"]
-    summary = f"A drawn scene with {', '.join(kinds)}: {', '.join(deeds)}."
+    predicates = sorted({p for _, _, _, p, _ in events}) or ["nothing much"]
+    summary = f"A drawn scene with {', '.join(kinds)}: {', '.join(predicates)}."
     return {"captions": captions, "qa_pairs": questions, "summary": summary}

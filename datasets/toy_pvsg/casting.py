@@ -7,7 +7,7 @@ from .scene import World
 from .things import Thing
 
 # Story: weight, classes of its things (one is drawn from each group).
-_PLAYS = {
+_STORIES = {
     "ball": (9, (("adult", "child"), ("ball",))),
     "cup": (2, (("adult", "child"), ("cup",))),
     "bike": (4, (("adult", "child"), ("bike",))),
@@ -24,7 +24,7 @@ _PLAYS = {
     "animal_ball": (3, (("dog", "cat"), ("ball",))),
     "pet": (3, (("adult", "child"), ("cat", "cat", "dog"))),
 }
-_SCRIPTS = {
+_GENERATORS = {
     "ball": stories.person_and_ball,
     "cup": stories.person_and_cup,
     "bike": goods_stories.person_and_bike,
@@ -47,20 +47,20 @@ _LANES = (172.0, 186.0, 200.0, 214.0, 228.0, 242.0)  # where feet stand, far to 
 def cast(w: World) -> None:
     """Fills the world with 2 to 6 things and starts their stories."""
     lanes = list(w.rng.permutation(_LANES))
-    plays = 1 + w.chance(0.6)
-    for _ in range(plays):
-        name = w.pick({k: v[0] for k, v in _PLAYS.items()})
-        if len(w.things) + len(_PLAYS[name][1]) <= 6:
-            _start(w, name, float(lanes.pop()))
+    num_stories = 1 + w.chance(0.6)
+    for _ in range(num_stories):
+        name = w.pick({k: v[0] for k, v in _STORIES.items()})
+        if len(w.things) + len(_STORIES[name][1]) <= 6:
+            _start_story(w, name, float(lanes.pop()))
     most = 6 - len(w.things)
-    extras = min(most, w.lasting(1 if plays == 1 else 0, 3))
-    for _ in range(extras):
-        _distract(w, float(lanes.pop()))
+    num_extras = min(most, w.randint(1 if num_stories == 1 else 0, 3))
+    for _ in range(num_extras):
+        _add_distractor(w, float(lanes.pop()))
 
 
-def _start(w: World, name: str, lane: float) -> None:
+def _start_story(w: World, name: str, lane: float) -> None:
     group = []
-    for classes in _PLAYS[name][1]:
+    for classes in _STORIES[name][1]:
         thing = things.create(w.rng, classes[int(w.rng.integers(len(classes)))])
         thing.y = lane
         thing.x = w.inside(float(w.rng.uniform(0.1, 0.9)) * w.width, thing.half)
@@ -73,12 +73,12 @@ def _start(w: World, name: str, lane: float) -> None:
             if abs(thing.x - lead.x) > 30 + 25 * k:
                 break
             thing.x = w.inside(float(w.rng.uniform(0.05, 0.95)) * w.width, thing.half)
-    w.stories.append(_SCRIPTS[name](w, *group))
+    w.stories.append(_GENERATORS[name](w, *group))
     if name in ("sofa_pet", "sofa_all"):
         w.stories.append(stories.bystander(w, group[-1]))
 
 
-def _distract(w: World, lane: float) -> None:
+def _add_distractor(w: World, lane: float) -> None:
     """One thing that nobody minds, mostly of a class that the stories use as well."""
     if w.chance(0.65):
         category = w.things[int(w.rng.integers(len(w.things)))].category
@@ -92,7 +92,7 @@ def _distract(w: World, lane: float) -> None:
     if thing.alive and w.chance(0.4):
         outside = -40.0 if w.chance(0.5) else w.width + 40.0
         thing.x = outside if w.chance(0.5) else thing.x
-        w.stories.append(stories.passer(w, thing))
+        w.stories.append(stories.passer_by(w, thing))
     elif thing.alive:
         w.stories.append(stories.bystander(w, thing))
 

@@ -8,7 +8,7 @@ from . import annotate, casting, looks
 from .background import Background, Camera, Light
 from .scene import HEIGHT, World
 
-FINE = 2  # outlines are drawn so many times finer, then averaged
+SUPERSAMPLING = 2  # outlines are drawn so many times finer, then averaged
 SPLITS = ("train", "val")
 FPS = 5
 
@@ -48,21 +48,21 @@ def make(
     casting.cast(world)
     for _ in range(int(rng.integers(8))):  # so that not all stories start at frame 0
         world.step()
-    world.holds.clear()
+    world.relations.clear()
     frames, shadows = [], []
     closeness = annotate.Closeness(world)
     for frame in range(num_frames):
         world.frame = frame
         world.step()
         closeness.observe()
-        frames.append(world.drawn())
+        frames.append(world.draw_list())
         shadows.append([(t.x, t.y, t.half) for t in world.things])
     closeness.finish()
     background = Background.draw(rng, world.width, height / HEIGHT)
     record = annotate.record(world, background)
     annotate.with_ground(world, closeness, background, record)
     paints = [
-        looks.tiles(rng, t.style["paints"], FINE * height / HEIGHT)
+        looks.tiles(rng, t.style["paints"], SUPERSAMPLING * height / HEIGHT)
         for t in world.things
     ]
     return Film(

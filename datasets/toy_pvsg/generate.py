@@ -100,10 +100,10 @@ def _film(size: str, seed: int, split: str, index: int) -> film.Film:
 
 def truth(size: str, split: str, index: int, seed: int = 0) -> Truth:
     """The exact masks, objects and spans of a video; reads no file."""
-    shown = _film(size, seed, split, index)
-    drawn = Renderer(shown)
-    segments = np.stack([drawn.segments(t) for t in range(len(shown.frames))])
-    return Truth(segments, shown.record["objects"], shown.record["relations"])
+    video = _film(size, seed, split, index)
+    renderer = Renderer(video)
+    segments = np.stack([renderer.segments(t) for t in range(len(video.frames))])
+    return Truth(segments, video.record["objects"], video.record["relations"])
 
 
 def generate(
@@ -123,7 +123,7 @@ def generate(
     progress(done, all) is called after each video. Everything is written aside and
     moved to its place at the end, pvsg.json last. ValueError for an unknown name.
     """
-    began = time.perf_counter()
+    start_time = time.perf_counter()
     if layout not in files.LAYOUTS:
         raise ValueError(f"no layout {layout!r}; there are {', '.join(files.LAYOUTS)}")
     plans = videos(size, sources)
@@ -158,7 +158,7 @@ def generate(
         shutil.rmtree(aside, ignore_errors=True)
     frames = sum(written.entry["meta"]["num_frames"] for written in done)
     return GenerateReport(
-        frames, time.perf_counter() - began, tuple(plans), planted,
+        frames, time.perf_counter() - start_time, tuple(plans), planted,
         sum(w.maskless for w in done), sum(w.unseen for w in done),
     )  # fmt: skip
 
@@ -181,21 +181,21 @@ class _Written(NamedTuple):
 
 def _write(task) -> _Written:
     folder, size, seed, plan, names = task
-    shown = _film(size, seed, plan.split, plan.index)
-    drawn = Renderer(shown)
+    video = _film(size, seed, plan.split, plan.index)
+    renderer = Renderer(video)
     pictures, masks = [], []
-    for t in range(len(shown.frames)):
-        picture, segments = drawn.frame(t)
+    for t in range(len(video.frames)):
+        picture, segments = renderer.frame(t)
         pictures.append(picture)
         masks.append(segments)
     meta = {
-        "height": shown.height,
-        "width": shown.width,
+        "height": video.height,
+        "width": video.width,
         "fps": film.FPS,
         "duration": len(pictures) / film.FPS,
         "num_frames": len(pictures),
     }
-    entry = {"video_id": plan.video_id, "meta": meta, **shown.record}
+    entry = {"video_id": plan.video_id, "meta": meta, **video.record}
     draft = faults.Draft(plan.video_id, entry, pictures, masks)
     planted = faults.plant(draft, names)
     draft.write(folder, plan.source, film.FPS)

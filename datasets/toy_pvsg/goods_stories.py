@@ -8,14 +8,14 @@ from .things import Thing
 
 def person_and_bike(w: World, a: Thing, bike: Thing):
     while True:
-        deed = w.pick({"ride": 5, "push": 4, "look": 2, "close": 2})
+        action = w.pick({"ride": 5, "push": 4, "look": 2, "close": 2})
         far = w.margin if bike.x > w.width / 2 else w.width - w.margin
-        if deed == "look":
+        if action == "look":
             yield from moves.walk(w, a, watch_spot(w, a, bike))
-            yield from moves.look(w, a, bike, w.lasting(5, 10))
-        elif deed == "close":
-            yield from stand_close(w, a, bike, w.lasting(5, 9))
-        elif deed == "ride":
+            yield from moves.look(w, a, bike, w.randint(5, 10))
+        elif action == "close":
+            yield from stand_close(w, a, bike, w.randint(5, 9))
+        elif action == "ride":
             bike.facing = poses.sign(far - bike.x)
             yield from moves.walk(w, a, float(goods.bike_points(bike)["saddle"][0]))
             if w.chance(0.25):  # out of the picture and back
@@ -34,8 +34,8 @@ def person_and_bike(w: World, a: Thing, bike: Thing):
 def person_and_cart(w: World, a: Thing, cart: Thing, rider: Thing | None = None):
     inside = False
     while True:
-        deed = w.pick({"push": 6, "look": 2, "close": 2})
-        if deed == "push":
+        action = w.pick({"push": 6, "look": 2, "close": 2})
+        if action == "push":
             goal = 55.0 if cart.x > w.width / 2 else w.width - 55.0
             if w.chance(0.4):
                 goal = w.inside(float(w.rng.uniform(0, w.width)))
@@ -57,15 +57,15 @@ def person_and_cart(w: World, a: Thing, cart: Thing, rider: Thing | None = None)
             yield from seats.push(w, a, cart, goal, speed, cargo)
             a.layer = 0.0
             continue
-        if deed == "look":
+        if action == "look":
             others = [cart] + ([rider] if inside else [])
             target = others[int(w.rng.integers(len(others)))]
             x = watch_spot(w, a, cart)
             waiting = chain(
-                moves.walk(w, a, x), moves.look(w, a, target, w.lasting(5, 9))
+                moves.walk(w, a, x), moves.look(w, a, target, w.randint(5, 9))
             )
         else:
-            waiting = stand_close(w, a, cart, w.lasting(5, 8))
+            waiting = stand_close(w, a, cart, w.randint(5, 8))
         for _ in waiting:
             if inside:
                 seats.seat_in_cart(w, rider, cart, "sitting on")
@@ -79,26 +79,26 @@ def someone_and_sofa(w: World, a: Thing, sofa: Thing, *extras: Thing):
     while True:
         if held:
             hands.attach(w, a, held)
-        deeds = {"sit": 6, "stand": 3, "look": 2, "close": 2}
+        actions = {"sit": 6, "stand": 3, "look": 2, "close": 2}
         if a.category == "adult":
-            deeds["stand"] = 1
+            actions["stand"] = 1
         if held:
-            deeds = {"sit": 6, "hold": 3}
-        deed = w.pick(deeds)
-        if deed == "hold":
+            actions = {"sit": 6, "hold": 3}
+        action = w.pick(actions)
+        if action == "hold":
             x = beside(w, a, sofa, float(w.rng.uniform(20, 40)))
             yield from moves.walk(w, a, w.inside(x), held=held)
-            yield from hands.hold(w, a, held, w.lasting(4, 9))
-        elif deed == "look":
+            yield from hands.hold(w, a, held, w.randint(4, 9))
+        elif action == "look":
             yield from moves.walk(w, a, watch_spot(w, a, sofa))
-            yield from moves.look(w, a, sofa, w.lasting(5, 9))
-        elif deed == "close":
-            yield from stand_close(w, a, sofa, w.lasting(5, 8))
+            yield from moves.look(w, a, sofa, w.randint(5, 9))
+        elif action == "close":
+            yield from stand_close(w, a, sofa, w.randint(5, 8))
         else:
             x = sofa.x + float(w.rng.uniform(-0.22, 0.22)) * sofa.size
             yield from moves.walk(w, a, x, held=held)
-            if deed == "sit":
+            if action == "sit":
                 watched = pets[0] if pets and a.person and w.chance(0.7) else None
-                yield from seats.sit(w, a, sofa, w.lasting(8, 16), held, watched)
+                yield from seats.sit(w, a, sofa, w.randint(8, 16), held, watched)
             else:
-                yield from seats.stand_on(w, a, sofa, w.lasting(6, 12))
+                yield from seats.stand_on(w, a, sofa, w.randint(6, 12))

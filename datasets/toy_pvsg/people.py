@@ -12,17 +12,17 @@ _BUILD = {
 }
 
 
-class Frame:
+class LocalCoordinates:
     """Local coordinates (x forward, y down, origin on the ground) of one figure."""
 
     def __init__(self, thing: Thing):
         self.origin = np.array([thing.x, thing.y - thing.z])
         self.sign = 1 if thing.pose.front else thing.facing
 
-    def out(self, points) -> np.ndarray:
+    def to_world(self, points) -> np.ndarray:
         return np.asarray(points, float) * (self.sign, 1) + self.origin
 
-    def inside(self, point) -> np.ndarray:
+    def to_local(self, point) -> np.ndarray:
         return (np.asarray(point, float) - self.origin) * (self.sign, 1)
 
 
@@ -30,7 +30,7 @@ def person(thing: Thing) -> list[Part]:
     """The outlines of an adult or a child in its pose."""
     pose, h = thing.pose, thing.size
     build = {k: v * h for k, v in _BUILD[thing.category].items()}
-    frame = Frame(thing)
+    local = LocalCoordinates(thing)
     hip = np.array([0.0, -_hip_height(pose, build)])
     up = np.array([np.sin(np.deg2rad(pose.lean)), -np.cos(np.deg2rad(pose.lean))])
     neck = hip + build["torso"] * up
@@ -38,13 +38,13 @@ def person(thing: Thing) -> list[Part]:
 
     parts = []
     for side, order in ((1, 0.04), (0, 0.08)):  # the far leg lies behind
-        parts += _leg(pose, build, frame, hip, side, order, thing.style["kind"])
+        parts += _leg(pose, build, local, hip, side, order, thing.style["kind"])
     parts += _torso(pose, build, hip, neck, thing)
     parts += _head(pose, build, skull, thing)
     for side, order in ((1, 0.02), (0, 0.5)):
         front_order = 0.3 if pose.front and pose.hands[side] is None else order
-        parts += _arm(pose, build, frame, neck, up, side, front_order)
-    return [Part(frame.out(p.points), p.paint, p.order) for p in parts]
+        parts += _arm(pose, build, local, neck, up, side, front_order)
+    return [Part(local.to_world(p.points), p.paint, p.order) for p in parts]
 
 
 def _hip_height(pose, build) -> float:
@@ -57,13 +57,13 @@ def _hip_height(pose, build) -> float:
     return max(drops) + 0.35 * build["width"]
 
 
-def _leg(pose, build, frame, hip, side, order, kind):
+def _leg(pose, build, local, hip, side, order, kind):
     length, width = build["leg"], build["width"]
     spread = (0.27 if pose.front else 0.05) * build["body"] * (1 if side else -1)
     start = hip + (spread, 0)
     thigh, shin = pose.legs[side]
     if pose.feet[side] is not None:
-        target = frame.inside(pose.feet[side])
+        target = local.to_local(pose.feet[side])
         knee, foot = bend(start, target, length, length, side=1)
     elif pose.front and pose.seat is not None:  # thighs point at the viewer
         knee = start + (0.25 * spread, 0.3 * length)
@@ -144,13 +144,13 @@ def _cap(r: float, start: float, stop: float) -> np.ndarray:
     return np.stack([r * np.cos(a), r * np.sin(a)], axis=1)
 
 
-def _arm(pose, build, frame, neck, up, side, order):
+def _arm(pose, build, local, neck, up, side, order):
     length, width = build["arm"], 0.8 * build["width"]
     spread = (0.46 if pose.front else 0.04) * build["body"] * (1 if side else -1)
     start = neck - up * 0.3 * build["width"] + (spread, 0.35 * build["width"])
     upper, fore = pose.arms[side]
     if pose.hands[side] is not None:
-        target = frame.inside(pose.hands[side])
+        target = local.to_local(pose.hands[side])
         elbow, hand = bend(start, target, length, length, side=-1)
     else:
         sign = np.sign(spread) if pose.front else 1

@@ -11,21 +11,21 @@ from .things import Pose, Thing
 def chase(w: World, hunter: Thing, prey: Thing):
     """One runs after the other, from side to side; then they stand, watch or play."""
     while True:
-        deed = w.pick({"chase": 8, "look": 3, "close": 1, "play": 2})
+        action = w.pick({"chase": 8, "look": 3, "close": 1, "play": 2})
         if w.inside(prey.x) != prey.x:  # out of the picture: it runs back in
-            deed = "chase"
-        if deed == "chase":
+            action = "chase"
+        if action == "chase":
             yield from _run(w, hunter, prey)
-        elif deed == "look":
+        elif action == "look":
             spot = watch_spot(w, hunter, prey)
             yield from _other_waits(w, prey, moves.walk(w, hunter, spot))
-            steps = moves.look(w, hunter, prey, w.lasting(5, 10))
+            steps = moves.look(w, hunter, prey, w.randint(5, 10))
             yield from _other_waits(w, prey, steps)
         else:
             close = beside(w, hunter, prey, 5)
             yield from _other_waits(w, prey, moves.walk(w, hunter, close))
-            frames = w.lasting(5, 9)
-            if deed == "play" and not prey.person:
+            frames = w.randint(5, 9)
+            if action == "play" and not prey.person:
                 yield from _tussle(w, hunter, prey, frames)
             else:
                 yield from _other_waits(w, prey, moves.idle(w, hunter, frames))
@@ -87,20 +87,20 @@ def _tussle(w: World, a: Thing, pet: Thing, frames: int):
 
 def animal_and_ball(w: World, a: Thing, ball: Thing):
     while True:
-        deed = w.pick({"chase": 4, "play": 5, "look": 3, "fetch": 3, "close": 1})
-        if deed == "look":
+        action = w.pick({"chase": 4, "play": 5, "look": 3, "fetch": 3, "close": 1})
+        if action == "look":
             yield from moves.walk(w, a, watch_spot(w, a, ball))
-            yield from moves.look(w, a, ball, w.lasting(5, 11))
-        elif deed == "close":
-            yield from stand_close(w, a, ball, w.lasting(5, 8))
-        elif deed == "fetch" and a.category == "dog":
+            yield from moves.look(w, a, ball, w.randint(5, 11))
+        elif action == "close":
+            yield from stand_close(w, a, ball, w.randint(5, 8))
+        elif action == "fetch" and a.category == "dog":
             yield from moves.walk(w, a, ball.x + side_of(a, ball) * 0.55 * a.size)
             a.facing = poses.sign(ball.x - a.x)
             goal = w.inside(float(w.rng.uniform(0, w.width)))
             yield from moves.walk(w, a, goal, held=(ball,))
             hands.drop(w, a, ball)
             ball.layer = a.layer + 0.4
-        elif deed == "chase":
+        elif action == "chase":
             side = poses.sign(w.width / 2 - ball.x)
             yield from moves.walk(w, a, ball.x - side * 0.7 * a.size)
             ball.speed = (side * float(w.rng.uniform(15, 20)), 4.0)
@@ -112,7 +112,7 @@ def animal_and_ball(w: World, a: Thing, ball: Thing):
                 yield
         else:
             yield from moves.walk(w, a, ball.x + side_of(a, ball) * 0.62 * a.size)
-            yield from bat(w, a, ball, w.lasting(7, 13))
+            yield from bat(w, a, ball, w.randint(7, 13))
 
 
 def bat(w: World, a: Thing, ball: Thing, frames: int):
@@ -138,32 +138,32 @@ def person_and_pet(w: World, a: Thing, pet: Thing):
     held = False
     while True:
         if held:
-            deed = w.pick({"hold": 4, "carry": 4, "down": 2})
-            if deed == "hold":
-                yield from hands.hold(w, a, (pet,), w.lasting(6, 11))
-            elif deed == "carry":
+            action = w.pick({"hold": 4, "carry": 4, "down": 2})
+            if action == "hold":
+                yield from hands.hold(w, a, (pet,), w.randint(6, 11))
+            elif action == "carry":
                 goal = w.inside(float(w.rng.uniform(0, w.width)))
                 yield from moves.walk(w, a, goal, held=(pet,))
             else:
                 yield from hands.put_down(w, a, pet, a.x + a.facing * 0.45 * a.size)
                 held = False
             continue
-        deed = w.pick({"look": 3, "pick": 4 if pet.category == "cat" else 0, "play": 4,
-                       "close": 2})  # fmt: skip
-        if deed == "look":
+        pick_up = 4 if pet.category == "cat" else 0
+        action = w.pick({"look": 3, "pick": pick_up, "play": 4, "close": 2})
+        if action == "look":
             steps = chain(
                 moves.walk(w, a, watch_spot(w, a, pet)),
-                moves.look(w, a, pet, w.lasting(5, 11)),
+                moves.look(w, a, pet, w.randint(5, 11)),
             )
             yield from _other_waits(w, pet, steps)
-        elif deed == "close":
-            yield from _other_waits(w, pet, stand_close(w, a, pet, w.lasting(5, 9)))
+        elif action == "close":
+            yield from _other_waits(w, pet, stand_close(w, a, pet, w.randint(5, 9)))
         else:
-            gap = 2 if deed == "pick" else 10
+            gap = 2 if action == "pick" else 10
             close = beside(w, a, pet, gap)
             yield from _other_waits(w, pet, moves.walk(w, a, close))
-            if deed == "play":
-                yield from _tussle(w, a, pet, w.lasting(7, 12))
+            if action == "play":
+                yield from _tussle(w, a, pet, w.randint(7, 12))
             else:
                 yield from _other_waits(w, pet, hands.pick_up(w, a, pet))
                 held = True

@@ -13,7 +13,7 @@ from . import layout
 
 _COLUMNS = 6  # frames of a video on the sheet
 _LINES = 4  # relations under each
-_SHOWN = 240  # pixels a frame is wide on the sheet
+_CELL_WIDTH = 240  # pixels a frame is wide on the sheet
 _COLOURS = np.array(layout.palette(), np.uint8).reshape(256, 3)
 
 
@@ -27,7 +27,7 @@ def preview(root: str | Path, output: str | Path, videos: int = 8) -> None:
     with open(Path(root) / "pvsg.json", encoding="utf-8") as file:
         entries = json.load(file)["data"]
     places = spread(len(entries), videos)
-    shown = [_Shown(Path(root), entries[place]) for place in places]
+    shown = [_Video(Path(root), entries[place]) for place in places]
     rows = [_row(video) for video in shown]
     whole = Image.new("RGB", (rows[0].width, sum(row.height for row in rows)), "white")
     top = 0
@@ -46,7 +46,7 @@ def spread(count: int, most: int) -> list[int]:
     return [int(place) for place in places.round()]
 
 
-class _Shown:
+class _Video:
     """The frames, masks and graph of one video of a download."""
 
     def __init__(self, root: Path, entry: dict):
@@ -63,7 +63,7 @@ class _Shown:
             self.masks.append(np.array(Image.open(BytesIO(png))))
         self.names = {o["object_id"]: o["category"] for o in entry["objects"]}
 
-    def told(self, t: int) -> list[str]:
+    def relations_at(self, t: int) -> list[str]:
         """The relations of a frame, as text."""
         return [
             f"{self.names[s]} {s} {predicate} {self.names[o]} {o}"
@@ -71,7 +71,7 @@ class _Shown:
             if any(start <= t <= end for start, end in spans)
         ]
 
-    def tinted(self, t: int, width: int) -> Image.Image:
+    def with_masks(self, t: int, width: int) -> Image.Image:
         """The frame with its things tinted and edged, enlarged, with their numbers."""
         frame, mask = self.frames[t].astype(np.float32), self.masks[t]
         things = [o["object_id"] for o in self.entry["objects"] if o["is_thing"]]
@@ -111,30 +111,33 @@ def _find(root: Path, kind: str, name: str) -> bytes:
     raise FileNotFoundError(f"{root}: no {kind}/{name}, unpacked or in an archive")
 
 
-def _row(video: _Shown) -> Image.Image:
+def _row(video: _Video) -> Image.Image:
     """Six frames of a video side by side, each with its relations below."""
     times = np.linspace(0, len(video.frames) - 1, _COLUMNS).round().astype(int)
-    cells = [video.tinted(int(t), _SHOWN) for t in times]
+    cells = [video.with_masks(int(t), _CELL_WIDTH) for t in times]
     height = cells[0].height
     row = Image.new(
-        "RGB", (_COLUMNS * (_SHOWN + 4), height + 12 * (_LINES + 1)), "white"
+        "RGB", (_COLUMNS * (_CELL_WIDTH + 4), height + 12 * (_LINES + 1)), "white"
     )
     draw = ImageDraw.Draw(row)
     for k, (t, cell) in enumerate(zip(times, cells, strict=True)):
-        left = k * (_SHOWN + 4)
+        left = k * (_CELL_WIDTH + 4)
         row.paste(cell, (left, 0))
-        lines = [f"{video.entry['video_id']}  frame {t}", *video.told(int(t))[:_LINES]]
+        lines = [
+            f"{video.entry['video_id']}  frame {t}",
+            *video.relations_at(int(t))[:_LINES],
+        ]
         draw.text((left + 2, height), "\n".join(lines), "black", spacing=1)
     return row
 
 
-def _panel(video: _Shown, t: int) -> np.ndarray:
+def _panel(video: _Video, t: int) -> np.ndarray:
     """One frame of the overlay: the picture, and the graph beside it."""
     panel = Image.new("RGB", (768, 512), "black")
-    picture = video.tinted(t, 512)
+    picture = video.with_masks(t, 512)
     if picture.height > 512:
         picture = picture.resize((round(picture.width * 512 / picture.height), 512))
     panel.paste(picture, (0, (512 - picture.height) // 2))
-    lines = [video.entry["video_id"], f"frame {t}", "", *video.told(t)]
+    lines = [video.entry["video_id"], f"frame {t}", "", *video.relations_at(t)]
     ImageDraw.Draw(panel).text((524, 12), "\n".join(lines), "white", spacing=6)
     return np.asarray(panel)

@@ -30,13 +30,15 @@ class Draft:
     def length(self) -> int:
         return self.entry["meta"]["num_frames"]
 
-    def things(self) -> list[int]:
+    def objects_by_area(self) -> list[int]:
         """object_ids, most pixels first."""
         counts = np.bincount(np.stack(self.masks).ravel(), minlength=256)
         listed = [o["object_id"] for o in self.entry["objects"]]
         return sorted(listed, key=lambda i: -counts[i])
 
-    def relate(self, subject: int, target: int, predicate: str, spans: list) -> dict:
+    def add_relation(
+        self, subject: int, target: int, predicate: str, spans: list
+    ) -> dict:
         self.entry["relations"].append([subject, target, predicate, spans])
         place = len(self.entry["relations"]) - 1
         return {"relation": place, "predicate": predicate, "spans": spans}
@@ -60,40 +62,40 @@ class Draft:
 
 
 def _unknown_predicate(d: Draft) -> dict:
-    a, b = d.things()[:2]
-    return d.relate(a, b, "climbing", [[1, 6]])
+    a, b = d.objects_by_area()[:2]
+    return d.add_relation(a, b, "climbing", [[1, 6]])
 
 
 def _span_past_end(d: Draft) -> dict:
-    a, b = d.things()[:2]
-    return d.relate(a, b, "touching", [[d.length - 4, d.length + 2]])
+    a, b = d.objects_by_area()[:2]
+    return d.add_relation(a, b, "touching", [[d.length - 4, d.length + 2]])
 
 
 def _span_outside(d: Draft) -> dict:
-    a, b = d.things()[:2]
-    return d.relate(a, b, "touching", [[d.length, d.length + 3]])
+    a, b = d.objects_by_area()[:2]
+    return d.add_relation(a, b, "touching", [[d.length, d.length + 3]])
 
 
 def _span_reversed(d: Draft) -> dict:
-    a, b = d.things()[:2]
-    return d.relate(a, b, "touching", [[9, 4]])
+    a, b = d.objects_by_area()[:2]
+    return d.add_relation(a, b, "touching", [[9, 4]])
 
 
 def _overlapping_spans(d: Draft) -> dict:
-    a, b = d.things()[:2]
-    return d.relate(b, a, "touching", [[2, 6], [5, 9]])
+    a, b = d.objects_by_area()[:2]
+    return d.add_relation(b, a, "touching", [[2, 6], [5, 9]])
 
 
 def _self_relation(d: Draft) -> dict:
-    a = d.things()[0]
-    return d.relate(a, a, "touching", [[0, 5]])
+    a = d.objects_by_area()[0]
+    return d.add_relation(a, a, "touching", [[0, 5]])
 
 
 def _participant_without_mask(d: Draft) -> dict:
-    a, b = d.things()[:2]
+    a, b = d.objects_by_area()[:2]
     for t in (1, 2, 3):
         d.masks[t] = np.where(d.masks[t] == b, 0, d.masks[t]).astype(np.uint8)
-    place = d.relate(a, b, "hugging", [[1, 6]])
+    place = d.add_relation(a, b, "hugging", [[1, 6]])
     return {**place, "object_id": b, "frames": [1, 2, 3]}
 
 

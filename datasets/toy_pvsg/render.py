@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from .film import FINE, Film
+from .film import SUPERSAMPLING, Film
 
 
 class Renderer:
@@ -11,7 +11,7 @@ class Renderer:
 
     def __init__(self, film: Film):
         self.film = film
-        self.fine = FINE * film.scale  # fine pixels a world unit
+        self.fine = SUPERSAMPLING * film.scale  # fine pixels a world unit
         self.first = len(film.stuff) + 1
         self._noise = None
         self._shade = None
@@ -35,7 +35,7 @@ class Renderer:
         corners = np.split(placed, np.cumsum(sizes)[:-1])
         return [(i, p.paint, c) for (i, p), c in zip(parts, corners, strict=True)]
 
-    def _behind(self, t: int, source: Image.Image, how) -> Image.Image:
+    def _warp(self, t: int, source: Image.Image, resampling) -> Image.Image:
         """The background as the camera sees it, enlarged to fine pixels."""
         film = self.film
         back = film.background
@@ -50,25 +50,25 @@ class Renderer:
         )
         inverse = np.round(to_source @ np.linalg.inv(matrix) @ view, 7)
         data = tuple(inverse[:2].ravel().tolist())
-        seen = source.transform(
-            (film.width, film.height), Image.Transform.AFFINE, data, how
+        warped = source.transform(
+            (film.width, film.height), Image.Transform.AFFINE, data, resampling
         )
-        size = (FINE * film.width, FINE * film.height)
-        return seen.resize(size, Image.Resampling.NEAREST)
+        size = (SUPERSAMPLING * film.width, SUPERSAMPLING * film.height)
+        return warped.resize(size, Image.Resampling.NEAREST)
 
     def _segments(self, t: int, shapes: list) -> np.ndarray:
         film = self.film
         nearest = Image.Resampling.NEAREST
-        ids = self._behind(t, film.background.regions, nearest)
+        ids = self._warp(t, film.background.regions, nearest)
         draw = ImageDraw.Draw(ids)
         for i, _, corners in shapes:
             draw.polygon(corners.ravel().tolist(), fill=self.first + i)
-        return np.asarray(ids)[::FINE, ::FINE].copy()
+        return np.asarray(ids)[::SUPERSAMPLING, ::SUPERSAMPLING].copy()
 
     def _picture(self, t: int, shapes: list) -> np.ndarray:
         film = self.film
-        how = Image.Resampling.BILINEAR
-        canvas = self._behind(t, film.background.picture, how)
+        resampling = Image.Resampling.BILINEAR
+        canvas = self._warp(t, film.background.picture, resampling)
         self._shadows(t, canvas)
         draw = ImageDraw.Draw(canvas)
         edge = max(1, round(self.fine * 0.55))
@@ -83,11 +83,11 @@ class Renderer:
             canvas.paste(surface, tuple(low.tolist()), mask)
             around = corners.ravel().tolist() + corners[0].tolist()
             draw.line(around, fill=outline, width=edge)
-        picture = canvas.reduce(FINE)
+        picture = canvas.reduce(SUPERSAMPLING)
         if film.light.blur:
             blur = ImageFilter.GaussianBlur(film.light.blur * film.scale)
             picture = picture.filter(blur)
-        return self._develop(t, picture)
+        return self._add_light_and_noise(t, picture)
 
     def _surface(self, i: int, paint: str, size: tuple[int, int]):
         """The tile of a paint, repeated for a larger part, and its outline's colour."""
@@ -116,7 +116,7 @@ class Renderer:
             ImageDraw.Draw(mask).ellipse((0, 0, 2 * w - 1, 2 * h - 1), fill=80)
             canvas.paste((20, 20, 24), (round(cx) - w, round(cy) - h), mask)
 
-    def _develop(self, t: int, picture: Image.Image) -> np.ndarray:
+    def _add_light_and_noise(self, t: int, picture: Image.Image) -> np.ndarray:
         """Light and noise."""
         light = self.film.light
         h, w = self.film.height, self.film.width

@@ -38,7 +38,7 @@ class World:
         self.frame = 0
         self.things: list[Thing] = []
         self.stories: list = []
-        self.holds: dict[tuple[int, int, str], set[int]] = {}
+        self.relations: dict[tuple[int, int, str], set[int]] = {}
         self.margin = 24.0
 
     def add(self, thing: Thing) -> Thing:
@@ -51,7 +51,7 @@ class World:
     def relate(self, subject: Thing, target: Thing, predicate: str) -> None:
         """The relation holds in the present frame."""
         key = (self.index(subject), self.index(target), predicate)
-        self.holds.setdefault(key, set()).add(self.frame)
+        self.relations.setdefault(key, set()).add(self.frame)
 
     def inside(self, x: float, half: float = 0.0) -> float:
         """The nearest place in view, for a thing half as wide as said."""
@@ -61,7 +61,7 @@ class World:
     def chance(self, probability: float) -> bool:
         return bool(self.rng.random() < probability)
 
-    def lasting(self, low: int, high: int) -> int:
+    def randint(self, low: int, high: int) -> int:
         return int(self.rng.integers(low, high + 1))
 
     def pick(self, weighted: dict):
@@ -98,7 +98,7 @@ class World:
         resting = abs(vx) < 0.8 and not in_air
         thing.speed = None if resting else (vx, vz)
 
-    def drawn(self) -> list:
+    def draw_list(self) -> list:
         """(index of the thing, outline) of the present frame, far ones first."""
         parts = []
         for i, thing in enumerate(self.things):

@@ -45,45 +45,45 @@ def person_and_ball(w: World, a: Thing, ball: Thing):
     held = False
     while True:
         if held:
-            deed = w.pick({"hold": 2, "carry": 2, "throw": 9, "down": 1})
-            if deed == "hold":
-                yield from hands.hold(w, a, (ball,), w.lasting(5, 11))
-            elif deed == "carry":
+            action = w.pick({"hold": 2, "carry": 2, "throw": 9, "down": 1})
+            if action == "hold":
+                yield from hands.hold(w, a, (ball,), w.randint(5, 11))
+            elif action == "carry":
                 goal = w.inside(float(w.rng.uniform(0, w.width)))
                 yield from moves.walk(w, a, goal, held=(ball,))
-            elif deed == "throw":
+            elif action == "throw":
                 a.facing = poses.sign(w.width / 2 - a.x)
                 yield from hands.throw(w, a, ball, float(w.rng.uniform(11, 17)))
                 held = False
-                yield from _settle(w, a, ball)
+                yield from _wait_for_ball(w, a, ball)
             else:
                 yield from hands.put_down(w, a, ball, a.x + a.facing * 0.3 * a.size)
                 held = False
             continue
-        deed = w.pick({"kick": 8, "look": 2, "pick": 9, "play": 2, "close": 1})
-        if deed == "look":
+        action = w.pick({"kick": 8, "look": 2, "pick": 9, "play": 2, "close": 1})
+        if action == "look":
             yield from moves.walk(w, a, watch_spot(w, a, ball))
-            yield from moves.look(w, a, ball, w.lasting(5, 11))
-        elif deed == "close":
-            yield from stand_close(w, a, ball, w.lasting(5, 9))
-        elif deed == "kick":
+            yield from moves.look(w, a, ball, w.randint(5, 11))
+        elif action == "close":
+            yield from stand_close(w, a, ball, w.randint(5, 9))
+        elif action == "kick":
             side = poses.sign(w.width / 2 - ball.x)  # where there is room to fly
-            for _ in range(w.lasting(1, 3)):  # runs after it and kicks it on
+            for _ in range(w.randint(1, 3)):  # runs after it and kicks it on
                 spot = ball.x - side * 0.34 * a.size
                 yield from moves.walk(w, a, spot, run=abs(spot - a.x) > 60)
                 a.facing = side
                 yield from moves.kick(w, a, ball, float(w.rng.uniform(11, 18)))
-                yield from _settle(w, a, ball)
+                yield from _wait_for_ball(w, a, ball)
                 side = poses.sign(w.width / 2 - ball.x)
         else:
             yield from moves.walk(w, a, ball.x + side_of(a, ball) * 0.3 * a.size)
             yield from hands.pick_up(w, a, ball)
-            held = deed == "pick"
+            held = action == "pick"
             if not held:
-                yield from dribble(w, a, ball, w.lasting(7, 13))
+                yield from dribble(w, a, ball, w.randint(7, 13))
 
 
-def _settle(w: World, a: Thing, ball: Thing):
+def _wait_for_ball(w: World, a: Thing, ball: Thing):
     """Waits, facing the way the ball went, until it lies still."""
     for _ in range(9):
         if ball.speed is None:
@@ -111,22 +111,22 @@ def person_and_cup(w: World, a: Thing, cup: Thing):
     held = False
     while True:
         if held:
-            deed = w.pick({"hold": 4, "carry": 4, "down": 2})
-            if deed == "hold":
-                yield from hands.hold(w, a, (cup,), w.lasting(6, 13))
-            elif deed == "carry":
+            action = w.pick({"hold": 4, "carry": 4, "down": 2})
+            if action == "hold":
+                yield from hands.hold(w, a, (cup,), w.randint(6, 13))
+            elif action == "carry":
                 goal = w.inside(float(w.rng.uniform(0, w.width)))
                 yield from moves.walk(w, a, goal, held=(cup,))
             else:
                 yield from hands.put_down(w, a, cup, a.x + a.facing * 0.3 * a.size)
                 held = False
             continue
-        deed = w.pick({"look": 3, "pick": 5, "close": 2})
-        if deed == "look":
+        action = w.pick({"look": 3, "pick": 5, "close": 2})
+        if action == "look":
             yield from moves.walk(w, a, watch_spot(w, a, cup))
-            yield from moves.look(w, a, cup, w.lasting(5, 11))
-        elif deed == "close":
-            yield from stand_close(w, a, cup, w.lasting(5, 9))
+            yield from moves.look(w, a, cup, w.randint(5, 11))
+        elif action == "close":
+            yield from stand_close(w, a, cup, w.randint(5, 9))
         else:
             yield from moves.walk(w, a, cup.x + side_of(a, cup) * 0.3 * a.size)
             yield from hands.pick_up(w, a, cup)
@@ -137,30 +137,30 @@ def person_and_two(w: World, a: Thing, first: Thing, second: Thing):
     """Takes two things at once from place to place; lays one down, takes it again."""
     held = (first, second)
     while True:
-        deed = w.pick({"hold": 3, "carry": 5, "swap": 2})
-        if deed == "hold":
-            yield from hands.hold(w, a, held, w.lasting(5, 10))
-        elif deed == "carry":
+        action = w.pick({"hold": 3, "carry": 5, "swap": 2})
+        if action == "hold":
+            yield from hands.hold(w, a, held, w.randint(5, 10))
+        elif action == "carry":
             goal = w.inside(float(w.rng.uniform(0, w.width)))
             yield from moves.walk(w, a, goal, held=held)
         elif len(held) == 2:
             hands.drop(w, a, second)
             second.x = a.x + a.facing * 0.3 * a.size
             held = (first,)
-            yield from hands.hold(w, a, held, w.lasting(3, 5))
+            yield from hands.hold(w, a, held, w.randint(3, 5))
         else:
             x = second.x + side_of(a, second) * 0.3 * a.size
             yield from moves.walk(w, a, x, held=held)
             held = (first, second)
 
 
-def passer(w: World, a: Thing, held: tuple = ()):
+def passer_by(w: World, a: Thing, held: tuple = ()):
     """Crosses the picture, leaves it, waits outside, and comes back."""
     while True:
         side = poses.sign(w.width / 2 - a.x)
         goal = w.width + 40.0 if side > 0 else -40.0
         yield from moves.walk(w, a, goal, held=held)
-        for _ in range(w.lasting(3, 8)):
+        for _ in range(w.randint(3, 8)):
             if held:
                 hands.attach(w, a, held)
             yield
@@ -169,16 +169,16 @@ def passer(w: World, a: Thing, held: tuple = ()):
 def errand(w: World, a: Thing, item: Thing):
     """Carries something through the picture, out of it and back."""
     hands.attach(w, a, (item,))
-    yield from passer(w, a, (item,))
+    yield from passer_by(w, a, (item,))
 
 
 def bystander(w: World, a: Thing):
     """Stands about, uninvolved; now and then it moves to another place."""
     while True:
         if a.person and w.chance(0.35):
-            yield from moves.sit_down(w, a, w.lasting(12, 30))
+            yield from moves.sit_down(w, a, w.randint(12, 30))
         else:
-            yield from moves.idle(w, a, w.lasting(12, 40))
+            yield from moves.idle(w, a, w.randint(12, 40))
         if w.chance(0.5):
             goal = w.inside(a.x + float(w.rng.uniform(-60, 60)))
             yield from moves.walk(w, a, goal)

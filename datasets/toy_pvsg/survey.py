@@ -14,12 +14,12 @@ def survey(root: str | Path) -> dict:
     with open(Path(root) / "pvsg.json", encoding="utf-8") as file:
         entries = json.load(file)["data"]
     records, frames_of, pairs = Counter(), Counter(), defaultdict(set)
-    on_stuff = spans_all = spans_whole = 0
-    beside, frames, busy = Counter(), 0, 0
+    on_stuff = spans_all = spans_full = 0
+    target_counts, frames, related_frames = Counter(), 0, 0
     for entry in entries:
         length = entry["meta"]["num_frames"]
         objects = {o["object_id"]: o for o in entry["objects"]}
-        met = defaultdict(set)
+        targets_at = defaultdict(set)
         for subject, target, predicate, spans in entry["relations"]:
             records[predicate] += 1
             on_stuff += not objects[target]["is_thing"]
@@ -27,13 +27,13 @@ def survey(root: str | Path) -> dict:
             pairs[names].add(predicate)
             for start, end in spans:
                 spans_all += 1
-                spans_whole += end - start + 1 >= length
+                spans_full += end - start + 1 >= length
                 frames_of[predicate] += end - start + 1
                 for t in range(start, end + 1):
-                    met[subject, t].add(target)
-        beside.update(len(targets) for targets in met.values())
+                    targets_at[subject, t].add(target)
+        target_counts.update(len(targets) for targets in targets_at.values())
         frames += length
-        busy += len({t for _, t in met})
+        related_frames += len({t for _, t in targets_at})
     total = sum(records.values())
     return {
         "videos": len(entries),
@@ -47,9 +47,9 @@ def survey(root: str | Path) -> dict:
         "pairs of classes with two predicates or more": sum(
             len(names) > 1 for names in pairs.values()
         ),
-        "objects of a subject in a frame": dict(sorted(beside.items())),
-        "share of frames with a relation": busy / max(frames, 1),
-        "share of spans as long as the video": spans_whole / max(spans_all, 1),
+        "objects of a subject in a frame": dict(sorted(target_counts.items())),
+        "share of frames with a relation": related_frames / max(frames, 1),
+        "share of spans as long as the video": spans_full / max(spans_all, 1),
     }
 
 
