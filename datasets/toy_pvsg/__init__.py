@@ -1,1 +1,1 @@
-"""A drawn world in OpenPVSG's format on disk."""
+"""A generator of synthetic videos in OpenPVSG's file format."""

@@ -1,4 +1,4 @@
-"""Dogs and cats."""
+"""Outlines of dogs and cats."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from .things import Thing
 
 
 def animal(thing: Thing) -> list[Part]:
-    """The outlines of a dog or a cat in its pose."""
+    """Return the outlines of a dog or a cat in its current pose."""
     pose, size = thing.pose, thing.size
     dog = thing.category == "dog"
     local = LocalCoordinates(thing)
@@ -16,7 +16,7 @@ def animal(thing: Thing) -> list[Part]:
     leg = (0.34 if dog else 0.26) * size * (1 - 0.75 * pose.crouch)
     thick = (0.27 if dog else 0.25) * size
     rump = np.array([-0.24 * size, -leg - 0.3 * thick])
-    if pose.pitch > 0:  # sits: the rump goes down while the chest rises
+    if pose.pitch > 0:  # sitting: the rump sinks and the chest rises
         rump[1] *= 1 - 0.55 * min(pose.pitch / 45, 1)
     chest = rump + 0.46 * size * np.array(
         [np.cos(np.deg2rad(pose.pitch)), -np.sin(np.deg2rad(pose.pitch))]
@@ -51,7 +51,7 @@ def _legs(pose, size, local, joint, width, front, order):
         phase = pose.swing + (np.pi if far else 0) + (0.9 * np.pi if front else 0)
         foot = np.array([start[0] + 0.17 * size * np.sin(phase), 0.0])
         foot[1] = -0.05 * size * max(np.cos(phase), 0) if pose.swing else 0.0
-        if front and pose.pitch > 50:  # reared up: the front paws hang
+        if front and pose.pitch > 50:  # rearing up: the front paws hang
             foot = start + (0.16 * size, 0.14 * size)
         if front and not far and pose.paw is not None:
             reach = 0.2 * size
@@ -78,7 +78,7 @@ def _head(pose, size, chest, dog):
 
     parts = [Part(capsule(chest, centre, 1.25 * r, 1.05 * r), "coat", 0.2)]
     parts.append(Part(capsule(*_neck(chest, centre, r), 0.36 * r), "collar", 0.21))
-    if pose.front:  # looks at the viewer: two ears, two eyes
+    if pose.front:  # facing the viewer: two ears, two eyes
         for side in (-1, 1):
             parts.append(Part(_ear(at, side, dog, True), "ear", 0.215 if dog else 0.2))
         parts.append(Part(ellipse(centre, 1.05 * r, r), "head", 0.22))
@@ -120,7 +120,7 @@ def _ear(at, side, dog, front):
 
 
 def mouth(thing: Thing) -> np.ndarray:
-    """Where the snout ends, in world units (standing, in profile)."""
+    """Return the tip of the snout in world units, for a standing animal in profile."""
     size, dog = thing.size, thing.category == "dog"
     leg = (0.34 if dog else 0.26) * size * (1 - 0.75 * thing.pose.crouch)
     thick = (0.27 if dog else 0.25) * size

@@ -1,13 +1,17 @@
-"""From what happened to what pvsg.json says: spans, captions, questions, a summary."""
+"""Build a video's pvsg.json entry: relation spans, captions, questions, summary."""
 
 from .scene import World
 
-_CLOSE = 15.0  # world units between two outlines
-_SHORTEST = 3  # frames of a span
+_CLOSE = 15.0  # maximum gap of "next to", in world units
+_SHORTEST = 3  # minimum length of a span, in frames
 
 
 class Closeness:
-    """Watches who stands next to whom, and who stands about on the ground."""
+    """Record which things are next to each other and which people are on the ground.
+
+    pairs: {(subject, object): frames}; on_ground: {(thing, predicate): frames}. Things
+    are indices into World.things.
+    """
 
     def __init__(self, world: World):
         self.world = world
@@ -15,7 +19,7 @@ class Closeness:
         self.on_ground: dict[tuple[int, str], set[int]] = {}
 
     def observe(self) -> None:
-        """Notes the present frame of the world."""
+        """Record the current frame of the world."""
         w = self.world
         related_pairs = {
             pair[:2] for pair, when in w.relations.items() if w.frame in when
@@ -44,13 +48,16 @@ class Closeness:
                     self.pairs.setdefault((i, j), set()).add(w.frame)
 
     def finish(self) -> None:
-        """Adds 'next to' to the relations of the world."""
+        """Add the recorded 'next to' relations to the world."""
         for (i, j), when in sorted(self.pairs.items()):
             self.world.relations[i, j, "next to"] = when
 
 
 def spans(frames: set[int]) -> list[list[int]]:
-    """Inclusive spans of a set of frames; one missing frame does not end a span."""
+    """Return the inclusive spans of a set of frames.
+
+    A gap of one frame does not end a span; spans shorter than _SHORTEST are dropped.
+    """
     found: list[list[int]] = []
     for t in sorted(frames):
         if found and t - found[-1][1] <= 2:
@@ -61,7 +68,7 @@ def spans(frames: set[int]) -> list[list[int]]:
 
 
 def record(world: World, background) -> dict:
-    """A video's objects, relations and words, as pvsg.json has them."""
+    """Return the objects, relations and texts of a video in the form of pvsg.json."""
     first = len(background.names) + 1  # object_id of the first thing
     names = background.names + [t.category for t in world.things]
     objects = [
@@ -81,9 +88,10 @@ def record(world: World, background) -> dict:
 
 
 def with_ground(world: World, closeness: Closeness, background, record: dict) -> None:
-    """Adds the ground under people who stand or sit about and do nothing else.
+    """Add relations to the ground for people who only stand or sit.
 
-    Not every time: real annotators do not either, and places should earn little.
+    Each is added with probability 0.55: real annotations are incomplete too, and
+    relations to stuff should not dominate the metrics.
     """
     if background.ground is None:
         return

@@ -1,4 +1,4 @@
-"""What lies behind the things: stuff regions, the camera and the light."""
+"""The background of a video (stuff regions), its camera and its lighting."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ from PIL import Image, ImageDraw
 from . import textures
 from .scene import HEIGHT
 
-MARGIN = 64.0  # world units beyond each side, for a camera that moves
+MARGIN = 64.0  # world units drawn beyond each side, for a moving camera
 
-# Regions from top to bottom, and the range of each boundary in world units.
+# Weight, regions from top to bottom, and the y range of each boundary (world units).
 _SETTINGS = (
     (3, ("wall", "floor"), ((112, 150),)),
     (2, ("sky", "grass"), ((84, 140),)),
@@ -25,17 +25,18 @@ _SETTINGS = (
 
 @dataclass
 class Background:
-    """A picture wider than the view and the region of each of its pixels."""
+    """A background picture, wider than the view, and the stuff region of each pixel."""
 
-    names: list[str]  # of the annotated regions; object k + 1 is names[k]
-    ground: int | None  # object_id of the region that things stand on, if annotated
+    names: list[str]  # classes of annotated regions; object_id k + 1 is names[k]
+    ground: int | None  # object_id of the lowest region, None if not annotated
     picture: Image.Image
-    regions: Image.Image  # mode L: object_id, 0 where the region is not annotated
-    scale: float  # pixels of the picture a world unit
-    origin: tuple[float, float]  # world position of its upper left corner
+    regions: Image.Image  # mode L: object_id, 0 for a region without annotation
+    scale: float  # picture pixels per world unit
+    origin: tuple[float, float]  # world position of the upper left corner
 
     @classmethod
     def draw(cls, rng, width: float, scale: float) -> "Background":
+        """Sample a background. width: of the world; scale: pixels per world unit."""
         weights = np.array([s[0] for s in _SETTINGS], float)
         _, names, ranges = _SETTINGS[
             int(rng.choice(len(_SETTINGS), p=weights / weights.sum()))
@@ -79,15 +80,15 @@ class Background:
 
 @dataclass
 class Camera:
-    """World to view: turn and zoom about the middle, then shift. One row a frame."""
+    """Transform from world to view: shift, then rotation and zoom about the centre."""
 
     middle: tuple[float, float]
-    moves: (
-        np.ndarray
-    )  # [frames, 4] shift x, shift y (world units), zoom, turn (radians)
+    # [frames, 4]: shift x, shift y (world units), zoom, rotation (radians)
+    moves: np.ndarray
 
     @classmethod
     def draw(cls, rng, width: float, num_frames: int) -> "Camera":
+        """Sample a camera path; 30% of the cameras do not move."""
         t = np.arange(num_frames) / 40.0
         still = rng.random() < 0.3
         pan, tilt = rng.uniform(-26, 26), rng.uniform(-7, 7)
@@ -103,7 +104,7 @@ class Camera:
         return cls((width / 2, HEIGHT / 2), moves)
 
     def matrix(self, frame: int) -> np.ndarray:
-        """[2, 3]: world units to view units."""
+        """Return the affine matrix [2, 3] from world units to view units."""
         x, y, zoom, turn = self.moves[frame]
         c, s = zoom * np.cos(turn), zoom * np.sin(turn)
         a = np.array([[c, -s], [s, c]])
@@ -113,17 +114,18 @@ class Camera:
 
 @dataclass
 class Light:
-    """How bright and how sharp a video is."""
+    """Brightness, colour, blur and noise of a video."""
 
-    gain: np.ndarray  # [frames]
-    tint: np.ndarray  # [3]
-    slope: tuple[float, float]  # of the light across the picture
-    blur: float  # pixels at a height of 256
-    grain: float  # standard deviation of the noise, of 255
+    gain: np.ndarray  # [frames], brightness factor
+    tint: np.ndarray  # [3], factor of each channel
+    slope: tuple[float, float]  # brightness gradient across the picture (x, y)
+    blur: float  # radius in pixels at a height of 256
+    grain: float  # standard deviation of the noise, in grey levels of 255
     seed: int
 
     @classmethod
     def draw(cls, rng, num_frames: int) -> "Light":
+        """Sample the lighting of a video."""
         gain = rng.uniform(0.8, 1.12) + rng.uniform(-0.012, 0.012, num_frames)
         tint = 1 + rng.uniform(-0.06, 0.06, 3)
         slope = (float(rng.uniform(-0.16, 0.16)), float(rng.uniform(-0.16, 0.16)))

@@ -1,4 +1,4 @@
-"""Who is in a video, where they start, and what they are up to."""
+"""Choose the things of a video, their starting positions and their stories."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from . import goods_stories, pet_stories, stories, things
 from .scene import World
 from .things import Thing
 
-# Story: weight, classes of its things (one is drawn from each group).
+# {story: (weight, groups of classes)}; one class is sampled from each group.
 _STORIES = {
     "ball": (9, (("adult", "child"), ("ball",))),
     "cup": (2, (("adult", "child"), ("cup",))),
@@ -41,11 +41,18 @@ _GENERATORS = {
     "animal_ball": pet_stories.animal_and_ball,
     "pet": pet_stories.person_and_pet,
 }
-_LANES = (172.0, 186.0, 200.0, 214.0, 228.0, 242.0)  # where feet stand, far to near
+_LANES = (
+    172.0,
+    186.0,
+    200.0,
+    214.0,
+    228.0,
+    242.0,
+)  # y of the feet, far to near
 
 
 def cast(w: World) -> None:
-    """Fills the world with 2 to 6 things and starts their stories."""
+    """Add 2 to 6 things to the world and start their stories."""
     lanes = list(w.rng.permutation(_LANES))
     num_stories = 1 + w.chance(0.6)
     for _ in range(num_stories):
@@ -69,7 +76,7 @@ def _start_story(w: World, name: str, lane: float) -> None:
     lead = group[0]
     for k, thing in enumerate(group[1:]):
         thing.layer = 0.6 if thing.category in ("ball", "cup", "dog", "cat") else -0.7
-        for _ in range(20):  # apart, where the picture is wide enough for it
+        for _ in range(20):  # resample until apart, if the picture is wide enough
             if abs(thing.x - lead.x) > 30 + 25 * k:
                 break
             thing.x = w.inside(float(w.rng.uniform(0.05, 0.95)) * w.width, thing.half)
@@ -79,7 +86,7 @@ def _start_story(w: World, name: str, lane: float) -> None:
 
 
 def _add_distractor(w: World, lane: float) -> None:
-    """One thing that nobody minds, mostly of a class that the stories use as well."""
+    """Add a thing without relations, mostly of a class that the stories use as well."""
     if w.chance(0.65):
         category = w.things[int(w.rng.integers(len(w.things)))].category
     else:
@@ -98,7 +105,7 @@ def _add_distractor(w: World, lane: float) -> None:
 
 
 def _free_place(w: World, thing: Thing) -> float:
-    """The place of a few tried that is farthest from the others."""
+    """Return, of six random positions, the one farthest from all other things."""
     tried = [w.inside(float(w.rng.uniform(0, w.width))) for _ in range(6)]
     gaps = [min(abs(x - other.x) for other in w.things) for x in tried]
     return tried[int(np.argmax(gaps))]

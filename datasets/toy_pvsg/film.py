@@ -1,4 +1,4 @@
-"""One video of the drawn world: all that happens, as a function of three numbers."""
+"""Simulate one video as a deterministic function of (seed, split, index)."""
 
 from dataclasses import dataclass
 
@@ -8,45 +8,45 @@ from . import annotate, casting, looks
 from .background import Background, Camera, Light
 from .scene import HEIGHT, World
 
-SUPERSAMPLING = 2  # outlines are drawn so many times finer, then averaged
+SUPERSAMPLING = 2  # pictures are drawn at this multiple of the size and averaged
 SPLITS = ("train", "val")
 FPS = 5
 
 
 @dataclass
 class Film:
-    """What a video shows, before it is drawn.
+    """The content of a video before rendering.
 
-    Objects are numbered from 1: the stuff regions first, then the things.
+    object_ids start at 1: the annotated stuff regions first, then the things.
     """
 
     width: int  # pixels
     height: int
-    stuff: list[str]  # annotated regions, objects 1..len(stuff)
+    stuff: list[str]  # classes of the annotated regions, object_ids 1..len(stuff)
     background: Background
     things: list
-    paints: list[dict]  # of each thing
-    frames: list[list]  # outlines (index of thing, Part) of each frame, far ones first
-    shadows: list[list]  # (x, y, width) of each frame
+    paints: list[dict]  # of each thing: {paint: tile}
+    frames: list[list]  # of each frame: (index of thing, Part), back to front
+    shadows: list[list]  # of each frame: (x, y, half width) of every thing
     camera: Camera
     light: Light
-    record: dict  # objects, relations, captions, qa_pairs and summary as in pvsg.json
+    record: dict  # objects, relations, captions, qa_pairs, summary as in pvsg.json
 
     @property
     def scale(self) -> float:
-        """Pixels a world unit."""
+        """Pixels per world unit."""
         return self.height / HEIGHT
 
 
 def make(
     seed: int, split: str, index: int, size: tuple[int, int], num_frames: int
 ) -> Film:
-    """Plays one video. size = (width, height) in pixels, both even."""
+    """Simulate one video. size = (width, height) in pixels, both even."""
     rng = np.random.default_rng([seed, SPLITS.index(split), index])
     width, height = size
     world = World(rng, HEIGHT * width / height)
     casting.cast(world)
-    for _ in range(int(rng.integers(8))):  # so that not all stories start at frame 0
+    for _ in range(int(rng.integers(8))):  # warm-up: stories differ in phase
         world.step()
     world.relations.clear()
     frames, shadows = [], []

@@ -1,4 +1,4 @@
-"""Writes a download of the drawn world: the files and folders of OpenPVSG.
+"""Write the synthetic data set in the layout of an OpenPVSG download.
 
 from toy_pvsg.generate import generate
 report = generate("download", size="tiny", seed=0)
@@ -21,10 +21,12 @@ from .render import Renderer
 
 
 class Size(NamedTuple):
-    train: int  # videos
+    """Dimensions of a data set."""
+
+    train: int  # number of videos
     val: int
-    frames: int  # of a video
-    pictures: tuple  # (width, height), taken in turn
+    frames: int  # per video
+    pictures: tuple  # (width, height) of the videos, used in rotation
 
 
 _SMALL = ((128, 96), (128, 96), (96, 128), (112, 112))
@@ -37,7 +39,7 @@ SIZES = {
 
 
 class VideoPlan(NamedTuple):
-    """Which drawn video stands under which name."""
+    """The name of a video and the (split, index) that determine its content."""
 
     video_id: str
     source: str
@@ -47,7 +49,7 @@ class VideoPlan(NamedTuple):
 
 @dataclass(frozen=True)
 class Truth:
-    """What the generator meant with a video, before any quirk."""
+    """Ground truth of a video, before any fault is planted."""
 
     segments: np.ndarray  # object_ids, uint8 [frames, H, W]
     objects: list[dict]
@@ -56,11 +58,12 @@ class Truth:
 
 @dataclass(frozen=True)
 class GenerateReport:
-    """What was written.
+    """Summary of a generated download.
 
-    quirks: where each quirk was planted. maskless: annotated (frame, subject, object)
-    of valid records in which one of the two has no pixel, whatever the cause. unseen:
-    objects without a pixel in any frame, planted or not.
+    quirks: {name: locations of the planted faults}. maskless: number of annotated
+    (frame, subject, object) triples of valid records in which one of the two has no
+    pixel, for any reason. unseen: number of objects without a pixel in any frame,
+    planted or not.
     """
 
     frames: int
@@ -72,12 +75,15 @@ class GenerateReport:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Plants per quirk."""
+        """Number of planted faults per quirk."""
         return {name: len(where) for name, where in self.quirks.items()}
 
 
 def videos(size: str, sources: tuple[str, ...] = ("toy_pvsg",)) -> list[VideoPlan]:
-    """The videos of a size, dealt to the sources in turn; they show the same."""
+    """Return the videos of a size, assigned to the sources in rotation.
+
+    The source affects names only, not content.
+    """
     plans = []
     for split in film.SPLITS:
         for index in range(getattr(_size(size), split)):
@@ -99,7 +105,7 @@ def _film(size: str, seed: int, split: str, index: int) -> film.Film:
 
 
 def truth(size: str, split: str, index: int, seed: int = 0) -> Truth:
-    """The exact masks, objects and spans of a video; reads no file."""
+    """Return the exact masks, objects and spans of a video, without reading files."""
     video = _film(size, seed, split, index)
     renderer = Renderer(video)
     segments = np.stack([renderer.segments(t) for t in range(len(video.frames))])
@@ -116,12 +122,13 @@ def generate(
     quirks=(),
     progress: Callable[[int, int], None] | None = None,
 ) -> GenerateReport:
-    """Writes pvsg.json, videos and masks below root. The bytes depend on seed and size.
+    """Write pvsg.json, videos and masks below root; bytes depend on seed and size.
 
-    run(function, tasks) gives the results in the order of the tasks, as `map` does in
-    this process. quirks: names of quirks.QUIRKS, one plant each, or {name: number}.
-    progress(done, all) is called after each video. Everything is written aside and
-    moved to its place at the end, pvsg.json last. ValueError for an unknown name.
+    run(function, tasks): yields the results in the order of the tasks; the default,
+    `map`, runs in this process. quirks: names from quirks.QUIRKS, each planted once, or
+    {name: count}. progress(done, total) is called after each video. All files are
+    written to a temporary folder and moved into place at the end, pvsg.json last.
+    Raises ValueError for an unknown name.
     """
     start_time = time.perf_counter()
     if layout not in files.LAYOUTS:
@@ -203,7 +210,7 @@ def _write(task) -> _Written:
 
 
 def _missing(draft: faults.Draft) -> tuple[int, int]:
-    """Annotated (frame, pair)s without a mask, and objects without any."""
+    """Count annotated (frame, pair)s that lack a mask, and objects without any mask."""
     seen = [set(np.unique(mask).tolist()) for mask in draft.masks]
     pairs = set()
     for subject, target, predicate, found in draft.entry["relations"]:

@@ -1,4 +1,4 @@
-"""Balls, cups, bikes, carts and sofas."""
+"""Outlines of balls, cups, bikes, carts and sofas."""
 
 import numpy as np
 
@@ -54,7 +54,7 @@ def cup(thing: Thing) -> list[Part]:
 
 
 def bike_points(thing: Thing) -> dict:
-    """Saddle, handle bar and pedal axle in world units, and the length of a crank."""
+    """Return saddle, handlebar and pedal axle in world units, and the crank length."""
     s = thing.size
     local = {
         "saddle": (-0.13 * s, -0.52 * s),
@@ -96,7 +96,7 @@ def bike(thing: Thing) -> list[Part]:
 
 
 def cart_points(thing: Thing) -> dict:
-    """The handle, and where a rider's feet stand, in world units."""
+    """Return the position of the handle and the height of the bed, in world units."""
     s = thing.size
     flip, origin = (thing.facing, 1), (thing.x, thing.y - thing.z)
     handle = np.array((-0.6 * s, -0.78 * s)) * flip + origin
@@ -104,7 +104,7 @@ def cart_points(thing: Thing) -> dict:
 
 
 def cart(thing: Thing) -> list[Part]:
-    """A shopping cart: facing is where it is pushed to; the handle is behind."""
+    """A shopping cart; `facing` is the push direction, the handle is at the back."""
     s = thing.size
     parts = [
         Part(
@@ -151,7 +151,7 @@ def cart(thing: Thing) -> list[Part]:
 
 
 def sofa_points(thing: Thing) -> dict:
-    """Height of the seat over the ground."""
+    """Return the height of the seat above the ground, in world units."""
     return {"seat": 0.25 * thing.size}
 
 

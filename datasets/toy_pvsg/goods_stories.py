@@ -1,4 +1,4 @@
-"""Stories with bikes, carts and sofas."""
+"""Stories of people with bikes, carts and sofas."""
 
 from . import goods, hands, moves, poses, seats
 from .scene import World
@@ -18,7 +18,7 @@ def person_and_bike(w: World, a: Thing, bike: Thing):
         elif action == "ride":
             bike.facing = poses.sign(far - bike.x)
             yield from moves.walk(w, a, float(goods.bike_points(bike)["saddle"][0]))
-            if w.chance(0.25):  # out of the picture and back
+            if w.chance(0.25):  # ride out of the picture and back
                 out = far + bike.facing * 90
                 yield from seats.ride(w, a, bike, out, float(w.rng.uniform(8, 11)))
             yield from seats.ride(w, a, bike, far, float(w.rng.uniform(7, 10)))
@@ -73,7 +73,7 @@ def person_and_cart(w: World, a: Thing, cart: Thing, rider: Thing | None = None)
 
 
 def someone_and_sofa(w: World, a: Thing, sofa: Thing, *extras: Thing):
-    """Sits, stands on it, stands beside it; with a thing in hand, or watching a pet."""
+    """Sit or stand on a sofa or beside it, holding a thing or watching a pet."""
     held = tuple(e for e in extras if not e.alive)[:1]
     pets = [e for e in extras if e.alive]
     while True:

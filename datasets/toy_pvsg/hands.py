@@ -1,6 +1,7 @@
-"""What hands do: take, hold, lay down, throw. A dog's mouth is its hand.
+"""Actions of the hands: pick up, hold, put down, throw. Dogs use their mouth.
 
-Moves are generators over frames: they pose figures, say which relations hold, yield.
+Actions are generators: each step poses the figures, records relations and yields once
+per frame.
 """
 
 from . import animals
@@ -11,7 +12,7 @@ from .things import Pose, Thing
 
 
 def attach(w: World, a: Thing, items: tuple, raised: float = 0.0) -> None:
-    """Puts what a figure holds into its hands (or its mouth), and the hands to it."""
+    """Place held items at the hands (or the mouth) of a figure, and pose the hands."""
     hands = [None, None]
     for k, item in enumerate(items):
         item.free, item.speed = False, None
@@ -23,7 +24,7 @@ def attach(w: World, a: Thing, items: tuple, raised: float = 0.0) -> None:
             item.z = a.y - snout[1] - 0.6 * item.size
             continue
         start = shoulder(a)
-        forward = (0.62 if k == 0 else -0.42) * reach(a)  # the second behind it
+        forward = (0.62 if k == 0 else -0.42) * reach(a)  # the second is behind
         if item.alive:
             forward *= 0.75
             item.facing, item.pose = a.facing, Pose(front=False, crouch=0.5)
@@ -39,6 +40,7 @@ def attach(w: World, a: Thing, items: tuple, raised: float = 0.0) -> None:
 
 
 def drop(w: World, a: Thing, item: Thing) -> None:
+    """Release an item onto the ground."""
     item.free, item.z = True, 0.0
     item.layer = a.layer + 0.4
     if item.alive:
@@ -46,7 +48,7 @@ def drop(w: World, a: Thing, item: Thing) -> None:
 
 
 def hold(w: World, a: Thing, held: tuple, frames: int):
-    """Stands with what it has in its hands; cups go to the mouth now and then."""
+    """Stand still with the held items; a cup may be raised to the mouth."""
     sips = w.chance(0.6) and held[0].category == "cup"
     for t in range(frames):
         a.pose = Pose(front=False)
@@ -57,7 +59,7 @@ def hold(w: World, a: Thing, held: tuple, frames: int):
 
 
 def pick_up(w: World, a: Thing, item: Thing):
-    """Bends down to it and lifts it: the last frame holds it."""
+    """Bend down and lift an item; it is held from the last frame on."""
     a.facing = sign(item.x - a.x)
     for lean in (28, 62):
         a.pose = bent(a, lean, item)
@@ -69,6 +71,7 @@ def pick_up(w: World, a: Thing, item: Thing):
 
 
 def put_down(w: World, a: Thing, item: Thing, place: float):
+    """Bend down and lay an item on the ground at x = place."""
     a.pose = Pose(front=False, lean=30)
     attach(w, a, (item,))
     w.relate(a, item, "holding")
@@ -80,7 +83,7 @@ def put_down(w: World, a: Thing, item: Thing, place: float):
 
 
 def throw(w: World, a: Thing, ball: Thing, strength: float):
-    """Takes the ball behind the head and hurls it."""
+    """Draw the ball back behind the head and throw it."""
     for turn in (-0.35, -0.6, -0.6):
         a.pose = Pose(front=False, lean=-10, legs=((20, 8), (-16, 6)))
         head = shoulder(a)

@@ -1,4 +1,4 @@
-"""OpenPVSG's files: palette masks, videos, archives and the names of all of them."""
+"""File formats of OpenPVSG: palette masks, videos, archives, and their names."""
 
 import json
 import shutil
@@ -10,7 +10,7 @@ import av
 import numpy as np
 from PIL import Image
 
-# The names of the released pvsg.json, in its order.
+# Class and predicate names of the released pvsg.json, in its order.
 _VOCABULARY = Path(__file__).resolve().parents[2] / "c2g_jax" / "vocabulary.json"
 _ARCHIVES = {
     "vidor": "VidOR",
@@ -23,7 +23,7 @@ LAYOUTS = ("tree", "zips", "flattened")
 
 
 def palette() -> list[int]:
-    """256 colours, flat: the bits of the index spread over red, green and blue."""
+    """Return 256 RGB colours, flat; bits of the index alternate between channels."""
     colours = []
     for index in range(256):
         rgb = [0, 0, 0]
@@ -37,7 +37,7 @@ _PALETTE = palette()
 
 
 def mask_png(segments: np.ndarray) -> bytes:
-    """A palette PNG whose pixels are object_ids; segments uint8 [H, W]."""
+    """Encode object_ids, uint8 [H, W], as a palette PNG."""
     image = Image.fromarray(np.ascontiguousarray(segments, np.uint8))
     image.putpalette(_PALETTE)  # makes it mode P
     buffer = BytesIO()
@@ -46,10 +46,10 @@ def mask_png(segments: np.ndarray) -> bytes:
 
 
 def write_video(path: Path, frames: list[np.ndarray], fps: int) -> None:
-    """A near lossless H.264 mp4; one thread: the bytes are the same on any machine."""
+    """Write a near-lossless H.264 mp4; one thread keeps the bytes the same."""
     height, width = frames[0].shape[:2]
-    # Without mbtree: with it the bytes of pictures whose width is no multiple of 128
-    # differ from run to run.
+    # mbtree is off: with it the bytes differ from run to run unless the width is a
+    # multiple of 128.
     coding = "mbtree=0:rc-lookahead=0"
     options = {"crf": "14", "preset": "veryfast", "x264-params": coding}
     with av.open(str(path), "w", format="mp4") as container:
@@ -63,7 +63,7 @@ def write_video(path: Path, frames: list[np.ndarray], fps: int) -> None:
 
 
 def video_name(source: str, split: str, index: int) -> str:
-    """A video id in the manner of its source."""
+    """Return a video id in the naming style of its source."""
     number = index + 1 + (2000 if split == "val" else 0)
     if source == "vidor":
         return f"{number:04d}_{4000000000 + 7919 * number}"
@@ -76,7 +76,7 @@ def video_name(source: str, split: str, index: int) -> str:
 
 
 def annotations(entries: list[dict], split: dict) -> bytes:
-    """pvsg.json: entries are the videos, split {source: {train: ids, val: ids}}."""
+    """Encode pvsg.json. split: {source: {train: ids, val: ids}}."""
     names = json.loads(_VOCABULARY.read_text(encoding="utf-8"))
     whole = {
         "objects": {"thing": names["thing"], "stuff": names["stuff"]},
@@ -88,7 +88,7 @@ def annotations(entries: list[dict], split: dict) -> bytes:
 
 
 def pack(folder: Path, layout: str, sources: tuple[str, ...]) -> None:
-    """Turns the tree in `folder` into the asked layout, in place."""
+    """Convert the tree in `folder` to the given layout, in place."""
     for source in sources:
         if layout == "flattened":
             _flatten(folder / source / "masks")
@@ -101,7 +101,7 @@ def pack(folder: Path, layout: str, sources: tuple[str, ...]) -> None:
 
 
 def _flatten(masks: Path) -> None:
-    """What the official script does: it keeps file names only, so videos collide."""
+    """Drop the folders of the videos, as the official script does: masks collide."""
     for path in sorted(masks.glob("*/*.png")):
         path.replace(masks / path.name)
     for path in sorted(masks.iterdir()):
@@ -114,7 +114,7 @@ def _zip(folder: Path, source: str, kind: str, target: Path) -> None:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for path in paths:
             name = f"{_MEMBERS}/{path.relative_to(folder).as_posix()}"
-            if "__MACOSX" in path.parts:  # beside the tree, as the finder packs it
+            if "__MACOSX" in path.parts:  # a parallel tree, as macOS Finder packs it
                 inner = path.relative_to(folder / source / kind / "__MACOSX")
                 name = f"__MACOSX/{_MEMBERS}/{source}/{kind}/{inner.as_posix()}"
             info = zipfile.ZipInfo(name + ("/" if path.is_dir() else ""))

@@ -1,4 +1,4 @@
-"""The colours and surfaces that things are born with."""
+"""Random colours and surface patterns of things."""
 
 import numpy as np
 
@@ -6,12 +6,12 @@ from . import textures
 
 
 def paints(rng: np.random.Generator, category: str) -> dict:
-    """A surface for each paint of a class: (kind of tile, colour, second colour)."""
+    """Sample {paint: (kind of tile, colour, second colour)} for a class."""
     return _PAINTS[category](rng)
 
 
 def tiles(rng: np.random.Generator, surfaces: dict, scale: float) -> dict:
-    """The tile of each paint. scale = pixels a world unit."""
+    """Return {paint: tile image}. scale: pixels per world unit."""
     return {
         name: textures.tile(rng, kind, first, second, scale)
         for name, (kind, first, second) in surfaces.items()
@@ -39,7 +39,7 @@ def _pick(rng, colours):
 
 
 def _two(rng, colours):
-    """Two colours that can be told apart."""
+    """Sample two clearly different colours."""
     first = _pick(rng, colours)
     while True:
         second = _pick(rng, colours)

@@ -1,4 +1,4 @@
-"""What one figure does for a few frames: walk, stand about, look, kick."""
+"""Actions of one figure over some frames: walk, stand, sit, look, kick."""
 
 import numpy as np
 
@@ -9,13 +9,14 @@ from .things import Pose, Thing
 
 
 def idle(w: World, a: Thing, frames: int):
+    """Stand or lie, uninvolved."""
     for _ in range(frames):
         a.pose = idle_pose(w, a)
         yield
 
 
 def sit_down(w: World, a: Thing, frames: int):
-    """Sits on the ground with stretched legs."""
+    """Sit on the ground with stretched legs."""
     for _ in range(frames):
         a.pose = Pose(
             front=False,
@@ -28,7 +29,7 @@ def sit_down(w: World, a: Thing, frames: int):
 
 
 def walk(w: World, a: Thing, x: float, speed: float = 0.0, held: tuple = (), run=False):
-    """To x; what is held meanwhile is carried."""
+    """Walk or run to x, carrying the held items."""
     speed = speed or (0.075 * a.size + 1.2 if a.person else 6.5) * (1.8 if run else 1.0)
     while abs(x - a.x) > 0.5:
         advance(a, float(np.clip(x - a.x, -speed, speed)))
@@ -40,7 +41,7 @@ def walk(w: World, a: Thing, x: float, speed: float = 0.0, held: tuple = (), run
 
 
 def gaze(w: World, a: Thing, target: Thing, base: Pose | None = None) -> None:
-    """Turns the head of a figure (and its body, if it stands) to a thing."""
+    """Turn the head of a figure (and its body, unless `base` is given) to a thing."""
     a.facing = sign(target.x - a.x) if base is None else a.facing
     head = np.array([a.x, a.y - a.z - (0.9 if a.person else 0.6) * a.size])
     aim = np.array([target.x, target.y - target.z - 0.4 * target.size])
@@ -48,7 +49,7 @@ def gaze(w: World, a: Thing, target: Thing, base: Pose | None = None) -> None:
     tilt = float(np.clip(0.75 * down, -30, 42))
     if base is not None:
         a.pose = base.but(head=tilt)
-    elif a.person:  # leans forward with the hands on the knees
+    elif a.person:  # lean forward, hands on the knees
         a.pose = Pose(front=False, lean=34, head=tilt - 14, legs=((30, 34), (22, 34)))
         knee = (a.x + a.facing * 0.13 * a.size, a.y - 0.26 * a.size)
         a.pose = a.pose.but(hands=(knee, knee))
@@ -58,13 +59,14 @@ def gaze(w: World, a: Thing, target: Thing, base: Pose | None = None) -> None:
 
 
 def look(w: World, a: Thing, target: Thing, frames: int):
+    """Stand still and look at a thing."""
     for _ in range(frames):
         gaze(w, a, target)
         yield
 
 
 def kick(w: World, a: Thing, ball: Thing, strength: float):
-    """Swings a leg at the ball in front of it; the ball flies off."""
+    """Swing a leg at the ball in front of the figure; the ball flies off."""
     side = a.facing
     for back in (-34, -62):
         a.pose = Pose(

@@ -1,11 +1,12 @@
-"""Adults and children as jointed figures."""
+"""Outlines of adults and children as jointed figures."""
 
 import numpy as np
 
 from .shapes import Part, bend, capsule, direction, ellipse, turned
 from .things import Thing
 
-# Shares of the height: radius of the head, torso, thigh = shin, upper arm = fore arm.
+# As shares of the height: head radius, torso, thigh (= shin), upper arm (= forearm),
+# limb width, body width.
 _BUILD = {
     "adult": dict(head=0.088, torso=0.31, leg=0.235, arm=0.185, width=0.085, body=0.2),
     "child": dict(head=0.135, torso=0.285, leg=0.195, arm=0.16, width=0.1, body=0.25),
@@ -13,7 +14,7 @@ _BUILD = {
 
 
 class LocalCoordinates:
-    """Local coordinates (x forward, y down, origin on the ground) of one figure."""
+    """Coordinates of one figure: x forward, y down, origin on the ground."""
 
     def __init__(self, thing: Thing):
         self.origin = np.array([thing.x, thing.y - thing.z])
@@ -27,7 +28,7 @@ class LocalCoordinates:
 
 
 def person(thing: Thing) -> list[Part]:
-    """The outlines of an adult or a child in its pose."""
+    """Return the outlines of an adult or a child in its current pose."""
     pose, h = thing.pose, thing.size
     build = {k: v * h for k, v in _BUILD[thing.category].items()}
     local = LocalCoordinates(thing)
@@ -37,7 +38,7 @@ def person(thing: Thing) -> list[Part]:
     skull = neck + (build["head"] * 1.02) * turned([up], pose.head)[0]
 
     parts = []
-    for side, order in ((1, 0.04), (0, 0.08)):  # the far leg lies behind
+    for side, order in ((1, 0.04), (0, 0.08)):  # the far leg is drawn first
         parts += _leg(pose, build, local, hip, side, order, thing.style["kind"])
     parts += _torso(pose, build, hip, neck, thing)
     parts += _head(pose, build, skull, thing)
@@ -65,7 +66,7 @@ def _leg(pose, build, local, hip, side, order, kind):
     if pose.feet[side] is not None:
         target = local.to_local(pose.feet[side])
         knee, foot = bend(start, target, length, length, side=1)
-    elif pose.front and pose.seat is not None:  # thighs point at the viewer
+    elif pose.front and pose.seat is not None:  # thighs point towards the viewer
         knee = start + (0.25 * spread, 0.3 * length)
         foot = knee + (0.0, max(pose.seat - 0.3 * length, 0.5 * length))
         foot[1] = min(foot[1], 0.0)
@@ -139,7 +140,7 @@ def _head(pose, build, skull, thing):
 
 
 def _cap(r: float, start: float, stop: float) -> np.ndarray:
-    """The part of a disc between two directions, cut straight: hair or a hat."""
+    """Return a circular segment between two directions (degrees), for hair or a hat."""
     a = np.deg2rad(np.linspace(start, stop, 14))
     return np.stack([r * np.cos(a), r * np.sin(a)], axis=1)
 
@@ -164,7 +165,7 @@ def _arm(pose, build, local, neck, up, side, order):
 
 
 def shoulder(thing: Thing) -> np.ndarray:
-    """Where the arms begin, in world units; for scripts that reach for things."""
+    """Return the position of the shoulders in world units."""
     pose, h = thing.pose, thing.size
     build = {k: v * h for k, v in _BUILD[thing.category].items()}
     lean = np.deg2rad(pose.lean)
@@ -175,5 +176,5 @@ def shoulder(thing: Thing) -> np.ndarray:
 
 
 def reach(thing: Thing) -> float:
-    """Length of the arms."""
+    """Return the length of an arm in world units."""
     return 2 * _BUILD[thing.category]["arm"] * thing.size

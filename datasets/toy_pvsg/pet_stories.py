@@ -1,4 +1,4 @@
-"""Stories with dogs and cats, and whoever runs after somebody."""
+"""Stories with dogs and cats, and chases."""
 
 import numpy as np
 
@@ -9,10 +9,10 @@ from .things import Pose, Thing
 
 
 def chase(w: World, hunter: Thing, prey: Thing):
-    """One runs after the other, from side to side; then they stand, watch or play."""
+    """The hunter chases the prey from side to side, watches it or plays with it."""
     while True:
         action = w.pick({"chase": 8, "look": 3, "close": 1, "play": 2})
-        if w.inside(prey.x) != prey.x:  # out of the picture: it runs back in
+        if w.inside(prey.x) != prey.x:  # out of the picture: run back in
             action = "chase"
         if action == "chase":
             yield from _run(w, hunter, prey)
@@ -32,13 +32,15 @@ def chase(w: World, hunter: Thing, prey: Thing):
 
 
 def _other_waits(w: World, other: Thing, steps):
+    """Run the steps of one figure while the other idles."""
     for _ in steps:
         other.pose = poses.idle_pose(w, other)
         yield
 
 
 def _run(w: World, hunter: Thing, prey: Thing):
-    # Away from the hunter if there is room, else past it to the other side.
+    """Run once across the picture."""
+    # Run away from the hunter if there is room, else past it to the other side.
     side = poses.sign(prey.x - hunter.x)
     if (prey.x - w.width / 2) * side > 0.25 * w.width:
         side = -side
@@ -47,7 +49,7 @@ def _run(w: World, hunter: Thing, prey: Thing):
     speed = float(w.rng.uniform(11, 14))
     lead = float(w.rng.uniform(20, 34)) + 0.5 * (prey.size + hunter.size)
     lead = lead if not hunter.person else 48.0 + prey.half
-    if (prey.x - hunter.x) * side < 0:  # the hunter lets it pass
+    if (prey.x - hunter.x) * side < 0:  # the hunter waits while the prey passes
         while (prey.x - hunter.x) * side < 20:
             poses.advance(prey, side * speed)
             prey.pose = poses.gait(prey, True)
@@ -68,7 +70,7 @@ def _run(w: World, hunter: Thing, prey: Thing):
 
 
 def _tussle(w: World, a: Thing, pet: Thing, frames: int):
-    """Close together, paw or hand at the other, who jumps up."""
+    """Play at close range: paw or hand at the pet, which jumps up."""
     for t in range(frames):
         a.facing, pet.facing = poses.sign(pet.x - a.x), poses.sign(a.x - pet.x)
         pet.pose = Pose(front=False, pitch=(58, 66, 34)[t % 3], tail=20 * (-1) ** t)
@@ -116,7 +118,7 @@ def animal_and_ball(w: World, a: Thing, ball: Thing):
 
 
 def bat(w: World, a: Thing, ball: Thing, frames: int):
-    """Knocks the ball about with a paw, the chest low."""
+    """Bat the ball with a paw, chest low."""
     a.facing = poses.sign(ball.x - a.x)
     ball.free, ball.layer = False, a.layer + 0.6
     home = a.x + a.facing * (0.5 * a.size + 0.5 * ball.size)
@@ -134,7 +136,7 @@ def bat(w: World, a: Thing, ball: Thing, frames: int):
 
 
 def person_and_pet(w: World, a: Thing, pet: Thing):
-    """Holds, carries, watches and plays with a cat or a small dog."""
+    """A person holds, carries, watches and plays with a cat or a dog."""
     held = False
     while True:
         if held:

@@ -1,4 +1,4 @@
-"""Poses that many moves share: a step, a bow, standing about."""
+"""Poses shared by several actions: walking, bending, idling."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ def sign(value: float) -> int:
 
 
 def gait(thing: Thing, run: bool = False) -> Pose:
-    """The pose of the step that the distance walked so far asks for."""
+    """Return the walking pose for the distance walked so far."""
     phase = 2 * np.pi * thing.stride / ((0.62 if thing.person else 1.1) * thing.size)
     if not thing.person:
         return Pose(front=False, swing=phase + 0.01, tail=20 * np.sin(phase))
@@ -30,6 +30,7 @@ def gait(thing: Thing, run: bool = False) -> Pose:
 
 
 def advance(thing: Thing, step: float) -> None:
+    """Move a thing along x and turn it in the direction of motion."""
     thing.x += step
     thing.stride += abs(step)
     if abs(step) > 0.01:
@@ -37,13 +38,14 @@ def advance(thing: Thing, step: float) -> None:
 
 
 def idle_pose(w: World, a: Thing) -> Pose:
-    """Uninvolved: people face the viewer, animals lie down or look at the viewer."""
+    """Return the idle pose: people face the viewer, animals lie or face the viewer."""
     if a.person:
         return Pose(arms=((7, 5), (9, 4)))
     return Pose(crouch=1.0, pitch=0, head=8) if a.style["kind"] % 2 else Pose(pitch=38)
 
 
 def bent(a: Thing, lean: float, item: Thing) -> Pose:
+    """Return the pose of a figure that bends down to an item."""
     hand = (item.x, item.y - item.z - 0.6 * item.size)
     legs = ((34, 60), (26, 60))
     return Pose(front=False, lean=lean, legs=legs, hands=(hand, None), head=10)

@@ -1,4 +1,4 @@
-"""Pictures of a download for people: a contact sheet, a video with the true graph."""
+"""Render a download for inspection: a contact sheet and a video with the graph."""
 
 import json
 import zipfile
@@ -11,16 +11,16 @@ from PIL import Image, ImageDraw
 
 from . import layout
 
-_COLUMNS = 6  # frames of a video on the sheet
-_LINES = 4  # relations under each
-_CELL_WIDTH = 240  # pixels a frame is wide on the sheet
+_COLUMNS = 6  # frames per video on the contact sheet
+_LINES = 4  # relations listed below each frame
+_CELL_WIDTH = 240  # width of a frame on the sheet, in pixels
 _COLOURS = np.array(layout.palette(), np.uint8).reshape(256, 3)
 
 
 def preview(root: str | Path, output: str | Path, videos: int = 8) -> None:
-    """Writes contact_sheet.png and overlay.mp4 of a tree or of zips at root.
+    """Write contact_sheet.png and overlay.mp4 of a download (tree or zips) at root.
 
-    The videos are taken at equal distances from pvsg.json.
+    The videos are evenly spaced over pvsg.json.
     """
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
@@ -41,13 +41,13 @@ def preview(root: str | Path, output: str | Path, videos: int = 8) -> None:
 
 
 def spread(count: int, most: int) -> list[int]:
-    """At most so many of `count` places, at equal distances, both ends among them."""
+    """Return up to `most` evenly spaced indices below `count`, both ends included."""
     places = np.linspace(0, count - 1, min(most, count))
     return [int(place) for place in places.round()]
 
 
 class _Video:
-    """The frames, masks and graph of one video of a download."""
+    """Frames, masks and annotations of one video of a download."""
 
     def __init__(self, root: Path, entry: dict):
         self.entry = entry
@@ -64,7 +64,7 @@ class _Video:
         self.names = {o["object_id"]: o["category"] for o in entry["objects"]}
 
     def relations_at(self, t: int) -> list[str]:
-        """The relations of a frame, as text."""
+        """Return the relations of a frame as text."""
         return [
             f"{self.names[s]} {s} {predicate} {self.names[o]} {o}"
             for s, o, predicate, spans in self.entry["relations"]
@@ -72,7 +72,7 @@ class _Video:
         ]
 
     def with_masks(self, t: int, width: int) -> Image.Image:
-        """The frame with its things tinted and edged, enlarged, with their numbers."""
+        """Return the frame at a given width with masks, mask edges and object_ids."""
         frame, mask = self.frames[t].astype(np.float32), self.masks[t]
         things = [o["object_id"] for o in self.entry["objects"] if o["is_thing"]]
         tint = np.isin(mask, things)[..., None]
@@ -100,7 +100,7 @@ class _Video:
 
 
 def _find(root: Path, kind: str, name: str) -> bytes:
-    """A file of a source's videos or masks, from the tree or from the archives."""
+    """Read a video or mask file from the tree or from the archives."""
     for path in sorted(root.glob(f"*/{kind}/{name}")):
         return path.read_bytes()
     for path in sorted(root.glob(f"**/*_{kind}.zip")):
@@ -112,7 +112,7 @@ def _find(root: Path, kind: str, name: str) -> bytes:
 
 
 def _row(video: _Video) -> Image.Image:
-    """Six frames of a video side by side, each with its relations below."""
+    """Return six frames of a video side by side, each above its relations."""
     times = np.linspace(0, len(video.frames) - 1, _COLUMNS).round().astype(int)
     cells = [video.with_masks(int(t), _CELL_WIDTH) for t in times]
     height = cells[0].height
@@ -132,7 +132,7 @@ def _row(video: _Video) -> Image.Image:
 
 
 def _panel(video: _Video, t: int) -> np.ndarray:
-    """One frame of the overlay: the picture, and the graph beside it."""
+    """Return one frame of the overlay video: the picture with the graph beside it."""
     panel = Image.new("RGB", (768, 512), "black")
     picture = video.with_masks(t, 512)
     if picture.height > 512:

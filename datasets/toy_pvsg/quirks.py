@@ -1,7 +1,7 @@
-"""The faults of the real download, to be planted on purpose.
+"""Faults of the real download, planted on purpose.
 
-A quirk changes one video: its entry of pvsg.json, its masks, its files, or an archive.
-Every plant returns where it was planted, so that a test can look for exactly that.
+A quirk changes one video: its pvsg.json entry, its masks, its files, or an archive.
+Each plant function returns the location of the fault, for tests to compare with.
 """
 
 from collections.abc import Mapping
@@ -15,23 +15,22 @@ from . import layout
 
 @dataclass
 class Draft:
-    """A video on its way to disk."""
+    """A video before it is written, open to changes."""
 
     video_id: str
-    entry: dict  # of pvsg.json
-    frames: list[np.ndarray]  # pictures that the mp4 will hold
+    entry: dict  # its entry in pvsg.json
+    frames: list[np.ndarray]  # frames of the mp4
     masks: list[np.ndarray]  # object_ids, uint8 [H, W] each
-    files: dict[int, bytes | None] = field(
-        default_factory=dict
-    )  # mask files to replace
-    extra: list[str] = field(default_factory=list)  # file quirks for `Draft.write`
+    # Mask files to replace, by frame; None: leave the file out.
+    files: dict[int, bytes | None] = field(default_factory=dict)
+    extra: list[str] = field(default_factory=list)  # file quirks applied by `write`
 
     @property
     def length(self) -> int:
         return self.entry["meta"]["num_frames"]
 
     def objects_by_area(self) -> list[int]:
-        """object_ids, most pixels first."""
+        """Return the object_ids, largest total area first."""
         counts = np.bincount(np.stack(self.masks).ravel(), minlength=256)
         listed = [o["object_id"] for o in self.entry["objects"]]
         return sorted(listed, key=lambda i: -counts[i])
@@ -44,7 +43,7 @@ class Draft:
         return {"relation": place, "predicate": predicate, "spans": spans}
 
     def write(self, folder: Path, source: str, fps: int) -> None:
-        """ROOT/SOURCE/videos/ID.mp4 and ROOT/SOURCE/masks/ID/0000.png and on."""
+        """Write FOLDER/SOURCE/videos/ID.mp4 and FOLDER/SOURCE/masks/ID/0000.png, ..."""
         videos, masks = folder / source / "videos", folder / source / "masks"
         (masks / self.video_id).mkdir(parents=True)
         videos.mkdir(exist_ok=True)
@@ -189,14 +188,14 @@ _PLANTS = {
     "upper_case_video": _file_only("upper_case_video"),
     "macosx_members": _file_only("macosx_members"),
 }
-ARCHIVE_QUIRKS = ("truncated_zip",)  # of the first source's masks; layout "zips" alone
+ARCHIVE_QUIRKS = ("truncated_zip",)  # on the first mask archive; layout "zips" only
 QUIRKS = (*_PLANTS, *ARCHIVE_QUIRKS)
 
 
 def plan(quirks, video_ids: list[str]) -> dict[str, list[str]]:
-    """Which video gets which quirks: {video_id: names}.
+    """Assign quirks to videos: {video_id: names}.
 
-    quirks: names, one plant each, or {name: number of plants}. No video gets one twice.
+    quirks: names, each planted once, or {name: count}. No video gets a quirk twice.
     """
     wanted = dict(quirks) if isinstance(quirks, Mapping) else dict.fromkeys(quirks, 1)
     unknown = sorted(set(wanted) - set(QUIRKS))
@@ -216,7 +215,7 @@ def plan(quirks, video_ids: list[str]) -> dict[str, list[str]]:
 
 
 def plant(draft: Draft, names: list[str]) -> dict[str, dict]:
-    """Plants quirks in a video; where each one is."""
+    """Plant quirks in a video; return {name: location}."""
     where = {
         name: {"video_id": draft.video_id, **_PLANTS[name](draft)} for name in names
     }
@@ -224,7 +223,7 @@ def plant(draft: Draft, names: list[str]) -> dict[str, dict]:
 
 
 def truncate(folder: Path) -> dict:
-    """Cuts the end of the first mask archive off."""
+    """Cut off the end of the first mask archive."""
     path = sorted(folder.glob("*/*_masks.zip"))[0]
     data = path.read_bytes()
     path.write_bytes(data[: int(0.7 * len(data))])

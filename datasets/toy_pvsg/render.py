@@ -1,4 +1,4 @@
-"""A film as pictures and as masks, from the same outlines."""
+"""Render frames and masks of a film from the same outlines."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -7,26 +7,29 @@ from .film import SUPERSAMPLING, Film
 
 
 class Renderer:
-    """Draws the frames of one film."""
+    """Renders the frames of one film."""
 
     def __init__(self, film: Film):
         self.film = film
-        self.fine = SUPERSAMPLING * film.scale  # fine pixels a world unit
-        self.first = len(film.stuff) + 1
+        self.fine = SUPERSAMPLING * film.scale  # supersampled pixels per world unit
+        self.first = len(film.stuff) + 1  # object_id of the first thing
         self._noise = None
         self._shade = None
 
     def frame(self, t: int) -> tuple[np.ndarray, np.ndarray]:
-        """Picture uint8 [H, W, 3] and object_ids uint8 [H, W] of frame t."""
+        """Return picture uint8 [H, W, 3] and object_ids uint8 [H, W] of frame t."""
         shapes = self._shapes(t)
         return self._picture(t, shapes), self._segments(t, shapes)
 
     def segments(self, t: int) -> np.ndarray:
-        """The object_ids alone."""
+        """Return the object_ids of frame t only, uint8 [H, W]."""
         return self._segments(t, self._shapes(t))
 
     def _shapes(self, t: int) -> list:
-        """(index of thing, paint, corners [n, 2] in fine pixels), far ones first."""
+        """Return (index of thing, paint, corners [n, 2]), back to front.
+
+        Corners are in supersampled pixels.
+        """
         matrix = self.film.camera.matrix(t) * self.fine
         parts = self.film.frames[t]
         sizes = [len(part.points) for _, part in parts]
@@ -36,7 +39,7 @@ class Renderer:
         return [(i, p.paint, c) for (i, p), c in zip(parts, corners, strict=True)]
 
     def _warp(self, t: int, source: Image.Image, resampling) -> Image.Image:
-        """The background as the camera sees it, enlarged to fine pixels."""
+        """Return a background image in the camera's view, at supersampled size."""
         film = self.film
         back = film.background
         matrix = np.vstack([film.camera.matrix(t), (0, 0, 1)])
@@ -90,7 +93,7 @@ class Renderer:
         return self._add_light_and_noise(t, picture)
 
     def _surface(self, i: int, paint: str, size: tuple[int, int]):
-        """The tile of a paint, repeated for a larger part, and its outline's colour."""
+        """Return the tile of a paint, repeated to `size`, and its edge colour."""
         tiles = self.film.paints[i]
         tile = tiles[paint]
         while tile.width < size[0] or tile.height < size[1]:
@@ -117,7 +120,7 @@ class Renderer:
             canvas.paste((20, 20, 24), (round(cx) - w, round(cy) - h), mask)
 
     def _add_light_and_noise(self, t: int, picture: Image.Image) -> np.ndarray:
-        """Light and noise."""
+        """Apply brightness and noise; return uint8 [H, W, 3]."""
         light = self.film.light
         h, w = self.film.height, self.film.width
         if self._noise is None:

@@ -1,12 +1,12 @@
-"""The world while it moves: who is where, and which relations hold in this frame."""
+"""The simulated world: positions of things, physics, and relations per frame."""
 
 import numpy as np
 
 from . import animals, goods, people
 from .things import Thing
 
-HEIGHT = 256.0  # world units of every picture, top to bottom
-_GRAVITY = 5.0  # units a frame, each frame
+HEIGHT = 256.0  # height of every picture in world units
+_GRAVITY = 5.0  # world units per frame^2
 
 _OUTLINES = {
     "adult": people.person,
@@ -22,14 +22,15 @@ _OUTLINES = {
 
 
 def outlines(thing: Thing) -> list:
-    """The parts of a thing as it stands and holds itself now."""
+    """Return the outlines of a thing at its current position and pose."""
     return _OUTLINES[thing.category](thing)
 
 
 class World:
-    """A stage of `width` x 256 units with things on it.
+    """A world of `width` x 256 units with things in it.
 
-    Stories are generators that move things and call `relate`; each `next` is one frame.
+    Stories are generators that move things and call `relate`; each `next` advances one
+    frame. relations: {(subject, object, predicate): frames}, things by index.
     """
 
     def __init__(self, rng: np.random.Generator, width: float):
@@ -49,29 +50,31 @@ class World:
         return next(i for i, other in enumerate(self.things) if other is thing)
 
     def relate(self, subject: Thing, target: Thing, predicate: str) -> None:
-        """The relation holds in the present frame."""
+        """Record that a relation holds in the current frame."""
         key = (self.index(subject), self.index(target), predicate)
         self.relations.setdefault(key, set()).add(self.frame)
 
     def inside(self, x: float, half: float = 0.0) -> float:
-        """The nearest place in view, for a thing half as wide as said."""
+        """Return the x nearest to the given one where a thing of this half width fits."""
         margin = min(max(self.margin, 0.9 * half), 0.4 * self.width)
         return float(min(max(x, margin), self.width - margin))
 
     def chance(self, probability: float) -> bool:
+        """Return True with the given probability."""
         return bool(self.rng.random() < probability)
 
     def randint(self, low: int, high: int) -> int:
+        """Sample an integer from low to high, both included."""
         return int(self.rng.integers(low, high + 1))
 
     def pick(self, weighted: dict):
-        """One key of {key: weight}."""
+        """Sample one key of {key: weight}."""
         names = list(weighted)
         weights = np.array([weighted[n] for n in names], float)
         return names[int(self.rng.choice(len(names), p=weights / weights.sum()))]
 
     def step(self) -> None:
-        """One frame: stories, then what flies and rolls, then who stands still."""
+        """Advance one frame: stories, then flying and rolling, then rest counters."""
         before = [(t.x, t.z) for t in self.things]
         for story in self.stories:
             next(story)
@@ -99,7 +102,7 @@ class World:
         thing.speed = None if resting else (vx, vz)
 
     def draw_list(self) -> list:
-        """(index of the thing, outline) of the present frame, far ones first."""
+        """Return (index of thing, Part) of the current frame, back to front."""
         parts = []
         for i, thing in enumerate(self.things):
             for part in outlines(thing):

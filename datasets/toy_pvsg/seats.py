@@ -1,4 +1,4 @@
-"""On sofas, on bikes, in carts and behind them."""
+"""Actions on sofas, on bikes, and in and behind carts."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from .things import Pose, Thing
 
 
 def sit(w: World, a: Thing, seat: Thing, frames: int, held: tuple = (), watched=None):
-    """Sits on a sofa, facing the viewer; may hold something and watch something."""
+    """Sit on a sofa, facing the viewer or a watched thing; may hold something."""
     a.layer = seat.y - a.y + seat.layer + 0.4
     high = goods.sofa_points(seat)["seat"]
     for _ in range(frames):
@@ -34,7 +34,7 @@ def sit(w: World, a: Thing, seat: Thing, frames: int, held: tuple = (), watched=
 
 
 def stand_on(w: World, a: Thing, seat: Thing, frames: int):
-    """Stands on a sofa, children bounce on it."""
+    """Stand on a sofa; children bounce on it."""
     a.layer = seat.y - a.y + seat.layer + 0.4
     high = goods.sofa_points(seat)["seat"] + 1.0
     bounce = 5.0 if a.category == "child" else 0.0
@@ -48,7 +48,7 @@ def stand_on(w: World, a: Thing, seat: Thing, frames: int):
 
 
 def ride(w: World, a: Thing, bike: Thing, x: float, speed: float):
-    """On the saddle, feet on the pedals, to x."""
+    """Ride the bike to x."""
     bike.layer, a.layer = 0.0, bike.y - a.y + 0.1
     while abs(x - bike.x) > 0.5:
         advance(bike, float(np.clip(x - bike.x, -speed, speed)))
@@ -59,6 +59,7 @@ def ride(w: World, a: Thing, bike: Thing, x: float, speed: float):
 
 
 def mount(w: World, a: Thing, bike: Thing) -> None:
+    """Pose a rider on the saddle, feet on the pedals."""
     points = goods.bike_points(bike)
     a.facing = bike.facing
     a.x, a.y, a.z = float(points["saddle"][0]), bike.y, 0.0
@@ -71,7 +72,7 @@ def mount(w: World, a: Thing, bike: Thing) -> None:
 
 
 def push(w: World, a: Thing, thing: Thing, x: float, speed: float, rider=None):
-    """Behind a cart (or beside a bike), hands on its handle, until it is at x."""
+    """Push a cart (from behind) or a bike (from its side) to x."""
     while abs(x - thing.x) > 0.5:
         step = float(np.clip(x - thing.x, -speed, speed))
         thing.facing = sign(step)
@@ -86,7 +87,7 @@ def push(w: World, a: Thing, thing: Thing, x: float, speed: float, rider=None):
 
 
 def grip(w: World, a: Thing, thing: Thing) -> None:
-    """Hands on the handle, wherever the thing is."""
+    """Pose a figure with its hands on the handle of a cart or bike."""
     cart = thing.category == "cart"
     hand = (
         goods.cart_points(thing)["handle"] if cart else goods.bike_points(thing)["bar"]
@@ -98,6 +99,7 @@ def grip(w: World, a: Thing, thing: Thing) -> None:
 
 
 def seat_in_cart(w: World, rider: Thing, cart: Thing, predicate: str) -> None:
+    """Place a rider in the cart and record the relation."""
     rider.x = cart.x - cart.facing * 0.04 * cart.size
     rider.y, rider.layer = cart.y, cart.layer + 0.2
     rider.facing = cart.facing

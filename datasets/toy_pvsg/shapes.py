@@ -1,7 +1,7 @@
-"""Outlines: what every drawn thing is made of.
+"""Outlines, the polygons that every thing is drawn from.
 
-All coordinates are world units (x right, y down; a picture is 256 units high, whatever
-its number of pixels). Outlines are float arrays [n, 2].
+All coordinates are world units (x right, y down; a picture is 256 units high at any
+resolution). Outlines are float arrays [n, 2].
 """
 
 from typing import NamedTuple
@@ -13,18 +13,18 @@ class Part(NamedTuple):
     """One filled outline of a thing."""
 
     points: np.ndarray  # [n, 2] world units
-    paint: str  # a key of the thing's paints
-    order: float = 0.0  # within [0, 1): later is in front, also of things at one depth
+    paint: str  # key into the paints of the thing
+    order: float = 0.0  # in [0, 1): higher is in front, at equal depth
 
 
 def direction(degrees: float) -> np.ndarray:
-    """Unit vector that hangs down at 0 and swings forward (x) with the angle."""
+    """Return a unit vector: down at 0 degrees, forward (+x) at 90."""
     a = np.deg2rad(degrees)
     return np.array([np.sin(a), np.cos(a)])
 
 
 def turned(points: np.ndarray, degrees: float) -> np.ndarray:
-    """The outline turned about the origin; positive is clockwise on the picture."""
+    """Rotate an outline about the origin; positive is clockwise in the picture."""
     a = np.deg2rad(degrees)
     c, s = np.cos(a), np.sin(a)
     return np.asarray(points, float) @ np.array([[c, s], [-s, c]])
@@ -40,12 +40,12 @@ _HALF = np.linspace(-np.pi / 2, np.pi / 2, 6)
 
 
 def ellipse(centre, rx: float, ry: float | None = None) -> np.ndarray:
-    """An ellipse with half axes rx, ry (a circle without ry)."""
+    """Return an ellipse with semi-axes rx, ry (a circle without ry)."""
     return _CIRCLE * (rx, rx if ry is None else ry) + np.asarray(centre, float)
 
 
 def capsule(p, q, width_p: float, width_q: float | None = None) -> np.ndarray:
-    """A limb: a bar with round ends from p to q, as wide as said at either end."""
+    """Return a limb: a bar with round ends from p to q and a width at each end."""
     p, q = np.asarray(p, float), np.asarray(q, float)
     rp, rq = width_p / 2, (width_p if width_q is None else width_q) / 2
     along = q - p
@@ -63,10 +63,10 @@ def rectangle(left: float, top: float, right: float, bottom: float) -> np.ndarra
 
 
 def bend(start, target, first: float, second: float, side: float = 1.0):
-    """Joint and end of a two-piece limb that reaches for a target.
+    """Return joint and end of a two-segment limb that reaches for a target.
 
     side +1 puts the joint left of the line from start to target, -1 right of it.
-    A target out of reach is pointed at with a nearly stretched limb.
+    For a target out of reach the limb points at it, almost stretched.
     """
     start, target = np.asarray(start, float), np.asarray(target, float)
     along = target - start

@@ -1,7 +1,7 @@
-"""Small state machines: what a group of things does with each other in a video.
+"""Stories: state machines of what a group of things does in a video.
 
-A story is an endless generator; it yields once a frame. Its things belong to it alone.
-Here: people with small things, and those who only stand about or pass by.
+A story is an endless generator that yields once per frame; no two stories share a
+thing. This file: people with small things, bystanders and passers-by.
 """
 
 from . import hands, moves, poses
@@ -10,18 +10,18 @@ from .things import Pose, Thing
 
 
 def chain(*parts):
-    """One generator after the other."""
+    """Run generators one after the other."""
     for part in parts:
         yield from part
 
 
 def side_of(a: Thing, thing: Thing) -> int:
-    """On which side of a thing a figure is: 1 right, -1 left."""
+    """Return the side of a thing on which a figure is: 1 right, -1 left."""
     return poses.sign(a.x - thing.x)
 
 
 def beside(w: World, a: Thing, thing: Thing, gap: float) -> float:
-    """Where to stand beside a thing: on the nearer side, or where there is room."""
+    """Return x beside a thing: on the nearer side, unless that is out of view."""
     side = side_of(a, thing)
     x = thing.x + side * (thing.half + a.half + gap)
     if w.inside(x) != x:
@@ -30,13 +30,13 @@ def beside(w: World, a: Thing, thing: Thing, gap: float) -> float:
 
 
 def watch_spot(w: World, a: Thing, thing: Thing) -> float:
-    """Some way off from a thing, to look at it from there."""
+    """Return x at some distance from a thing, to look at it from."""
     far = float(w.rng.uniform(26, 52))
     return w.inside(beside(w, a, thing, far))
 
 
 def stand_close(w: World, a: Thing, thing: Thing, frames: int):
-    """Idle, close to a thing: 'next to' follows from where they are."""
+    """Idle close to a thing; 'next to' follows from the positions."""
     yield from moves.walk(w, a, beside(w, a, thing, 3))
     yield from moves.idle(w, a, frames)
 
@@ -67,8 +67,8 @@ def person_and_ball(w: World, a: Thing, ball: Thing):
         elif action == "close":
             yield from stand_close(w, a, ball, w.randint(5, 9))
         elif action == "kick":
-            side = poses.sign(w.width / 2 - ball.x)  # where there is room to fly
-            for _ in range(w.randint(1, 3)):  # runs after it and kicks it on
+            side = poses.sign(w.width / 2 - ball.x)  # the side with more room
+            for _ in range(w.randint(1, 3)):  # run after the ball and kick again
                 spot = ball.x - side * 0.34 * a.size
                 yield from moves.walk(w, a, spot, run=abs(spot - a.x) > 60)
                 a.facing = side
@@ -84,7 +84,7 @@ def person_and_ball(w: World, a: Thing, ball: Thing):
 
 
 def _wait_for_ball(w: World, a: Thing, ball: Thing):
-    """Waits, facing the way the ball went, until it lies still."""
+    """Wait up to 9 frames until the ball lies still."""
     for _ in range(9):
         if ball.speed is None:
             return
@@ -93,7 +93,7 @@ def _wait_for_ball(w: World, a: Thing, ball: Thing):
 
 
 def dribble(w: World, a: Thing, ball: Thing, frames: int):
-    """Bounces the ball under the hand."""
+    """Bounce the ball under the hand."""
     high = 0.3 * a.size
     for t in range(frames):
         ball.free, ball.speed = False, None
@@ -134,7 +134,7 @@ def person_and_cup(w: World, a: Thing, cup: Thing):
 
 
 def person_and_two(w: World, a: Thing, first: Thing, second: Thing):
-    """Takes two things at once from place to place; lays one down, takes it again."""
+    """Carry two things at once; put one down and pick it up again."""
     held = (first, second)
     while True:
         action = w.pick({"hold": 3, "carry": 5, "swap": 2})
@@ -155,7 +155,7 @@ def person_and_two(w: World, a: Thing, first: Thing, second: Thing):
 
 
 def passer_by(w: World, a: Thing, held: tuple = ()):
-    """Crosses the picture, leaves it, waits outside, and comes back."""
+    """Cross the picture, leave it, wait outside and come back."""
     while True:
         side = poses.sign(w.width / 2 - a.x)
         goal = w.width + 40.0 if side > 0 else -40.0
@@ -167,13 +167,13 @@ def passer_by(w: World, a: Thing, held: tuple = ()):
 
 
 def errand(w: World, a: Thing, item: Thing):
-    """Carries something through the picture, out of it and back."""
+    """Carry something through the picture, out of it and back."""
     hands.attach(w, a, (item,))
     yield from passer_by(w, a, (item,))
 
 
 def bystander(w: World, a: Thing):
-    """Stands about, uninvolved; now and then it moves to another place."""
+    """Idle or sit without relations; now and then walk to another place."""
     while True:
         if a.person and w.chance(0.35):
             yield from moves.sit_down(w, a, w.randint(12, 30))

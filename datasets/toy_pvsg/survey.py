@@ -1,4 +1,4 @@
-"""What a download holds, counted: whether the drawn world is worth learning from.
+"""Statistics of a download: is the synthetic data set worth learning from?
 
 python datasets/toy_pvsg/survey.py DOWNLOAD
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def survey(root: str | Path) -> dict:
-    """Counts over the relations of pvsg.json; shares are of 1."""
+    """Return statistics of the relations in pvsg.json; shares are fractions."""
     with open(Path(root) / "pvsg.json", encoding="utf-8") as file:
         entries = json.load(file)["data"]
     records, frames_of, pairs = Counter(), Counter(), defaultdict(set)

@@ -1,13 +1,16 @@
-"""Surfaces: small tiles for parts of things, large ones for the stuff behind them."""
+"""Textures: small tiles for parts of things, large pictures for stuff regions."""
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-TILE = 96  # pixels; larger parts repeat it
+TILE = 96  # side in pixels; repeated on larger parts
 
 
 def noise(rng: np.random.Generator, height: int, width: int, cell: float):
-    """Smooth noise, about -1 to 1, [height, width] float32; cell = pixels a blob."""
+    """Return smooth noise in about -1 to 1, float32 [height, width].
+
+    cell: spacing of the noise grid, in pixels.
+    """
     h, w = max(2, round(height / cell) + 1), max(2, round(width / cell) + 1)
     small = Image.fromarray(rng.uniform(-1, 1, (h, w)).astype(np.float32))
     return np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))
@@ -19,10 +22,10 @@ def _mix(pattern: np.ndarray, first, second) -> np.ndarray:
 
 
 def tile(rng, kind: str, colour, second, scale: float) -> Image.Image:
-    """A tile of a surface. scale = pixels a world unit (of the enlarged picture)."""
+    """Return a texture tile. scale: supersampled pixels per world unit."""
     y, x = np.mgrid[:TILE, :TILE].astype(np.float32)
     period = max(4.0, scale * float(rng.uniform(5.0, 8.0)))
-    period = TILE / max(1, round(TILE / period))  # so that it repeats without a seam
+    period = TILE / max(1, round(TILE / period))  # divides the tile: no seam
     if kind == "bands":
         pattern = (y % period) < period / 2
     elif kind == "bars":
@@ -52,9 +55,9 @@ def tile(rng, kind: str, colour, second, scale: float) -> Image.Image:
 
 
 def stuff(rng, name: str, height: int, width: int, scale: float) -> np.ndarray:
-    """The surface of one stuff class, float32 [height, width, 3].
+    """Return the texture of a stuff class, float32 [height, width, 3].
 
-    scale = pixels a world unit of the picture asked for.
+    scale: pixels per world unit.
     """
     return _STUFF[name](rng, height, width, scale)
 
@@ -68,7 +71,7 @@ def _base(rng, height, width, scale, colour, spread, rough):
 
 
 def _strokes(rng, picture, count, length, slope, change, scale):
-    """Short strokes all over: blades of grass, ripples of water."""
+    """Add short random strokes: blades of grass, ripples of water."""
     height, width = picture.shape[:2]
     layer = Image.new("L", (width, height), 0)
     draw = ImageDraw.Draw(layer)
@@ -120,7 +123,7 @@ def _wall(rng, height, width, scale):
     period = max(4, round(scale * float(rng.uniform(11, 17))))
     kind = rng.integers(3)
     line = max(1, round(1.2 * scale))
-    if kind == 0:  # bricks: rows, and joints that shift by half a brick
+    if kind == 0:  # bricks: rows, with joints shifted by half a brick
         _lines(picture, 0, period, -26, line)
         for row in range(0, height, period):
             at = (np.arange(width) + (row // period % 2) * period) % (2 * period) < line
@@ -135,12 +138,12 @@ def _floor(rng, height, width, scale):
     picture = _base(rng, height, width, scale, colour[rng.integers(4)], 14, 6)
     period = max(4, round(scale * float(rng.uniform(9, 14))))
     line = max(1, round(0.9 * scale))
-    if rng.random() < 0.4:  # tiles, light and dark in turn
+    if rng.random() < 0.4:  # tiles, alternating light and dark
         y, x = np.mgrid[:height, :width]
         dark = (y // period + x // (2 * period)) % 2 == 0
         picture -= dark[..., None] * np.float32(15)
         return picture
-    for row in range(0, height, period):  # long boards, each of its own shade
+    for row in range(0, height, period):  # long boards, each of a different shade
         picture[row : row + period] += np.float32(rng.uniform(-11, 11))
         picture[row : row + line] -= 20
         shift = int(rng.integers(12 * period))
