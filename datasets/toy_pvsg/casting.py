@@ -41,14 +41,7 @@ _GENERATORS = {
     "animal_ball": pet_stories.animal_and_ball,
     "pet": pet_stories.person_and_pet,
 }
-_LANES = (
-    172.0,
-    186.0,
-    200.0,
-    214.0,
-    228.0,
-    242.0,
-)  # y of the feet, far to near
+_LANES = (172.0, 186.0, 200.0, 214.0, 228.0, 242.0)  # y of the feet, far to near
 
 
 def cast(w: World) -> None:

@@ -55,7 +55,7 @@ class World:
         self.relations.setdefault(key, set()).add(self.frame)
 
     def inside(self, x: float, half: float = 0.0) -> float:
-        """Return the x nearest to the given one where a thing of this half width fits."""
+        """Return the x nearest to the given one where a thing this wide fits."""
         margin = min(max(self.margin, 0.9 * half), 0.4 * self.width)
         return float(min(max(x, margin), self.width - margin))
 

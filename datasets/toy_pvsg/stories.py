@@ -1,7 +1,7 @@
 """Stories: state machines of what a group of things does in a video.
 
-A story is an endless generator that yields once per frame; no two stories share a
-thing. This file: people with small things, bystanders and passers-by.
+A story is an endless generator that yields once per frame and moves the things it was
+started with. This file: people with small things, bystanders and passers-by.
 """
 
 from . import hands, moves, poses
