@@ -14,7 +14,7 @@ _TAG = re.compile(r"\([A-Za-z]+-\d+\)")  # "(baby-1)": a name where an id belong
 
 
 @dataclass(frozen=True)
-class Names:
+class Vocabulary:
     """The vocabulary of a pvsg.json."""
 
     things: tuple[str, ...]
@@ -23,7 +23,7 @@ class Names:
 
 
 def clean_video(
-    raw: Mapping, source: str, split: str, names: Names, findings: list[Finding]
+    raw: Mapping, source: str, split: str, names: Vocabulary, findings: list[Finding]
 ) -> Video:
     """The video of an entry in the form of `schema`; adds to findings."""
     meta, video_id = raw["meta"], raw["video_id"]
@@ -67,7 +67,7 @@ def clean_video(
     )
 
 
-def _objects(raw: Sequence[Mapping], names: Names, found) -> Iterator[Object]:
+def _objects(raw: Sequence[Mapping], names: Vocabulary, found) -> Iterator[Object]:
     if [o["object_id"] for o in raw] != list(range(1, len(raw) + 1)):
         found("ids_not_in_order")
     seen = set()
@@ -87,7 +87,9 @@ def _objects(raw: Sequence[Mapping], names: Names, found) -> Iterator[Object]:
             yield Object(object_id, category, is_thing)
 
 
-def _spans(raw, names: Names, known: set, num_frames: int, found) -> Iterator[Span]:
+def _spans(
+    raw, names: Vocabulary, known: set, num_frames: int, found
+) -> Iterator[Span]:
     for subject_id, object_id, predicate, spans in raw:
         ids = [subject_id, object_id]
         keep = True

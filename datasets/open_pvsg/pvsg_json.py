@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from .annotations import Annotations
-from .cleaning import Names, clean_video
+from .cleaning import Vocabulary, clean_video
 from .quirks import DownloadError, Exclusion, Finding
-from .schema import PVSG, misfits
+from .schema import PVSG, violations
 
 
 def read_annotations(path: Path) -> Annotations:
@@ -59,7 +59,7 @@ def _content(path: Path, data: bytes) -> dict[str, Any]:
         raise DownloadError(
             f"{path}: not a pvsg.json, which has {', '.join(PVSG)}: name that one"
         )
-    wrong = next(misfits(content), None)
+    wrong = next(violations(content), None)
     if wrong is not None:
         raise DownloadError(
             f"{path}: not in the format of pvsg.json: {wrong}: mend it, or fetch "
@@ -73,9 +73,9 @@ def _finite(text: str) -> float | str:
     return value if math.isfinite(value) else text
 
 
-def _names(path: Path, content: Mapping) -> Names:
+def _names(path: Path, content: Mapping) -> Vocabulary:
     objects = content["objects"]
-    names = Names(
+    names = Vocabulary(
         tuple(objects["thing"]), tuple(objects["stuff"]), tuple(content["relations"])
     )
     for kind in (names.things + names.stuff, names.predicates):

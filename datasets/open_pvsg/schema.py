@@ -15,14 +15,14 @@ _BOUND = 1 << 31  # the columns of the prepared set hold int32
 
 @dataclass(frozen=True)
 class Leaf:
-    """A value without parts. words: what it must be, to follow "not"."""
+    """A value without parts. expected: what it must be, to follow "not"."""
 
     fits: Callable[[Any], bool]
-    words: str
+    expected: str
 
 
 @dataclass(frozen=True)
-class Each:
+class DictOf:
     """A dictionary with keys of its own."""
 
     key: Leaf
@@ -73,7 +73,7 @@ ANY = Leaf(lambda v: True, "")
 PVSG = {
     "objects": {"thing": [NAME], "stuff": [NAME]},
     "relations": [NAME],
-    "split": Each(WORD, Each(SPLIT, [TEXT])),
+    "split": DictOf(WORD, DictOf(SPLIT, [TEXT])),
     "data": [
         {
             "video_id": TEXT,
@@ -96,16 +96,16 @@ PVSG = {
 }
 
 
-def misfits(value: Any, form: Any = PVSG, place: str = "it") -> Iterator[str]:
+def violations(value: Any, form: Any = PVSG, place: str = "it") -> Iterator[str]:
     """What is not of the form, each as "PLACE is VALUE, not WORDS"."""
     if isinstance(form, Leaf):
         if not form.fits(value):
-            yield f"{place} is {_short(value)}, not {form.words}"
+            yield f"{place} is {_short(value)}, not {form.expected}"
         return
-    kind = dict if isinstance(form, dict | Each) else list
+    kind = dict if isinstance(form, dict | DictOf) else list
     if not isinstance(value, kind):
-        words = "a dictionary" if kind is dict else "a list"
-        yield f"{place} is {_short(value)}, not {words}"
+        expected = "a dictionary" if kind is dict else "a list"
+        yield f"{place} is {_short(value)}, not {expected}"
         return
     if isinstance(form, tuple) and len(value) != len(form):
         yield f"{place} is {_short(value)}, not a list of {len(form)}"
@@ -116,15 +116,15 @@ def misfits(value: Any, form: Any = PVSG, place: str = "it") -> Iterator[str]:
             if key not in value:
                 yield f"{place} has no {key}"
             else:
-                yield from misfits(value[key], part, f"{at}.{key}".lstrip("."))
-    elif isinstance(form, Each):
+                yield from violations(value[key], part, f"{at}.{key}".lstrip("."))
+    elif isinstance(form, DictOf):
         for key, part in value.items():
-            yield from misfits(key, form.key, f"a key of {place}")
-            yield from misfits(part, form.value, f"{at}.{key}".lstrip("."))
+            yield from violations(key, form.key, f"a key of {place}")
+            yield from violations(part, form.value, f"{at}.{key}".lstrip("."))
     else:
         for i, part in enumerate(value):
             inner = form[i] if isinstance(form, tuple) else form[0]
-            yield from misfits(part, inner, f"{at}[{i}]")
+            yield from violations(part, inner, f"{at}[{i}]")
 
 
 def _short(value: Any) -> str:

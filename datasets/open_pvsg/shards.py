@@ -51,7 +51,7 @@ def plan_shards(config: str, entries: Sequence[Entry]) -> list[Shard]:
     """Whole videos, in order, to files of about SHARD_BYTES; the same anywhere."""
     if config == VIDEOS:
         return [Shard(config, tuple(entries))]
-    weights = [_bytes(entry, SIZES[config]) for entry in entries]
+    weights = [_estimated_bytes(entry, SIZES[config]) for entry in entries]
     count = min(max(1, math.ceil(sum(weights) / SHARD_BYTES)), len(entries))
     groups = [[] for _ in range(count)]
     before, total = 0.0, sum(weights)
@@ -62,7 +62,7 @@ def plan_shards(config: str, entries: Sequence[Entry]) -> list[Shard]:
     return [Shard(config, tuple(group)) for group in groups if group]
 
 
-def _bytes(entry: Entry, size: int | None) -> float:
+def _estimated_bytes(entry: Entry, size: int | None) -> float:
     pixels = size**2 if size else entry.scan.height * entry.scan.width
     return pixels * entry.scan.num_frames * _BYTES_PER_PIXEL
 

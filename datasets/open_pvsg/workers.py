@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 POLL = 0.5  # seconds between two looks at the progress
-FEW = 200  # frames that are done before other processes have started
+FEW_FRAMES = 200  # frames that are done before other processes have started
 _progress: Callable[[int], None] | None = None
 
 
@@ -31,11 +31,11 @@ def run_tasks(
 ) -> Iterator[Any]:
     """The results in the order of the tasks; progress is called with frames done.
 
-    One worker works in this process, and so it is where all tasks together have FEW
+    One worker works in this process, and so it is where all tasks together have FEW_FRAMES
     frames or less. An exception in a task ends the run.
     """
     workers = min(workers, len(tasks))
-    if workers <= 1 or (frames is not None and frames <= FEW):
+    if workers <= 1 or (frames is not None and frames <= FEW_FRAMES):
         yield from _run_here(function, tasks, progress)
         return
     _make_importable()

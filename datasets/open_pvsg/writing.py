@@ -13,7 +13,7 @@ from .features import chunk_features, video_features
 from .shards import VIDEOS, Shard
 
 _BEAM_RUNNER = "DirectRunner"  # Beam's own default
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS)
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS)
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def write_file(file: File) -> int:
     try:
         return writer.write(examples=file.shard(), path=tfds.core.Path(file.path))
     except RuntimeError as error:  # ArrayRecord's own, with what the disk says in it
-        for code in _DISK:
+        for code in _DISK_ERRORS:
             if os.strerror(code) in str(error):
                 raise OSError(code, os.strerror(code), file.path) from error
         raise

@@ -205,7 +205,7 @@ def test_spans_end_with_the_usable_frames(tree, tmp_path):
 def test_zips_give_the_same_records_in_two_processes(
     drawn_tree, tmp_path, prepared, monkeypatch
 ):
-    monkeypatch.setattr(workers, "FEW", 0)
+    monkeypatch.setattr(workers, "FEW_FRAMES", 0)
     root = drawn.zip_tree(drawn_tree, tmp_path / "zips")
     seen = defaultdict(int)
 
