@@ -1,1 +1,1 @@
-"""OpenPVSG as a TFDS data set: the builder, and the reading of the download."""
+"""OpenPVSG as a TFDS data set: reading the download, and the builder."""

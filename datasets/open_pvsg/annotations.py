@@ -1,6 +1,6 @@
-"""What pvsg.json says of the videos, cleaned. `pvsg_json` reads it.
+"""Cleaned annotations of pvsg.json, as read by `pvsg_json`.
 
-Spans are inclusive and count frames from 0; objects are found by id.
+Spans are inclusive and zero-based, in frames; objects are referred to by object_id.
 """
 
 from collections import Counter
@@ -13,6 +13,8 @@ from .quirks import Exclusion, Finding
 
 @dataclass(frozen=True)
 class Object:
+    """An annotated object of a video."""
+
     object_id: int
     category: str
     is_thing: bool
@@ -20,7 +22,7 @@ class Object:
 
 @dataclass(frozen=True)
 class Span:
-    """A relation that holds on the frames start to end, both included."""
+    """A relation that holds on the frames start to end, inclusive."""
 
     subject_id: int
     object_id: int
@@ -31,7 +33,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Status:
-    """A state that an object is in on the frames start to end, both included."""
+    """A state of an object on the frames start to end, inclusive."""
 
     object_id: int
     name: str
@@ -41,7 +43,10 @@ class Status:
 
 @dataclass(frozen=True)
 class Video:
-    """The cleaned annotations of a video, and what stood there before (num_...)."""
+    """Cleaned annotations of a video.
+
+    num_objects, num_relations and num_spans are counts before cleaning.
+    """
 
     video_id: str
     source: str
@@ -56,8 +61,8 @@ class Video:
     questions: tuple[Mapping[str, str], ...]
     status: tuple[Status, ...]
     summary: str
-    num_objects: int  # as annotated, before any was dropped
-    predicates: Counter = field(hash=False)  # records as annotated, by predicate
+    num_objects: int  # as annotated
+    predicates: Counter = field(hash=False)  # annotated records per predicate
     num_spans: int = 0
 
     @property
@@ -66,13 +71,13 @@ class Video:
 
     @property
     def num_relations(self) -> int:
-        """Relation records as annotated."""
+        """Number of annotated relation records."""
         return self.predicates.total()
 
 
 @dataclass(frozen=True)
 class Annotations:
-    """A pvsg.json: names in the order of their indices, videos in that of the lists."""
+    """Content of a pvsg.json: names in label order, videos in order of the splits."""
 
     path: Path
     sha256: str

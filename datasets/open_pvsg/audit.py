@@ -1,4 +1,4 @@
-"""What a download holds and what is odd in it: a report in JSON and as a text."""
+"""Report on the content and the quirks of a download, as JSON and as text."""
 
 import json
 from collections import Counter, defaultdict
@@ -14,15 +14,18 @@ from .quirks import QUIRKS, Finding
 from .scan import Scan
 
 SCHEMA_VERSION = 1
-NEEDS = "needs {}"  # what stands for a count that nothing was read for
-COLUMNS = 5  # of the table of counts, side by side
-PLACES = 3  # of a quirk in the text; the JSON has all
+NEEDS = "needs {}"  # in place of a count for which nothing was read
+COLUMNS = 5  # of the table of counts
+PLACES = 3  # listed per quirk in the text; the JSON has all
 
 
 def audit_report(
     annotations: Annotations, preparation: Preparation | None = None
 ) -> dict[str, Any]:
-    """All counts as plain JSON. Without a preparation: of the annotation file alone."""
+    """Return all counts as plain JSON.
+
+    Without a preparation the report covers the annotation file only.
+    """
     whole = preparation is not None
     findings = preparation.findings if whole else annotations.findings
     excluded = preparation.excluded if whole else annotations.excluded
@@ -52,7 +55,7 @@ def audit_report(
 
 
 def _counts(videos: Sequence[Video], scans: Mapping[str, Scan] | None) -> dict:
-    """Of these videos as annotated, and what of it is usable where that is known."""
+    """Count what is annotated in these videos and, given scans, what is usable."""
     counts = {
         "videos": len(videos),
         "frames": sum(v.num_frames for v in videos),
@@ -83,7 +86,7 @@ def _splits(annotations: Annotations, scans) -> dict[str, dict]:
 
 
 def _quirks(findings: Iterable[Finding], whole: bool) -> dict[str, dict]:
-    """Every kind, met or not: how many, what is done, and where."""
+    """Return count, handling and places of every quirk, including those not found."""
     places = defaultdict(list)
     for finding in findings:
         places[finding.quirk].append(finding)
@@ -109,7 +112,7 @@ def _place(finding: Finding) -> dict[str, Any]:
 
 
 def _predicates(annotations: Annotations) -> dict[str, dict]:
-    """Records as annotated, by predicate, most frequent first."""
+    """Count annotated records per predicate, most frequent first."""
     counts = Counter(dict.fromkeys(annotations.predicates, 0))
     for video in annotations.videos:
         counts.update(video.predicates)
@@ -128,7 +131,7 @@ def _objects(annotations: Annotations) -> dict[str, int]:
 
 
 def write_report(report: Mapping[str, Any], folder: Path) -> tuple[Path, Path]:
-    """audit.json and audit.txt in the folder, each whole or not there."""
+    """Write audit.json and audit.txt to the folder, each atomically."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     paths = folder / "audit.json", folder / "audit.txt"
@@ -143,10 +146,10 @@ def write_report(report: Mapping[str, Any], folder: Path) -> tuple[Path, Path]:
 
 
 def report_text(report: Mapping[str, Any]) -> str:
-    """The report for people, in 88 columns where its names allow."""
+    """Return the report as text, wrapped at 88 columns where names allow."""
     about = report["annotations"]
     is_released = (
-        "the released file" if about["is_released"] else "not the released one"
+        "the released file" if about["is_released"] else "not the released file"
     )
     lines = [f"{about['file']} ({is_released})", ""]
     lines += [*_table({**report["splits"], "all": report["total"]}), ""]
@@ -161,13 +164,13 @@ def report_text(report: Mapping[str, Any]) -> str:
         if rest:
             lines.append(f"{'':17}and {rest} more places in audit.json")
     none = [name for name, quirk in report["quirks"].items() if quirk["count"] == 0]
-    lines += [*_wrapped("  not met: " + ", ".join(none)), ""]
+    lines += [*_wrapped("  not found: " + ", ".join(none)), ""]
     lines += [f"excluded videos: {len(report['excluded']) or 'none'}"]
     lines += [f"  {e['video_id']}: {e['reason']}" for e in report["excluded"]]
     predicates = report["predicates"]
     lines += ["", "relation records by predicate", *_histogram(predicates["known"])]
     if predicates["unknown"]:
-        lines += ["outside the list", *_histogram(predicates["unknown"])]
+        lines += ["predicates outside the list", *_histogram(predicates["unknown"])]
     lines += ["", "objects by category", *_histogram(report["objects"])]
     return "\n".join(lines) + "\n"
 
@@ -178,7 +181,7 @@ def _place_text(place: Mapping[str, Any]) -> str:
 
 
 def _table(rows: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """Columns as annotated, then those of what is usable, if known, below them."""
+    """Format annotated counts and, below them, usable counts if known."""
     names = list(next(iter(rows.values())))
     width, lines = max(map(len, rows)), []
     for part in (names[:COLUMNS], names[COLUMNS:]):
@@ -199,7 +202,7 @@ def _histogram(counts: Mapping[str, int]) -> list[str]:
 
 
 def _wrapped(text: str, width: int = 88) -> list[str]:
-    """Lines of at most width where the items between commas allow."""
+    """Break a text at its commas into lines of at most `width` where possible."""
     lines = [""]
     for item in text.split(", "):
         if len(lines[-1]) + len(item) + 2 > width:

@@ -1,4 +1,4 @@
-"""A download to a prepared set on disk: all configs, and the audit beside them."""
+"""Build a prepared set from a download: all configs, and the audit report."""
 
 import hashlib
 import json
@@ -32,14 +32,14 @@ def build(
     beam_options: Any | None = None,
     checksums: bool = False,
 ) -> dict[str, Any] | None:
-    """Prepare the download below root as data_dir/name; returns the audit's report.
+    """Prepare the download below root as data_dir/name; return the audit report.
 
-    A config that is there already stays as it is; None where all are. A killed run
-    leaves nothing that counts as a config, and the next one removes what it left.
-    begin, checksums: as in `scan_download`. Raises DownloadError, FaultError.
+    Configs that exist already are kept; returns None if all of them exist. A killed run
+    leaves no config that would be taken for complete, and the next run removes its
+    files. begin, checksums: see `scan_download`. Raises DownloadError, FaultError.
     """
     folder = data_dir / name
-    find_annotations(root)  # before a folder is made for what is no download
+    find_annotations(root)  # raises before any folder is created
     with only_one(folder, folder / ".lock"):
         for left in folder.glob("*/incomplete.*"):
             shutil.rmtree(left)
@@ -66,7 +66,7 @@ def build(
 
 
 def _origin(preparation: Preparation) -> dict[str, str]:
-    """What the configs of one data set must have in common."""
+    """Return hashes that all configs of one data set must share."""
     scans = [
         (scan.video_id, scan.num_frames, scan.visible)
         for scan in preparation.scans.values()
@@ -78,9 +78,9 @@ def _origin(preparation: Preparation) -> dict[str, str]:
 
 
 def _check_origin(folder: Path, origin: Mapping[str, str]) -> None:
-    """DownloadError where configs in the folder were made of another download.
+    """Raise DownloadError if the folder was prepared from another download.
 
-    The first run notes in origin.json what it was made of.
+    The first run records its origin in origin.json.
     """
     path = folder / "origin.json"
     try:
@@ -104,27 +104,27 @@ def _sha256(path: Path) -> str:
 
 
 def _builder(name: str, data_dir: Path, config: str) -> Builder:
-    """The builder under this name; it is told of progress instead of telling."""
+    """Return a builder with this name and without TFDS's own progress messages."""
 
     class Named(Builder, skip_registration=True):
-        pkg_dir_path = Builder._get_pkg_dir_path()  # of README.md and the like
+        pkg_dir_path = Builder._get_pkg_dir_path()  # where README.md etc. lie
 
         def _log_download_bytes(self) -> None:
-            """TFDS would print sizes that it does not know."""
+            """Suppressed: TFDS would print sizes that it does not know."""
 
         def _log_download_done(self) -> None:
-            """And where the data are."""
+            """Suppressed: the location is printed by `prepare`."""
 
     Named.name = name
     try:
         return Named(data_dir=data_dir, config=config)
-    except (ValueError, json_format.Error) as error:  # of JSON that is there already
+    except (ValueError, json_format.Error) as error:  # from existing, damaged JSON
         folder = data_dir / name / config
         raise _damaged(folder, folder) from error
 
 
 def _is_whole(builder: Builder) -> bool:
-    """Whether the config is there. Raises DownloadError where it is damaged."""
+    """Return whether the config exists. Raises DownloadError if it is damaged."""
     if not builder.is_there():
         return False
     for split in builder.info.splits.values():
@@ -136,5 +136,5 @@ def _is_whole(builder: Builder) -> bool:
 
 def _damaged(thing: Path, folder: Path) -> DownloadError:
     return DownloadError(
-        f"{thing} is damaged: remove {folder}, and give the same command again"
+        f"{thing} is damaged: remove {folder} and run the same command again"
     )

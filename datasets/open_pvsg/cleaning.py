@@ -1,4 +1,4 @@
-"""One video's entry in pvsg.json, cleaned of its quirks, each noted with its place."""
+"""Clean the pvsg.json entry of a video and record every quirk with its place."""
 
 import re
 from collections import Counter
@@ -9,13 +9,13 @@ from typing import Any
 from .annotations import Object, Span, Status, Video
 from .quirks import Finding
 
-MAX_ID = 255  # a mask's pixel is one byte, and 0 is void
-_TAG = re.compile(r"\([A-Za-z]+-\d+\)")  # "(baby-1)": a name where an id belongs
+MAX_ID = 255  # mask pixels are bytes, and 0 is void
+_TAG = re.compile(r"\([A-Za-z]+-\d+\)")  # "(baby-1)": a name instead of an id
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The vocabulary of a pvsg.json."""
+    """Class and predicate names of a pvsg.json, in label order."""
 
     things: tuple[str, ...]
     stuff: tuple[str, ...]
@@ -25,7 +25,7 @@ class Vocabulary:
 def clean_video(
     raw: Mapping, source: str, split: str, names: Vocabulary, findings: list[Finding]
 ) -> Video:
-    """The video of an entry in the form of `schema`; adds to findings."""
+    """Clean an entry that has passed `schema`; append its quirks to findings."""
     meta, video_id = raw["meta"], raw["video_id"]
     num_frames = meta["num_frames"]
 
@@ -111,7 +111,7 @@ def _spans(
 
 
 def _count_overlaps(spans: Sequence[Span], found) -> None:
-    """One finding for every span that begins before one of its kind has ended."""
+    """Record each span that starts before another of the same triplet has ended."""
     ends: dict[tuple, int] = {}
     for span in sorted(spans, key=lambda s: (s.start, s.end)):
         kind = (span.subject_id, span.object_id, span.predicate)
@@ -122,7 +122,7 @@ def _count_overlaps(spans: Sequence[Span], found) -> None:
 
 
 def _clip(ends: Any, num_frames: int, found, place: Mapping) -> tuple[int, int] | None:
-    """The span within the video, or None where nothing is left of it."""
+    """Clip a span to the video; return None if nothing is left of it."""
     if (
         not isinstance(ends, list)
         or len(ends) != 2
@@ -149,7 +149,7 @@ def _texts(raw, keys: tuple[str, ...], found) -> tuple[dict[str, str], ...]:
 
 
 def _status(raw, known: set, num_frames: int, found) -> Iterator[Status]:
-    """`status` is empty, or {name: [[start, end], ...]}."""
+    """Yield cleaned states; `status` is empty or {name: [[start, end], ...]}."""
     for item in raw:
         status = item["status"] or {}
         if status:

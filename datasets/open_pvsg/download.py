@@ -1,7 +1,7 @@
-"""Where the videos and masks of a download lie: in a tree, or in zips read in place.
+"""Locate the videos and masks of a download: in a tree, or in zips read in place.
 
-What counts of a path is its end, SOURCE/videos/ID.mp4 or SOURCE/masks/ID/0000.png, and
-nothing before: the released zips keep the folders of the machine that made them.
+Only the end of a path matters, SOURCE/videos/ID.mp4 or SOURCE/masks/ID/0000.png: the
+released zips contain the folders of the machine that made them.
 """
 
 import functools
@@ -18,16 +18,16 @@ from .quirks import DownloadError, Finding
 
 _VIDEO = re.compile(r"(?:^|/)([^/]+)/videos/([^/]+)\.mp4$", re.IGNORECASE)
 _MASK = re.compile(r"(?:^|/)([^/]+)/masks/([^/]+)/(\d+)\.png$", re.IGNORECASE)
-# What zipfile raises for a member that is damaged, cut off, encrypted or exotic.
+# Raised by zipfile for a damaged, truncated, encrypted or unsupported member.
 _BAD_MEMBER = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 _FLAT = re.compile(r"(?:^|/)([^/]+)/masks/\d+\.png$", re.IGNORECASE)
-# Of the release: what the official unpacking script and a public audit name.
+# Checksums of the release, from the official unpacking script and a public audit.
 CHECKSUMS = Path(__file__).with_name("released_checksums.txt")
 
 
 @dataclass(frozen=True)
 class Place:
-    """A file, or a member of a zip."""
+    """A file or a member of a zip."""
 
     path: str
     archive: str | None = None
@@ -36,7 +36,7 @@ class Place:
         return f"{self.archive}: {self.path}" if self.archive else self.path
 
     def read(self) -> bytes:
-        """Raises OSError where it cannot be read, whatever is wrong with a zip."""
+        """Return the content. Raises OSError if it is unreadable, also within a zip."""
         if self.archive is None:
             return Path(self.path).read_bytes()
         try:
@@ -47,7 +47,7 @@ class Place:
 
 @dataclass(frozen=True)
 class VideoFiles:
-    """A video's mp4, and its masks by frame number."""
+    """The mp4 of a video and its masks by frame number."""
 
     video: Place | None = None
     masks: dict[int, Place] = field(default_factory=dict, hash=False)
@@ -55,7 +55,7 @@ class VideoFiles:
 
 @dataclass(frozen=True)
 class Download:
-    """Everything found below a folder. files: {(source, video_id): VideoFiles}."""
+    """All files found below a folder. files: {(source, video_id): VideoFiles}."""
 
     root: Path
     files: dict[tuple[str, str], VideoFiles]
@@ -67,7 +67,7 @@ class Download:
 
 
 def find_annotations(root: Path) -> Path:
-    """The pvsg.json nearest to the root of a download."""
+    """Return the pvsg.json nearest to the root. Raises DownloadError without one."""
     if not root.is_dir():
         what = "a file" if root.exists() else "no such folder"
         raise DownloadError(f"{root}: {what}: give the folder of the download")
@@ -78,11 +78,11 @@ def find_annotations(root: Path) -> Path:
 
 
 def open_download(root: Path, wanted: Iterable[tuple[str, str]]) -> Download:
-    """Find the files of the sources of these videos, (source, video_id) each.
+    """Find the files of all sources of the wanted videos, (source, video_id) each.
 
-    A tree is preferred to a zip with the same file. Raises DownloadError where masks
-    were unpacked without the folders of their videos, so that those of one video
-    overwrote another's, and a video that is wanted lacks its own.
+    Files of a tree take precedence over zips. Raises DownloadError if masks were
+    unpacked without the folders of their videos, so that videos overwrote each other's
+    masks, and a wanted video has no masks of its own.
     """
     wanted = list(wanted)
     sources = {source for source, _ in wanted}
@@ -106,11 +106,11 @@ def open_download(root: Path, wanted: Iterable[tuple[str, str]]) -> Download:
     for source, video_id in wanted:
         if source in flat and (source, video_id) not in masks:
             raise DownloadError(
-                f"{flat[source]}: masks of {source} lie in one folder, so those of "
-                f"every video overwrote the last one's, and {video_id} has none: the "
-                "official tools/unzip_and_extract.py and `unzip -j` do this: leave "
-                f"{source}_masks.zip unpacked or put it below {root} (it is read in "
-                "place), or unpack it with plain `unzip`"
+                f"{flat[source]}: all masks of {source} lie in one folder, so each "
+                f"video overwrote the masks of the one before, and {video_id} has "
+                "none (the official tools/unzip_and_extract.py and `unzip -j` do this)"
+                f": put {source}_masks.zip below {root}, it is read in place, or "
+                "unpack it with plain `unzip`"
             )
     keys = videos.keys() | masks.keys()
     found = {k: VideoFiles(videos.get(k), masks.get(k, {})) for k in sorted(keys)}
@@ -118,9 +118,9 @@ def open_download(root: Path, wanted: Iterable[tuple[str, str]]) -> Download:
 
 
 def _files(root: Path) -> Iterator[str]:
-    """All files below root in sorted order, those behind links to folders as well."""
+    """Yield all files below root in sorted order; links to folders are followed."""
     for folder, folders, names in os.walk(root, onerror=_unreadable, followlinks=True):
-        # `frames` are the videos decoded by the official script: not needed.
+        # `frames` holds videos decoded by the official script: not needed.
         folders[:] = sorted(
             name
             for name in folders
@@ -133,12 +133,12 @@ def _files(root: Path) -> Iterator[str]:
 
 def _unreadable(error: OSError) -> None:
     raise DownloadError(
-        f"{error.filename}: {error.strerror}: make it readable, or move it away"
+        f"{error.filename}: {error.strerror}: make it readable or move it away"
     ) from error
 
 
 def _leads_up(folder: str, name: str) -> bool:
-    """Whether a folder is a link to one that it lies in: a way without an end."""
+    """Return whether a folder is a link to one of its parents, an endless loop."""
     path = os.path.join(folder, name)
     if not os.path.islink(path):
         return False
@@ -147,7 +147,7 @@ def _leads_up(folder: str, name: str) -> bool:
 
 
 def _archives(files: Iterable[str]) -> tuple[list[Path], list[Finding]]:
-    """The zips among the files that open, and a finding for each that does not."""
+    """Return the zips that open, and a finding for each one that does not."""
     good, findings = [], []
     for path in files:
         if not path.lower().endswith(".zip"):
@@ -164,7 +164,7 @@ def _archives(files: Iterable[str]) -> tuple[list[Path], list[Finding]]:
 
 
 def _places(files: Iterable[str], archives: list[Path]) -> Iterator[Place]:
-    """The files of the tree, then all members of the zips, each in sorted order."""
+    """Yield the files of the tree, then the members of the zips, in sorted order."""
     for path in files:
         yield Place(path)
     for archive in archives:
@@ -179,11 +179,11 @@ def _hidden(parts: Iterable[str]) -> bool:
 
 @functools.lru_cache(maxsize=64)
 def _open_zip(path: str) -> zipfile.ZipFile:
-    return zipfile.ZipFile(path)  # kept open by each process
+    return zipfile.ZipFile(path)  # kept open in each process
 
 
 def check_archives(archives: Iterable[Path]) -> list[Finding]:
-    """A finding for each zip that has the name of a released one but not its bytes."""
+    """Return a finding for each zip with a released name but other bytes."""
     released, findings = released_checksums(), []
     for path in archives:
         algorithm, wanted = released.get(path.name, ("md5", None))
@@ -198,7 +198,7 @@ def check_archives(archives: Iterable[Path]) -> list[Finding]:
 
 
 def released_checksums() -> dict[str, tuple[str, str]]:
-    """{file name: (algorithm, hex digest)} of the released files."""
+    """Return {file name: (algorithm, hex digest)} of the released files."""
     rows = [
         line.split()
         for line in CHECKSUMS.read_text(encoding="utf-8").splitlines()

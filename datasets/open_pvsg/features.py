@@ -1,4 +1,4 @@
-"""The columns of the prepared set."""
+"""Columns of the prepared set, as TFDS features."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import tensorflow_datasets as tfds
 
 
 def chunk_features() -> tfds.features.FeaturesDict:
-    """The columns of the configs of frames: encoded images of up to eight frames."""
+    """Return the columns of the frame configs: encoded images of up to 8 frames."""
     f = tfds.features
     return f.FeaturesDict(
         {
@@ -27,7 +27,7 @@ def chunk_features() -> tfds.features.FeaturesDict:
 def video_features(
     objects: Sequence[str] | None = None, predicates: Sequence[str] | None = None
 ) -> tfds.features.FeaturesDict:
-    """The columns of the config of videos. The names come with pvsg.json."""
+    """Return the columns of the config `videos`; label names are from pvsg.json."""
     f = tfds.features
     number = f.Scalar(np.int32)
     return f.FeaturesDict(

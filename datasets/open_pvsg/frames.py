@@ -1,4 +1,4 @@
-"""Frames of an mp4, decoded one after the other, and their JPEG files."""
+"""Decode the frames of an mp4 and encode them as JPEG."""
 
 import io
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ from PIL import Image
 
 from .download import Place
 
-QUALITY = 95
+QUALITY = 95  # of JPEG
 
 
 def decode(place: Place) -> Iterator[av.VideoFrame]:
-    """The frames of a video in the order of time, up to the first that is broken.
+    """Yield the frames of a video in order, up to the first damaged one.
 
-    Raises OSError where the file cannot be opened as a video at all.
+    Raises OSError if the file cannot be opened as a video.
     """
     file = place.path if place.archive is None else io.BytesIO(place.read())
     try:
@@ -30,26 +30,26 @@ def decode(place: Place) -> Iterator[av.VideoFrame]:
         try:
             yield from container.decode(stream)
         except av.error.FFmpegError:
-            return  # the count of frames tells; `scan` compares it
+            return  # `scan` detects this from the number of frames
 
 
 def to_rgb(frame: av.VideoFrame) -> np.ndarray:
-    """uint8 [H, W, 3], turned as the video asks to be shown."""
+    """Return uint8 [H, W, 3], rotated as the video's metadata requests."""
     rgb = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90) % 4)
     return np.ascontiguousarray(rgb)
 
 
 def shown_size(frame: av.VideoFrame) -> tuple[int, int]:
-    """(height, width) of `to_rgb`, without the pixels."""
+    """Return (height, width) of `to_rgb` without converting pixels."""
     turned = round(frame.rotation / 90) % 2
     size = (frame.height, frame.width)
     return size[::-1] if turned else size
 
 
 def encode_jpeg(rgb: np.ndarray, size: int | None = None) -> bytes:
-    """A JPEG of uint8 [H, W, 3], resized to the square of that size if it is given.
+    """Encode uint8 [H, W, 3] as JPEG, resized to a square of side `size` if given.
 
-    PIL's bicubic, as SAM2 reads videos; chroma at full resolution.
+    Resizing is PIL's bicubic, as in SAM2's video reader; chroma is not subsampled.
     """
     image = Image.fromarray(rgb)
     if size is not None:

@@ -1,4 +1,4 @@
-"""One run at a time where something is written."""
+"""A file lock that allows one writer at a time."""
 
 import contextlib
 import fcntl
@@ -10,9 +10,9 @@ from .quirks import DownloadError
 
 @contextlib.contextmanager
 def only_one(place: Path, lock: Path) -> Iterator[None]:
-    """Nobody else writes to `place` meanwhile; the lock ends with the process.
+    """Hold an exclusive lock for writing to `place`; it ends with the process.
 
-    Raises DownloadError where another run is at it.
+    Raises DownloadError if another run holds it.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
@@ -20,6 +20,6 @@ def only_one(place: Path, lock: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise DownloadError(
-                f"{place}: another preparation is writing there: wait for its end"
+                f"{place}: another preparation is writing there: wait until it ends"
             ) from error
         yield

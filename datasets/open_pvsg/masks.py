@@ -1,4 +1,4 @@
-"""Mask files: one byte a pixel, the id of the object that it belongs to, 0 for void."""
+"""Mask files: one byte per pixel, the object_id, 0 for void."""
 
 import io
 import struct
@@ -10,7 +10,7 @@ from PIL import Image, UnidentifiedImageError
 
 from .download import Place
 
-# What PIL raises for a file that is damaged, cut off or absurdly large.
+# Raised by PIL for a damaged, truncated or excessively large file.
 _BAD_IMAGE = (
     OSError,
     SyntaxError,
@@ -22,27 +22,27 @@ _BAD_IMAGE = (
 
 
 class UnreadableMask(Exception):
-    """A mask file that is no image, or not one of object ids."""
+    """A mask file that is not an image of object ids."""
 
 
 def read_mask(place: Place) -> np.ndarray:
-    """uint8 [H, W] of object ids. Raises UnreadableMask."""
+    """Return object ids, uint8 [H, W]. Raises UnreadableMask."""
     try:
         data = place.read()
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            image.verify()  # the checksums, which decoding leaves unread
+            image.verify()  # checks the checksums, which decoding ignores
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             if image.mode not in ("P", "L"):
                 raise UnreadableMask(f"mode {image.mode}, not P")
-            return np.array(image)  # of a palette image the indices, not the colours
-    except UnidentifiedImageError as error:  # its text names an object in memory
+            return np.array(image)  # palette images: indices, not colours
+    except UnidentifiedImageError as error:  # its text contains a memory address
         raise UnreadableMask("not a PNG, or a damaged one") from error
     except _BAD_IMAGE as error:
         raise UnreadableMask(getattr(error, "strerror", None) or str(error)) from error
 
 
 def void_unknown(mask: np.ndarray, known: Collection[int]) -> np.ndarray:
-    """The mask with 0 in place of every id that is not known."""
+    """Return the mask with every unknown id set to 0."""
     keep = np.zeros(256, np.uint8)
     ids = list(known)
     keep[ids] = ids
@@ -50,9 +50,9 @@ def void_unknown(mask: np.ndarray, known: Collection[int]) -> np.ndarray:
 
 
 def encode_png(mask: np.ndarray) -> bytes:
-    """A PNG of uint8 [H, W], grey: its pixels are the ids in whatever reads it.
+    """Encode uint8 [H, W] as a greyscale PNG.
 
-    A palette would be followed by some readers, which then see colours.
+    Not a palette PNG: some readers would apply the palette and return colours.
     """
     buffer = io.BytesIO()
     Image.fromarray(mask).save(buffer, "PNG")
@@ -60,5 +60,5 @@ def encode_png(mask: np.ndarray) -> bytes:
 
 
 def void_png(height: int, width: int) -> bytes:
-    """A PNG of nothing but void."""
+    """Return a PNG that is void everywhere."""
     return encode_png(np.zeros((height, width), np.uint8))

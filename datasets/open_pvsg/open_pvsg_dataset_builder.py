@@ -1,8 +1,8 @@
-"""The TFDS builder of OpenPVSG. `python -m c2g_jax.prepare` runs it, or `tfds build`.
+"""The TFDS builder of OpenPVSG, run by `python -m c2g_jax.prepare` or `tfds build`.
 
-Three configs with the same splits and the same order of videos: `videos` has a record a
-video, `default` and `1024` have one for every eight frames. Records are written file by
-file, each file by one process: this one, a worker process, or a Beam worker.
+The three configs have the same splits and order of videos: `videos` has one record per
+video, `default` and `1024` have one per eight frames. Each file is written by one
+process: this one, a worker process, or a Beam worker.
 """
 
 import os
@@ -24,33 +24,35 @@ _INSTRUCTIONS = """
 Put pvsg.json and the six zips of OpenPVSG (vidor_videos.zip, vidor_masks.zip, and the
 same for epic_kitchen and ego4d) into one folder, in subfolders or not, and leave them
 packed: they are read in place. An unpacked tree works too:
-SOURCE/videos/ID.mp4 and SOURCE/masks/ID/0000.png. Videos of one source alone will do.
+SOURCE/videos/ID.mp4 and SOURCE/masks/ID/0000.png. A subset of the sources is enough.
 """
 FILE_FORMAT = "array_record"
 
 
 class Builder(tfds.core.ShardBasedBuilder):
-    """OpenPVSG. `preparation`, `workers` and `begin` may be set before it is run."""
+    """OpenPVSG. `preparation`, `workers` and `begin` may be set before it runs."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = _INSTRUCTIONS
     BUILDER_CONFIGS: ClassVar = [
         tfds.core.BuilderConfig(
-            name="default", description="Eight frames a record, at their own size."
+            name="default",
+            description="Eight frames per record, at original size.",
         ),
         tfds.core.BuilderConfig(
             name="1024",
-            description="Eight frames a record, resized to 1024x1024; masks are not.",
+            description="Eight frames per record, resized to 1024x1024; masks are not.",
         ),
         tfds.core.BuilderConfig(
-            name=VIDEOS, description="One record a video: its annotations."
+            name=VIDEOS, description="One record per video: its annotations."
         ),
     ]
 
-    preparation: Preparation | None = None  # scanned before, by whoever builds several
-    workers: int | None = None  # processes; as many as there are cores
-    begin: Callable[[str, int], Callable[[int], None]] | None = None  # progress
+    preparation: Preparation | None = None  # shared by several configs
+    workers: int | None = None  # number of processes; default: one per core
+    # Progress, see `scan_download`.
+    begin: Callable[[str, int], Callable[[int], None]] | None = None
 
     def __init__(self, *, file_format: str | None = None, **kwargs: Any):
         super().__init__(file_format=file_format, **kwargs)
@@ -58,7 +60,7 @@ class Builder(tfds.core.ShardBasedBuilder):
             self.info.set_file_format(FILE_FORMAT, override=True)  # random access
 
     def is_there(self) -> bool:
-        """Whether this config is prepared. TFDS's own `is_prepared` warns if not."""
+        """Return whether this config is prepared (`is_prepared` of TFDS would warn)."""
         return (self.data_path / "dataset_info.json").exists()
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -86,9 +88,9 @@ class Builder(tfds.core.ShardBasedBuilder):
         dl_manager: tfds.download.DownloadManager,
         download_config: tfds.download.DownloadConfig | None = None,
     ) -> None:
-        """All files of all splits at once, and the info that goes with them.
+        """Write all files of all splits in parallel, and the split info.
 
-        TFDS's own loop would write one file after the other, and on Beam write those
+        TFDS's own loop writes one file after the other, and on Beam it writes the files
         of the first split once for every split.
         """
         shards = self._shard_iterators_per_split(dl_manager)
@@ -141,7 +143,7 @@ class Builder(tfds.core.ShardBasedBuilder):
         return splits_lib.SplitDict(infos)
 
     def _post_download_and_prepare_hook(self) -> None:
-        # DATA_DIR/NAME/CONFIG/VERSION: one audit for all configs.
+        # data_dir is DATA_DIR/NAME/CONFIG/VERSION: one audit for all configs.
         report = audit_report(self.preparation.annotations, self.preparation)
         write_report(report, Path(self.data_dir).parent.parent)
 
@@ -153,7 +155,7 @@ _scanned: dict[Path, Preparation] = {}
 
 
 def _scan_once(root: Path, workers: int, begin) -> Preparation:
-    """`tfds build` makes one builder a config: they share what was scanned."""
+    """Scan a download once per process: `tfds build` makes one builder per config."""
     if root not in _scanned:
         _scanned[root] = scan_download(root, workers, begin=begin)
     return _scanned[root]

@@ -1,4 +1,4 @@
-"""A folder of the download, scanned: annotations read, files found and looked into."""
+"""Scan a download: read its annotations, locate and check its files."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -14,23 +14,23 @@ from .workers import advance, run_tasks
 
 
 class FaultError(DownloadError):
-    """A fault of the download, where none is to be tolerated."""
+    """A fault of the download, raised if `strict`."""
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """A scanned download: all that a prepared set is made of."""
+    """A scanned download, from which a prepared set is built."""
 
     annotations: Annotations
     download: Download
-    entries: dict[str, tuple[Entry, ...]]  # by split name, in its order; none empty
-    scans: dict[str, Scan]  # of every annotated video, by id
+    entries: dict[str, tuple[Entry, ...]]  # by split name; no empty splits
+    scans: dict[str, Scan]  # of every annotated video, by video_id
     findings: tuple[Finding, ...]
     excluded: tuple[Exclusion, ...]
 
     @property
     def num_frames(self) -> int:
-        """Usable frames of all videos."""
+        """Number of usable frames of all videos."""
         return sum(scan.num_frames for scan in self.scans.values())
 
 
@@ -41,11 +41,11 @@ def scan_download(
     begin: Callable[[str, int], Callable[[int], None]] | None = None,
     checksums: bool = False,
 ) -> Preparation:
-    """Read everything below root once; with checksums, the zips' bytes as well.
+    """Read all videos and masks below root; with checksums, also hash the zips.
 
-    begin(what, frames): is called before the long part, and gives what is called with
-    the frames done. Raises DownloadError where nothing can be prepared, FaultError at
-    the first fault where strict.
+    begin(name, total_frames) is called before the long part and returns a function that
+    is called with numbers of frames done. Raises DownloadError if nothing can be
+    prepared and, if strict, FaultError at the first fault.
     """
     annotations = read_annotations(find_annotations(root))
     wanted = [(video.source, video.video_id) for video in annotations.videos]
@@ -75,7 +75,7 @@ def _scan(task: Task) -> Scan:
 def _stop_at_fault(findings: Iterable[Finding]) -> None:
     for finding in findings:
         if finding.is_fault:
-            raise FaultError(f"{finding}: mend it, or run without --strict")
+            raise FaultError(f"{finding}: repair it or run without --strict")
 
 
 def _preparation(
@@ -101,8 +101,9 @@ def _preparation(
     if not entries:
         raise DownloadError(
             f"{download.root}: none of the {len(tasks)} videos of {annotations.path} "
-            "can be used: it must hold SOURCE/videos/ID.mp4 and SOURCE/masks/ID/0000."
-            f"png, or zips of them, with SOURCE one of {', '.join(annotations.sources)}"
+            "can be used: put SOURCE/videos/ID.mp4 and SOURCE/masks/ID/0000.png "
+            "there, or zips of them, with SOURCE one of "
+            + ", ".join(annotations.sources)
             + "".join(f"; {f}" for f in download.findings)
         )
     return Preparation(

@@ -1,4 +1,4 @@
-"""pvsg.json: reading it, and which video is in which split."""
+"""Read pvsg.json: annotations and splits."""
 
 import hashlib
 import json
@@ -15,11 +15,11 @@ from .schema import PVSG, violations
 
 
 def read_annotations(path: Path) -> Annotations:
-    """Read a pvsg.json. Raises DownloadError where it is none."""
+    """Read a pvsg.json. Raises DownloadError if it is not one."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise DownloadError(f"{path}: {error.strerror}: name a pvsg.json") from error
+        raise DownloadError(f"{path}: {error.strerror}: give a pvsg.json") from error
     content = _content(path, data)
     names = _names(path, content)
     raw, findings = _by_id(content["data"])
@@ -47,23 +47,23 @@ def read_annotations(path: Path) -> Annotations:
 
 
 def _content(path: Path, data: bytes) -> dict[str, Any]:
-    """The JSON of the file, in the form that all else here relies on."""
+    """Parse the JSON and check it against `schema`."""
     try:
-        # NaN and numbers beyond all bounds stay texts: nothing takes these for numbers.
+        # NaN and infinities stay strings, so that no check takes them for numbers.
         content = json.loads(data, parse_float=_finite, parse_constant=str)
     except (ValueError, RecursionError) as error:
         raise DownloadError(
-            f"{path}: not JSON ({error}): fetch pvsg.json anew"
+            f"{path}: not JSON ({error}): download pvsg.json again"
         ) from error
     if not isinstance(content, dict) or not set(PVSG) <= set(content):
         raise DownloadError(
-            f"{path}: not a pvsg.json, which has {', '.join(PVSG)}: name that one"
+            f"{path}: not a pvsg.json, which has {', '.join(PVSG)}: give that file"
         )
     wrong = next(violations(content), None)
     if wrong is not None:
         raise DownloadError(
-            f"{path}: not in the format of pvsg.json: {wrong}: mend it, or fetch "
-            "pvsg.json anew"
+            f"{path}: not in the format of pvsg.json: {wrong}: repair it or download "
+            "pvsg.json again"
         )
     return content
 
@@ -82,8 +82,8 @@ def _names(path: Path, content: Mapping) -> Vocabulary:
         for name, count in Counter(kind).items():
             if count > 1:
                 raise DownloadError(
-                    f"{path}: the name {name!r} is listed {count} times: labels count "
-                    "by their place, so list it once"
+                    f"{path}: the name {name!r} is listed {count} times: labels are "
+                    "positions in the list, so list it once"
                 )
     return names
 
@@ -98,7 +98,7 @@ def _by_id(data: Sequence[Mapping]) -> tuple[dict[str, Mapping], list[Finding]]:
 
 
 def _listed(splits: Mapping, findings: list) -> Iterator[tuple[str, str, str]]:
-    """(source, split, video_id) of the lists of splits, each video once."""
+    """Yield (source, split, video_id) of the split lists, each video once."""
     seen = set()
     for source, lists in splits.items():
         for split, video_ids in lists.items():

@@ -1,4 +1,4 @@
-"""A video's frames and masks read once: its size, its faults, and who is seen when."""
+"""Read the frames and masks of a video once: size, faults, visibility of objects."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from .quirks import Finding
 
 @dataclass(frozen=True)
 class Task:
-    """A video to be scanned."""
+    """A video to scan."""
 
     video: Video
     files: VideoFiles
@@ -20,9 +20,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Scan:
-    """What the files of a video hold. num_frames 0: it is excluded, for the reason.
+    """Result of scanning a video; num_frames is 0 if it is excluded for `reason`.
 
-    visible: (object_id, start, end), inclusive; void: frames whose mask is of no use.
+    visible: spans (object_id, start, end), inclusive. void: frames without a usable
+    mask.
     """
 
     video_id: str
@@ -31,13 +32,13 @@ class Scan:
     num_frames: int = 0
     visible: tuple[tuple[int, int, int], ...] = ()
     void: frozenset[int] = frozenset()
-    frame_pairs: int = 0  # annotated (frame, subject, object), each once
+    frame_pairs: int = 0  # distinct annotated (frame, subject, object)
     findings: tuple[Finding, ...] = ()
     reason: str | None = None
 
 
 def scan_video(task: Task) -> Scan:
-    """Decode the video, read every mask. Never raises for what a file holds."""
+    """Decode the video and read every mask. Does not raise for damaged files."""
     video, found = task.video, _Findings(task.video.video_id)
     decoded, size = _count_frames(task, found)
     if not decoded:
@@ -62,7 +63,7 @@ def scan_video(task: Task) -> Scan:
 
 def _scan_masks(task: Task, usable: int, size, found: "_Findings") -> Scan:
     known = {o.object_id for o in task.video.objects}
-    table = np.zeros((usable, 256), np.int64)  # pixels by frame and id
+    table = np.zeros((usable, 256), np.int64)  # pixels per frame and id
     void = set()
     for number in range(usable):
         place = task.files.masks.get(number)
@@ -102,7 +103,7 @@ def _scan_masks(task: Task, usable: int, size, found: "_Findings") -> Scan:
 
 
 def _visible(seen: np.ndarray, video: Video, found) -> tuple[tuple[int, int, int], ...]:
-    """Spans of `seen`, bool [frames, 256], for each object."""
+    """Return the spans of `seen`, bool [frames, 256], of each object."""
     spans = []
     for item in video.objects:
         runs = true_runs(seen[:, item.object_id])
@@ -113,7 +114,7 @@ def _visible(seen: np.ndarray, video: Video, found) -> tuple[tuple[int, int, int
 
 
 def _count_pairs(seen: np.ndarray, video: Video, found) -> int:
-    """Annotated (frame, subject, object), each once; those without both masks noted."""
+    """Count distinct (frame, subject, object); record those that lack a mask."""
     pairs: dict[tuple[int, int], np.ndarray] = {}
     for span in video.spans:
         key = (span.subject_id, span.object_id)
@@ -129,13 +130,13 @@ def _count_pairs(seen: np.ndarray, video: Video, found) -> int:
 
 
 def true_runs(row: np.ndarray) -> list[tuple[int, int]]:
-    """(first, last) of every run of True in bool [n]."""
+    """Return (first, last) of every run of True in bool [n]."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], row, [False]])))
     return [(int(a), int(b) - 1) for a, b in edges.reshape(-1, 2)]
 
 
 def _count_frames(task: Task, found) -> tuple[int, tuple[int, int]]:
-    """Frames that decode, and (height, width); 0 where there is no video."""
+    """Return the number of frames that decode (0 without a video), (height, width)."""
     if task.files.video is None:
         found("missing_video")
         return 0, (0, 0)
@@ -153,7 +154,7 @@ def _count_frames(task: Task, found) -> tuple[int, tuple[int, int]]:
 
 
 class _Findings:
-    """Collects what is found in one video."""
+    """Collects the findings of one video."""
 
     def __init__(self, video_id: str):
         self.video_id, self.findings = video_id, []

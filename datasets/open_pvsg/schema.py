@@ -1,7 +1,7 @@
-"""The form of a pvsg.json: what it must hold and of which kind, checked before use.
+"""The schema of pvsg.json, checked before use.
 
-What an annotator may get wrong, an id, a span or a word, is no matter of form: that is
-`cleaning`'s, which counts it.
+Mistakes of annotators (wrong ids, spans or words) do not violate the schema: `cleaning`
+handles and counts them.
 """
 
 import json
@@ -15,7 +15,7 @@ _BOUND = 1 << 31  # the columns of the prepared set hold int32
 
 @dataclass(frozen=True)
 class Leaf:
-    """A value without parts. expected: what it must be, to follow "not"."""
+    """A scalar value. expected: its description in error messages, after "not"."""
 
     fits: Callable[[Any], bool]
     expected: str
@@ -23,24 +23,24 @@ class Leaf:
 
 @dataclass(frozen=True)
 class DictOf:
-    """A dictionary with keys of its own."""
+    """A dictionary with arbitrary keys."""
 
     key: Leaf
     value: Any
 
 
 def _is_text(value: Any) -> bool:
-    """Whether it can be written as UTF-8, unlike the halves of a surrogate pair."""
+    """Return whether it is text that UTF-8 can encode (no lone surrogates)."""
     return isinstance(value, str) and re.search("[\ud800-\udfff]", value) is None
 
 
 def _is_name(value: Any) -> bool:
-    """Whether a line of a file can hold it and give it back."""
+    """Return whether it is a non-empty name that fits in one line of a file."""
     return _is_text(value) and value.isprintable() and value.strip() == value != ""
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) < _BOUND  # True is an int, too
+    return type(value) in (int, float) and abs(value) < _BOUND  # excludes bool
 
 
 def _is_status(value: Any) -> bool:
@@ -62,14 +62,14 @@ SPLIT = Leaf(
     "a name of letters and digits, such as train",
 )
 ID = Leaf(lambda v: type(v) is int, "a whole number")
-COUNT = Leaf(lambda v: type(v) is int and 0 < v < _BOUND, "a whole number from 1 on")
+COUNT = Leaf(lambda v: type(v) is int and 0 < v < _BOUND, "a whole number from 1")
 NUMBER = Leaf(_is_number, "a number")
 RATE = Leaf(lambda v: _is_number(v) and v > 0, "a number above 0")
 FLAG = Leaf(lambda v: isinstance(v, bool), "true or false")
 STATUS = Leaf(_is_status, "[] or {name: [[start, end], ...]}")
 ANY = Leaf(lambda v: True, "")
 
-# Of a dictionary the keys it must have, of [x] any number of x, of (x, y) just these.
+# {...}: required keys; [x]: list of any number of x; (x, y): list of exactly x, y.
 PVSG = {
     "objects": {"thing": [NAME], "stuff": [NAME]},
     "relations": [NAME],
@@ -97,7 +97,7 @@ PVSG = {
 
 
 def violations(value: Any, form: Any = PVSG, place: str = "it") -> Iterator[str]:
-    """What is not of the form, each as "PLACE is VALUE, not WORDS"."""
+    """Yield violations of the schema as "PLACE is VALUE, not EXPECTED"."""
     if isinstance(form, Leaf):
         if not form.fits(value):
             yield f"{place} is {_short(value)}, not {form.expected}"

@@ -1,4 +1,4 @@
-"""Files of the prepared set: which videos each holds, and the records made of them."""
+"""Files of the prepared set: assignment of videos to files, and their records."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -11,17 +11,20 @@ from .download import VideoFiles
 from .scan import Scan
 from .workers import advance
 
-CHUNK = 8  # frames a record
-VIDEOS = "videos"  # the config of one record a video
-SIZES = {"default": None, "1024": 1024}  # configs of frames: side of the square
+CHUNK = 8  # frames per record
+VIDEOS = "videos"  # the config with one record per video
+SIZES = {
+    "default": None,
+    "1024": 1024,
+}  # side in pixels; None: original
 SHARD_BYTES = 64 << 20
-_BYTES_PER_PIXEL = 0.3  # of a JPEG, roughly
-KEYS_PER_VIDEO = 1_000_000  # no video has as many chunks
+_BYTES_PER_PIXEL = 0.3  # of a JPEG, estimated
+KEYS_PER_VIDEO = 1_000_000  # above the number of chunks of any video
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A video with all that is known of it. index: its place in its split."""
+    """A video with its annotations, files and scan. index: position in its split."""
 
     index: int
     video: Video
@@ -31,7 +34,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Shard:
-    """One file. Calling it yields its (key, record) pairs, in the order of the keys."""
+    """One file of the set. Calling it yields (key, record) pairs in key order."""
 
     config: str
     entries: tuple[Entry, ...]
@@ -48,7 +51,7 @@ class Shard:
 
 
 def plan_shards(config: str, entries: Sequence[Entry]) -> list[Shard]:
-    """Whole videos, in order, to files of about SHARD_BYTES; the same anywhere."""
+    """Assign whole videos, in order, to files of about SHARD_BYTES; deterministic."""
     if config == VIDEOS:
         return [Shard(config, tuple(entries))]
     weights = [_estimated_bytes(entry, SIZES[config]) for entry in entries]
@@ -68,7 +71,7 @@ def _estimated_bytes(entry: Entry, size: int | None) -> float:
 
 
 def video_record(entry: Entry) -> dict[str, Any]:
-    """What the config `videos` holds of a video; spans end with its usable frames."""
+    """Return the record of the config `videos`, spans clipped to usable frames."""
     video, scan = entry.video, entry.scan
     last = scan.num_frames - 1
     return {
@@ -114,7 +117,7 @@ def video_record(entry: Entry) -> dict[str, Any]:
 
 
 def chunk_records(entry: Entry, size: int | None) -> Iterator[dict[str, Any]]:
-    """Records of CHUNK consecutive frames; the last of a video may be shorter."""
+    """Yield records of CHUNK consecutive frames; the last one may be shorter."""
     usable = entry.scan.num_frames
     pictures = zip(range(usable), frames.decode(entry.files.video), strict=False)
     jpegs, pngs, start = [], [], 0
@@ -132,8 +135,8 @@ def chunk_records(entry: Entry, size: int | None) -> Iterator[dict[str, Any]]:
             jpegs, pngs, start = [], [], number + 1
     if start != usable:
         raise OSError(
-            f"{entry.files.video}: {start} frames decode, {usable} did when it was "
-            "scanned: the file changed, prepare anew"
+            f"{entry.files.video}: {start} frames decode, but {usable} did when it was "
+            "scanned: the file has changed, run the preparation again"
         )
 
 

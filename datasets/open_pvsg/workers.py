@@ -1,4 +1,4 @@
-"""The same function on many tasks, in worker processes, with progress."""
+"""Run a function on many tasks in worker processes, with progress."""
 
 import contextlib
 import multiprocessing
@@ -11,13 +11,13 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
-POLL = 0.5  # seconds between two looks at the progress
-FEW_FRAMES = 200  # frames that are done before other processes have started
+POLL = 0.5  # seconds between progress updates
+FEW_FRAMES = 200  # not worth the start of worker processes
 _progress: Callable[[int], None] | None = None
 
 
 def advance(frames: int) -> None:
-    """Called by a task while it works: so many more frames are done."""
+    """Report progress from within a task: this many more frames are done."""
     if _progress is not None:
         _progress(frames)
 
@@ -29,10 +29,10 @@ def run_tasks(
     frames: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[Any]:
-    """The results in the order of the tasks; progress is called with frames done.
+    """Yield results in the order of the tasks; progress is called with frames done.
 
-    One worker works in this process, and so it is where all tasks together have FEW_FRAMES
-    frames or less. An exception in a task ends the run.
+    With one worker, or at most FEW_FRAMES frames in total, tasks run in this process.
+    An exception in a task ends the run.
     """
     workers = min(workers, len(tasks))
     if workers <= 1 or (frames is not None and frames <= FEW_FRAMES):
@@ -65,7 +65,7 @@ def run_tasks(
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits; in processes that start meanwhile, until they are ready for it."""
+    """Block SIGINT here and, until they unblock it, in processes started meanwhile."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -84,10 +84,10 @@ def _run_here(function, tasks, progress) -> Iterator[Any]:
 
 
 def _make_importable() -> None:
-    """`tfds build` imports this package and then takes it off the path again."""
+    """Put this package on sys.path; `tfds build` removes it after the import."""
     folder = str(Path(__file__).resolve().parents[1])
     if folder not in sys.path:
-        sys.path.append(folder)  # workers start with this process's path
+        sys.path.append(folder)  # workers inherit the path
 
 
 def _start_worker(done) -> None:
@@ -98,10 +98,10 @@ def _start_worker(done) -> None:
             done.value += frames
 
     _progress = add
-    # Ctrl-C reaches this process as well: it ends here, in silence.
+    # Ctrl-C reaches this process too: end it without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    # Without this a worker whose parent was killed would wait for tasks for ever.
+    # Without this, workers of a killed parent would wait for tasks forever.
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -1,4 +1,4 @@
-"""Files of records, each written by one process, here or on Apache Beam."""
+"""Write files of records, each in one process, locally or on Apache Beam."""
 
 import errno
 import os
@@ -18,7 +18,7 @@ _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.ERO
 
 @dataclass(frozen=True)
 class File:
-    """A shard with the path it is to be written to."""
+    """A shard and the path to write it to."""
 
     shard: Shard
     path: str
@@ -28,9 +28,9 @@ class File:
 
 
 def write_file(file: File) -> int:
-    """Write one file; the number of its records. Runs on any worker.
+    """Write one file, on any worker; return its number of records.
 
-    Raises OSError where the disk is full or may not be written to.
+    Raises OSError if the disk is full or not writable.
     """
     if file.shard.config == VIDEOS:
         features = video_features(file.objects, file.predicates)
@@ -45,7 +45,7 @@ def write_file(file: File) -> int:
     )
     try:
         return writer.write(examples=file.shard(), path=tfds.core.Path(file.path))
-    except RuntimeError as error:  # ArrayRecord's own, with what the disk says in it
+    except RuntimeError as error:  # from ArrayRecord, with the text of the errno
         for code in _DISK_ERRORS:
             if os.strerror(code) in str(error):
                 raise OSError(code, os.strerror(code), file.path) from error
@@ -55,8 +55,8 @@ def write_file(file: File) -> int:
 def write_on_beam(
     files: Sequence[File], config: tfds.download.DownloadConfig
 ) -> list[int]:
-    """One pipeline, one element a file; workers share the file system of data_dir."""
-    import apache_beam as beam  # an extra, and only here
+    """Write the files on Beam, one element each; workers must share data_dir."""
+    import apache_beam as beam  # an optional extra, used only here
 
     options = config.beam_options
     runner = config.beam_runner or (None if options else _BEAM_RUNNER)

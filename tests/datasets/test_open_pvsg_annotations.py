@@ -108,7 +108,7 @@ def test_other_files_are_refused(tmp_path, content, says):
 
 FORMS = (  # where in the first video, what stands there, and what is said of it
     ("meta", None, "data[0].meta is null, not a dictionary"),
-    ("meta.num_frames", "many", 'num_frames is "many", not a whole number from 1 on'),
+    ("meta.num_frames", "many", 'num_frames is "many", not a whole number from 1'),
     ("meta.num_frames", True, "num_frames is true, not"),
     ("meta.height", 1 << 40, "height is 1099511627776, not"),
     ("meta.width", -4, "data[0].meta.width is -4, not"),
@@ -137,7 +137,7 @@ def test_an_entry_of_another_form_is_refused_by_its_place(tmp_path, place, value
     with pytest.raises(DownloadError, match=re.escape(says)) as caught:
         read(tmp_path, content)
     assert "not in the format of pvsg.json" in str(caught.value)
-    assert "fetch pvsg.json anew" in str(caught.value)
+    assert "download pvsg.json again" in str(caught.value)
 
 
 def put(part, place, value):
