@@ -30,16 +30,16 @@ flags.declare_key_flag("checkpoint")
 _TOY = PACKAGE / "toy_checkpoint"
 
 
-def follow(dtype: str, truth: SceneGraph) -> dict[tuple[int, int], dict]:
+def track_objects(dtype: str, truth: SceneGraph) -> dict[tuple[int, int], dict]:
     """{(frame, object): mask as run lengths} of each object, clicked by itself."""
     model, _ = load_click2graph(CHECKPOINT.value or _TOY, dtype=dtype)
     predictor = Sam2VideoPredictor(model.sam2)
     frames = np.stack([f.rgb for f in open_video(CLIP)])
     found = {}
     for track in truth.objects:
-        state, given = predictor.init_state(frames), click(track)
+        state, prompt = predictor.init_state(frames), click(track)
         predictor.add_new_points_or_box(
-            state, given.frame, track.object_id, points=given.points, labels=[1]
+            state, prompt.frame, track.object_id, points=prompt.points, labels=[1]
         )
         for result in predictor.propagate_in_video(state):
             mask = encode_mask(result.masks[0, 0] > 0)
@@ -50,24 +50,26 @@ def follow(dtype: str, truth: SceneGraph) -> dict[tuple[int, int], dict]:
 def main(argv) -> None:
     del argv
     truth = read_scene_graph(TRUTH)
-    single, half = (follow(dtype, truth) for dtype in ("float32", "bfloat16"))
+    float32, bfloat16 = (
+        track_objects(dtype, truth) for dtype in ("float32", "bfloat16")
+    )
     rows = collections.defaultdict(list)
-    for (frame, object_id), mask in single.items():
+    for (frame, object_id), mask in float32.items():
         drawn = truth.object(object_id).masks.get(frame)
         if drawn is None:
             continue
-        other = half[frame, object_id]
+        other = bfloat16[frame, object_id]
         # Run lengths of two empty masks are the same, though their IoU is none.
-        same = 1.0 if mask == other else mask_iou(mask, other)
-        ious = same, mask_iou(mask, drawn), mask_iou(other, drawn)
+        agreement = 1.0 if mask == other else mask_iou(mask, other)
+        ious = agreement, mask_iou(mask, drawn), mask_iou(other, drawn)
         rows[object_id].append(ious)
     table = Table(title="bfloat16 beside float32, masks of the example clip")
     shown = "frames", "differ, mean", "differ, worst", "IoU", "IoU, bf16"
     for name in ("object", *shown):
         table.add_column(name, justify="left" if name == "object" else "right")
     for object_id, figures in rows.items():
-        same, before, after = np.array(figures).T
-        differ = 1 - same
+        agreement, before, after = np.array(figures).T
+        differ = 1 - agreement
         cells = (differ.mean(), differ.max(), before.mean(), after.mean())
         category = truth.object(object_id).category
         name = f"{object_id} {category}"

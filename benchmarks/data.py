@@ -49,11 +49,11 @@ BATCH = flags.DEFINE_integer("batch_size", 2, "Clips of a batch of the loader.",
 WORKERS = flags.DEFINE_list("workers", ["0", "1", "2"], "Numbers of processes.")
 flags.declare_key_flag("json")
 
-FRAMES, HEIGHT, WIDTH, FPS, CLIP = 400, 360, 480, 5, 8
+FRAMES, HEIGHT, WIDTH, FPS, CLIP_LENGTH = 400, 360, 480, 5, 8
 VIDEO, DISCS = "0001_drawn", 5
 
 
-def side() -> int:
+def image_size() -> int:
     """Of the loader's square image: 256 where --image_size says nothing."""
     return IMAGE_SIZE.value or 256
 
@@ -163,27 +163,27 @@ def compare(download: Path, dataset: Dataset) -> dict[str, list[float]]:
     video = dataset.videos("train")[0]
     mp4 = download / f"vidor/videos/{VIDEO}.mp4"
     masks = download / "vidor/masks" / VIDEO
-    ways: dict[str, Callable[[int], object]] = {
-        "prepared": lambda t: dataset.read(video, t, t + CLIP),
-        "mp4, frames alone": lambda t: decode_mp4(mp4, t, t + CLIP),
+    methods: dict[str, Callable[[int], object]] = {
+        "prepared": lambda t: dataset.read(video, t, t + CLIP_LENGTH),
+        "mp4, frames alone": lambda t: decode_mp4(mp4, t, t + CLIP_LENGTH),
         "mp4 and PNG masks": lambda t: (
-            decode_mp4(mp4, t, t + CLIP),
-            decode_masks(masks, t, t + CLIP),
+            decode_mp4(mp4, t, t + CLIP_LENGTH),
+            decode_masks(masks, t, t + CLIP_LENGTH),
         ),
     }
     check(dataset.read(video, 203, 211), decode_mp4(mp4, 203, 211))
-    times = {name: [] for name in ways}
-    starts = np.random.default_rng(2).integers(0, FRAMES - CLIP + 1, CLIPS.value)
+    times = {name: [] for name in methods}
+    starts = np.random.default_rng(2).integers(0, FRAMES - CLIP_LENGTH + 1, CLIPS.value)
     for start in starts.tolist():
-        for name, read in ways.items():
-            then = time.perf_counter()
+        for name, read in methods.items():
+            start_time = time.perf_counter()
             read(start)
-            times[name].append(time.perf_counter() - then)
+            times[name].append(time.perf_counter() - start_time)
     return times
 
 
 def check(ours: tuple[np.ndarray, np.ndarray], theirs: np.ndarray) -> None:
-    """Both ways must show the same frames, but for what JPEG costs."""
+    """Both methods must show the same frames, but for what JPEG costs."""
     off = np.abs(ours[0].astype(int) - theirs).mean(axis=(1, 2, 3))
     if off.max() > 3:
         raise ValueError(f"the frames differ by {off.tolist()} grey levels")
@@ -191,40 +191,40 @@ def check(ours: tuple[np.ndarray, np.ndarray], theirs: np.ndarray) -> None:
 
 def run_loader(dataset: Dataset, task: str, workers: int) -> tuple[float, float]:
     """Clips a second once it runs, and the seconds until the first batch."""
-    config = ClipConfig(task=task, image_size=side())
+    config = ClipConfig(task=task, image_size=image_size())
     loader = clip_loader(dataset, SPLIT.value, config, BATCH.value, num_workers=workers)
     batches = iter(loader)
-    then = time.perf_counter()
+    start_time = time.perf_counter()
     next(batches)
-    first = time.perf_counter() - then
+    first = time.perf_counter() - start_time
     for _ in range(4 * max(workers, 1)):
         next(batches)  # what lay ready
     count = max(CLIPS.value // BATCH.value, 1)
-    then = time.perf_counter()
+    start_time = time.perf_counter()
     for _ in range(count):
         next(batches)
-    speed = count * BATCH.value / (time.perf_counter() - then)
+    speed = count * BATCH.value / (time.perf_counter() - start_time)
     batches.close()
     return speed, first
 
 
 def watch_memory(dataset: Dataset, workers: int) -> dict[int, float]:
     """{clips so far: megabytes} at every tenth of the way."""
-    config = ClipConfig(image_size=side())
+    config = ClipConfig(image_size=image_size())
     loader = clip_loader(dataset, SPLIT.value, config, BATCH.value, num_workers=workers)
     batches, total = iter(loader), MEMORY_CLIPS.value // BATCH.value
     marks = {max(total * k // 10, 1) for k in range(1, 11)}
-    seen = {}
+    measured = {}
     for i in range(1, total + 1):
         next(batches)
         if i in marks:
-            seen[i * BATCH.value] = resident_megabytes()
+            measured[i * BATCH.value] = resident_megabytes()
     batches.close()
-    return seen
+    return measured
 
 
-def show_ways(console: Console, times: dict[str, list[float]]) -> None:
-    table = Table(title=f"{CLIP} random frames of {FRAMES} at {WIDTH}x{HEIGHT}")
+def show_methods(console: Console, times: dict[str, list[float]]) -> None:
+    table = Table(title=f"{CLIP_LENGTH} random frames of {FRAMES} at {WIDTH}x{HEIGHT}")
     for heading in ("way", "ms a clip: mean, median (least-most)", "beside prepared"):
         table.add_column(heading, justify="left" if heading == "way" else "right")
     ours = statistics.mean(times["prepared"])
@@ -237,7 +237,7 @@ def show_ways(console: Console, times: dict[str, list[float]]) -> None:
 
 
 def show_loader(console: Console, speeds: dict[str, dict[str, tuple]]) -> None:
-    table = Table(title=f"loader, {side()}x{side()}, clips/s")
+    table = Table(title=f"loader, {image_size()}x{image_size()}, clips/s")
     workers = next(iter(speeds.values()))
     for heading in ("task", *(f"{w} workers (first)" for w in workers)):
         table.add_column(heading, justify="left" if heading == "task" else "right")
@@ -261,16 +261,16 @@ def main(argv) -> None:
         dataset = open_dataset(data_dir, NAME.value or DEFAULT_NAME)
         if not DATA_DIR.value:
             figures["seconds"] = compare(download, dataset)
-            show_ways(console, figures["seconds"])
+            show_methods(console, figures["seconds"])
         figures["loader"] = {
             task: {w: run_loader(dataset, task, w) for w in workers} for task in TASKS
         }
         show_loader(console, figures["loader"])
         if MEMORY_CLIPS.value:
             for count in workers:
-                seen = watch_memory(dataset, count)
-                figures.setdefault("memory", {})[count] = seen
-                marks = ", ".join(f"{n}: {mb:.0f}" for n, mb in seen.items())
+                measured = watch_memory(dataset, count)
+                figures.setdefault("memory", {})[count] = measured
+                marks = ", ".join(f"{n}: {mb:.0f}" for n, mb in measured.items())
                 console.print(f"MB after clips, {count} workers: {marks}")
     record("data", figures)
 

@@ -19,11 +19,11 @@ PEERS = ("sam2", "sam2-compiled", "transformers")
 
 
 @dataclass(frozen=True)
-class Side:
+class Implementation:
     """`encode()` encodes a frame; `follow(n)` gives n masks, frame after frame."""
 
     encode: Callable[[], object]
-    follow: Callable[[int], Iterator]
+    track: Callable[[int], Iterator]
 
 
 def clicks(objects: int, size: tuple[int, int]) -> list[list[float]]:
@@ -32,11 +32,11 @@ def clicks(objects: int, size: tuple[int, int]) -> list[list[float]]:
     return [[width * (i + 1) / (objects + 1), height / 2] for i in range(objects)]
 
 
-def ours(model: Sam2, frames: np.ndarray) -> Side:
+def ours(model: Sam2, frames: np.ndarray) -> Implementation:
     """`frames` uint8 [t, h, w, 3], all the same."""
     square = resize_frame(frames[0], model.config.image_size)
 
-    def follow(objects: int) -> Iterator:
+    def track(objects: int) -> Iterator:
         predictor = Sam2VideoPredictor(model, fill_hole_area=0)
         features = encode_frame(model, square)
         predictor.tracker.features = lambda *_: features
@@ -45,10 +45,10 @@ def ours(model: Sam2, frames: np.ndarray) -> Side:
         for result in predictor.propagate_in_video(state):
             yield jax.block_until_ready(result.masks)
 
-    return Side(lambda: encode_frame(model, square), follow)
+    return Implementation(lambda: encode_frame(model, square), track)
 
 
-def peer(name: str, clip) -> Side:
+def peer(name: str, clip) -> Implementation:
     """One of PEERS, with the weights of the clip's pair."""
     if name == "transformers":
         return _transformers(clip)
@@ -62,7 +62,7 @@ def _click(predictor, state, objects: int, size: tuple[int, int]) -> None:
         )
 
 
-def _sam2(clip, compiled: bool) -> Side:
+def _sam2(clip, compiled: bool) -> Implementation:
     import torch
 
     from porting.reference import to_torch
@@ -75,7 +75,7 @@ def _sam2(clip, compiled: bool) -> Side:
     def encode():
         reference.forward_image(image)
 
-    def follow(objects: int) -> Iterator:
+    def track(objects: int) -> Iterator:
         clip.reference_levels(0)
         known = clip.reference_features
         known.update(dict.fromkeys(range(len(clip.frames)), known[0]))
@@ -84,7 +84,7 @@ def _sam2(clip, compiled: bool) -> Side:
         for _, _, masks in reference.propagate_in_video(state):
             yield masks
 
-    return Side(encode, follow)
+    return Implementation(encode, track)
 
 
 def _compiled(clip):
@@ -113,7 +113,7 @@ def _compiled(clip):
     return Clip(replace(clip.pair, reference=reference), clip.frames)
 
 
-def _transformers(clip) -> Side:
+def _transformers(clip) -> Implementation:
     import torch
 
     from porting.reference import to_torch
@@ -128,7 +128,7 @@ def _transformers(clip) -> Side:
         return model.get_image_features(image, return_dict=True)
 
     @torch.inference_mode()
-    def follow(objects: int) -> Iterator:
+    def track(objects: int) -> Iterator:
         count = len(clip.frames)
         points = clicks(objects, (config.image_size, config.image_size))
         prompts = {obj_id: ([point], [1]) for obj_id, point in enumerate(points)}
@@ -144,4 +144,4 @@ def _transformers(clip) -> Side:
         for frame in range(count):
             yield model(session, frame_idx=frame).pred_masks
 
-    return Side(encode, follow)
+    return Implementation(encode, track)

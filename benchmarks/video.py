@@ -30,7 +30,7 @@ from benchmarks.measures import (
     seconds,
     whole_numbers,
 )
-from benchmarks.peers import PEERS, Side, ours, peer
+from benchmarks.peers import PEERS, Implementation, ours, peer
 from c2g_jax.checkpoints.safetensors import initialise
 from c2g_jax.cli import launch
 from c2g_jax.cli.launch import DTYPE, IMAGE_SIZE
@@ -57,7 +57,7 @@ SIDE = flags.DEFINE_enum(
 _FULL = 8  # frames until the bank holds a prompted and six recent ones
 
 
-def measure(sides: dict[str, Side]) -> dict[str, dict]:
+def measure(sides: dict[str, Implementation]) -> dict[str, dict]:
     """{stage: {side: [seconds of each round]}}, and of the call that compiles."""
     stages, first = {}, {}
     actions = {"encode": {name: side.encode for name, side in sides.items()}}
@@ -67,7 +67,7 @@ def measure(sides: dict[str, Side]) -> dict[str, dict]:
         stage = f"track, {count} object" + "s" * (count > 1)
         actions[stage], first[stage] = {}, {}
         for name, side in sides.items():
-            masks = side.follow(count)
+            masks = side.track(count)
             next(masks)
             first[stage][name] = seconds(lambda masks=masks: next(masks))
             for _ in range(_FULL - 2):
@@ -93,7 +93,7 @@ def measure_side(name: str, frames: np.ndarray) -> None:
         reference = build_reference(SIZE.value, IMAGE_SIZE.value)
         config = sam2_config(SIZE.value, IMAGE_SIZE.value)
         side = peer(name, Clip(Pair(config, None, reference), frames))
-    masks = side.follow(max(whole_numbers(OBJECTS)))
+    masks = side.track(max(whole_numbers(OBJECTS)))
     for _ in range(_FULL):
         next(masks)
     # Not getrusage: what that counts goes on from the process that started this one.

@@ -145,7 +145,7 @@ def test_peers_follow_the_same_objects(name):
     pair = make_pair("toy", state, 128)
     clip = Clip(pair, np.repeat(draw_video(1, 128, 128), 3, axis=0))
     sides = peers.ours(pair.ours, clip.frames), peers.peer(name, clip)
-    ours, theirs = ([np.asarray(m).copy() for m in side.follow(2)] for side in sides)
+    ours, theirs = ([np.asarray(m).copy() for m in side.track(2)] for side in sides)
     if name == "transformers":  # which leaves making them larger to another call
         larger = functools.partial(F.interpolate, size=(128, 128), mode="bilinear")
         theirs = [larger(torch.from_numpy(m)).numpy() for m in theirs]

@@ -35,18 +35,18 @@ def test_true_masks_score_one_and_a_click_takes_the_surest(
     middle = video.num_frames // 2
     _, (ids,) = toy_dataset.read_frames(video, [middle])
     seen = [i for i in video.object_ids.tolist() if (ids == i).any()]
-    true = np.full((tool["MOST"], *ids.shape), -8, np.float32)
+    true = np.full((tool["MAX_OBJECTS"], *ids.shape), -8, np.float32)
     for row, object_id in enumerate(seen):
         true[row][ids == object_id] = 8
 
     def segment(model, features, prompts):
         by_box = prompts.point_labels[0, 0] == BOX_FIRST
-        n = np.zeros(tool["MOST"], np.float32)
+        n = np.zeros(tool["MAX_OBJECTS"], np.float32)
         candidates = np.stack([-true, true, -true], axis=1)
         return track.Segmentation(true if by_box else -true, n, n, n, candidates, n)
 
     monkeypatch.setattr(jax, "jit", lambda function: segment)
-    found = tool["prompted"](model, toy_dataset, [video])
+    found = tool["prompted_ious"](model, toy_dataset, [video])
     rows = np.array(found["all"])
     assert rows.shape == (len(seen), 3)
     np.testing.assert_allclose(rows[:, 1:], 1)
@@ -57,7 +57,7 @@ def test_true_masks_score_one_and_a_click_takes_the_surest(
 
 def test_a_followed_mask_is_compared_with_one_left_behind(tool, toy_dataset, model):
     (video,) = toy_dataset.videos("val")[:1]
-    found = tool["followed"](model, toy_dataset, [video])
+    found = tool["tracked_ious"](model, toy_dataset, [video])
     assert set(found) <= set(range(1, video.num_frames))
     _, segments = toy_dataset.read_frames(video, [0, 5])
     named = np.unique(video.relations[:, :2])

@@ -72,16 +72,16 @@ def compare(truth: SceneGraph, graph: SceneGraph, subjects: list[int]) -> list[s
         )
         for relation in [r for r in truth.relations if r.subject_id == subject]:
             other = truth.object(relation.object_id)
-            said = f"{relation.predicate} {other.category}, frames {spans(relation)}"
-            best = answer(graph, relation, other)
+            wanted = f"{relation.predicate} {other.category}, frames {spans(relation)}"
+            best = find_match(graph, relation, other)
             if best is None:
-                lines.append(f"  missed  {said}")
+                lines.append(f"  missed  {wanted}")
                 continue
             used.add(id(best))
-            thing = graph.object(best.object_id)
+            track = graph.object(best.object_id)
             lines.append(
-                f"  found   {said}: as {best.predicate} {thing.category}, frames "
-                f"{spans(best)}, mask overlap {overlap(other, thing):.2f}"
+                f"  found   {wanted}: as {best.predicate} {track.category}, frames "
+                f"{spans(best)}, mask overlap {overlap(other, track):.2f}"
             )
     for relation in graph.relations:
         if id(relation) not in used:
@@ -93,7 +93,9 @@ def compare(truth: SceneGraph, graph: SceneGraph, subjects: list[int]) -> list[s
     return lines
 
 
-def answer(graph: SceneGraph, true: Relation, other: ObjectTrack) -> Relation | None:
+def find_match(
+    graph: SceneGraph, true: Relation, other: ObjectTrack
+) -> Relation | None:
     """The relation found with this subject, predicate and object, the mask decides."""
     same = [
         r

@@ -35,7 +35,7 @@ with launch.needing("train"):
 for _name in ("checkpoint", "data_dir", "name"):
     flags.declare_key_flag(_name)
 AGES = ((1, 1), (2, 5), (6, 15), (16, 39))  # frames after the mask
-MOST = 16  # objects of a frame; more are left out
+MAX_OBJECTS = 16  # objects of a frame; more are left out
 
 
 def main(argv) -> None:
@@ -46,17 +46,17 @@ def main(argv) -> None:
     model = load_sam2(CHECKPOINT.value)
     dataset = open_dataset(DATA_DIR.value, NAME.value or "toy_pvsg")
     videos = dataset.videos("val")
-    show_prompted(prompted(model, dataset, videos[::2]))
-    show_followed(followed(model, dataset, videos[::10]))
+    show_prompted(prompted_ious(model, dataset, videos[::2]))
+    show_tracked(tracked_ious(model, dataset, videos[::10]))
 
 
-def prompted(model: Sam2, dataset: Dataset, videos) -> dict[str, list[np.ndarray]]:
+def prompted_ious(model: Sam2, dataset: Dataset, videos) -> dict[str, list[np.ndarray]]:
     """{kind of object: a row for each, IoU of a click, its best mask, a box}."""
     rng, found = np.random.default_rng(0), defaultdict(list)
     segment = jax.jit(track.segment)
     for video in videos:
-        frame, features, _ = look(model, dataset, video, video.num_frames // 2)
-        ids = [i for i in video.object_ids.tolist() if frame.areas[i]][:MOST]
+        frame, features, _ = encode(model, dataset, video, video.num_frames // 2)
+        ids = [i for i in video.object_ids.tolist() if frame.areas[i]][:MAX_OBJECTS]
         scale = model.config.image_size / np.array([video.width, video.height])
         points, boxes = [], []
         for object_id in ids:
@@ -68,15 +68,15 @@ def prompted(model: Sam2, dataset: Dataset, videos) -> dict[str, list[np.ndarray
         masks = []
         for given in (points, boxes):
             given = [(coords * scale - 0.5, labels) for coords, labels in given]
-            answer = segment(model, features, Prompts(*pad_points(given, MOST)))
+            answer = segment(model, features, Prompts(*pad_points(given, MAX_OBJECTS)))
             masks.append(jax.device_get(answer))
         click, box = masks
         rows = np.stack(
             [
-                own(click.mask_logits, frame, ids),
-                np.max([own(m, frame, ids) for m in np.moveaxis(
+                own_ious(click.mask_logits, frame, ids),
+                np.max([own_ious(m, frame, ids) for m in np.moveaxis(
                     click.candidates, 1, 0)], axis=0),
-                own(box.mask_logits, frame, ids),
+                own_ious(box.mask_logits, frame, ids),
             ],
             axis=1,
         )  # fmt: skip
@@ -90,26 +90,26 @@ def prompted(model: Sam2, dataset: Dataset, videos) -> dict[str, list[np.ndarray
     return found
 
 
-def followed(model: Sam2, dataset: Dataset, videos) -> dict[int, list[tuple]]:
+def tracked_ious(model: Sam2, dataset: Dataset, videos) -> dict[int, list[tuple]]:
     """{frames after the mask: pairs of IoU, tracked and left where it was}."""
     found = defaultdict(list)
     begin, step = jax.jit(track.segment_mask), jax.jit(track.track_step)
     remember = jax.jit(track.remember)
     for video in videos:
-        first, features, small = look(model, dataset, video, 0)
+        first, features, small = encode(model, dataset, video, 0)
         named = np.unique(video.relations[:, :2])
-        ids = [i for i in named.tolist() if first.areas[i]][:MOST]
+        ids = [i for i in named.tolist() if first.areas[i]][:MAX_OBJECTS]
         truth = first.segments == np.array(ids)[:, None, None]
-        shown = np.zeros((MOST, *[model.config.image_size] * 2), np.float32)
+        shown = np.zeros((MAX_OBJECTS, *[model.config.image_size] * 2), np.float32)
         shown[: len(ids)] = small == np.array(ids)[:, None, None]
-        here = np.arange(MOST) < len(ids)
+        here = np.arange(MAX_OBJECTS) < len(ids)
         answer = begin(model, features, shown)
-        bank = memory.empty_bank(model.config, MOST)
+        bank = memory.empty_bank(model.config, MAX_OBJECTS)
         bank = remember(model, bank, features, answer, np.int32(0), here, here)
         for t in range(1, video.num_frames):
-            frame, features, _ = look(model, dataset, video, t)
+            frame, features, _ = encode(model, dataset, video, t)
             bank, answer = step(model, bank, features, np.int32(t), here)
-            tracked = own(np.asarray(answer.mask_logits), frame, ids)
+            tracked = own_ious(np.asarray(answer.mask_logits), frame, ids)
             for row, object_id in enumerate(ids):
                 if frame.areas[object_id]:
                     there = frame.segments == object_id
@@ -119,7 +119,7 @@ def followed(model: Sam2, dataset: Dataset, videos) -> dict[int, list[tuple]]:
     return found
 
 
-def look(model: Sam2, dataset: Dataset, video: VideoRecord, t: int):
+def encode(model: Sam2, dataset: Dataset, video: VideoRecord, t: int):
     """The truth of a frame, its features, and its ids as large as the model sees it."""
     pictures, segments = dataset.read_frames(video, [t])
     seen = square(pictures, segments, model.config.image_size)
@@ -127,7 +127,7 @@ def look(model: Sam2, dataset: Dataset, video: VideoRecord, t: int):
     return true_frame(t, segments[0]), features, seen["segments"][0]
 
 
-def own(logits: np.ndarray, frame: TrueFrame, ids: list[int]) -> np.ndarray:
+def own_ious(logits: np.ndarray, frame: TrueFrame, ids: list[int]) -> np.ndarray:
     """IoU of each mask with its own object: logits [at least n, h, w], float [n]."""
     return np.diag(overlaps(logits[: len(ids)], frame, ids))
 
@@ -141,7 +141,7 @@ def show_prompted(found: dict[str, list[np.ndarray]]) -> None:
     Console().print(table)
 
 
-def show_followed(found: dict[int, list[tuple]]) -> None:
+def show_tracked(found: dict[int, list[tuple]]) -> None:
     """Print the means of what `followed` found, by the frames after the mask."""
     table = Table("frames after the mask", *(text for text in ages()))
     pairs = [
