@@ -10,7 +10,7 @@ from c2g_jax.sam2.predictors.track_history import WINDOW
 from c2g_jax.sam2.predictors.video import Sam2VideoPredictor
 from c2g_jax.types import InputError
 from tests.clips import readers, write_clip
-from tests.sam2.clicks import POINT, click
+from tests.sam2.predictors.clicks import POINT, click
 
 BOX = np.float32([60, 20, 100, 70])
 

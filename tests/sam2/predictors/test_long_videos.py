@@ -7,7 +7,7 @@ import pytest
 
 from c2g_jax.sam2.predictors.track_history import WINDOW
 from c2g_jax.types import InputError
-from tests.sam2.clicks import POINT, click, follow
+from tests.sam2.predictors.clicks import POINT, click, follow
 
 LENGTH = 2 * WINDOW + 22
 

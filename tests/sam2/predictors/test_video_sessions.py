@@ -8,7 +8,7 @@ import pytest
 import c2g_jax.sam2.predictors.video_tracker as tracker
 from c2g_jax.sam2.predictors.video import Sam2VideoPredictor
 from c2g_jax.types import InputError
-from tests.sam2.clicks import POINT, click, follow
+from tests.sam2.predictors.clicks import POINT, click, follow
 
 
 def test_taking_a_prompt_back_is_as_if_it_was_never_given(predictor, frames):

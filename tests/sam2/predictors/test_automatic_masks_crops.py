@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from c2g_jax.sam2.predictors.mask_boxes import crop_image
-from tests.sam2.conftest import block
+from tests.sam2.predictors.conftest import block
 
 
 def test_masks_of_crops_lie_where_the_crop_does_and_smaller_crops_lead(scripted):
