@@ -17,9 +17,9 @@ from c2g_jax.sam2.predictors import mask_boxes
 from c2g_jax.sam2.predictors.found_masks import (
     OUTPUT_MODES,
     FoundMask,
-    distinct,
-    mend,
-    record,
+    postprocess_small_regions,
+    suppress_overlapping,
+    to_record,
 )
 from c2g_jax.sam2.predictors.image import decode_prompts, encode_images
 from c2g_jax.sam2.predictors.mask_boxes import Crop
@@ -38,7 +38,7 @@ def _decode_points(
 ) -> tuple[jax.Array, jax.Array]:
     """Logits float32 [n, k, 4h, 4w] and predicted IoUs [n, k] of single points [n, 2].
 
-    With `use_m2m` each answer is given back as a mask beside its point, and the single
+    With `use_m2m` each output is given back as a mask beside its point, and the single
     mask that this leads to takes its place.
     """
     labels = jnp.full((len(points), 1), INSIDE, jnp.int32)
@@ -59,7 +59,7 @@ def _decode_points(
 
 
 class Sam2AutomaticMaskGenerator:
-    """Asks a grid of points, and keeps the answers that are good, stable and unlike."""
+    """Asks a grid of points, and keeps the outputs that are good, stable and unlike."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Sam2AutomaticMaskGenerator:
         use_m2m: bool = False,
         multimask_output: bool = True,
     ):
-        """What is asked, and what stays of the answers.
+        """What is asked, and what stays of the outputs.
 
         points_per_side x points_per_side points are asked, `points_per_batch` at once;
         or, with points_per_side=None, those of `point_grids`: for the image and each
@@ -121,7 +121,7 @@ class Sam2AutomaticMaskGenerator:
                 "None for the other"
             )
         if point_grids is not None:
-            self.point_grids = mask_boxes.given_grids(point_grids, crop_n_layers)
+            self.point_grids = mask_boxes.check_point_grids(point_grids, crop_n_layers)
         else:
             _require_count("points_per_side", points_per_side, 1)
             self.point_grids = mask_boxes.layered_grids(
@@ -161,34 +161,38 @@ class Sam2AutomaticMaskGenerator:
         """
         image = to_rgb(image)
         height, width = image.shape[:2]
-        crops = mask_boxes.crop_image(
+        crops = mask_boxes.crop_boxes(
             height, width, self.crop_n_layers, self.crop_overlap_ratio
         )
-        found = [mask for crop in crops for mask in self._search(image, crop)]
+        found = [mask for crop in crops for mask in self._process_crop(image, crop)]
         if len(crops) > 1:
             small_first = [-mask.crop.area for mask in found]
-            found = distinct(found, small_first, self.crop_nms_thresh)
+            found = suppress_overlapping(found, small_first, self.crop_nms_thresh)
         if self.min_mask_region_area > 0:
             threshold = max(self.box_nms_thresh, self.crop_nms_thresh)
-            found = mend(found, self.min_mask_region_area, threshold)
-        return [record(mask, self.output_mode) for mask in found]
+            found = postprocess_small_regions(
+                found, self.min_mask_region_area, threshold
+            )
+        return [to_record(mask, self.output_mode) for mask in found]
 
-    def _search(self, image: np.ndarray, crop: Crop) -> list[FoundMask]:
+    def _process_crop(self, image: np.ndarray, crop: Crop) -> list[FoundMask]:
         """The masks of one crop, without those that repeat a better one."""
         part = image[crop.y0 : crop.y1, crop.x0 : crop.x1]
         features = encode_images(self.model, [part])
         sides = np.float32([crop.x1 - crop.x0, crop.y1 - crop.y0])
         points = (self.point_grids[crop.layer] * sides).astype(np.float32)
         found = []
-        for asked, logits, ious in self._ask(features, points, sides):
+        for asked, logits, ious in self._decode_batches(features, points, sides):
             for row, index in np.argwhere(ious > self.pred_iou_thresh):
-                mask = self._measure(
+                mask = self._filter_mask(
                     logits[row, index], ious[row, index], asked[row], crop, image
                 )
                 found += [] if mask is None else [mask]
-        return distinct(found, [m.predicted_iou for m in found], self.box_nms_thresh)
+        return suppress_overlapping(
+            found, [m.predicted_iou for m in found], self.box_nms_thresh
+        )
 
-    def _ask(
+    def _decode_batches(
         self, features: FrameFeatures, points: np.ndarray, sides: np.ndarray
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Batches of points [n, 2], with their logits [n, k, 4h, 4w] and IoUs [n, k].
@@ -202,15 +206,15 @@ class Sam2AutomaticMaskGenerator:
             batch = points[start : start + size]
             padded = np.zeros((size, 2), np.float32)
             padded[: len(batch)] = batch * scale
-            answer = _decode_points(
+            output = _decode_points(
                 self.model, features, padded, self.multimask_output, self.use_m2m
             )
             if ahead is not None:
                 yield _fetch(*ahead)
-            ahead = batch, answer
+            ahead = batch, output
         yield _fetch(*ahead)
 
-    def _measure(
+    def _filter_mask(
         self,
         low_res: np.ndarray,
         iou: np.floating,
@@ -238,7 +242,7 @@ class Sam2AutomaticMaskGenerator:
         whole[crop.y0 : crop.y1, crop.x0 : crop.x1][window] = mask
         corner = np.array([crop.x0 + window[1].start, crop.y0 + window[0].start])
         box = mask_boxes.mask_box(mask) + np.tile(corner, 2)
-        if mask_boxes.is_cut_off(box, crop, *whole.shape):
+        if mask_boxes.is_near_crop_edge(box, crop, *whole.shape):
             return None
         return FoundMask(
             rle=encode_mask(whole),
@@ -251,9 +255,9 @@ class Sam2AutomaticMaskGenerator:
         )
 
 
-def _fetch(points: np.ndarray, answer: tuple) -> tuple[np.ndarray, ...]:
-    """An answer on the host, without the rows that only filled the batch."""
-    return points, *(np.asarray(x)[: len(points)] for x in answer)
+def _fetch(points: np.ndarray, output: tuple) -> tuple[np.ndarray, ...]:
+    """An output on the host, without the rows that only filled the batch."""
+    return points, *(np.asarray(x)[: len(points)] for x in output)
 
 
 def _require_count(name: str, value: Any, least: int) -> None:

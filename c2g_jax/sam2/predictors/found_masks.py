@@ -25,16 +25,18 @@ class FoundMask(NamedTuple):
     crop: Crop
 
 
-def distinct(
+def suppress_overlapping(
     found: list[FoundMask], scores: Sequence[float], threshold: float
 ) -> list[FoundMask]:
     """The best of each group of overlapping boxes, the highest score first."""
     boxes = np.array([mask.box for mask in found]).reshape(-1, 4)
-    kept = mask_boxes.suppress(boxes, np.array(scores), threshold)
+    kept = mask_boxes.nms(boxes, np.array(scores), threshold)
     return [found[index] for index in kept]
 
 
-def mend(found: list[FoundMask], min_area: int, threshold: float) -> list[FoundMask]:
+def postprocess_small_regions(
+    found: list[FoundMask], min_area: int, threshold: float
+) -> list[FoundMask]:
     """Remove regions of fewer pixels; of masks then alike, prefer the untouched.
 
     The reference documents this step but never takes it: its predictor mends the
@@ -49,10 +51,10 @@ def mend(found: list[FoundMask], min_area: int, threshold: float) -> list[FoundM
             area, box = int(np.count_nonzero(after)), mask_boxes.mask_box(after)
             mask = mask._replace(rle=encode_mask(after), area=area, box=box)
         mended.append(mask)
-    return distinct(mended, untouched, threshold)
+    return suppress_overlapping(mended, untouched, threshold)
 
 
-def record(mask: FoundMask, output_mode: str) -> dict[str, Any]:
+def to_record(mask: FoundMask, output_mode: str) -> dict[str, Any]:
     """The mask under the names that SAM2's users know; boxes as [x, y, w, h]."""
     segmentation: Any = mask.rle
     if output_mode != "coco_rle":

@@ -14,7 +14,7 @@ from c2g_jax.sam2.model import FrameFeatures, Sam2
 from c2g_jax.sam2.predictors.postprocess import (
     enlarge_logits,
     fill_holes,
-    remove_specks,
+    remove_sprinkles,
 )
 from c2g_jax.sam2.predictors.user_prompts import check_inside
 from c2g_jax.sam2.preprocess import MEAN, STD
@@ -48,7 +48,7 @@ def decode_prompts(model: Sam2, features: FrameFeatures, prompts: Prompts):
 
 
 class Sam2ImagePredictor:
-    """Encodes an image once, then answers any number of prompts on it."""
+    """Encodes an image once, then outputs any number of prompts on it."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class Sam2ImagePredictor:
         point_coords [p, 2] or [n, p, 2] as (x, y) pixels of the image, or in [0, 1]
         with normalize_coords=False; point_labels [p] or [n, p], 1 inside, 0 outside;
         box [4] or [n, 4] as (x1, y1, x2, y2); mask_input [1, 4h, 4w] or [n, 1, 4h, 4w],
-        the low-resolution logits of an earlier answer.
+        the low-resolution logits of an earlier output.
 
         Returns masks bool [k, H, W] (float32 logits with `return_logits`), predicted
         IoUs [k] and low-resolution logits [k, 4h, 4w]; k is 3 with `multimask_output`,
@@ -130,7 +130,7 @@ class Sam2ImagePredictor:
         """`predict` on each image of the batch, with lists of what it takes."""
         self._require_features()
         batches = (point_coords_batch, point_labels_batch, box_batch, mask_input_batch)
-        answers = [
+        outputs = [
             self._predict(
                 index,
                 *(None if batch is None else batch[index] for batch in batches),
@@ -140,7 +140,7 @@ class Sam2ImagePredictor:
             )
             for index in range(len(self._sizes))
         ]
-        masks, ious, logits = zip(*answers, strict=True)
+        masks, ious, logits = zip(*outputs, strict=True)
         return list(masks), list(ious), list(logits)
 
     def _require_features(self) -> FrameFeatures:
@@ -174,7 +174,7 @@ class Sam2ImagePredictor:
         ious = np.asarray(ious)[:count]
 
         mended = low_res - self.mask_threshold
-        mended = _mend(mended, self.max_hole_area, self.max_sprinkle_area)
+        mended = _clean_masks(mended, self.max_hole_area, self.max_sprinkle_area)
         masks = enlarge_logits(mended + self.mask_threshold, height, width)
         masks = masks if return_logits else masks > self.mask_threshold
         low_res = np.clip(low_res, -LOGIT_BOUND, LOGIT_BOUND)
@@ -192,7 +192,7 @@ class Sam2ImagePredictor:
             if logits.shape[-2:] != (size, size):
                 raise InputError(
                     f"mask_input has shape {logits.shape}: give the low-resolution"
-                    f" logits of an earlier answer, 1x{size}x{size}"
+                    f" logits of an earlier output, 1x{size}x{size}"
                 )
             logits = logits.reshape(-1, size, size)
             count = max(count, len(logits))
@@ -256,9 +256,9 @@ def _points(coords, labels, box):
     return coords, np.concatenate([kinds for _, kinds in parts], axis=1), many
 
 
-def _mend(logits: np.ndarray, hole: int, speck: int) -> np.ndarray:
+def _clean_masks(logits: np.ndarray, hole: int, speck: int) -> np.ndarray:
     """Holes become +10 and specks -10 (sam2/utils/transforms.py:76-118)."""
     filled = fill_holes(logits, hole)
     if hole > 0:
         filled = np.where(filled != logits, np.float32(10.0), filled)
-    return remove_specks(filled, speck)
+    return remove_sprinkles(filled, speck)

@@ -51,7 +51,7 @@ def layered_grids(points_per_side: int, layers: int, factor: int) -> list[np.nda
     return [point_grid(side) for side in sides]
 
 
-def given_grids(point_grids: Sequence, layers: int) -> list[np.ndarray]:
+def check_point_grids(point_grids: Sequence, layers: int) -> list[np.ndarray]:
     """A person's grids, one for the image and each layer: float64 [p, 2] in [0, 1].
 
     InputError where one is missing, empty, or reaches outside the image.
@@ -70,7 +70,7 @@ def given_grids(point_grids: Sequence, layers: int) -> list[np.ndarray]:
     return grids
 
 
-def crop_image(
+def crop_boxes(
     height: int, width: int, layers: int, overlap_ratio: float
 ) -> list[Crop]:
     """The whole image, then layers of 2 x 2, 4 x 4, ... crops that overlap.
@@ -100,14 +100,14 @@ def mask_box(mask: np.ndarray) -> np.ndarray:
     return np.array([columns[0], rows[0], columns[-1], rows[-1]])
 
 
-def is_cut_off(box: np.ndarray, crop: Crop, height: int, width: int) -> bool:
+def is_near_crop_edge(box: np.ndarray, crop: Crop, height: int, width: int) -> bool:
     """Whether a box comes close to a border of its crop that is none of the image's."""
     near_crop = np.abs(box - np.array(crop[:4])) <= _CLOSE
     near_image = np.abs(box - np.array([0, 0, width, height])) <= _CLOSE
     return bool(np.any(near_crop & ~near_image))
 
 
-def suppress(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
+def nms(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
     """Greedy non-maximum suppression: the indices that stay, the highest score first.
 
     boxes [n, 4], scores [n]. A box goes where its IoU with a better one that stays is

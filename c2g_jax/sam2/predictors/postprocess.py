@@ -25,10 +25,10 @@ def enlarge_logits(
     """
     rows, columns = window
     logits = np.asarray(logits, np.float32)
-    return _stretch(_stretch(logits, height, -2, rows), width, -1, columns)
+    return _resize_axis(_resize_axis(logits, height, -2, rows), width, -1, columns)
 
 
-def _stretch(x: np.ndarray, size: int, axis: int, part: slice) -> np.ndarray:
+def _resize_axis(x: np.ndarray, size: int, axis: int, part: slice) -> np.ndarray:
     old = x.shape[axis]
     if old == size:
         return x[..., part, :] if axis == -2 else x[..., part]
@@ -71,17 +71,17 @@ def fill_holes(logits: np.ndarray, max_area: int) -> np.ndarray:
     """
     if max_area <= 0:
         return logits
-    return _repaint(logits, logits <= 0, max_area, 0.1)
+    return _set_small_regions(logits, logits <= 0, max_area, 0.1)
 
 
-def remove_specks(logits: np.ndarray, max_area: int) -> np.ndarray:
+def remove_sprinkles(logits: np.ndarray, max_area: int) -> np.ndarray:
     """Clear foreground regions of at most `max_area` pixels to a logit of -10."""
     if max_area <= 0:
         return logits
-    return _repaint(logits, logits > 0, max_area, -10.0)
+    return _set_small_regions(logits, logits > 0, max_area, -10.0)
 
 
-def _repaint(logits, region, max_area, value):
+def _set_small_regions(logits, region, max_area, value):
     out = logits.copy()
     flat, regions = (
         out.reshape(-1, *out.shape[-2:]),
@@ -118,7 +118,7 @@ def _regions(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return labels, np.bincount(labels.ravel(), minlength=count + 1)
 
 
-def keep_apart(logits: np.ndarray) -> np.ndarray:
+def suppress_overlaps(logits: np.ndarray) -> np.ndarray:
     """Leave each pixel to the object that claims it most: [n, ..., h, w].
 
     The others' logits are lowered to at most -10.

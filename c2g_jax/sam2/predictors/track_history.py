@@ -26,7 +26,7 @@ class TrackedFrame:
     Frames that come from a snapshot have no masks, and far ones no memory.
     """
 
-    where: np.ndarray  # bool [n], objects that were tracked on it
+    active: np.ndarray  # bool [n], objects that were tracked on it
     memory: np.ndarray | None  # [n, h, w, m]
     pointer: np.ndarray  # [n, c]
     mask_logits: np.ndarray | None = None  # float32 [n, 4h, 4w], holes filled
@@ -35,7 +35,7 @@ class TrackedFrame:
 
     def has(self, slot: int) -> bool:
         """Whether the object in a slot was tracked on this frame."""
-        return slot < len(self.where) and bool(self.where[slot])
+        return slot < len(self.active) and bool(self.active[slot])
 
 
 class TrackHistory:
@@ -49,7 +49,7 @@ class TrackHistory:
         self._clock = 0
         self._forgotten: dict[int, int] = {}  # slot: when
 
-    def put(self, frame: int, tracked: TrackedFrame) -> None:
+    def add(self, frame: int, tracked: TrackedFrame) -> None:
         """Hold a frame; objects it did not track keep what was held of them."""
         old = self.frames.get(frame)
         if old is not None and old.mask_logits is not None:
@@ -64,11 +64,11 @@ class TrackHistory:
         self._forgotten[slot] = self._clock
         for frame, tracked in self.frames.items():
             if tracked.has(slot):
-                where = tracked.where.copy()
-                where[slot] = False
-                self.frames[frame] = dataclasses.replace(tracked, where=where)
+                active = tracked.active.copy()
+                active[slot] = False
+                self.frames[frame] = dataclasses.replace(tracked, active=active)
 
-    def save(self, frame: int, direction: int) -> None:
+    def save_snapshot(self, frame: int, direction: int) -> None:
         """Write a snapshot: what tracking `frame` in this direction needs."""
         self._clock += 1
         self._snapshots[direction, frame] = self._clock
@@ -78,7 +78,7 @@ class TrackHistory:
             place = frame - direction * age
             tracked = self.frames.get(place)
             if tracked is not None:
-                arrays[f"where{age}"] = tracked.where
+                arrays[f"active{age}"] = tracked.active
                 # float32 holds bfloat16 exactly, and numpy's files know it.
                 arrays[f"pointer{age}"] = tracked.pointer.astype(np.float32)
                 needed = age == 1 or (age <= reach and place % self.stride == 0)
@@ -86,7 +86,7 @@ class TrackHistory:
                     arrays[f"memory{age}"] = tracked.memory.astype(np.float32)
         np.savez(self._path(frame, direction), **arrays)
 
-    def restore(self, frame: int, direction: int) -> int | None:
+    def restore_snapshot(self, frame: int, direction: int) -> int | None:
         """Take in the nearest snapshot behind a frame; the frame it was made before.
 
         None if there is none.
@@ -101,17 +101,21 @@ class TrackHistory:
         start = min(behind, key=lambda t: abs(frame - t))
         made = self._snapshots[direction, start]
         with np.load(self._path(start, direction)) as arrays:
-            ages = [int(name[5:]) for name in arrays if name.startswith("where")]
+            ages = [
+                int(name[len("active") :])
+                for name in arrays
+                if name.startswith("active")
+            ]
             for age in ages:
-                where = arrays[f"where{age}"]
+                active = arrays[f"active{age}"]
                 for slot, when in self._forgotten.items():
-                    if when > made and slot < len(where):
-                        where[slot] = False
+                    if when > made and slot < len(active):
+                        active[slot] = False
                 memory = arrays.get(f"memory{age}")
                 place = start - direction * age
                 held = self.frames.get(place)
                 if held is None or held.mask_logits is None:
-                    tracked = TrackedFrame(where, memory, arrays[f"pointer{age}"])
+                    tracked = TrackedFrame(active, memory, arrays[f"pointer{age}"])
                     self.frames[place] = tracked
         return start
 
@@ -133,18 +137,18 @@ class TrackHistory:
 
 def _merge(old: TrackedFrame, new: TrackedFrame) -> TrackedFrame:
     """`new` where it tracked, else what `old` held of the object."""
-    count = max(len(old.where), len(new.where))
+    count = max(len(old.active), len(new.active))
     fresh = np.zeros(count, bool)
-    fresh[: len(new.where)] = new.where
+    fresh[: len(new.active)] = new.active
     kept = np.zeros(count, bool)
-    kept[: len(old.where)] = old.where
+    kept[: len(old.active)] = old.active
 
     def pick(before: np.ndarray, after: np.ndarray) -> np.ndarray:
         out = np.zeros((count, *after.shape[1:]), after.dtype)
         out[: len(before)] = before
-        out[fresh] = after[new.where]
+        out[fresh] = after[new.active]
         return out
 
-    names = [f.name for f in dataclasses.fields(new) if f.name != "where"]
+    names = [f.name for f in dataclasses.fields(new) if f.name != "active"]
     picked = {name: pick(getattr(old, name), getattr(new, name)) for name in names}
-    return TrackedFrame(where=fresh | kept, **picked)
+    return TrackedFrame(active=fresh | kept, **picked)

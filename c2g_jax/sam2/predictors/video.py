@@ -10,10 +10,10 @@ from c2g_jax.media.images import resize_mask
 from c2g_jax.media.video import open_video
 from c2g_jax.sam2.masks import NO_OBJECT
 from c2g_jax.sam2.model import Sam2
-from c2g_jax.sam2.predictors.postprocess import enlarge_logits, keep_apart
+from c2g_jax.sam2.predictors.postprocess import enlarge_logits, suppress_overlaps
 from c2g_jax.sam2.predictors.track_history import MAX_STRIDE
 from c2g_jax.sam2.predictors.user_prompts import points_and_box
-from c2g_jax.sam2.predictors.video_state import Answer, ObjectRecord, VideoState
+from c2g_jax.sam2.predictors.video_state import ObjectRecord, PromptOutput, VideoState
 from c2g_jax.sam2.predictors.video_tracker import VideoTracker
 from c2g_jax.types import InputError
 
@@ -29,7 +29,7 @@ class VideoMasks(_Masks):
 
     frame_idx, obj_ids and masks, float32 logits [n, 1, H, W] at the video's size, above
     0 inside. Beside them ious float32 [n], predicted, and object_scores float32 [n],
-    logits: above 0 the object is in view. Both are nan where there is no answer.
+    logits: above 0 the object is in view. Both are nan where there is no output.
     """
 
     ious: np.ndarray
@@ -122,15 +122,17 @@ class Sam2VideoPredictor:
         if known is not None and not clear_old_points and frame_idx in known.points:
             pairs = zip(known.points[frame_idx], given, strict=True)
             given = tuple(np.concatenate(pair) for pair in pairs)
-        self.tracker.recall_around(state, frame_idx)
+        self.tracker.restore_around(state, frame_idx)
         features = self.tracker.features(state, frame_idx)
 
-        record = state.record(obj_id)
-        previous = state.answer(obj_id, frame_idx)
-        answer = self.tracker.ask(state, record, frame_idx, features, given, previous)
+        record = state.get_or_add(obj_id)
+        previous = state.output(obj_id, frame_idx)
+        output = self.tracker.prompt_points(
+            state, record, frame_idx, features, given, previous
+        )
         record.points[frame_idx] = given
         record.masks.pop(frame_idx, None)
-        return self._take(state, record, frame_idx, answer)
+        return self._add_output(state, record, frame_idx, output)
 
     def add_new_mask(
         self, inference_state: VideoState, frame_idx: int, obj_id, mask: np.ndarray
@@ -145,13 +147,13 @@ class Sam2VideoPredictor:
         if mask.ndim != 2 or 0 in mask.shape:
             raise InputError(f"a mask of shape {mask.shape} is given: make it HxW")
         square = resize_mask(mask.astype(bool), self.model.config.image_size)
-        self.tracker.recall_around(state, frame_idx)
+        self.tracker.restore_around(state, frame_idx)
         features = self.tracker.features(state, frame_idx)
-        answer = self.tracker.ask_mask(features, square)
-        record = state.record(obj_id)
+        output = self.tracker.prompt_mask(features, square)
+        record = state.get_or_add(obj_id)
         record.masks[frame_idx] = square
         record.points.pop(frame_idx, None)
-        return self._take(state, record, frame_idx, answer)
+        return self._add_output(state, record, frame_idx, output)
 
     def clear_all_prompts_in_frame(
         self, inference_state: VideoState, frame_idx: int, obj_id
@@ -166,13 +168,13 @@ class Sam2VideoPredictor:
         record = self._known(state, obj_id)
         record.points.pop(frame_idx, None)
         record.masks.pop(frame_idx, None)
-        record.answers.pop(frame_idx, None)
-        commitment = record.committed.pop(frame_idx, None)
-        if commitment is not None and record.steps > commitment.after_steps:
+        record.outputs.pop(frame_idx, None)
+        conditioning = record.conditioning_frames.pop(frame_idx, None)
+        if conditioning is not None and record.steps > conditioning.steps_before:
             state.history.forget(record.slot)
             record.forget_tracking()
         state.version += 1
-        self.tracker.recall_around(state, frame_idx)
+        self.tracker.restore_around(state, frame_idx)
         return self._masks(state, frame_idx)
 
     def remove_object(
@@ -190,7 +192,7 @@ class Sam2VideoPredictor:
         state.history.forget(record.slot)
         del state.objects[obj_id]
         state.version += 1
-        frames = sorted(record.answers) if state.objects else []
+        frames = sorted(record.outputs) if state.objects else []
         return state.obj_ids, [self._masks(state, t) for t in frames]
 
     def propagate_in_video(
@@ -208,23 +210,23 @@ class Sam2VideoPredictor:
         is tracked there. Prompts given while this goes on count from the next frame.
         """
         state = inference_state
-        prompted = [t for record in state.objects.values() for t in record.answers]
+        prompted = [t for record in state.objects.values() for t in record.outputs]
         if not prompted:
             raise InputError("no object is prompted: add a point, a box or a mask")
         direction = -1 if reverse else 1
         if start_frame_idx is None:
             start_frame_idx = max(prompted) if reverse else min(prompted)
         state.check_frame(start_frame_idx)
-        frames = self.tracker.follow(
+        frames = self.tracker.propagate(
             state, start_frame_idx, max_frame_num_to_track, direction
         )
         for frame in frames:
             yield self._masks(state, frame)
 
-    def _take(
-        self, state: VideoState, record: ObjectRecord, frame: int, answer: Answer
+    def _add_output(
+        self, state: VideoState, record: ObjectRecord, frame: int, output: PromptOutput
     ) -> VideoMasks:
-        record.answers[frame] = answer
+        record.outputs[frame] = output
         state.version += 1
         return self._masks(state, frame)
 
@@ -240,12 +242,12 @@ class Sam2VideoPredictor:
         logits = np.full((n, size, size), NO_OBJECT, np.float32)
         ious, scores = np.full((2, n), np.nan, np.float32)
         for row, obj_id in enumerate(state.objects):
-            answer = state.answer(obj_id, frame)
-            if answer is not None:
-                logits[row], ious[row], scores[row] = answer
+            output = state.output(obj_id, frame)
+            if output is not None:
+                logits[row], ious[row], scores[row] = output
         masks = enlarge_logits(logits, state.height, state.width)
         if self.non_overlap_masks:
-            masks = keep_apart(masks)
+            masks = suppress_overlaps(masks)
         result = VideoMasks(frame, state.obj_ids, masks[:, None])
         result.ious, result.object_scores = ious, scores
         return result

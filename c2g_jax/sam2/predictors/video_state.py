@@ -1,4 +1,4 @@
-"""What a video predictor keeps of one video: objects, prompts, answers, history."""
+"""What a video predictor keeps of one video: objects, prompts, outputs, history."""
 
 import collections
 import dataclasses
@@ -21,7 +21,7 @@ _FEATURES_KEPT = 2  # encoded frames
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Answer:
+class PromptOutput:
     """What a prompted frame gave for one object."""
 
     mask_logits: np.ndarray  # float32 [4h, 4w], holes filled
@@ -30,31 +30,31 @@ class Answer:
     obj_ptr: np.ndarray  # [c]
 
 
-class Commitment(NamedTuple):
-    """An answer that tracking has started from, its memory [h, w, m], and when."""
+class ConditioningFrame(NamedTuple):
+    """An output that tracking has started from, its memory [h, w, m], and when."""
 
-    answer: Answer
+    output: PromptOutput
     memory: np.ndarray
-    after_steps: int  # frames on which the object had been tracked before
+    steps_before: int  # frames on which the object had been tracked before
 
 
 class ObjectRecord:
-    """One object: its place in the batch, its prompts and their answers by frame."""
+    """One object: its place in the batch, its prompts and their outputs by frame."""
 
     def __init__(self, obj_id, slot: int):
         self.obj_id, self.slot = obj_id, slot
         self.points: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self.masks: dict[int, np.ndarray] = {}
-        self.answers: dict[int, Answer] = {}
-        self.committed: dict[int, Commitment] = {}
+        self.outputs: dict[int, PromptOutput] = {}
+        self.conditioning_frames: dict[int, ConditioningFrame] = {}
         self.steps = 0  # frames that were tracked, over all passes
         self._directions = bytearray()  # of tracking, a byte a frame: hours stay small
 
-    def begins_by(self, frame: int) -> bool:
+    def is_prompted_by(self, frame: int) -> bool:
         """Whether the object is prompted on this frame or an earlier one."""
-        return any(t <= frame for t in self.answers)
+        return any(t <= frame for t in self.outputs)
 
-    def direction_on(self, frame: int) -> int:
+    def tracked_direction(self, frame: int) -> int:
         """1 or -1 where the object was tracked on a frame so, else 0."""
         if frame >= len(self._directions):
             return 0
@@ -69,12 +69,12 @@ class ObjectRecord:
         self.steps += 1
 
     def forget_tracking(self) -> None:
-        """As if no frame had been tracked; prompts and their answers stay."""
+        """As if no frame had been tracked; prompts and their outputs stay."""
         self._directions, self.steps = bytearray(), 0
 
-    def conditioning(self, frame: int) -> list[int]:
+    def select_conditioning(self, frame: int) -> list[int]:
         """The committed frames that belong in the bank when tracking a frame."""
-        frames = sorted(self.committed)
+        frames = sorted(self.conditioning_frames)
         if len(frames) > MAX_CONDITIONING:
             nearest = sorted(frames, key=lambda t: abs(t - frame))
             frames = sorted(nearest[:MAX_CONDITIONING])
@@ -121,7 +121,7 @@ class VideoState:
             last = " on" if self.num_frames is None else f" to {self.num_frames - 1}"
             raise InputError(f"frame {frame} is not in the video: use 0{last}")
 
-    def record(self, obj_id) -> ObjectRecord:
+    def get_or_add(self, obj_id) -> ObjectRecord:
         """The object with this id, added where it is new."""
         if obj_id not in self.objects:
             taken = {record.slot for record in self.objects.values()}
@@ -136,10 +136,10 @@ class VideoState:
             self.features.popitem(last=False)
         return features
 
-    def answer(self, obj_id, frame: int) -> tuple[np.ndarray, float, float] | None:
+    def output(self, obj_id, frame: int) -> tuple[np.ndarray, float, float] | None:
         """Mask logits [4h, 4w], IoU and object score of an object on a frame."""
         record = self.objects[obj_id]
-        given = record.answers.get(frame)
+        given = record.outputs.get(frame)
         if given is not None:
             return given.mask_logits, given.iou, given.object_score
         tracked, slot = self.history.frames.get(frame), record.slot
@@ -150,7 +150,9 @@ class VideoState:
 
     def bank_key(self, frame: int) -> tuple:
         """Changes when the bank must be put together anew before a frame."""
-        chosen = tuple(tuple(r.conditioning(frame)) for r in self.objects.values())
+        chosen = tuple(
+            tuple(r.select_conditioning(frame)) for r in self.objects.values()
+        )
         many = any(len(frames) == MAX_CONDITIONING for frames in chosen)
         return self.version, chosen if many else None
 
@@ -158,7 +160,7 @@ class VideoState:
         """The bank that tracking would arrive at this frame with."""
         records = list(self.objects.values())
         n = bucket(max(record.slot for record in records) + 1)
-        frames = {record.slot: record.conditioning(frame) for record in records}
+        frames = {record.slot: record.select_conditioning(frame) for record in records}
         k = bucket(max([1, *map(len, frames.values())]))
         empty = jax.eval_shape(
             lambda: memory.empty_bank(
@@ -173,9 +175,9 @@ class VideoState:
         )
         for record in records:
             for place, t in enumerate(frames[record.slot]):
-                entry, at = record.committed[t], (record.slot, place)
+                entry, at = record.conditioning_frames[t], (record.slot, place)
                 bank.conditioning[at] = entry.memory
-                bank.conditioning_pointers[at] = entry.answer.obj_ptr
+                bank.conditioning_pointers[at] = entry.output.obj_ptr
                 bank.conditioning_frames[at] = t
         self._fill_rings(bank, frame, direction)
         return bank
@@ -192,7 +194,7 @@ class VideoState:
             pointer = t % bank.pointers.shape[1]
             for record in self.objects.values():
                 slot = record.slot
-                if not tracked.has(slot) or t in record.committed:
+                if not tracked.has(slot) or t in record.conditioning_frames:
                     continue
                 if tracked.memory is not None:
                     bank.recent[slot, recent] = tracked.memory[slot]

@@ -58,7 +58,7 @@ def test_objects_prompted_on_different_frames_do_not_disturb_each_other(
     """462, 356. Upstream raises in float32 (bfloat16 memory meets float32)."""
     alone = predictor.init_state(frames)
     click(predictor, alone, obj_id="a")
-    alone.record("b")  # the same size of batch, so that rounding is the same
+    alone.get_or_add("b")  # the same size of batch, so that rounding is the same
     expected = follow(predictor, alone)
     state = predictor.init_state(frames)
     click(predictor, state, obj_id="a")
@@ -73,7 +73,7 @@ def test_an_object_joins_after_tracking_has_begun(predictor, frames):
     """185, 224, 509, 659."""
     state = predictor.init_state(frames)
     click(predictor, state, obj_id=7)
-    state.record(2)
+    state.get_or_add(2)
     before = follow(predictor, state)
     click(predictor, state, frame=4, obj_id=2, points=[[60, 45]])
     after = follow(predictor, state)
@@ -231,7 +231,7 @@ def test_what_lasts_is_kept_on_the_host(predictor, frames):
     follow(predictor, state)
     for tracked in state.history.frames.values():
         assert type(tracked.memory) is type(tracked.mask_logits) is np.ndarray
-    assert type(state.objects[1].committed[0].memory) is np.ndarray
+    assert type(state.objects[1].conditioning_frames[0].memory) is np.ndarray
 
 
 def test_the_thread_that_decodes_ends_with_its_state(predictor, frames):
