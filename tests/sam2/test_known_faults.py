@@ -63,7 +63,7 @@ def test_boxes_and_points_of_objects_go_in_pairs(toy, frames):
             points[row], labels[row], boxes[row], multimask_output=False
         )
         assert np.mean(masks[row] != alone) < 1e-3
-    with pytest.raises(InputError, match="2 boxes stand beside 1"):
+    with pytest.raises(InputError, match="2 boxes are given with 1"):
         predictor.predict(points[:1], labels[:1], boxes)
     with pytest.raises(InputError, match="x1 < x2"):
         predictor.predict(box=[40, 30, 10, 60])

@@ -1,4 +1,4 @@
-"""Masks of everything in an image, without a prompt, by the names SAM2's users know."""
+"""Segment everything in an image (sam2/automatic_mask_generator.py)."""
 
 import functools
 import math
@@ -36,15 +36,15 @@ def _decode_points(
     multimask: bool,
     use_m2m: bool,
 ) -> tuple[jax.Array, jax.Array]:
-    """Logits float32 [n, k, 4h, 4w] and predicted IoUs [n, k] of single points [n, 2].
+    """Return logits float32 [n, k, 4h, 4w] and IoUs [n, k] of single points [n, 2].
 
-    With `use_m2m` each output is given back as a mask beside its point, and the single
-    mask that this leads to takes its place.
+    With `use_m2m` each mask is fed back as a mask prompt with its point, and replaced
+    by the single mask of that second pass.
     """
     labels = jnp.full((len(points), 1), INSIDE, jnp.int32)
     prompts = Prompts(points[:, None], labels)
-    single, several = decode_prompts(model, features, prompts)
-    logits, ious = several if multimask else single
+    single, multiple = decode_prompts(model, features, prompts)
+    logits, ious = multiple if multimask else single
     if not use_m2m:
         return logits, ious
 
@@ -59,7 +59,10 @@ def _decode_points(
 
 
 class Sam2AutomaticMaskGenerator:
-    """Asks a grid of points, and keeps the outputs that are good, stable and unlike."""
+    """Prompt with a grid of points; keep masks that are good, stable and distinct.
+
+    Arguments are those of upstream's `SAM2AutomaticMaskGenerator`.
+    """
 
     def __init__(
         self,
@@ -81,23 +84,24 @@ class Sam2AutomaticMaskGenerator:
         use_m2m: bool = False,
         multimask_output: bool = True,
     ):
-        """What is asked, and what stays of the outputs.
+        """Raises InputError where an option is out of range.
 
-        points_per_side x points_per_side points are asked, `points_per_batch` at once;
-        or, with points_per_side=None, those of `point_grids`: for the image and each
-        layer of crops an array [p, 2] of (x, y) in [0, 1]. Layer i of `crop_n_layers`
-        has 4**i crops, with `crop_n_points_downscale_factor` ** i fewer points a side;
-        in the first they overlap by `crop_overlap_ratio` of the shorter side.
+        Prompts are points_per_side x points_per_side points, `points_per_batch` at
+        once; with points_per_side=None, those of `point_grids`: an array [p, 2] of
+        (x, y) in [0, 1] for the image and for each layer of crops. Layer i of
+        `crop_n_layers` has 4**i crops, with `crop_n_points_downscale_factor` ** i
+        fewer points a side; crops of the first layer overlap by `crop_overlap_ratio`
+        of the shorter side.
 
-        A mask stays where its predicted IoU is above `pred_iou_thresh`, and its
-        stability, the IoU of its logits cut `stability_score_offset` above and below
-        `mask_threshold`, reaches `stability_score_thresh`. Where boxes overlap by more
-        than `box_nms_thresh` the highest predicted IoU stays; across crops, by more
-        than `crop_nms_thresh`, the smallest crop. Then holes and islands of fewer than
-        `min_mask_region_area` pixels of the image are removed.
+        A mask is kept if its predicted IoU is above `pred_iou_thresh` and its
+        stability reaches `stability_score_thresh`: the IoU of its logits cut
+        `stability_score_offset` above and below `mask_threshold`. Of boxes with an IoU
+        above `box_nms_thresh` the one with the highest predicted IoU is kept; across
+        crops, above `crop_nms_thresh`, the one of the smallest crop. Then holes and
+        islands of fewer than `min_mask_region_area` pixels are removed.
 
         `use_m2m` refines every mask by a second pass; `multimask_output` takes three
-        masks of each point, not one. InputError where a setting makes no sense.
+        masks of each point, not one.
         """
         self.model = model
         self.points_per_batch = points_per_batch
@@ -152,12 +156,12 @@ class Sam2AutomaticMaskGenerator:
             )
 
     def generate(self, image: np.ndarray) -> list[dict[str, Any]]:
-        """Masks of an image, uint8 RGB [H, W, 3], grey or with alpha: one dict each.
+        """Segment an image, uint8 RGB [H, W, 3], grey or with alpha: one dict a mask.
 
         segmentation: bool [H, W], or run lengths by `output_mode`; area in pixels;
         bbox [x, y, width, height], from the first column and row to the last;
-        predicted_iou; point_coords [[x, y]], the point that was asked;
-        stability_score; crop_box [x, y, width, height], the crop it was asked in.
+        predicted_iou; point_coords [[x, y]], the point prompt; stability_score;
+        crop_box [x, y, width, height], the crop that was segmented.
         """
         image = to_rgb(image)
         height, width = image.shape[:2]
@@ -176,16 +180,16 @@ class Sam2AutomaticMaskGenerator:
         return [to_record(mask, self.output_mode) for mask in found]
 
     def _process_crop(self, image: np.ndarray, crop: Crop) -> list[FoundMask]:
-        """The masks of one crop, without those that repeat a better one."""
+        """Return the filtered masks of one crop, after non-maximum suppression."""
         part = image[crop.y0 : crop.y1, crop.x0 : crop.x1]
         features = encode_images(self.model, [part])
         sides = np.float32([crop.x1 - crop.x0, crop.y1 - crop.y0])
         points = (self.point_grids[crop.layer] * sides).astype(np.float32)
         found = []
-        for asked, logits, ious in self._decode_batches(features, points, sides):
+        for batch, logits, ious in self._decode_batches(features, points, sides):
             for row, index in np.argwhere(ious > self.pred_iou_thresh):
                 mask = self._filter_mask(
-                    logits[row, index], ious[row, index], asked[row], crop, image
+                    logits[row, index], ious[row, index], batch[row], crop, image
                 )
                 found += [] if mask is None else [mask]
         return suppress_overlapping(
@@ -195,9 +199,9 @@ class Sam2AutomaticMaskGenerator:
     def _decode_batches(
         self, features: FrameFeatures, points: np.ndarray, sides: np.ndarray
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Batches of points [n, 2], with their logits [n, k, 4h, 4w] and IoUs [n, k].
+        """Yield batches of points [n, 2], logits [n, k, 4h, 4w] and IoUs [n, k].
 
-        All have one shape on the device, which decodes a batch ahead of the reader.
+        Batches are padded to one shape; the device decodes one batch ahead.
         """
         size = min(self.points_per_batch, max(map(len, self.point_grids)))
         scale = np.float32(self.model.config.image_size) / sides
@@ -222,9 +226,9 @@ class Sam2AutomaticMaskGenerator:
         crop: Crop,
         image: np.ndarray,
     ) -> FoundMask | None:
-        """A mask from its logits [4h, 4w] at full size; None where it does not pass.
+        """Resize logits [4h, 4w] to the crop; return the mask if it passes, else None.
 
-        A mask without a pixel never passes. `point` [2] is one of the crop.
+        An empty mask never passes. `point` [2] is in pixels of the crop.
         """
         low = self.mask_threshold - self.stability_score_offset
         high = self.mask_threshold + self.stability_score_offset
@@ -235,10 +239,12 @@ class Sam2AutomaticMaskGenerator:
         if not mask.any():
             return None
         inner, outer = (np.count_nonzero(logits > cut) for cut in (high, low))
-        stability = np.float32(inner / outer)  # as precise as thresholds are
+        stability = np.float32(inner / outer)  # the precision of thresholds
         if stability < self.stability_score_thresh:
             return None
-        whole = np.zeros(image.shape[:2], np.uint8, order="F")  # as COCO reads it
+        whole = np.zeros(
+            image.shape[:2], np.uint8, order="F"
+        )  # the layout that COCO encodes
         whole[crop.y0 : crop.y1, crop.x0 : crop.x1][window] = mask
         corner = np.array([crop.x0 + window[1].start, crop.y0 + window[0].start])
         box = mask_boxes.mask_box(mask) + np.tile(corner, 2)
@@ -256,7 +262,7 @@ class Sam2AutomaticMaskGenerator:
 
 
 def _fetch(points: np.ndarray, output: tuple) -> tuple[np.ndarray, ...]:
-    """An output on the host, without the rows that only filled the batch."""
+    """Copy an output to the host, without the padding of the batch."""
     return points, *(np.asarray(x)[: len(points)] for x in output)
 
 

@@ -1,4 +1,4 @@
-"""Tracking in a video: prompts answered, frames followed, far ones brought back."""
+"""Tracking of prompted objects through the state of a video."""
 
 from collections.abc import Iterator
 
@@ -22,12 +22,12 @@ from c2g_jax.sam2.predictors.video_state import (
 from c2g_jax.sam2.prompts import Prompts, pad_points
 from c2g_jax.sam2.track import encode_frame
 
-# The functions that run on the device, shared by all who track in a video.
+# Compiled functions, also used by interactive sessions.
 
 
 @jax.jit
 def encode_conditioning_memory(model, features, mask_logits, object_score):
-    """The memory [h, w, m] of one object's prompted frame."""
+    """Encode the memory [h, w, m] of one object's prompted frame."""
     size = model.config.image_size
     logits = resize_logits(mask_logits[None], size, size)
     present = object_score[None] > 0
@@ -36,7 +36,7 @@ def encode_conditioning_memory(model, features, mask_logits, object_score):
 
 @jax.jit
 def step(model, bank, features, frame, active, num_frames, direction):
-    """A tracked frame: the bank after it, the output, and what the rings took in."""
+    """Track one frame: return the new bank, the output and the encoded memory."""
     bank, output = track.track_step(
         model,
         bank,
@@ -48,9 +48,9 @@ def step(model, bank, features, frame, active, num_frames, direction):
     )
     slot = ring_slot(frame, bank.stride)
     memory = jax.lax.dynamic_index_in_dim(bank.recent, slot, 1, keepdims=False)
-    # The readings of an ambiguous prompt are large, and tracking has no use for them.
-    kept = output._replace(candidates=None, candidate_ious=None)
-    return bank, kept, memory
+    # Tracking does not use the multimask candidates, which are large.
+    output = output._replace(candidates=None, candidate_ious=None)
+    return bank, output, memory
 
 
 segment = jax.jit(track.segment)
@@ -59,7 +59,7 @@ correct = jax.jit(track.correct)
 
 
 class VideoTracker:
-    """What a predictor asks of the model; all that lasts is in the `VideoState`."""
+    """Run the model for a video predictor. The tracker itself has no state."""
 
     def __init__(self, model: Sam2, fill_hole_area: int):
         self.model, self.fill_hole_area = model, fill_hole_area
@@ -67,9 +67,9 @@ class VideoTracker:
     def propagate(
         self, state: VideoState, start: int, limit: int | None, direction: int
     ) -> Iterator[int]:
-        """Track into the state from a frame on; yields the frames that are done.
+        """Track from a frame on, into the state; yield the index of each tracked frame.
 
-        `limit` is the number of frames beyond the start, None for all there are.
+        `limit` is the number of frames beyond the start, None for no limit.
         """
         self.restore(state, start, direction)
         bank, key = None, None
@@ -95,7 +95,7 @@ class VideoTracker:
     def _track(
         self, state: VideoState, bank: MemoryBank, frame: int, direction: int
     ) -> MemoryBank:
-        """Track one frame into the state; the bank after it."""
+        """Track one frame into the state; return the new bank."""
         active = np.zeros(len(bank.recent_frames), bool)
         for record in state.objects.values():
             begun = direction < 0 or record.is_prompted_by(frame)
@@ -103,7 +103,7 @@ class VideoTracker:
             active[record.slot] = begun and not prompted
         if not active.any():
             if state.num_frames is None:
-                state.reader.read(frame)  # finds the end of a video of unknown length
+                state.reader.read(frame)  # raises EndOfVideo at the end
             return bank
         features = self.features(state, frame)
         length = track.LONG if state.num_frames is None else state.num_frames
@@ -128,7 +128,7 @@ class VideoTracker:
         return bank
 
     def restore_around(self, state: VideoState, frame: int) -> None:
-        """Have the masks of a frame at hand, and what tracking it needs."""
+        """Restore the outputs of a frame, and the memories that it attends to."""
         directions = {r.tracked_direction(frame) for r in state.objects.values()} - {0}
         for direction in sorted(directions, reverse=True):
             self.restore(state, frame, direction, inclusive=True)
@@ -136,21 +136,22 @@ class VideoTracker:
     def restore(
         self, state: VideoState, frame: int, direction: int, inclusive: bool = False
     ) -> None:
-        """Bring the tracked frames behind one back from a snapshot and the video.
+        """Restore the tracked frames preceding `frame` (`inclusive`: and itself).
 
-        Those between the snapshot and the frame are tracked again.
+        Loads the nearest snapshot and tracks again from there. Does nothing where the
+        history still has them.
         """
         nearest = frame if inclusive else frame - direction
         reach = max(self.model.config.max_obj_ptrs, (RECENT + 1) * state.stride)
         places = [nearest - direction * age for age in range(reach)]
 
-        def gone(record: ObjectRecord, t: int) -> bool:
+        def is_missing(record: ObjectRecord, t: int) -> bool:
             if t < 0 or record.tracked_direction(t) != direction or t in record.outputs:
                 return False
             held = state.history.frames.get(t)
             return held is None or not held.has(record.slot)
 
-        if not any(gone(r, t) for r in state.objects.values() for t in places):
+        if not any(is_missing(r, t) for r in state.objects.values() for t in places):
             return
         start = state.history.restore_snapshot(nearest, direction)
         if start is None:
@@ -161,7 +162,7 @@ class VideoTracker:
             bank = self._track(state, bank, t, direction)
 
     def features(self, state: VideoState, frame: int) -> FrameFeatures:
-        """The features of a frame, which the state holds for a while."""
+        """Return the features of a frame, from the cache of the state if there."""
         if frame in state.features:
             return state.features[frame]
         features = encode_frame(self.model, state.reader.read(frame))
@@ -176,23 +177,28 @@ class VideoTracker:
         points: tuple[np.ndarray, np.ndarray],
         previous: tuple[np.ndarray, float, float] | None,
     ) -> PromptOutput:
-        """The mask of one object for all the points it has on a frame."""
+        """Segment one object from all its points on a frame.
+
+        `previous` is the output (mask logits, IoU, score) on that frame, if any, whose
+        logits are fed back as a mask prompt. On a frame that the object was tracked on,
+        its memories are used.
+        """
         coords, labels = pad_points([points])
         size = self.model.config.low_res_size
         logits = np.zeros((1, size, size), np.float32)
         if previous is not None:
             logits[0] = np.clip(previous[0], -LOGIT_BOUND, LOGIT_BOUND)
-        fed_back = np.array([previous is not None])
-        prompts = Prompts(coords, labels, logits, fed_back)
+        has_mask = np.array([previous is not None])
+        prompts = Prompts(coords, labels, logits, has_mask)
         direction = record.tracked_direction(frame)
         if not direction:
             return self._output(segment(self.model, features, prompts))
         bank = state.bank_before(frame, direction)
-        own = jax.tree.map(lambda x: x[record.slot : record.slot + 1], bank)
+        own_bank = jax.tree.map(lambda x: x[record.slot : record.slot + 1], bank)
         length = track.LONG if state.num_frames is None else state.num_frames
         result = correct(
             self.model,
-            own,
+            own_bank,
             features,
             np.int32(frame),
             prompts,
@@ -202,7 +208,7 @@ class VideoTracker:
         return self._output(result)
 
     def prompt_mask(self, features: FrameFeatures, square: np.ndarray) -> PromptOutput:
-        """What a given mask, bool [S, S], outputs for an object."""
+        """Return the output for a mask prompt, bool [S, S]."""
         return self._output(segment_mask(self.model, features, square[None]))
 
     def _output(self, result: track.Segmentation) -> PromptOutput:
@@ -212,7 +218,7 @@ class VideoTracker:
         return PromptOutput(logits, float(result.iou[0]), score, result.obj_ptr[0])
 
     def encode_conditioning_frames(self, state: VideoState) -> None:
-        """Encode the memory of each prompted frame whose output is new."""
+        """Encode the memory of each prompted frame whose output is new or changed."""
         for record in state.objects.values():
             for frame, output in record.outputs.items():
                 entry = record.conditioning_frames.get(frame)

@@ -244,7 +244,7 @@ def test_a_session_compiles_by_bucket_not_by_prompt(predictor, frames):
         (dict(frame_idx=0, points=[[np.nan, 4]], labels=[1]), "160x96"),
         (dict(frame_idx=0, points=POINT, labels=[2]), "inside"),
         (dict(frame_idx=0, box=[50, 50, 40, 60]), "empty"),
-        (dict(frame_idx=0, box=BOX, clear_old_points=False), "anew"),
+        (dict(frame_idx=0, box=BOX, clear_old_points=False), "replaces"),
     ],
 )
 def test_a_bad_prompt_is_named_and_leaves_no_trace(predictor, frames, call, word):
