@@ -231,7 +231,7 @@ def flops(part: Part, model: Sam2) -> float:
     """XLA's count, of the plain form: of a loop it counts one turn alone."""
     with (
         mock.patch.object(attention, "_BLOCK", 1 << 20),
-        mock.patch.object(memory_attention, "_MAX_MEMORIES", 1 << 30),
+        mock.patch.object(memory_attention, "_MAX_TOKENS", 1 << 30),
         mock.patch.object(memory_encoder, "_MAX_PIXELS", 1 << 30),
     ):
         plain = jax.jit(lambda *given: part.ours(*given)).lower(model, *part.inputs)

@@ -38,7 +38,7 @@ def _tensor(path: str, array: np.ndarray) -> tuple[str, np.ndarray]:
     for row, (pattern, axes, leaf, layout) in enumerate(rules.LEAVES):
         if leaf not in (None, last):
             continue
-        name = rules.moved(path if leaf is None else f"{stem}.weight", back=True)
+        name = rules.rename(path if leaf is None else f"{stem}.weight", back=True)
         if not re.search(pattern, name):
             continue
         if leaf is not None and array.ndim != axes:

@@ -1,6 +1,6 @@
 """How the official checkpoint's names and layouts become those of the Flax modules.
 
-A Flax path is the torch name but for what `MOVED` says; its last part and the layout
+A Flax path is the torch name but for what `PREFIXES` says; its last part and the layout
 of the array are what `LEAVES` says. In both tables the first match wins.
 """
 
@@ -45,7 +45,7 @@ def squeeze(x: np.ndarray) -> np.ndarray:
 # the torch name starts, and how the Flax path does; "#" is any number.
 _MASKS, _DECODER = "sam_prompt_encoder.mask_downscaling", "sam_mask_decoder"
 _DOWN = "memory_encoder.mask_downsampler"
-MOVED: tuple[tuple[str, str], ...] = (
+PREFIXES: tuple[tuple[str, str], ...] = (
     ("image_encoder.neck.convs.#.conv.", "image_encoder.neck.convs.#."),
     (f"{_MASKS}.0.", f"{_MASKS}.conv1."),
     (f"{_MASKS}.1.", f"{_MASKS}.norm1."),
@@ -85,13 +85,13 @@ def leaf_rule(name: str, num_axes: int) -> int | None:
 
 def flax_path(name: str, row: int) -> str:
     """The Flax path of a torch tensor that this row of `LEAVES` is for."""
-    path, leaf = moved(name), LEAVES[row][2]
+    path, leaf = rename(name), LEAVES[row][2]
     return path if leaf is None else f"{path.rpartition('.')[0]}.{leaf}"
 
 
-def moved(name: str, back: bool = False) -> str:
-    """The name by the first row of `MOVED` that fits; `back` reads them reversed."""
-    for row in MOVED:
+def rename(name: str, back: bool = False) -> str:
+    """The name by the first row of `PREFIXES` that fits; `back` reads them reversed."""
+    for row in PREFIXES:
         start, new = reversed(row) if back else row
         match = re.match(re.escape(start).replace(r"\#", r"(\d+)"), name)
         if match:

@@ -11,7 +11,7 @@ from porting.pair import Clip
 
 
 @dataclasses.dataclass(frozen=True)
-class Prompted:
+class VideoPrompt:
     """A prompt by the names of both predictors: `arguments` of add_new_..."""
 
     frame: int
@@ -20,7 +20,7 @@ class Prompted:
 
 
 @dataclasses.dataclass(frozen=True)
-class Tracked:
+class ObjectOutput:
     """What one side says of one object on one frame."""
 
     masks: np.ndarray  # logits [H, W] at the video's size
@@ -30,13 +30,13 @@ class Tracked:
     memory: np.ndarray  # [h, w, m]
 
 
-Run = dict[tuple[int, int], Tracked]  # by (frame, object id)
+Run = dict[tuple[int, int], ObjectOutput]  # by (frame, object id)
 
 
 class _Session:
     """One side's predictor with a clip open."""
 
-    def prompt(self, prompts: Iterable[Prompted]) -> None:
+    def prompt(self, prompts: Iterable[VideoPrompt]) -> None:
         for prompt in prompts:
             add = self.predictor.add_new_points_or_box
             if "mask" in prompt.arguments:
@@ -67,24 +67,24 @@ class OurSession(_Session):
 
     def replace_mask(self, frame: int, obj_id: int, logits: np.ndarray) -> np.ndarray:
         """Put logits [4h, 4w] in the place of a prompt's answer, which is returned."""
-        answers = self.state.objects[obj_id].answers
-        answer = answers[frame]
-        answers[frame] = dataclasses.replace(answer, mask_logits=logits)
+        outputs = self.state.objects[obj_id].outputs
+        answer = outputs[frame]
+        outputs[frame] = dataclasses.replace(answer, mask_logits=logits)
         return answer.mask_logits
 
-    def _look(self, frame, obj_id, row, masks) -> Tracked | None:
+    def _look(self, frame, obj_id, row, masks) -> ObjectOutput | None:
         record = self.state.objects[obj_id]
         history = self.state.history.frames.get(frame)
-        if frame in record.committed:
-            answer, memory, _ = record.committed[frame]
-            pointer = answer.obj_ptr
+        if frame in record.conditioning_frames:
+            output, memory, _ = record.conditioning_frames[frame]
+            pointer = output.obj_ptr
         elif history is not None and history.has(record.slot):
             memory, pointer = history.memory[record.slot], history.pointer[record.slot]
         else:
             return None  # before the object's first prompt
-        logits, _, score = self.state.answer(obj_id, frame)
+        logits, _, score = self.state.output(obj_id, frame)
         parts = (np.asarray(x) for x in (pointer, memory))
-        return Tracked(masks, np.asarray(logits), float(score), *parts)
+        return ObjectOutput(masks, np.asarray(logits), float(score), *parts)
 
 
 class ReferenceSession(_Session):
@@ -99,11 +99,11 @@ class ReferenceSession(_Session):
         outputs = self.state["temp_output_dict_per_obj"][row]["cond_frame_outputs"]
         return outputs[frame]["pred_masks"][0, 0].numpy()
 
-    def _look(self, frame, obj_id, row, masks) -> Tracked:
+    def _look(self, frame, obj_id, row, masks) -> ObjectOutput:
         outputs = self.state["output_dict_per_obj"][row]
         output = outputs["cond_frame_outputs"].get(frame)
         output = output or outputs["non_cond_frame_outputs"][frame]
-        return Tracked(
+        return ObjectOutput(
             masks,
             output["pred_masks"][0, 0].numpy(),
             output["object_score_logits"].item(),
@@ -112,14 +112,14 @@ class ReferenceSession(_Session):
         )
 
 
-def run_ours(clip: Clip, prompts: Iterable[Prompted], **propagate) -> Run:
+def run_ours(clip: Clip, prompts: Iterable[VideoPrompt], **propagate) -> Run:
     """Prompt, then propagate with our predictor."""
     session = OurSession(clip)
     session.prompt(prompts)
     return session.propagate(**propagate)
 
 
-def run_reference(clip: Clip, prompts: Iterable[Prompted], **propagate) -> Run:
+def run_reference(clip: Clip, prompts: Iterable[VideoPrompt], **propagate) -> Run:
     """Prompt, then propagate with the reference's predictor."""
     session = ReferenceSession(clip)
     session.prompt(prompts)

@@ -18,7 +18,7 @@ from c2g_jax.sam2.prompts import Prompts, pad_points
 from porting.compare import Row, compare, compare_masks, worst
 from porting.pair import Clip, Pair
 from porting.reference import float32_memory, to_numpy
-from porting.runs import OurSession, Prompted, Run, run_reference
+from porting.runs import OurSession, Run, VideoPrompt, run_reference
 
 STRIDES = (4, 8, 16, 32)
 
@@ -180,7 +180,7 @@ def _reference_prompt(clip: Clip, prompt: PointPrompt, frame: int) -> dict:
     )
 
 
-def tracking_rows(clip: Clip, prompts: Iterable[Prompted], **propagate) -> list[Row]:
+def tracking_rows(clip: Clip, prompts: Iterable[VideoPrompt], **propagate) -> list[Row]:
     """A video through both predictors, with float32 memory on both sides.
 
     Pointers, scores, memory features and the outcome of memory attention (of a single
@@ -209,7 +209,7 @@ def tracking_rows(clip: Clip, prompts: Iterable[Prompted], **propagate) -> list[
     return rows
 
 
-def _prompted_masks(prompts: Iterable[Prompted], run: Run) -> dict:
+def _prompted_masks(prompts: Iterable[VideoPrompt], run: Run) -> dict:
     keys = {(prompt.frame, prompt.obj_id) for prompt in prompts}
     return {key: run[key].mask_logits for key in sorted(keys)}
 

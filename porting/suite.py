@@ -6,7 +6,7 @@ import numpy as np
 
 from porting.compare import Row
 from porting.pair import Clip, Pair
-from porting.runs import Prompted
+from porting.runs import VideoPrompt
 from porting.scenes import disc_centre
 from porting.stages import PointPrompt, image_rows, prompt_rows, tracking_rows
 
@@ -46,4 +46,4 @@ def all_rows(
     if len(frames) > 1:
         height, width = clip.size
         click = {"points": [[point[0] * width, point[1] * height]], "labels": [1]}
-        yield tracking_rows(clip, [Prompted(0, 1, click)])
+        yield tracking_rows(clip, [VideoPrompt(0, 1, click)])

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-# Longer attentions run in blocks of at most so many queries and keys: the scores of a
-# frame against a full memory bank would take half a gigabyte an object, those of a
-# block stay in a processor's cache.
+# Longer sequences are processed in blocks of at most this many queries and keys: the
+# scores of a frame against a full memory bank would take half a gigabyte an object,
+# those of a block stay in a processor's cache.
 _BLOCK = 2048
 
 
@@ -28,10 +28,10 @@ def merge_heads(x: jax.Array) -> jax.Array:
 def attend(
     q: jax.Array, k: jax.Array, v: jax.Array, valid: jax.Array | None = None
 ) -> jax.Array:
-    """Attention of q [b, h, s, d] over k, v [b, h, t, d]: [b, h, s, d].
+    """Scaled dot-product attention of q [b, h, s, d] over k, v [b, h, t, d].
 
-    `valid` bool [b, t] says which keys exist; the others take no part at all. A row
-    without any valid key gives finite values, which callers discard.
+    Returns [b, h, s, d]. `valid` bool [b, t] masks keys. Rows without any valid key
+    give finite values, which callers discard.
     """
     b, h, s, _ = q.shape
     if s * k.shape[2] <= _BLOCK**2:
@@ -40,7 +40,7 @@ def attend(
         valid = jnp.ones((b, k.shape[2]), bool)
     valid = jnp.repeat(valid, h, axis=0)
     heads = (*(x.reshape(b * h, *x.shape[2:]) for x in (q, k, v)), valid)
-    # A processor takes head after head, an accelerator all together.
+    # One head after another on a CPU, all at once on an accelerator.
     out = jax.lax.platform_dependent(
         heads,
         cpu=functools.partial(jax.lax.map, _attend_in_blocks),
@@ -50,45 +50,46 @@ def attend(
 
 
 def _attend(q, k, v, valid):
-    """The same of q [..., s, d], k, v [..., t, d], valid [..., t], at once."""
+    """Attention of q [..., s, d], k, v [..., t, d], valid [..., t], without blocks."""
     scores = _scores(q, k)
     if valid is not None:
         scores = jnp.where(valid[..., None, :], scores, jnp.float32(-1e30))
     weights = jnp.exp(scores - scores.max(-1, keepdims=True))
-    # Divided last: there are fewer sums than weights.
+    # Normalise last: there are fewer sums than weights.
     return (_sums(weights, v) / weights.sum(-1, keepdims=True)).astype(v.dtype)
 
 
 def _attend_in_blocks(head):
-    """The same of q [s, d], k, v [t, d], valid [t], by a softmax that is corrected.
+    """Attention of q [s, d], k, v [t, d], valid [t], by online softmax over blocks.
 
-    What a block of keys adds counts from the greatest score so far; where a later block
-    has a greater one, all before shrinks (Milakov and Gimelshein, arXiv 1805.02867).
+    Weights are relative to the running maximum of the scores; when a later block has a
+    greater one, the previous sums are rescaled (Milakov and Gimelshein, arXiv
+    1805.02867).
     """
     q, *memory = head
     k, v, valid = (_in_blocks(x) for x in memory)
-    # A key that does not exist becomes a copy of one that does and weighs nothing: so
-    # no score needs a mask, which would be one more walk through all of them.
+    # An invalid key is replaced by a copy of a valid one and gets weight 0: scores then
+    # need no mask, which would be one more pass over all of them.
     k = jnp.where(valid[..., None], k, memory[0][jnp.argmax(memory[2])])
     v = jnp.where(valid[..., None], v, 0)
     valid = valid.astype(jnp.float32)
 
     def attend_from(q):
-        def add(so_far, block):
+        def add(carry, block):
             k, v, valid = block
-            old, sums, total = so_far
+            old_max, sums, total = carry
             scores = _scores(q, k)
-            greatest = jnp.maximum(old, scores.max(-1, keepdims=True))
-            weights, shrink = jnp.exp(scores - greatest), jnp.exp(old - greatest)
-            sums = sums * shrink + _sums(weights, v)
-            total = total * shrink + weights @ valid[:, None]
-            return (greatest, sums, total), None
+            new_max = jnp.maximum(old_max, scores.max(-1, keepdims=True))
+            weights, rescale = jnp.exp(scores - new_max), jnp.exp(old_max - new_max)
+            sums = sums * rescale + _sums(weights, v)
+            total = total * rescale + weights @ valid[:, None]
+            return (new_max, sums, total), None
 
-        nothing = jnp.zeros((q.shape[0], 1), jnp.float32)
+        zeros = jnp.zeros((q.shape[0], 1), jnp.float32)
         sums = jnp.zeros((q.shape[0], v.shape[-1]), jnp.float32)
-        start = (nothing - np.float32(np.inf), sums, nothing)
+        start = (zeros - np.float32(np.inf), sums, zeros)
         (_, sums, total), _ = jax.lax.scan(add, start, (k, v, valid))
-        # The greatest of all weighs 1, but where no key exists at all.
+        # The maximum has weight 1, so `total` is below 1 only without any valid key.
         return (sums / jnp.maximum(total, 1)).astype(v.dtype)
 
     out = jax.lax.map(attend_from, _in_blocks(q))
@@ -96,13 +97,13 @@ def _attend_in_blocks(head):
 
 
 def _scores(q, k):
-    """Scores [..., s, t] in float32."""
+    """Return attention scores [..., s, t] in float32."""
     scores = jnp.einsum("...sd,...td->...st", q, k, preferred_element_type=jnp.float32)
     return scores * np.float32(q.shape[-1] ** -0.5)
 
 
 def _sums(weights, v):
-    """Weighted sums [..., s, d] of values [..., t, d], in float32."""
+    """Return weighted sums [..., s, d] of values [..., t, d] in float32."""
     return jnp.einsum(
         "...st,...td->...sd",
         weights.astype(v.dtype),
@@ -112,7 +113,7 @@ def _sums(weights, v):
 
 
 def _in_blocks(x):
-    """Cut [n, ...] into [blocks, rows, ...], as even as can be, zero-padded."""
+    """Split [n, ...] evenly into [blocks, rows, ...], zero-padded."""
     blocks = -(-len(x) // _BLOCK)
     rows = -(-len(x) // blocks)
     x = jnp.pad(x, [(0, blocks * rows - len(x))] + [(0, 0)] * (x.ndim - 1))
@@ -120,7 +121,10 @@ def _in_blocks(x):
 
 
 class Attention(nnx.Module):
-    """Projections around attention (sam2/modeling/sam/transformer.py:190-260)."""
+    """Multi-head attention with projections.
+
+    sam2/modeling/sam/transformer.py:190-260.
+    """
 
     def __init__(
         self,
@@ -145,7 +149,7 @@ class Attention(nnx.Module):
         v: jax.Array,
         valid: jax.Array | None = None,
     ) -> jax.Array:
-        """Attend from q [b, s, c] to k, v [b, t, ck]: [b, s, c]; valid [b, t]."""
+        """Attend from q [b, s, c] to k, v [b, t, ck], valid [b, t]: [b, s, c]."""
         q = split_heads(self.q_proj(q), self.num_heads)
         k = split_heads(self.k_proj(k), self.num_heads)
         v = split_heads(self.v_proj(v), self.num_heads)

@@ -1,4 +1,4 @@
-"""The sizes of SAM2.1 and the switches that all of them share."""
+"""Hyperparameters of SAM2.1, by size."""
 
 import dataclasses
 
@@ -9,20 +9,20 @@ from c2g_jax.types import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Sam2Config:
-    """Everything that shapes a SAM2.1 model (sam2/configs/sam2.1/*.yaml).
+    """Hyperparameters of a SAM2.1 model (sam2/configs/sam2.1/*.yaml).
 
-    The switches that all four published configurations set alike are not fields:
-    they are how the modules are written.
+    Options that all four published configurations set to the same value are not
+    fields: the modules implement that value.
     """
 
     size: str
     # Hiera trunk
     embed_dim: int  # channels of the first stage; they double at each stage
-    num_heads: int  # heads of the first stage; they double too
+    num_heads: int  # heads of the first stage; they double at each stage
     stages: tuple[int, int, int, int]  # blocks of each stage
-    global_att_blocks: tuple[int, ...]  # blocks that attend to the whole image
-    window_spec: tuple[int, int, int, int]  # window side of each stage
-    pos_embed_size: tuple[int, int]  # grid of the position embedding as stored
+    global_att_blocks: tuple[int, ...]  # blocks with global attention
+    window_spec: tuple[int, int, int, int]  # window size of each stage
+    pos_embed_size: tuple[int, int]  # grid of the stored position embedding
     # Shared by neck, prompt encoder, decoder and memory attention
     d_model: int = 256
     mem_dim: int = 64  # channels of a memory feature
@@ -37,11 +37,11 @@ class Sam2Config:
     # Memory
     memory_layers: int = 4
     memory_mlp_dim: int = 2048
-    num_maskmem: int = 7  # memories attended to: one prompted, six recent
+    num_maskmem: int = 7  # temporal position embeddings: prompted, and six recent
     max_obj_ptrs: int = 16
     memory_sigmoid_scale: float = 20.0
     memory_sigmoid_bias: float = -10.0
-    dtype: str = "float32"  # of the computation; parameters stay float32
+    dtype: str = "float32"  # of the computation; parameters are float32
 
     @property
     def feature_size(self) -> int:
@@ -111,17 +111,17 @@ _TOY = dict(
 )
 _SIZES = {"toy": _TOY, **_PUBLISHED}
 SIZES = tuple(_SIZES)
-MAX_IMAGE_SIZE = 8192  # eight times the published one; no machine holds more
+MAX_IMAGE_SIZE = 8192  # eight times the published one; beyond available memory
 
 
 def sam2_config(
     size: str, image_size: int | None = None, dtype: str = "float32"
 ) -> Sam2Config:
-    """The configuration of a size: toy, tiny, small, base_plus or large.
+    """Return the configuration of a size: toy, tiny, small, base_plus or large.
 
-    `image_size` replaces the size's own side of the model image; it is a multiple
-    of 32, so that the windowed position embedding tiles it. `dtype` is that of the
-    computation, float32 or bfloat16.
+    `image_size` overrides the side of the model image; it must be a multiple of 32,
+    so that the windowed position embedding tiles the image. `dtype` is that of the
+    computation, float32 or bfloat16. InputError for other values.
     """
     if size not in _SIZES:
         raise InputError(f"unknown size {size!r}: choose one of {', '.join(SIZES)}")

@@ -1,4 +1,4 @@
-"""The Hiera trunk: windowed and global attention over four stages.
+"""The Hiera trunk of the image encoder: windowed and global attention, four stages.
 
 sam2/modeling/backbones/hieradet.py.
 """
@@ -24,7 +24,7 @@ def partition_windows(x: jax.Array, window: int) -> jax.Array:
 
 
 def join_windows(x: jax.Array, window: int, height: int, width: int) -> jax.Array:
-    """Undo `partition_windows`: [b, height, width, c], padding cut off."""
+    """Undo `partition_windows`: return [b, height, width, c] without padding."""
     rows, columns = -(-height // window), -(-width // window)
     x = x.reshape(-1, rows, columns, window, window, x.shape[-1])
     x = x.transpose(0, 1, 3, 2, 4, 5)
@@ -40,7 +40,7 @@ def max_pool_2x2(x: jax.Array) -> jax.Array:
 
 
 class PatchEmbed(nnx.Module):
-    """Overlapping 7x7 patches of stride 4."""
+    """Embedding of overlapping 7x7 patches, stride 4."""
 
     def __init__(self, channels: int, dtype: jnp.dtype, rngs: nnx.Rngs):
         self.proj = conv(3, channels, 7, dtype, rngs, stride=4, padding=3)
@@ -50,7 +50,7 @@ class PatchEmbed(nnx.Module):
 
 
 class MultiScaleAttention(nnx.Module):
-    """Self-attention whose queries may be pooled to half the size."""
+    """Self-attention, with queries pooled to half the size if `pool`."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class MultiScaleBlock(nnx.Module):
         self.attn = MultiScaleAttention(dim, dim_out, num_heads, pool, dtype, rngs)
         self.norm2 = layer_norm(dim_out, dtype, rngs)
         self.mlp = Mlp((dim_out, 4 * dim_out, dim_out), dtype, rngs, gelu)
-        # Not `None` where there is none: a checkpoint has no such entry either.
+        # No attribute otherwise: checkpoints have no such entry.
         if dim != dim_out:
             self.proj = nnx.Linear(dim, dim_out, dtype=dtype, rngs=rngs)
         self.changes_width = dim != dim_out
@@ -121,7 +121,7 @@ class MultiScaleBlock(nnx.Module):
 
 
 class Hiera(nnx.Module):
-    """Images [b, S, S, 3] to the outputs of four stages, strides 4, 8, 16, 32."""
+    """Encode images [b, S, S, 3] to outputs of four stages, strides 4, 8, 16, 32."""
 
     def __init__(self, config: Sam2Config, rngs: nnx.Rngs):
         dtype, dim, heads = config.compute_dtype, config.embed_dim, config.num_heads
@@ -137,7 +137,7 @@ class Hiera(nnx.Module):
         for stage, depth in enumerate(config.stages):
             for position in range(depth):
                 first = stage > 0 and position == 0
-                # A stage's first block still works in the windows of the one before.
+                # The first block of a stage uses the window size of the previous stage.
                 window = config.window_spec[stage - 1 if first else stage]
                 if len(blocks) in config.global_att_blocks:
                     window = 0
@@ -149,7 +149,7 @@ class Hiera(nnx.Module):
         self.blocks = nnx.List(blocks)
 
     def position_embedding(self, height: int, width: int) -> jax.Array:
-        """The embedding [h, w, c]: a stretched global part and a tiled window part."""
+        """Return the embedding [h, w, c]: resized global plus tiled window part."""
         whole = interpolate_bicubic(self.pos_embed[...], height, width)
         window = self.pos_embed_window[...]
         return whole + jnp.tile(

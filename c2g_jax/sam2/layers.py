@@ -1,4 +1,4 @@
-"""The few layers that SAM2.1 is built of, with torch's numerics."""
+"""Basic layers of SAM2.1, with torch's numerics (sam2/modeling/sam2_utils.py)."""
 
 import functools
 import itertools
@@ -10,13 +10,13 @@ from flax import nnx
 
 gelu = functools.partial(jax.nn.gelu, approximate=False)  # torch's default is exact
 
-TORCH_EPS = 1e-5  # torch.nn.LayerNorm's own default; Hiera and LayerNorm2d have 1e-6
+TORCH_EPS = 1e-5  # default of torch.nn.LayerNorm; Hiera and LayerNorm2d use 1e-6
 
 
 def layer_norm(
     channels: int, dtype: jnp.dtype, rngs: nnx.Rngs, eps: float = 1e-6
 ) -> nnx.LayerNorm:
-    """A norm over the last axis; statistics in float32 and by the two-pass formula."""
+    """Layer norm over the last axis; statistics in float32, by the two-pass formula."""
     return nnx.LayerNorm(
         channels, epsilon=eps, use_fast_variance=False, dtype=dtype, rngs=rngs
     )
@@ -31,7 +31,7 @@ def conv(
     stride: int = 1,
     padding: int = 0,
 ) -> nnx.Conv:
-    """A square convolution; padding is symmetric, where "SAME" on strides is not."""
+    """Square convolution with symmetric padding; "SAME" is asymmetric with strides."""
     return nnx.Conv(
         inputs,
         outputs,
@@ -44,7 +44,7 @@ def conv(
 
 
 class Mlp(nnx.Module):
-    """Linear layers with an activation between them."""
+    """Linear layers with an activation in between."""
 
     def __init__(
         self,
@@ -70,8 +70,8 @@ class Mlp(nnx.Module):
 def shifted_depthwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Depthwise convolution of x [b, h, w, c] with [k, k, 1, c] as k*k shifted sums.
 
-    Equal to the convolution with padding k // 2. XLA's own depthwise convolution is
-    tens of times slower than this on a CPU, forward and backward.
+    Equal to the convolution with padding k // 2. On a CPU, XLA's own depthwise
+    convolution is tens of times slower, forward and backward.
     """
     size, padded = kernel.shape[0], _pad_sides(x, kernel)
     total = jnp.zeros_like(x)
@@ -86,20 +86,22 @@ def _shifted_forward(x, kernel):
 
 
 def _shifted_backward(saved, gradient):
-    """The gradient of the kernel image by image, which stays in the cache.
+    """Compute the gradient of the kernel image by image, so that it stays in cache.
 
-    What JAX derives reads all images k*k times: eight times slower.
+    JAX's own derivative reads all images k*k times: eight times slower.
     """
     x, kernel = saved
     size, (h, w) = kernel.shape[0], x.shape[1:3]
 
     def add(total, image):
-        padded, above = image
-        each = [
-            jnp.sum(padded[row : row + h, column : column + w] * above, axis=(0, 1))
+        padded, image_gradient = image
+        products = [
+            jnp.sum(
+                padded[row : row + h, column : column + w] * image_gradient, axis=(0, 1)
+            )
             for row, column in itertools.product(range(size), repeat=2)
         ]
-        return total + jnp.stack(each), None
+        return total + jnp.stack(products), None
 
     zero = jnp.zeros((size * size, x.shape[-1]), x.dtype)
     total, _ = jax.lax.scan(add, zero, (_pad_sides(x, kernel), gradient))
@@ -118,7 +120,7 @@ def _pad_sides(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def grouped_depthwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """The same by XLA's grouped convolution, which accelerators have kernels for."""
+    """Depthwise convolution by XLA's grouped convolution, fast on accelerators."""
     pad = kernel.shape[0] // 2
     return jax.lax.conv_general_dilated(
         x,
@@ -131,7 +133,7 @@ def grouped_depthwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 class DepthwiseConv(nnx.Module):
-    """A convolution of each channel by itself, padded to keep the size."""
+    """Depthwise convolution, padded to keep the size."""
 
     def __init__(self, channels: int, size: int, dtype: jnp.dtype, rngs: nnx.Rngs):
         self.dtype = dtype
@@ -150,7 +152,7 @@ class DepthwiseConv(nnx.Module):
 
 
 class TransposedConv2x2(nnx.Module):
-    """A transposed 2x2 convolution of stride 2: each cell becomes a 2x2 block.
+    """Transposed 2x2 convolution with stride 2: each cell becomes a 2x2 block.
 
     Blocks do not overlap, so it is one matrix product and a reshape.
     """

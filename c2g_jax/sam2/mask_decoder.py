@@ -1,4 +1,4 @@
-"""The mask decoder, and the choice among the four masks it makes.
+"""Mask decoder, and the choice among its four masks.
 
 sam2/modeling/sam/mask_decoder.py.
 """
@@ -13,20 +13,20 @@ from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.layers import Mlp, TransposedConv2x2, conv, gelu, layer_norm
 from c2g_jax.sam2.two_way_transformer import TwoWayTransformer
 
-NUM_MASKS = 4  # one for a settled prompt, three for an ambiguous one
+NUM_MASKS = 4  # a single mask, and three (multimask) for an ambiguous prompt
 
 
 class DecodedMasks(NamedTuple):
-    """All that the decoder says of n objects; index 0 is the single mask."""
+    """Decoder outputs of n objects; index 0 is the single mask."""
 
     logits: jax.Array  # float32 [n, 4, 4h, 4w]
     ious: jax.Array  # float32 [n, 4], predicted IoU of each mask
-    tokens: jax.Array  # [n, 4, c], the token that each mask was made from
+    tokens: jax.Array  # [n, 4, c], output token of each mask
     object_score: jax.Array  # float32 [n], a logit: above 0 the object is in view
 
 
 class ChosenMask(NamedTuple):
-    """One mask of each object."""
+    """The chosen mask of each object."""
 
     logits: jax.Array  # float32 [n, 4h, 4w]
     iou: jax.Array  # float32 [n]
@@ -34,7 +34,7 @@ class ChosenMask(NamedTuple):
 
 
 class MaskDecoder(nnx.Module):
-    """Prompt tokens and image features to four masks an object."""
+    """Decode four masks for each object from prompt tokens and image features."""
 
     def __init__(self, config: Sam2Config, rngs: nnx.Rngs):
         c, dtype = config.d_model, config.compute_dtype
@@ -66,16 +66,16 @@ class MaskDecoder(nnx.Module):
         """Decode n objects.
 
         image [1 or n, h, w, c]; image_position [h, w, c]; high_res ([1, 4h, 4w, c/8],
-        [1, 2h, 2w, c/4]); sparse [n, s, c] with its validity [n, s]; dense [n, h, w, c]
-        or one that broadcasts to it.
+        [1, 2h, 2w, c/4]); sparse [n, s, c]; valid bool [n, s], False for padding; dense
+        broadcasts to [n, h, w, c].
         """
         n, (h, w, c) = sparse.shape[0], image_position.shape
-        own = (self.obj_score_token, self.iou_token, self.mask_tokens)
-        own = jnp.concatenate([token.embedding[...] for token in own])
-        own = jnp.broadcast_to(own.astype(sparse.dtype), (n, *own.shape))
-        tokens = jnp.concatenate([own, sparse], axis=1)
-        exists = jnp.ones(own.shape[:2], bool)
-        valid = jnp.concatenate([exists, valid], axis=1)
+        output = (self.obj_score_token, self.iou_token, self.mask_tokens)
+        output = jnp.concatenate([token.embedding[...] for token in output])
+        output = jnp.broadcast_to(output.astype(sparse.dtype), (n, *output.shape))
+        tokens = jnp.concatenate([output, sparse], axis=1)
+        always = jnp.ones(output.shape[:2], bool)
+        valid = jnp.concatenate([always, valid], axis=1)
 
         source = jnp.broadcast_to(image + dense, (n, h, w, c)).reshape(n, h * w, c)
         position = image_position.reshape(h * w, c).astype(source.dtype)
@@ -101,7 +101,7 @@ class MaskDecoder(nnx.Module):
 
 
 def stability(logits: jax.Array, delta: float) -> jax.Array:
-    """IoU of a mask cut at +delta and at -delta: [...] of logits [..., H, W]."""
+    """Stability score [...] of logits [..., H, W]: IoU of cuts at +delta and -delta."""
     inner = jnp.sum(logits > delta, axis=(-2, -1)).astype(jnp.float32)
     outer = jnp.sum(logits > -delta, axis=(-2, -1)).astype(jnp.float32)
     return jnp.where(outer > 0, inner / jnp.maximum(outer, 1), 1.0)
@@ -110,11 +110,11 @@ def stability(logits: jax.Array, delta: float) -> jax.Array:
 def choose_mask(
     masks: DecodedMasks, multimask: jax.Array, config: Sam2Config
 ) -> ChosenMask:
-    """The mask of each object: `multimask` bool [n] asks for the best of the three.
+    """Choose the mask of each object.
 
-    An object that does not ask has the single mask, or the best of the three where
-    that one is unstable; its pointer then still comes of the single mask's token
-    (mask_decoder.py:149-163).
+    Where `multimask` bool [n]: the one of the three with the highest predicted IoU.
+    Elsewhere: the single mask, or the best of the three if that is unstable; the token
+    is then still that of the single mask (mask_decoder.py:149-163).
     """
     best = 1 + jnp.argmax(masks.ious[:, 1:], axis=1)
     single = masks.logits[:, 0]

@@ -1,7 +1,8 @@
-"""What a video step remembers: a pytree of fixed shape for n objects.
+"""Memory bank: memories and object pointers of n objects, a pytree of fixed shape.
 
-Slots are found by the frame index written beside them; -1 says that a slot is empty.
-Each object has its own indices, so objects of one batch may be of different age.
+The counterpart of upstream's output dicts (cond_frame_outputs, non_cond_frame_outputs).
+Each slot has a frame index for each object, -1 where it is empty, so objects of one
+batch may have memories of different frames.
 """
 
 import dataclasses
@@ -14,8 +15,8 @@ from jaxtyping import Array, Bool, Float, Int
 from c2g_jax.sam2.config import Sam2Config
 
 EMPTY = -1
-RECENT = 6  # tracked frames attended to, beside the prompted ones
-MAX_CONDITIONING = 16  # prompted frames of an object in a bank, the closest in time
+RECENT = 6  # tracked frames attended to, in addition to conditioning frames
+MAX_CONDITIONING = 16  # conditioning frames of an object in a bank, the closest
 
 
 def _static(default):
@@ -23,7 +24,7 @@ def _static(default):
 
 
 def bucket(count: int) -> int:
-    """The batch size that holds so many objects, or slots: 1, 2, 4, 8, 16, 32, ..."""
+    """Return the smallest power of two that is at least `count`: few compilations."""
     size = 1
     while size < count:
         size *= 2
@@ -33,11 +34,11 @@ def bucket(count: int) -> int:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class MemoryBank:
-    """Memories of n objects: k prompted frames, and rings of the most recent ones.
+    """Memories of n objects: k conditioning frames, and rings of recent frames.
 
-    With a `stride` of r > 1 the recent memories are those of the last frame and of five
-    frames whose indices are multiples of r; the ring then has a seventh slot for the
-    last frame, where that is no multiple.
+    With a `stride` of r > 1 the recent memories are those of the preceding frame and of
+    five frames whose indices are multiples of r; the ring then has a seventh slot, for
+    a preceding frame that is not a multiple.
     """
 
     conditioning: jax.Array  # [n, k, h, w, m]
@@ -48,8 +49,8 @@ class MemoryBank:
     pointers: jax.Array  # [n, 15, c], frame t is in slot t % 15
     pointer_frames: jax.Array  # int32 [n, 15]
     stride: int = _static(1)
-    # So many prompted frames, the closest in time, are attended to as such; the others
-    # as if they were tracked. None: all of them.
+    # The number of conditioning frames, the closest in time, attended to as such; the
+    # others are treated as tracked frames. None: no limit.
     max_conditioning: int | None = _static(None)
 
     @property
@@ -62,13 +63,13 @@ class MemoryBank:
 
 
 class Memories(NamedTuple):
-    """What one frame attends to; `valid` masks what does not exist for an object."""
+    """The memories one frame attends to; `valid` is False for empty slots."""
 
     spatial: jax.Array  # [n, s, h, w, m]
     spatial_time: jax.Array  # int32 [n, s], row of the temporal embedding
     spatial_valid: jax.Array  # bool [n, s]
     pointers: jax.Array  # [n, p, c]
-    pointer_time: jax.Array  # float32 [n, p], frames from the pointer to now
+    pointer_time: jax.Array  # float32 [n, p], frames since the pointer
     pointer_valid: jax.Array  # bool [n, p]
 
 
@@ -79,7 +80,7 @@ def empty_bank(
     stride: int = 1,
     max_conditioning: int | None = None,
 ) -> MemoryBank:
-    """A bank for n objects with k conditioning slots and nothing in it."""
+    """Return an empty bank for n objects with k conditioning slots."""
     n, k, size = num_objects, num_conditioning, config.feature_size
     recent, pointers = RECENT + (stride > 1), config.max_obj_ptrs - 1
     dtype = config.compute_dtype
@@ -104,14 +105,14 @@ def empty_bank(
 
 
 def ring_slot(frame: jax.Array, stride: int) -> jax.Array:
-    """The slot of `recent` that a tracked frame is written to."""
+    """Return the slot of `recent` that a tracked frame is written to."""
     if stride == 1:
         return frame % RECENT
     return jnp.where(frame % stride == 0, frame // stride % RECENT, RECENT)
 
 
 def grow(bank: MemoryBank, num_objects: int, num_conditioning: int) -> MemoryBank:
-    """The same bank with room for more objects or conditioning frames."""
+    """Pad the bank for more objects or conditioning frames."""
 
     def pad(name: str, x: jax.Array) -> jax.Array:
         slots = num_conditioning if name.startswith("conditioning") else x.shape[1]
@@ -176,9 +177,9 @@ def push_conditioning(
 ) -> MemoryBank:
     """Write a prompted frame's memory and pointer to a conditioning slot.
 
-    The slot is the one that holds this frame already, else an empty one, else that of
-    the frame furthest away in time. What the rings hold of the frame is dropped: a
-    prompted frame is attended to as such alone.
+    The slot is the one with this frame, else an empty one, else the one with the frame
+    furthest away in time. The frame is removed from the rings: a prompted frame is
+    attended to as a conditioning frame only.
     """
     frames = bank.conditioning_frames
     distance = jnp.abs(frames - frame)
@@ -210,20 +211,22 @@ def push_conditioning(
 def gather(
     bank: MemoryBank, frame: Int[Array, ""], direction: Int[Array, ""] | int
 ) -> Memories:
-    """What `frame` attends to; `direction` is 1 forward in time, -1 in reverse.
+    """Select the memories that `frame` attends to.
 
-    sam2/modeling/sam2_base.py:530-640: all prompted frames, the six frames just
-    behind, and the pointers of the prompted frames that lie behind and of the fifteen
-    frames just behind. The last row of the temporal embedding is that of prompted
-    frames, row 0 that of the nearest frame.
+    sam2/modeling/sam2_base.py:530-640: the memories of all conditioning frames and of
+    the six preceding frames; the pointers of the conditioning frames that precede and
+    of the fifteen preceding frames. "Preceding" is in the `direction` of tracking, 1
+    forward in time, -1 in reverse. The last row of the temporal embedding is for
+    conditioning frames, row 0 for the nearest frame.
     """
 
     def age(frames: jax.Array) -> jax.Array:
         return (frame - frames) * direction
 
-    # How the frames of the ring, or prompted ones over the limit, count as recent.
+    # Validity and temporal row of frames in the ring, or conditioning frames over the
+    # limit, as recent frames.
     def recency(frames: jax.Array) -> tuple[jax.Array, jax.Array]:
-        steps = _steps_behind(frames, frame, direction, bank.stride)
+        steps = _steps_back(frames, frame, direction, bank.stride)
         valid = (frames != EMPTY) & (steps >= 0) & (steps < RECENT)
         return valid, jnp.where(valid, steps, 0)
 
@@ -232,13 +235,13 @@ def gather(
     def is_near(frames: jax.Array) -> jax.Array:
         return (frames != EMPTY) & (age(frames) >= 1) & (age(frames) <= num_pointers)
 
-    prompted = bank.conditioning_frames
-    exists = prompted != EMPTY
-    chosen = _closest(prompted, frame, bank.max_conditioning)
-    over_valid, over_row = recency(prompted)
+    conditioning = bank.conditioning_frames
+    exists = conditioning != EMPTY
+    chosen = _closest(conditioning, frame, bank.max_conditioning)
+    over_valid, over_row = recency(conditioning)
     recent_valid, recent_row = recency(bank.recent_frames)
-    times = [age(prompted), age(bank.pointer_frames)]
-    prompted_pointers = jnp.where(chosen, age(prompted) >= 0, is_near(prompted))
+    times = [age(conditioning), age(bank.pointer_frames)]
+    near_pointers = jnp.where(chosen, age(conditioning) >= 0, is_near(conditioning))
     return Memories(
         spatial=jnp.concatenate([bank.conditioning, bank.recent], axis=1),
         spatial_time=jnp.concatenate(
@@ -250,22 +253,23 @@ def gather(
         pointers=jnp.concatenate([bank.conditioning_pointers, bank.pointers], axis=1),
         pointer_time=jnp.concatenate(times, axis=1).astype(jnp.float32),
         pointer_valid=jnp.concatenate(
-            [exists & prompted_pointers, is_near(bank.pointer_frames)], axis=1
+            [exists & near_pointers, is_near(bank.pointer_frames)], axis=1
         ),
     )
 
 
-def _steps_behind(
+def _steps_back(
     frames: jax.Array, frame: jax.Array, direction: jax.Array, stride: int
 ) -> jax.Array:
-    """0 for the frame just behind, 1 to 5 for those that follow it; else outside.
+    """Return 0 for the preceding frame, 1 to 5 for the next recent ones.
 
-    sam2_base.py:553-568: with a stride, those are multiples of it.
+    Other frames get a value outside 0 to 5. With a stride, frames 1 to 5 are multiples
+    of it (sam2_base.py:553-568).
     """
     age = (frame - frames) * direction
     if stride == 1:
         return age - 1
-    # The nearest multiple two or more frames behind; rounded away from `frame`.
+    # The nearest multiple at least two frames back; rounded away from `frame`.
     nearest = (frame - 2 * direction) * direction // stride * stride * direction
     steps = (nearest - frames) * direction
     regular = (frames % stride == 0) & (steps >= 0)
@@ -273,10 +277,10 @@ def _steps_behind(
 
 
 def _closest(frames: jax.Array, frame: jax.Array, limit: int | None) -> jax.Array:
-    """Which conditioning slots, bool [n, k], are attended to as prompted frames.
+    """Select the conditioning slots, bool [n, k], that are attended to as such.
 
-    sam2_utils.py:20-63: the nearest before, the nearest from `frame` on, then others
-    by distance, `limit` in all.
+    sam2_utils.py:20-63: the nearest before `frame`, the nearest from `frame` on, then
+    others by distance, `limit` in total.
     """
     if limit is None or frames.shape[1] <= limit:
         return frames != EMPTY

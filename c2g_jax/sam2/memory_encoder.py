@@ -1,4 +1,7 @@
-"""A frame's features and its mask to a memory (sam2/modeling/memory_encoder.py)."""
+"""Memory encoder: image features and a mask to the memory of a frame.
+
+sam2/modeling/memory_encoder.py.
+"""
 
 import itertools
 
@@ -9,13 +12,13 @@ from flax import nnx
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.layers import DepthwiseConv, conv, gelu, layer_norm
 
-# As many masks are encoded together as have so many pixels in all, one at least: what
-# one of 1024 pixels comes to on its way stays in a processor's cache.
+# Masks are encoded in groups of at most this many pixels, one mask at least: the
+# activations of one mask at 1024 pixels stay in a processor's cache.
 _MAX_PIXELS = 1 << 20
 
 
 class MaskDownsampler(nnx.Module):
-    """A mask [n, S, S, 1] to [n, S/16, S/16, c] by four halvings."""
+    """Downsample masks [n, S, S, 1] to [n, S/16, S/16, c] in four steps."""
 
     def __init__(self, config: Sam2Config, rngs: nnx.Rngs):
         dtype, widths = config.compute_dtype, (1, 4, 16, 64, 256)
@@ -35,7 +38,7 @@ class MaskDownsampler(nnx.Module):
 
 
 class CXBlock(nnx.Module):
-    """A ConvNeXt block."""
+    """ConvNeXt block."""
 
     def __init__(self, channels: int, dtype: jnp.dtype, rngs: nnx.Rngs):
         self.dwconv = DepthwiseConv(channels, 7, dtype, rngs)
@@ -62,7 +65,7 @@ class Fuser(nnx.Module):
 
 
 class MemoryEncoder(nnx.Module):
-    """Fuses image features with a mask to the memory of a frame."""
+    """Fuse image features and masks to the memory of a frame."""
 
     def __init__(self, config: Sam2Config, rngs: nnx.Rngs):
         c, dtype = config.d_model, config.compute_dtype
@@ -72,9 +75,9 @@ class MemoryEncoder(nnx.Module):
         self.out_proj = conv(c, config.mem_dim, 1, dtype, rngs)
 
     def __call__(self, image: jax.Array, masks: jax.Array) -> jax.Array:
-        """Memory [n, h, w, m] of features [1 or n, h, w, c] and masks [n, S, S].
+        """Encode features [1 or n, h, w, c] and masks [n, S, S] as [n, h, w, m].
 
-        The masks are scaled probabilities, as `Sam2.encode_memory` makes them.
+        The masks are scaled probabilities, computed by `Sam2.encode_memory`.
         """
         features = self.pix_feat_proj(image)
 
@@ -82,7 +85,7 @@ class MemoryEncoder(nnx.Module):
             x = features + self.mask_downsampler(masks[..., None])
             return self.out_proj(self.fuser(x))
 
-        together = max(1, _MAX_PIXELS // masks[0].size)
-        if len(masks) <= together or len(image) > 1:
+        group_size = max(1, _MAX_PIXELS // masks[0].size)
+        if len(masks) <= group_size or len(image) > 1:
             return encode(masks)
-        return jax.lax.map(lambda x: encode(x[None])[0], masks, batch_size=together)
+        return jax.lax.map(lambda x: encode(x[None])[0], masks, batch_size=group_size)

@@ -1,4 +1,4 @@
-"""SAM2.1: the modules in one, and the steps between them.
+"""The SAM2.1 model: all modules, and the steps between them.
 
 sam2/modeling/sam2_base.py, with objects as a batch over the features of one frame.
 """
@@ -23,14 +23,14 @@ from c2g_jax.sam2.prompts import Prompts
 
 
 class FrameFeatures(NamedTuple):
-    """What the image encoder makes of b frames."""
+    """Image features of b frames."""
 
     embed: Float[Array, "b h w c"]  # stride 16
     high_res: tuple[Float[Array, "b 4h 4w c/8"], Float[Array, "b 2h 2w c/4"]]
 
 
 class Sam2(nnx.Module):
-    """SAM2.1 of a given configuration. All state of a video is outside it."""
+    """SAM2.1 of a given configuration. The state of a video is kept outside."""
 
     def __init__(self, config: Sam2Config, *, rngs: nnx.Rngs):
         c, m, dtype = config.d_model, config.mem_dim, config.compute_dtype
@@ -49,20 +49,20 @@ class Sam2(nnx.Module):
 
         self.maskmem_tpos_enc = embedding(config.num_maskmem, m)
         self.no_mem_embed = embedding(c)
-        # In every checkpoint, though no published configuration reads it.
+        # Part of every checkpoint, but unused by the published configurations.
         self.no_mem_pos_enc = embedding(c)
         self.no_obj_ptr = embedding(c)
         self.no_obj_embed_spatial = embedding(m)
 
     def encode_image(self, images: Float[Array, "b S S 3"]) -> FrameFeatures:
-        """Features of normalised images."""
+        """Encode normalised images."""
         fine, middle, coarse = self.image_encoder(images)
         decoder, dtype = self.sam_mask_decoder, self.config.compute_dtype
         high_res = (decoder.conv_s0(fine), decoder.conv_s1(middle))
         return FrameFeatures(coarse.astype(dtype), high_res)
 
     def without_memory(self, features: FrameFeatures) -> Float[Array, "b h w c"]:
-        """The image that a prompt meets where there is no memory."""
+        """Return the image embedding for decoding without memory: plus no_mem_embed."""
         return features.embed + self.no_mem_embed[...].astype(features.embed.dtype)
 
     def with_memory(
@@ -71,10 +71,11 @@ class Sam2(nnx.Module):
         memories: Memories,
         num_frames: Int[Array, ""] | int,
     ) -> Float[Array, "n h w c"]:
-        """The image of one frame as each object sees it after its memories.
+        """Return the embedding of one frame, conditioned on each object's memories.
 
-        `num_frames` is the length of the video, which scales the time of pointers; 16
-        or more where it is long or unknown.
+        `num_frames` is the length of the video: it scales the temporal positions of
+        object pointers if below 16. Pass any larger number where it is unknown.
+        sam2_base.py:497-676.
         """
         _, h, w, c = features.embed.shape
         n, slots = memories.spatial_valid.shape
@@ -84,7 +85,7 @@ class Sam2(nnx.Module):
         time = self.maskmem_tpos_enc[...][memories.spatial_time]
         spatial_position = (place + time[:, :, None]).reshape(n, -1, m)
 
-        # A pointer is cut into c / m tokens, all of one time.
+        # A pointer is split into c / m tokens with one temporal position.
         parts = c // m
         pointers = memories.pointers.reshape(n, -1, m)
         longest = jnp.minimum(num_frames, self.config.max_obj_ptrs) - 1
@@ -112,7 +113,7 @@ class Sam2(nnx.Module):
         features: FrameFeatures,
         prompts: Prompts,
     ) -> DecodedMasks:
-        """Masks of n objects on an image, or on one each, from their prompts."""
+        """Decode masks of n objects from their prompts, on one image or on one each."""
         sparse, valid, dense = self.sam_prompt_encoder(prompts)
         position = self.sam_prompt_encoder.dense_position()
         return self.sam_mask_decoder(
@@ -122,13 +123,13 @@ class Sam2(nnx.Module):
     def pointer(
         self, chosen: ChosenMask, present: Bool[Array, "n"]
     ) -> Float[Array, "n c"]:
-        """Object pointers; the fixed one where the object is not in view."""
+        """Project mask tokens to object pointers; no_obj_ptr for absent objects."""
         return self.absent_pointer(self.obj_ptr_proj(chosen.token), present)
 
     def absent_pointer(
         self, pointer: Float[Array, "n c"], present: Bool[Array, "n"]
     ) -> Float[Array, "n c"]:
-        """`pointer` where `present`, else the learned absent one."""
+        """Return `pointer` where `present`, else the learned `no_obj_ptr`."""
         absent = self.no_obj_ptr[...].astype(pointer.dtype)
         return jnp.where(present[:, None], pointer, absent)
 
@@ -139,9 +140,10 @@ class Sam2(nnx.Module):
         present: Bool[Array, "n"],
         binarise: Bool[Array, "n"],
     ) -> Float[Array, "n h w m"]:
-        """The memory of a frame and its masks.
+        """Encode the memory of a frame and its masks (sam2_base.py:678-726).
 
-        `binarise` is for masks that a person made or corrected (sam2_base.py:690-724).
+        `binarise` marks objects that are prompted on the frame: their masks are
+        thresholded, not passed through a sigmoid.
         """
         config = self.config
         hard = (mask_logits > 0).astype(jnp.float32)
@@ -153,5 +155,5 @@ class Sam2(nnx.Module):
 
 
 def abstract_sam2(config: Sam2Config) -> Sam2:
-    """A model without values: shapes and names alone, to be filled."""
+    """Return an abstract model: parameters have shapes and dtypes, but no values."""
     return nnx.eval_shape(lambda: Sam2(config, rngs=nnx.Rngs(0)))

@@ -1,4 +1,4 @@
-"""The feature pyramid over the trunk, and the image encoder they form.
+"""Feature pyramid network (neck), and the image encoder of trunk and neck.
 
 sam2/modeling/backbones/image_encoder.py.
 """
@@ -18,17 +18,17 @@ def upsample_nearest(x: jax.Array) -> jax.Array:
 
 
 class FpnNeck(nnx.Module):
-    """1x1 convolutions to one width; only stride 16 takes in the stride above it."""
+    """1x1 convolutions to d_model; top-down sum from stride 32 to stride 16 only."""
 
     def __init__(self, config: Sam2Config, rngs: nnx.Rngs):
-        # Coarse to fine, as the checkpoint numbers them.
+        # Coarse to fine, the order in checkpoints.
         self.convs = nnx.List(
             conv(channels, config.d_model, 1, config.compute_dtype, rngs)
             for channels in reversed(config.stage_channels)
         )
 
     def __call__(self, stages: list[jax.Array]) -> list[jax.Array]:
-        """Levels of stride 4, 8, 16 and 32, each [b, h, w, d_model]."""
+        """Return levels of stride 4, 8, 16 and 32, each [b, h, w, d_model]."""
         fine, middle, coarse, coarsest = stages
         top = self.convs[0](coarsest)
         merged = self.convs[1](coarse) + upsample_nearest(top.astype(jnp.float32))
@@ -36,12 +36,12 @@ class FpnNeck(nnx.Module):
 
 
 class ImageEncoder(nnx.Module):
-    """Trunk and neck; the coarsest level serves the one below and is dropped."""
+    """Trunk and neck; the level of stride 32 is dropped after the top-down sum."""
 
     def __init__(self, config: Sam2Config, rngs: nnx.Rngs):
         self.trunk = Hiera(config, rngs)
         self.neck = FpnNeck(config, rngs)
 
     def __call__(self, images: jax.Array) -> list[jax.Array]:
-        """Levels of stride 4, 8 and 16 of images [b, S, S, 3]."""
+        """Return levels of stride 4, 8 and 16 of images [b, S, S, 3]."""
         return self.neck(self.trunk(images))[:3]

@@ -1,7 +1,8 @@
 """Position encodings: sine, random Fourier, axial rotary, interpolated embedding.
 
-The sine and rotary tables depend on sizes alone: they are computed with numpy while
-a function is traced and become constants of the compiled program.
+sam2/modeling/position_encoding.py. The sine and rotary tables depend on sizes only:
+they are computed with numpy while a function is traced and become constants of the
+compiled program.
 """
 
 import functools
@@ -16,7 +17,7 @@ _TEMPERATURE = 10000.0
 
 @functools.lru_cache(maxsize=16)
 def sine_position_encoding(height: int, width: int, channels: int) -> np.ndarray:
-    """Sine encoding of a grid: float32 [h, w, c], y in the first half of c, then x.
+    """Return the sine encoding of a grid, float32 [h, w, c]: y, then x.
 
     sam2/modeling/position_encoding.py:95-122, normalised to (0, 2 pi]: cell i of N is
     at (i + 1) / (N + 1e-6), sine and cosine interleaved.
@@ -38,7 +39,7 @@ def sine_position_encoding(height: int, width: int, channels: int) -> np.ndarray
 
 
 def sine_time_encoding(time: jax.Array, channels: int) -> jax.Array:
-    """Sine encoding of scalars [...]: [..., c], all sines, then all cosines.
+    """Return the sine encoding [..., c] of scalars [...]: all sines, then all cosines.
 
     sam2/modeling/sam2_utils.py:64-74.
     """
@@ -49,24 +50,24 @@ def sine_time_encoding(time: jax.Array, channels: int) -> jax.Array:
 
 
 class RandomFourierEncoding(nnx.Module):
-    """Encodes coordinates in [0, 1] by fixed random frequencies (SAM's prompts)."""
+    """Encode coordinates in [0, 1] by fixed random frequencies, for prompts."""
 
     def __init__(self, channels: int, *, rngs: nnx.Rngs):
         matrix = jax.random.normal(rngs.params(), (2, channels // 2))
         self.positional_encoding_gaussian_matrix = nnx.Param(matrix)
 
     def __call__(self, coords: jax.Array) -> jax.Array:
-        """Float32 [..., c] for coordinates [..., 2] as (x, y)."""
-        # A buffer in the checkpoint, not a weight: no gradient reaches it.
+        """Return float32 [..., c] for coordinates [..., 2] as (x, y)."""
+        # A buffer in checkpoints, not a parameter: no gradient.
         matrix = jax.lax.stop_gradient(self.positional_encoding_gaussian_matrix[...])
-        # Spelled out, for a matrix product may round coordinates on accelerators.
+        # No matrix product: it may round coordinates on accelerators.
         centred = 2 * coords.astype(jnp.float32) - 1
         angles = centred[..., :1] * matrix[0] + centred[..., 1:] * matrix[1]
         angles = 2 * np.pi * angles
         return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
 
     def grid(self, height: int, width: int) -> jax.Array:
-        """The encoding [h, w, c] of the centres of a grid's cells."""
+        """Return the encoding [h, w, c] of the centres of a grid's cells."""
         y = (np.arange(height, dtype=np.float32) + 0.5) / height
         x = (np.arange(width, dtype=np.float32) + 0.5) / width
         return self(jnp.stack(jnp.meshgrid(x, y), axis=-1))
@@ -76,10 +77,10 @@ class RandomFourierEncoding(nnx.Module):
 def rotary_table(
     height: int, width: int, channels: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cosine and sine, float32 [h * w, c / 2], of the axial rotary encoding.
+    """Return cosine and sine, float32 [h * w, c / 2], of the axial rotary encoding.
 
-    sam2/modeling/position_encoding.py:192-201: the first half of the channel pairs
-    turns with x, which runs fastest, the second half with y.
+    sam2/modeling/position_encoding.py:192-201: the first half of the channel pairs is
+    rotated by x, the fastest index, the second half by y.
     """
     exponents = np.arange(0, channels, 4)[: channels // 4].astype(np.float32)
     frequencies = (1.0 / _TEMPERATURE ** (exponents / channels)).astype(np.float32)
@@ -95,20 +96,20 @@ def rotary_table(
 
 
 def rotate(x: jax.Array, table: tuple[np.ndarray, np.ndarray]) -> jax.Array:
-    """Turn neighbouring channel pairs of x [..., s, c] by a table of [s, c / 2]."""
+    """Rotate adjacent channel pairs of x [..., s, c] by a table of [s, c / 2]."""
     cos, sin = table
     pairs = x.astype(jnp.float32).reshape(*x.shape[:-1], -1, 2)
     real, imag = pairs[..., 0], pairs[..., 1]
-    turned = jnp.stack([real * cos - imag * sin, real * sin + imag * cos], axis=-1)
-    return turned.reshape(x.shape).astype(x.dtype)
+    rotated = jnp.stack([real * cos - imag * sin, real * sin + imag * cos], axis=-1)
+    return rotated.reshape(x.shape).astype(x.dtype)
 
 
 @functools.lru_cache(maxsize=16)
 def bicubic_matrix(size_in: int, size_out: int) -> np.ndarray:
-    """The matrix [size_out, size_in] of torch's bicubic interpolation of one axis.
+    """Return the matrix [size_out, size_in] of bicubic interpolation along one axis.
 
-    a = -0.75, half-pixel centres, edges clamped, as torch.nn.functional.interpolate
-    has it; jax.image.resize has a = -0.5 and renormalises at the edges.
+    As torch.nn.functional.interpolate: a = -0.75, half-pixel centres, clamped edges.
+    jax.image.resize differs: a = -0.5, renormalised at the edges.
     """
     a = -0.75
     matrix = np.zeros((size_out, size_in), np.float64)

@@ -1,4 +1,4 @@
-"""Frames of uint8 to what the image encoder takes."""
+"""Normalisation of frames for the image encoder."""
 
 import jax
 import jax.numpy as jnp
@@ -9,5 +9,5 @@ STD = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 def normalize_frames(frames: jax.Array) -> jax.Array:
-    """Normalised float32 of uint8 RGB frames [..., S, S, 3]."""
+    """Normalise uint8 RGB frames [..., S, S, 3] by ImageNet's statistics: float32."""
     return (frames.astype(jnp.float32) / 255.0 - MEAN) / STD

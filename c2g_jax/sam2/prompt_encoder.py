@@ -1,4 +1,4 @@
-"""Points, boxes and masks to the tokens and the dense map that the decoder takes.
+"""Prompt encoder: points, boxes and masks to sparse tokens and a dense embedding.
 
 sam2/modeling/sam/prompt_encoder.py.
 """
@@ -14,7 +14,7 @@ from c2g_jax.sam2.prompts import ABSENT, NOT_A_POINT, Prompts
 
 
 class MaskDownscaling(nnx.Module):
-    """Mask logits [n, 4h, 4w, 1] to an embedding [n, h, w, c]."""
+    """Embed mask logits [n, 4h, 4w, 1] as [n, h, w, c]."""
 
     def __init__(self, config: Sam2Config, rngs: nnx.Rngs):
         dtype, width = config.compute_dtype, config.mask_in_chans
@@ -31,7 +31,7 @@ class MaskDownscaling(nnx.Module):
 
 
 class PromptEncoder(nnx.Module):
-    """Encodes `Prompts` of n objects."""
+    """Encode `Prompts` of n objects."""
 
     def __init__(self, config: Sam2Config, rngs: nnx.Rngs):
         c = config.d_model
@@ -44,42 +44,42 @@ class PromptEncoder(nnx.Module):
         self.no_mask_embed = nnx.Embed(1, c, rngs=rngs)
 
     def dense_position(self) -> jax.Array:
-        """The position encoding of the image embedding: float32 [h, w, c]."""
+        """Return the position encoding of the image embedding: float32 [h, w, c]."""
         return self.pe_layer.grid(self.feature_size, self.feature_size)
 
     def encode_points(
         self, coords: jax.Array, labels: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
-        """Tokens [n, p + 1, c] and which of them exist, bool [n, p + 1].
+        """Return tokens [n, p + 1, c] and their validity, bool [n, p + 1].
 
-        The last token is the one "not a point" that closes every list of points; where
-        all slots are ABSENT there is no list, and no such token.
+        The last token is the NOT_A_POINT that upstream appends to every list of points.
+        An object whose slots are all ABSENT has no list, and no such token.
         """
         n = coords.shape[0]
         coords = jnp.concatenate([coords, jnp.zeros((n, 1, 2))], axis=1)
-        listed = jnp.any(labels != ABSENT, axis=1, keepdims=True)
-        closing = jnp.where(listed, NOT_A_POINT, ABSENT).astype(labels.dtype)
-        labels = jnp.concatenate([labels, closing], axis=1)
+        has_points = jnp.any(labels != ABSENT, axis=1, keepdims=True)
+        padding = jnp.where(has_points, NOT_A_POINT, ABSENT).astype(labels.dtype)
+        labels = jnp.concatenate([labels, padding], axis=1)
         # Pixel centres, as fractions of the model image.
         tokens = self.pe_layer((coords + 0.5) / self.image_size)
-        kinds = jnp.stack([e.embedding[0] for e in self.point_embeddings])
-        tokens = tokens + kinds[jnp.clip(labels, 0, len(kinds) - 1)]
-        blank = self.not_a_point_embed.embedding[0]
-        tokens = jnp.where((labels >= 0)[..., None], tokens, blank)
+        by_label = jnp.stack([e.embedding[0] for e in self.point_embeddings])
+        tokens = tokens + by_label[jnp.clip(labels, 0, len(by_label) - 1)]
+        not_a_point = self.not_a_point_embed.embedding[0]
+        tokens = jnp.where((labels >= 0)[..., None], tokens, not_a_point)
         return tokens.astype(self.dtype), labels != ABSENT
 
     def encode_masks(self, prompts: Prompts) -> jax.Array:
-        """The dense map: [n, h, w, c], or [1, 1, 1, c] where no object has a mask."""
-        blank = self.no_mask_embed.embedding[...].reshape(1, 1, 1, -1)
-        blank = blank.astype(self.dtype)
+        """Return the dense embedding [n, h, w, c]; [1, 1, 1, c] without masks."""
+        no_mask = self.no_mask_embed.embedding[...].reshape(1, 1, 1, -1)
+        no_mask = no_mask.astype(self.dtype)
         if prompts.mask_logits is None:
-            return blank
+            return no_mask
         dense = self.mask_downscaling(prompts.mask_logits[..., None])
         if prompts.has_mask is None:
             return dense
-        return jnp.where(prompts.has_mask[:, None, None, None], dense, blank)
+        return jnp.where(prompts.has_mask[:, None, None, None], dense, no_mask)
 
     def __call__(self, prompts: Prompts) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Sparse tokens [n, s, c], their validity [n, s], and the dense map."""
+        """Return sparse tokens [n, s, c], validity [n, s] and the dense embedding."""
         tokens, valid = self.encode_points(prompts.point_coords, prompts.point_labels)
         return tokens, valid, self.encode_masks(prompts)

@@ -1,4 +1,4 @@
-"""Prompts of many objects as one batch of fixed shape."""
+"""Prompts of n objects as one batch of fixed shape, the input of the prompt encoder."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,8 +9,8 @@ import numpy as np
 
 from c2g_jax.types import InputError
 
-# Labels of a point. The first four are the checkpoint's own; ABSENT marks a slot that
-# only pads the batch: it is masked out of every attention and so changes nothing.
+# Point labels. The first five are upstream's. ABSENT marks padding of the batch: it is
+# masked out of every attention and does not change the result.
 OUTSIDE, INSIDE, BOX_FIRST, BOX_SECOND = 0, 1, 2, 3
 NOT_A_POINT, ABSENT = -1, -2
 
@@ -20,35 +20,35 @@ POINT_BUCKETS = (4, 16, 64)
 class Prompts(NamedTuple):
     """Prompts of n objects on one frame.
 
-    A box is two points, labelled 2 and 3, ahead of the others. An object without any
+    A box is two points with labels 2 and 3, before the others. An object without any
     prompt has one NOT_A_POINT (sam2/modeling/sam2_base.py:317).
     """
 
     point_coords: jax.Array  # float32 [n, p, 2], (x, y) in pixels of the model image
     point_labels: jax.Array  # int32 [n, p]
-    mask_logits: jax.Array | None = None  # float32 [n, 4h, 4w], an earlier answer
-    has_mask: jax.Array | None = None  # bool [n], whose mask_logits count
+    mask_logits: jax.Array | None = None  # float32 [n, 4h, 4w], mask prompt
+    has_mask: jax.Array | None = None  # bool [n], objects with a mask prompt
 
     @property
     def num_points(self) -> jax.Array:
-        """Points given to each object, box corners included: int32 [n]."""
+        """Number of points of each object, box corners included: int32 [n]."""
         return jnp.sum(self.point_labels >= 0, axis=1)
 
 
 def no_prompt(num_objects: int) -> Prompts:
-    """The prompt of objects that are tracked without one."""
+    """Return the prompts of objects that are tracked without a prompt."""
     coords = jnp.zeros((num_objects, 1, 2), jnp.float32)
     return Prompts(coords, jnp.full((num_objects, 1), NOT_A_POINT, jnp.int32))
 
 
 def point_bucket(num_points: int) -> int:
-    """The number of slots that holds so many points: few shapes, few compilations."""
+    """Return the smallest bucket for this many points; buckets bound compilations."""
     for size in POINT_BUCKETS:
         if num_points <= size:
             return size
     raise InputError(
-        f"{num_points} points are given for one object on one frame, at most "
-        f"{POINT_BUCKETS[-1]} fit: take some back"
+        f"{num_points} points are given for one object on one frame: give at most "
+        f"{POINT_BUCKETS[-1]}"
     )
 
 
@@ -59,8 +59,8 @@ def pad_points(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Stack each object's (coords [p, 2], labels [p]) to [n, P, 2] and [n, P].
 
-    P is a bucket that holds the longest; missing points are ABSENT, and objects
-    beyond the list have one NOT_A_POINT.
+    P is `num_slots`, by default the bucket of the longest list. Missing points are
+    ABSENT; objects beyond the list, up to `num_objects`, have one NOT_A_POINT.
     """
     longest = max([1, *(len(labels) for _, labels in points)])
     slots = num_slots or point_bucket(longest)

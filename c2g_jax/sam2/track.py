@@ -1,8 +1,8 @@
-"""Segment and track: pure functions over the model, the bank and one frame.
+"""Segment and track: pure functions of the model, the memory bank and one frame.
 
-Every function takes the features of one frame (b = 1) and any number of objects as a
-batch, has static shapes and no host round trip, and so runs under `jax.jit` and
-inside `jax.lax.scan`.
+The steps of sam2/modeling/sam2_base.py. Every function takes the features of one frame
+(b = 1) and a batch of objects, has static shapes and no host round trip: it runs under
+`jax.jit` and inside `jax.lax.scan`.
 """
 
 from typing import NamedTuple
@@ -19,44 +19,41 @@ from c2g_jax.sam2.model import FrameFeatures, Sam2
 from c2g_jax.sam2.preprocess import normalize_frames
 from c2g_jax.sam2.prompts import Prompts, no_prompt
 
-LONG = 1 << 20  # frames of a video whose length is unknown, or does not matter
+LONG = 1 << 20  # num_frames of a video of unknown length
 
-_MASK_SCALE, _MASK_BIAS = 20.0, -10.0  # a given mask as logits: +10 and -10
+_MASK_SCALE, _MASK_BIAS = 20.0, -10.0  # a mask prompt as logits: +10 and -10
 
 
 class Segmentation(NamedTuple):
     """Masks of n objects on one frame."""
 
-    mask_logits: Float[Array, "n 4h 4w"]  # NO_OBJECT all over if absent
+    mask_logits: Float[Array, "n 4h 4w"]  # all NO_OBJECT if absent
     iou: Float[Array, "n"]  # predicted
     object_score: Float[Array, "n"]  # a logit: above 0 the object is in view
     obj_ptr: Float[Array, "n c"]
-    # Readings of an ambiguous prompt; None where a caller has dropped them.
+    # Multimask candidates; None where a caller has dropped them.
     candidates: Float[Array, "n 3 4h 4w"] | None
     candidate_ious: Float[Array, "n 3"] | None
 
 
 @jax.jit
 def encode_frame(model: Sam2, frame: UInt8[Array, "S S 3"]) -> FrameFeatures:
-    """Features of one RGB frame, resized to the model's square; compiled once for all.
-
-    The resizing is `images.resize_frame`.
-    """
+    """Encode one RGB frame, resized by `media.images.resize_frame`; compiled once."""
     return model.encode_image(normalize_frames(frame[None]))
 
 
 def _decode(
     model: Sam2, image: jax.Array, features: FrameFeatures, prompts: Prompts
 ) -> Segmentation:
-    """Decode and choose (sam2_base.py:257-418)."""
+    """Decode masks and choose one for each object (sam2_base.py:257-418)."""
     decoded = model.decode(image, features, prompts)
     present = decoded.object_score > 0
-    # One point at most is ambiguous, and so is tracking without any.
+    # Multimask for at most one point, so for tracking without a prompt too.
     chosen = choose_mask(decoded, prompts.num_points <= 1, model.config)
 
     def hide(logits: jax.Array) -> jax.Array:
-        seen = present.reshape(-1, *[1] * (logits.ndim - 1))
-        return jnp.where(seen, logits, NO_OBJECT)
+        shown = present.reshape(-1, *[1] * (logits.ndim - 1))
+        return jnp.where(shown, logits, NO_OBJECT)
 
     return Segmentation(
         mask_logits=hide(chosen.logits),
@@ -69,7 +66,7 @@ def _decode(
 
 
 def segment(model: Sam2, features: FrameFeatures, prompts: Prompts) -> Segmentation:
-    """Masks of n prompted objects on a frame, without any memory."""
+    """Segment n prompted objects on a frame, without memory."""
     return _decode(model, model.without_memory(features), features, prompts)
 
 
@@ -78,10 +75,10 @@ def segment_mask(
     features: FrameFeatures,
     masks: Bool[Array, "n S S"] | Float[Array, "n S S"],
 ) -> Segmentation:
-    """Take given masks as the answer.
+    """Segment n objects by mask prompts: the masks are the output.
 
-    The decoder serves the pointer alone; whether an object is in view is whether its
-    mask has a pixel (sam2_base.py:420-459).
+    The decoder only computes the object pointer. An object is in view if its mask is
+    not empty (sam2_base.py:420-459).
     """
     masks = masks.astype(jnp.float32)
     n, size = masks.shape[0], model.config.low_res_size
@@ -112,11 +109,11 @@ def correct(
     num_frames: Int[Array, ""] | int = LONG,
     direction: Int[Array, ""] | int = 1,
 ) -> Segmentation:
-    """Masks of n objects on a frame from their memories and what is prompted there.
+    """Segment n objects on a frame from their memories and, if given, prompts.
 
-    Objects in `initial` are segmented without memory. `frame` is the frame's index,
-    `num_frames` the length of the video, where it is known; `direction` is 1 forward
-    in time, -1 in reverse.
+    Objects in `initial` are segmented without memory. `frame` is the frame index,
+    `num_frames` the length of the video, if known; `direction` is 1 forward in time,
+    -1 in reverse.
     """
     memories = memory.gather(bank, frame, direction)
     image = model.with_memory(features, memories, num_frames)
@@ -136,10 +133,10 @@ def remember(
     where: Bool[Array, "n"],
     prompted: Bool[Array, "n"],
 ) -> MemoryBank:
-    """Write the frame to the memory of the objects in `where`.
+    """Encode the frame's memory and write it to the bank, for the objects in `where`.
 
-    Those in `prompted` have been prompted on it: their mask is binarised and the memory
-    goes to a conditioning slot, the others' to the ring.
+    For objects in `prompted`, prompted on this frame, the mask is binarised and the
+    memory goes to a conditioning slot; for the others to the ring.
     """
     size = model.config.image_size
     memories = model.encode_memory(
@@ -164,13 +161,13 @@ def track_step(
     num_frames: Int[Array, ""] | int = LONG,
     direction: Int[Array, ""] | int = 1,
 ) -> tuple[MemoryBank, Segmentation]:
-    """One frame of video: segment n objects with their memories, then remember it.
+    """Track one frame: segment n objects with their memories, then remember it.
 
-    Objects outside `active` get an answer without meaning and no memory. `prompts` says
-    what is prompted on this frame, if anything; of those objects, `initial`, by default
-    all, are segmented without memory, as upstream does on frames that were not tracked
-    before, and the others are corrected with it.
-    The remaining arguments are those of `correct`.
+    Outputs of objects outside `active` are undefined and not remembered. `prompts` are
+    the prompts on this frame, if any. Prompted objects in `initial`, by default all,
+    are segmented without memory, as upstream does on frames that were not tracked
+    before; the other prompted objects are corrected with their memory. The remaining
+    arguments are those of `correct`.
     """
     prompted = jnp.zeros(bank.num_objects, bool)
     if prompts is not None:
@@ -178,8 +175,8 @@ def track_step(
         if prompts.has_mask is not None:
             prompted = prompted | prompts.has_mask
         initial = prompted if initial is None else initial
-    answer = correct(
+    output = correct(
         model, bank, features, frame, prompts, initial, num_frames, direction
     )
-    bank = remember(model, bank, features, answer, frame, active, prompted)
-    return bank, answer
+    bank = remember(model, bank, features, output, frame, active, prompted)
+    return bank, output

@@ -1,4 +1,4 @@
-"""Tokens and image attend to each other (sam2/modeling/sam/transformer.py)."""
+"""Two-way transformer of the mask decoder (sam2/modeling/sam/transformer.py)."""
 
 import jax
 from flax import nnx
@@ -9,7 +9,7 @@ from c2g_jax.sam2.layers import TORCH_EPS, Mlp, layer_norm
 
 
 class TwoWayAttentionBlock(nnx.Module):
-    """Self-attention, tokens to image, MLP, image to tokens; each post-normed."""
+    """Self-attention, tokens to image, MLP, image to tokens; each with post-norm."""
 
     def __init__(self, config: Sam2Config, first: bool, rngs: nnx.Rngs):
         c, dtype, heads = config.d_model, config.compute_dtype, config.decoder_heads
@@ -35,7 +35,7 @@ class TwoWayAttentionBlock(nnx.Module):
         image_position: jax.Array,
         valid: jax.Array,
     ) -> tuple[jax.Array, jax.Array]:
-        if self.first:  # the tokens are their own position, and are replaced
+        if self.first:  # without position encoding and residual
             tokens = self.self_attn(tokens, tokens, tokens, valid)
         else:
             q = tokens + token_position
@@ -54,7 +54,7 @@ class TwoWayAttentionBlock(nnx.Module):
 
 
 class TwoWayTransformer(nnx.Module):
-    """Two blocks and a last look of the tokens at the image."""
+    """Two blocks and a final attention from tokens to image."""
 
     def __init__(self, config: Sam2Config, rngs: nnx.Rngs):
         c, dtype = config.d_model, config.compute_dtype
@@ -73,9 +73,9 @@ class TwoWayTransformer(nnx.Module):
         tokens: jax.Array,
         valid: jax.Array,
     ) -> tuple[jax.Array, jax.Array]:
-        """Tokens [n, s, c] and image [n, hw, c] after attending to each other.
+        """Return updated tokens [n, s, c] and image features [n, hw, c].
 
-        `image_position` is [hw, c]; `valid` bool [n, s] says which tokens exist.
+        `image_position` is [hw, c]; `valid` bool [n, s] masks padding tokens.
         """
         position = tokens
         for layer in self.layers:

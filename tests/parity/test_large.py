@@ -8,7 +8,7 @@ pytest.importorskip("sam2")
 from porting.compare import assert_within, compare_masks
 from porting.pair import Clip
 from porting.reference import float32_memory
-from porting.runs import OurSession, Prompted, ReferenceSession
+from porting.runs import OurSession, ReferenceSession, VideoPrompt
 from porting.scenes import disc_centre, draw_video
 from porting.stages import image_rows, prompt_rows, run_rows, tracking_rows
 from porting.suite import standard_prompts
@@ -31,7 +31,7 @@ def test_large_image_and_video(clip):
     assert clip.pair.config.image_size == 1024
     assert_within(image_rows(clip))
     assert_within(prompt_rows(clip, standard_prompts(1024)))
-    rows = tracking_rows(clip, [Prompted(0, 1, POINT)])
+    rows = tracking_rows(clip, [VideoPrompt(0, 1, POINT)])
     assert [row.stage for row in rows][-3:] == ["frame 0", "frame 1", "frame 2"]
     assert_within(rows)
 
@@ -44,7 +44,7 @@ def test_large_correction_and_reverse(clip, monkeypatch):
     with float32_memory():
         for frame, arguments in ((0, POINT), (2, CORRECTION)):
             for side in (ours, theirs):
-                side.prompt([Prompted(frame, 1, arguments)])
+                side.prompt([VideoPrompt(frame, 1, arguments)])
             mask = theirs.prompted_mask(frame)
             own = ours.replace_mask(frame, 1, mask)
             rows.append(compare_masks(f"prompt on frame {frame}", own, mask))

@@ -37,7 +37,7 @@ def test_grids(side, layers, factor):
 @pytest.mark.parametrize("size", SIZES)
 def test_crops(size, ratio):
     boxes, layers = amg.generate_crop_boxes(size, 3, ratio)
-    ours = mask_boxes.crop_image(*size, 3, ratio)
+    ours = mask_boxes.crop_boxes(*size, 3, ratio)
     assert [list(crop[:4]) for crop in ours] == boxes
     assert [crop.layer for crop in ours] == layers
 
@@ -66,7 +66,7 @@ def test_boxes_and_run_lengths_of_masks():
 def test_masks_that_crops_cut_off():
     rng = np.random.default_rng(0)
     height, width = 200, 300
-    crops = mask_boxes.crop_image(height, width, 2, 512 / 1500)
+    crops = mask_boxes.crop_boxes(height, width, 2, 512 / 1500)
     answers = []
     for crop in crops:
         wide, high = crop.x1 - crop.x0, crop.y1 - crop.y0
@@ -76,7 +76,9 @@ def test_masks_that_crops_cut_off():
             torch.from_numpy(boxes), list(crop[:4]), [0, 0, width, height]
         )
         corner = np.tile(crop[:2], 2)
-        ours = [mask_boxes.is_cut_off(b + corner, crop, height, width) for b in boxes]
+        ours = [
+            mask_boxes.is_near_crop_edge(b + corner, crop, height, width) for b in boxes
+        ]
         assert ours == theirs.tolist()
         answers += ours
     assert any(answers)

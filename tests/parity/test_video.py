@@ -12,8 +12,8 @@ from porting.compare import assert_within, compare_masks, worst
 from porting.reference import float32_memory
 from porting.runs import (
     OurSession,
-    Prompted,
     ReferenceSession,
+    VideoPrompt,
     run_ours,
     run_reference,
 )
@@ -43,23 +43,23 @@ POINTS = dict(points=at((0.3, 0.5), (0.7, 0.3), (0.4, 0.6)), labels=[1, 0, 1])
 MASK = dict(mask=disc_mask(0))
 
 PROMPTS = {
-    "point": [Prompted(0, 1, POINT)],
-    "points": [Prompted(0, 1, POINTS)],
-    "box": [Prompted(0, 1, dict(box=BOX))],
-    "box and points": [Prompted(0, 1, dict(box=BOX, **POINTS))],
-    "mask": [Prompted(0, 1, MASK)],
+    "point": [VideoPrompt(0, 1, POINT)],
+    "points": [VideoPrompt(0, 1, POINTS)],
+    "box": [VideoPrompt(0, 1, dict(box=BOX))],
+    "box and points": [VideoPrompt(0, 1, dict(box=BOX, **POINTS))],
+    "mask": [VideoPrompt(0, 1, MASK)],
     "several objects": [
-        Prompted(0, 7, POINT),
-        Prompted(0, 2, dict(box=BOX)),
-        Prompted(0, 5, MASK),
+        VideoPrompt(0, 7, POINT),
+        VideoPrompt(0, 2, dict(box=BOX)),
+        VideoPrompt(0, 5, MASK),
     ],
-    "two frames": [Prompted(0, 1, POINT), Prompted(5, 1, POINTS)],
-    "a later frame": [Prompted(3, 1, POINTS)],
+    "two frames": [VideoPrompt(0, 1, POINT), VideoPrompt(5, 1, POINTS)],
+    "a later frame": [VideoPrompt(3, 1, POINTS)],
     "two clicks": [
-        Prompted(0, 1, POINT),
-        Prompted(0, 1, dict(**POINTS, clear_old_points=False)),
+        VideoPrompt(0, 1, POINT),
+        VideoPrompt(0, 1, dict(**POINTS, clear_old_points=False)),
     ],
-    "an empty mask": [Prompted(0, 1, dict(mask=np.zeros((HEIGHT, WIDTH), bool)))],
+    "an empty mask": [VideoPrompt(0, 1, dict(mask=np.zeros((HEIGHT, WIDTH), bool)))],
 }
 
 
@@ -100,7 +100,7 @@ def test_short_videos_scale_pointer_time_by_their_length(clip_of, num_frames):
 
 
 def test_reverse(clip_of):
-    prompts = [Prompted(7, 1, POINTS)]
+    prompts = [VideoPrompt(7, 1, POINTS)]
     clip = clip_of("toy", SIDE)
     rows = tracking_rows(clip, prompts, start_frame_idx=7, reverse=True)
     assert [row.stage for row in rows][-1] == "frame 7"
@@ -110,7 +110,7 @@ def test_reverse(clip_of):
 @pytest.mark.parametrize("size", ["toy", "tiny"])
 def test_an_object_that_joins_late_is_tracked_as_if_alone(clip_of, size):
     clip = clip_of(size, SIDE)
-    late = Prompted(3, 9, dict(box=BOX))
+    late = VideoPrompt(3, 9, dict(box=BOX))
     both = run_ours(clip, [*PROMPTS["point"], late])
     with float32_memory():
         first = run_reference(clip, PROMPTS["point"])
@@ -130,7 +130,7 @@ def test_corrections(clip_of, size, monkeypatch):
         for side in (OurSession(clip), ReferenceSession(clip)):
             side.prompt(PROMPTS["point"])
             side.propagate()
-            side.prompt([Prompted(4, 1, POINTS)])
+            side.prompt([VideoPrompt(4, 1, POINTS)])
             runs.append(side.propagate())
     assert_within(run_rows(*runs))
 

@@ -7,7 +7,7 @@ pytest.importorskip("sam2")
 
 from porting.compare import assert_within, compare_masks
 from porting.reference import float32_memory
-from porting.runs import OurSession, Prompted, ReferenceSession
+from porting.runs import OurSession, ReferenceSession, VideoPrompt
 from porting.stages import run_rows, tracking_rows
 
 pytestmark = pytest.mark.parity
@@ -22,10 +22,10 @@ def points(*shares):
 
 BOX = dict(box=[0.1 * WIDTH, 0.3 * HEIGHT, 0.5 * WIDTH, 0.7 * HEIGHT])
 PROMPTS = [
-    Prompted(0, 1, BOX),
-    Prompted(3, 1, points((0.4, 0.5), (0.45, 0.55))),
-    Prompted(4, 1, points((0.45, 0.5), (0.5, 0.5))),
-    Prompted(11, 1, points((0.7, 0.5), (0.75, 0.55))),
+    VideoPrompt(0, 1, BOX),
+    VideoPrompt(3, 1, points((0.4, 0.5), (0.45, 0.55))),
+    VideoPrompt(4, 1, points((0.45, 0.5), (0.5, 0.5))),
+    VideoPrompt(11, 1, points((0.7, 0.5), (0.75, 0.55))),
 ]
 
 

@@ -18,7 +18,7 @@ from porting.compare import assert_within, compare, compare_masks
 from porting.official import ONLY_2_1, convert, load_folder, port
 from porting.pair import Clip, Pair
 from porting.reference import build_reference
-from porting.runs import OurSession, Prompted, Tracked, run_ours
+from porting.runs import ObjectOutput, OurSession, VideoPrompt, run_ours
 from porting.scenes import disc_centre, draw_video
 from porting.stages import run_rows
 from porting.transformers_reference import open_session
@@ -129,7 +129,7 @@ def run_transformers(model, clip, points, labels):
         kind = "cond_frame_outputs" if frame == 0 else "non_cond_frame_outputs"
         output = outputs[kind][frame]
         masks = torch.nn.functional.interpolate(logits, (SIDE, SIDE), mode="bilinear")
-        run[frame, 1] = Tracked(
+        run[frame, 1] = ObjectOutput(
             masks[0, 0].numpy(),
             logits[0, 0].numpy(),
             output["object_score_logits"].item(),
@@ -181,7 +181,7 @@ def test_a_video_is_tracked_as_transformers_does(kind, present, both):
         theirs = dict(points=CORNERS, labels=[2, 3])
     wanted = run_transformers(twin, clip, **theirs)
     session = OurSession(clip)
-    session.prompt([Prompted(0, 1, ours)])
+    session.prompt([VideoPrompt(0, 1, ours)])
     # What is remembered of a prompted frame is cut at 0, so that a pixel at 0 would
     # make the two part; from there on both have the same.
     logits = wanted[0, 1].mask_logits
@@ -197,7 +197,7 @@ def test_the_pointer_of_a_mask_is_that_of_transformers(both):
     clip, twin = both(True)
     y, x = np.mgrid[0:SIDE, 0:SIDE]
     mask = (x - X) ** 2 + (y - Y) ** 2 < 40**2
-    ours = run_ours(clip, [Prompted(0, 1, dict(mask=mask))])[0, 1]
+    ours = run_ours(clip, [VideoPrompt(0, 1, dict(mask=mask))])[0, 1]
     with torch.inference_mode():
         maps = twin.get_image_features(pixels(clip)[:1]).fpn_hidden_states
         sides = twin.backbone_feature_sizes

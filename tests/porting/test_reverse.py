@@ -42,9 +42,9 @@ def test_an_array_of_another_model_has_no_way_back():
 
 def test_moved_names_are_read_both_ways():
     name = "memory_encoder.mask_downsampler.encoder.10.bias"
-    assert rules.moved(name) == "memory_encoder.mask_downsampler.norms.3.bias"
-    assert rules.moved(rules.moved(name), back=True) == name
-    assert rules.moved("no_mem_embed") == rules.moved("no_mem_embed", back=True)
+    assert rules.rename(name) == "memory_encoder.mask_downsampler.norms.3.bias"
+    assert rules.rename(rules.rename(name), back=True) == name
+    assert rules.rename("no_mem_embed") == rules.rename("no_mem_embed", back=True)
 
 
 @pytest.mark.parametrize("format", ["safetensors", "orbax"])

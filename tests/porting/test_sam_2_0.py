@@ -14,7 +14,7 @@ from porting.official import ONLY_2_1, convert, port
 from porting.pair import Clip, make_pair
 from porting.reference import build_reference
 from porting.reverse import reverse
-from porting.runs import Prompted, run_ours
+from porting.runs import VideoPrompt, run_ours
 from porting.scenes import disc_centre, draw_video
 from porting.stages import tracking_rows
 
@@ -45,7 +45,7 @@ def test_sam_2_0_runs_as_the_reference_runs_it(official_2_0):
     assert not pair.reference.add_tpos_enc_to_obj_ptrs
     clip = Clip(pair, draw_video(5, 96, 128))
     (x, y), (height, width) = disc_centre(0), clip.size
-    prompts = [Prompted(0, 1, dict(points=[[x * width, y * height]], labels=[1]))]
+    prompts = [VideoPrompt(0, 1, dict(points=[[x * width, y * height]], labels=[1]))]
     assert_within(tracking_rows(clip, prompts))
     scores = {t: r.object_score for (t, _), r in run_ours(clip, prompts).items()}
     assert min(scores.values()) < 0  # of an absent object nothing more is remembered

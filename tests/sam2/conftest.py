@@ -1,6 +1,4 @@
-"""A toy SAM2.1 that sees an object everywhere, made once; scripted automatic masks."""
-
-from types import SimpleNamespace
+"""A toy SAM2.1 that finds an object everywhere, and features of a drawn video."""
 
 import jax
 import numpy as np
@@ -9,9 +7,6 @@ import pytest
 from c2g_jax.checkpoints.safetensors import initialise
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.model import abstract_sam2
-from c2g_jax.sam2.predictors import automatic_masks as mask_generator
-from c2g_jax.sam2.predictors.automatic_masks import Sam2AutomaticMaskGenerator
-from c2g_jax.sam2.predictors.video import Sam2VideoPredictor
 from tests.small_sam2 import embolden
 
 SIZE = 128
@@ -21,12 +16,6 @@ SIZE = 128
 def toy():
     config = sam2_config("toy", SIZE)
     return embolden(initialise(abstract_sam2(config), seed=0))
-
-
-@pytest.fixture(scope="session")
-def predictor(toy):
-    """The toy as a predictor of videos."""
-    return Sam2VideoPredictor(toy)
 
 
 @pytest.fixture(scope="session")
@@ -67,37 +56,3 @@ def count_compilations():
         return len(compiled)
 
     return count
-
-
-@pytest.fixture
-def scripted(monkeypatch):
-    """A function: a generator of masks whose model answers by `answer(x, y)`.
-
-    The model image has 128 pixels a side and masks of 32; `answer` takes a point of it
-    and returns [(logits [32, 32], IoU), ...]. Points asked are in `.asked`.
-    """
-
-    def make(answer, **settings):
-        asked = []
-
-        def decode(model, features, points, multimask, use_m2m):
-            asked.append(np.array(points))
-            answers = [answer(x, y) for x, y in points]
-            logits = np.float32([[mask for mask, _ in row] for row in answers])
-            return logits, np.float32([[iou for _, iou in row] for row in answers])
-
-        monkeypatch.setattr(mask_generator, "_decode_points", decode)
-        monkeypatch.setattr(mask_generator, "encode_images", lambda *_: None)
-        model = SimpleNamespace(config=SimpleNamespace(image_size=128))
-        generator = Sam2AutomaticMaskGenerator(model, **settings)
-        generator.asked = asked
-        return generator
-
-    return make
-
-
-def block(y0, y1, x0, x1, inside=8.0, outside=-8.0):
-    """Logits of such a model: a rectangle of its masks."""
-    logits = np.full((32, 32), outside, np.float32)
-    logits[y0:y1, x0:x1] = inside
-    return logits

@@ -203,7 +203,7 @@ def test_means_of_memories_are_projected_as_values_would_be():
 
 @pytest.mark.parametrize("together", [1, 2, 5])
 def test_any_number_of_objects_attends_as_each_alone(together, monkeypatch):
-    monkeypatch.setattr(memory_attention, "_MAX_MEMORIES", 12 * together)
+    monkeypatch.setattr(memory_attention, "_MAX_TOKENS", 12 * together)
     attention = MemoryAttention(
         dataclasses.replace(
             sam2_config("toy", 64), d_model=8, mem_dim=4, memory_mlp_dim=8

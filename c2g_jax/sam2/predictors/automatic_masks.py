@@ -1,4 +1,4 @@
-"""Masks of everything in an image, without a prompt, by the names SAM2's users know."""
+"""Segment everything in an image (sam2/automatic_mask_generator.py)."""
 
 import functools
 import math
@@ -17,9 +17,9 @@ from c2g_jax.sam2.predictors import mask_boxes
 from c2g_jax.sam2.predictors.found_masks import (
     OUTPUT_MODES,
     FoundMask,
-    distinct,
-    mend,
-    record,
+    postprocess_small_regions,
+    suppress_overlapping,
+    to_record,
 )
 from c2g_jax.sam2.predictors.image import decode_prompts, encode_images
 from c2g_jax.sam2.predictors.mask_boxes import Crop
@@ -36,15 +36,15 @@ def _decode_points(
     multimask: bool,
     use_m2m: bool,
 ) -> tuple[jax.Array, jax.Array]:
-    """Logits float32 [n, k, 4h, 4w] and predicted IoUs [n, k] of single points [n, 2].
+    """Return logits float32 [n, k, 4h, 4w] and IoUs [n, k] of single points [n, 2].
 
-    With `use_m2m` each answer is given back as a mask beside its point, and the single
-    mask that this leads to takes its place.
+    With `use_m2m` each mask is fed back as a mask prompt with its point, and replaced
+    by the single mask of that second pass.
     """
     labels = jnp.full((len(points), 1), INSIDE, jnp.int32)
     prompts = Prompts(points[:, None], labels)
-    single, several = decode_prompts(model, features, prompts)
-    logits, ious = several if multimask else single
+    single, multiple = decode_prompts(model, features, prompts)
+    logits, ious = multiple if multimask else single
     if not use_m2m:
         return logits, ious
 
@@ -59,7 +59,10 @@ def _decode_points(
 
 
 class Sam2AutomaticMaskGenerator:
-    """Asks a grid of points, and keeps the answers that are good, stable and unlike."""
+    """Prompt with a grid of points; keep masks that are good, stable and distinct.
+
+    Arguments are those of upstream's `SAM2AutomaticMaskGenerator`.
+    """
 
     def __init__(
         self,
@@ -81,23 +84,24 @@ class Sam2AutomaticMaskGenerator:
         use_m2m: bool = False,
         multimask_output: bool = True,
     ):
-        """What is asked, and what stays of the answers.
+        """Raises InputError where an option is out of range.
 
-        points_per_side x points_per_side points are asked, `points_per_batch` at once;
-        or, with points_per_side=None, those of `point_grids`: for the image and each
-        layer of crops an array [p, 2] of (x, y) in [0, 1]. Layer i of `crop_n_layers`
-        has 4**i crops, with `crop_n_points_downscale_factor` ** i fewer points a side;
-        in the first they overlap by `crop_overlap_ratio` of the shorter side.
+        Prompts are points_per_side x points_per_side points, `points_per_batch` at
+        once; with points_per_side=None, those of `point_grids`: an array [p, 2] of
+        (x, y) in [0, 1] for the image and for each layer of crops. Layer i of
+        `crop_n_layers` has 4**i crops, with `crop_n_points_downscale_factor` ** i
+        fewer points a side; crops of the first layer overlap by `crop_overlap_ratio`
+        of the shorter side.
 
-        A mask stays where its predicted IoU is above `pred_iou_thresh`, and its
-        stability, the IoU of its logits cut `stability_score_offset` above and below
-        `mask_threshold`, reaches `stability_score_thresh`. Where boxes overlap by more
-        than `box_nms_thresh` the highest predicted IoU stays; across crops, by more
-        than `crop_nms_thresh`, the smallest crop. Then holes and islands of fewer than
-        `min_mask_region_area` pixels of the image are removed.
+        A mask is kept if its predicted IoU is above `pred_iou_thresh` and its
+        stability reaches `stability_score_thresh`: the IoU of its logits cut
+        `stability_score_offset` above and below `mask_threshold`. Of boxes with an IoU
+        above `box_nms_thresh` the one with the highest predicted IoU is kept; across
+        crops, above `crop_nms_thresh`, the one of the smallest crop. Then holes and
+        islands of fewer than `min_mask_region_area` pixels are removed.
 
         `use_m2m` refines every mask by a second pass; `multimask_output` takes three
-        masks of each point, not one. InputError where a setting makes no sense.
+        masks of each point, not one.
         """
         self.model = model
         self.points_per_batch = points_per_batch
@@ -121,7 +125,7 @@ class Sam2AutomaticMaskGenerator:
                 "None for the other"
             )
         if point_grids is not None:
-            self.point_grids = mask_boxes.given_grids(point_grids, crop_n_layers)
+            self.point_grids = mask_boxes.check_point_grids(point_grids, crop_n_layers)
         else:
             _require_count("points_per_side", points_per_side, 1)
             self.point_grids = mask_boxes.layered_grids(
@@ -152,48 +156,52 @@ class Sam2AutomaticMaskGenerator:
             )
 
     def generate(self, image: np.ndarray) -> list[dict[str, Any]]:
-        """Masks of an image, uint8 RGB [H, W, 3], grey or with alpha: one dict each.
+        """Segment an image, uint8 RGB [H, W, 3], grey or with alpha: one dict a mask.
 
         segmentation: bool [H, W], or run lengths by `output_mode`; area in pixels;
         bbox [x, y, width, height], from the first column and row to the last;
-        predicted_iou; point_coords [[x, y]], the point that was asked;
-        stability_score; crop_box [x, y, width, height], the crop it was asked in.
+        predicted_iou; point_coords [[x, y]], the point prompt; stability_score;
+        crop_box [x, y, width, height], the crop that was segmented.
         """
         image = to_rgb(image)
         height, width = image.shape[:2]
-        crops = mask_boxes.crop_image(
+        crops = mask_boxes.crop_boxes(
             height, width, self.crop_n_layers, self.crop_overlap_ratio
         )
-        found = [mask for crop in crops for mask in self._search(image, crop)]
+        found = [mask for crop in crops for mask in self._process_crop(image, crop)]
         if len(crops) > 1:
             small_first = [-mask.crop.area for mask in found]
-            found = distinct(found, small_first, self.crop_nms_thresh)
+            found = suppress_overlapping(found, small_first, self.crop_nms_thresh)
         if self.min_mask_region_area > 0:
             threshold = max(self.box_nms_thresh, self.crop_nms_thresh)
-            found = mend(found, self.min_mask_region_area, threshold)
-        return [record(mask, self.output_mode) for mask in found]
+            found = postprocess_small_regions(
+                found, self.min_mask_region_area, threshold
+            )
+        return [to_record(mask, self.output_mode) for mask in found]
 
-    def _search(self, image: np.ndarray, crop: Crop) -> list[FoundMask]:
-        """The masks of one crop, without those that repeat a better one."""
+    def _process_crop(self, image: np.ndarray, crop: Crop) -> list[FoundMask]:
+        """Return the filtered masks of one crop, after non-maximum suppression."""
         part = image[crop.y0 : crop.y1, crop.x0 : crop.x1]
         features = encode_images(self.model, [part])
         sides = np.float32([crop.x1 - crop.x0, crop.y1 - crop.y0])
         points = (self.point_grids[crop.layer] * sides).astype(np.float32)
         found = []
-        for asked, logits, ious in self._ask(features, points, sides):
+        for batch, logits, ious in self._decode_batches(features, points, sides):
             for row, index in np.argwhere(ious > self.pred_iou_thresh):
-                mask = self._measure(
-                    logits[row, index], ious[row, index], asked[row], crop, image
+                mask = self._filter_mask(
+                    logits[row, index], ious[row, index], batch[row], crop, image
                 )
                 found += [] if mask is None else [mask]
-        return distinct(found, [m.predicted_iou for m in found], self.box_nms_thresh)
+        return suppress_overlapping(
+            found, [m.predicted_iou for m in found], self.box_nms_thresh
+        )
 
-    def _ask(
+    def _decode_batches(
         self, features: FrameFeatures, points: np.ndarray, sides: np.ndarray
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Batches of points [n, 2], with their logits [n, k, 4h, 4w] and IoUs [n, k].
+        """Yield batches of points [n, 2], logits [n, k, 4h, 4w] and IoUs [n, k].
 
-        All have one shape on the device, which decodes a batch ahead of the reader.
+        Batches are padded to one shape; the device decodes one batch ahead.
         """
         size = min(self.points_per_batch, max(map(len, self.point_grids)))
         scale = np.float32(self.model.config.image_size) / sides
@@ -202,15 +210,15 @@ class Sam2AutomaticMaskGenerator:
             batch = points[start : start + size]
             padded = np.zeros((size, 2), np.float32)
             padded[: len(batch)] = batch * scale
-            answer = _decode_points(
+            output = _decode_points(
                 self.model, features, padded, self.multimask_output, self.use_m2m
             )
             if ahead is not None:
                 yield _fetch(*ahead)
-            ahead = batch, answer
+            ahead = batch, output
         yield _fetch(*ahead)
 
-    def _measure(
+    def _filter_mask(
         self,
         low_res: np.ndarray,
         iou: np.floating,
@@ -218,9 +226,9 @@ class Sam2AutomaticMaskGenerator:
         crop: Crop,
         image: np.ndarray,
     ) -> FoundMask | None:
-        """A mask from its logits [4h, 4w] at full size; None where it does not pass.
+        """Resize logits [4h, 4w] to the crop; return the mask if it passes, else None.
 
-        A mask without a pixel never passes. `point` [2] is one of the crop.
+        An empty mask never passes. `point` [2] is in pixels of the crop.
         """
         low = self.mask_threshold - self.stability_score_offset
         high = self.mask_threshold + self.stability_score_offset
@@ -231,14 +239,16 @@ class Sam2AutomaticMaskGenerator:
         if not mask.any():
             return None
         inner, outer = (np.count_nonzero(logits > cut) for cut in (high, low))
-        stability = np.float32(inner / outer)  # as precise as thresholds are
+        stability = np.float32(inner / outer)  # the precision of thresholds
         if stability < self.stability_score_thresh:
             return None
-        whole = np.zeros(image.shape[:2], np.uint8, order="F")  # as COCO reads it
+        whole = np.zeros(
+            image.shape[:2], np.uint8, order="F"
+        )  # the layout that COCO encodes
         whole[crop.y0 : crop.y1, crop.x0 : crop.x1][window] = mask
         corner = np.array([crop.x0 + window[1].start, crop.y0 + window[0].start])
         box = mask_boxes.mask_box(mask) + np.tile(corner, 2)
-        if mask_boxes.is_cut_off(box, crop, *whole.shape):
+        if mask_boxes.is_near_crop_edge(box, crop, *whole.shape):
             return None
         return FoundMask(
             rle=encode_mask(whole),
@@ -251,9 +261,9 @@ class Sam2AutomaticMaskGenerator:
         )
 
 
-def _fetch(points: np.ndarray, answer: tuple) -> tuple[np.ndarray, ...]:
-    """An answer on the host, without the rows that only filled the batch."""
-    return points, *(np.asarray(x)[: len(points)] for x in answer)
+def _fetch(points: np.ndarray, output: tuple) -> tuple[np.ndarray, ...]:
+    """Copy an output to the host, without the padding of the batch."""
+    return points, *(np.asarray(x)[: len(points)] for x in output)
 
 
 def _require_count(name: str, value: Any, least: int) -> None:

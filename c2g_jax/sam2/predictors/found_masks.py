@@ -1,4 +1,7 @@
-"""Masks found in an image: the best of those alike, mended, and as records."""
+"""Masks that passed the filters: non-maximum suppression, clean-up, records.
+
+The last steps of sam2/automatic_mask_generator.py.
+"""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,9 +17,9 @@ OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
 
 
 class FoundMask(NamedTuple):
-    """A mask that has passed the filters, in the frame of the whole image."""
+    """A mask that passed the filters, in coordinates of the whole image."""
 
-    rle: dict  # COCO run lengths: full-size arrays of all would fill the memory
+    rle: dict  # COCO run-length encoding: full-size arrays would take too much memory
     area: int
     box: np.ndarray  # [4], as `mask_box` gives it
     predicted_iou: float
@@ -25,35 +28,38 @@ class FoundMask(NamedTuple):
     crop: Crop
 
 
-def distinct(
+def suppress_overlapping(
     found: list[FoundMask], scores: Sequence[float], threshold: float
 ) -> list[FoundMask]:
-    """The best of each group of overlapping boxes, the highest score first."""
+    """Non-maximum suppression by box; the highest score comes first."""
     boxes = np.array([mask.box for mask in found]).reshape(-1, 4)
-    kept = mask_boxes.suppress(boxes, np.array(scores), threshold)
+    kept = mask_boxes.nms(boxes, np.array(scores), threshold)
     return [found[index] for index in kept]
 
 
-def mend(found: list[FoundMask], min_area: int, threshold: float) -> list[FoundMask]:
-    """Remove regions of fewer pixels; of masks then alike, prefer the untouched.
+def postprocess_small_regions(
+    found: list[FoundMask], min_area: int, threshold: float
+) -> list[FoundMask]:
+    """Remove holes and islands below `min_area`; suppress the duplicates that result.
 
-    The reference documents this step but never takes it: its predictor mends the
-    low-resolution logits in its place, and that on CUDA alone.
+    Among duplicates an unchanged mask is preferred. The reference documents this step
+    but never takes it: its predictor cleans the low-resolution logits instead, and
+    only on CUDA.
     """
-    mended, untouched = [], []
+    cleaned, unchanged = [], []
     for mask in found:
         before = decode_mask(mask.rle)
         after = remove_small_regions(before, min_area)
-        untouched.append(np.array_equal(before, after))
-        if not untouched[-1]:
+        unchanged.append(np.array_equal(before, after))
+        if not unchanged[-1]:
             area, box = int(np.count_nonzero(after)), mask_boxes.mask_box(after)
             mask = mask._replace(rle=encode_mask(after), area=area, box=box)
-        mended.append(mask)
-    return distinct(mended, untouched, threshold)
+        cleaned.append(mask)
+    return suppress_overlapping(cleaned, unchanged, threshold)
 
 
-def record(mask: FoundMask, output_mode: str) -> dict[str, Any]:
-    """The mask under the names that SAM2's users know; boxes as [x, y, w, h]."""
+def to_record(mask: FoundMask, output_mode: str) -> dict[str, Any]:
+    """Return the mask as a record with upstream's keys; boxes are [x, y, w, h]."""
     segmentation: Any = mask.rle
     if output_mode != "coco_rle":
         segmentation = decode_mask(mask.rle)

@@ -1,4 +1,4 @@
-"""Frames of a video by index, resized for the model, a few of them held."""
+"""Read frames of a video by index, resized for the model, with a small cache."""
 
 import collections
 
@@ -8,18 +8,18 @@ from c2g_jax.media.images import resize_frame
 from c2g_jax.media.video import Video
 from c2g_jax.types import InputError
 
-_HELD = 16  # frames around the place last read
+_HELD = 16  # cached frames
 
 
 class EndOfVideo(Exception):
-    """The frame asked for lies behind the last one."""
+    """The requested frame is past the end of the video."""
 
 
 class FrameReader:
-    """Reads onwards as a stream; anywhere else by entering the video anew.
+    """Read frames in order as a stream; reopen the video to read elsewhere.
 
-    A one-way source (an iterator, a camera) goes back only to the frames still held.
-    `image_size` None leaves the frames as they are.
+    A one-way source (an iterator, a camera) can go back only to cached frames. With an
+    `image_size` of None frames are not resized.
     """
 
     def __init__(self, video: Video, image_size: int | None):
@@ -28,14 +28,14 @@ class FrameReader:
         self._held: collections.OrderedDict[int, np.ndarray] = collections.OrderedDict()
 
     def read(self, index: int) -> np.ndarray:
-        """Frame `index` as uint8 [S, S, 3] ([H, W, 3] at the video's own size).
+        """Return frame `index` as uint8 [S, S, 3], or [H, W, 3] if not resized.
 
-        EndOfVideo behind the last one.
+        Raises EndOfVideo past the last frame.
         """
         if index not in self._held:
             first = index
             if index < self._next and self.video.num_frames is not None:
-                # Going back: the frames before this one are likely asked for next.
+                # Going back: the frames before this one are likely to be read next.
                 first = max(0, index - _HELD + 1)
             for t in range(first, index + 1):
                 rgb = self._advance(t)
@@ -48,7 +48,7 @@ class FrameReader:
 
     def _advance(self, index: int) -> np.ndarray:
         if self._stream is None or not self._next <= index < self._next + _HELD:
-            self._enter(index)
+            self._open_at(index)
         while True:
             frame = next(self._stream, None)
             if frame is None:
@@ -57,25 +57,25 @@ class FrameReader:
             if frame.index == index:
                 return frame.rgb
 
-    def _enter(self, index: int) -> None:
+    def _open_at(self, index: int) -> None:
         one_way = self.video.num_frames is None
         if one_way and self._stream is not None and index >= self._next:
-            return  # onwards, however far
+            return  # skip ahead, however far
         if one_way and index < self._next:
             raise InputError(
-                f"frame {index} of a stream is gone: the last {_HELD} frames that were"
-                " read can be prompted, or give a file, a folder or a list"
+                f"frame {index} of a stream is gone: prompt one of the last {_HELD}"
+                " frames read, or give a file, a folder or a list"
             )
-        self._leave()
+        self._close_stream()
         begin = 0 if one_way else index
         self._stream, self._next = self.video.read_from(begin), begin
 
     def close(self) -> None:
-        """Stop decoding ahead, and hold no frame any more."""
-        self._leave()
+        """Stop decoding and clear the cache."""
+        self._close_stream()
         self._held.clear()
 
-    def _leave(self) -> None:
+    def _close_stream(self) -> None:
         if self._stream is not None:
             self._stream.close()
         self._stream = None

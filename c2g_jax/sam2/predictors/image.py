@@ -1,4 +1,4 @@
-"""Segment images from points, boxes and masks, by the names SAM2's users know."""
+"""Segment images from points, boxes and masks (sam2/sam2_image_predictor.py)."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,6 @@ import jax
 import numpy as np
 
 from c2g_jax.media.images import resize_image, to_rgb
-from c2g_jax.sam2 import prompts as prompting
 from c2g_jax.sam2.mask_decoder import choose_mask
 from c2g_jax.sam2.masks import LOGIT_BOUND
 from c2g_jax.sam2.memory import bucket
@@ -14,11 +13,14 @@ from c2g_jax.sam2.model import FrameFeatures, Sam2
 from c2g_jax.sam2.predictors.postprocess import (
     enlarge_logits,
     fill_holes,
-    remove_specks,
+    remove_sprinkles,
 )
-from c2g_jax.sam2.predictors.user_prompts import check_inside
+from c2g_jax.sam2.predictors.user_prompts import (
+    batched_points_and_boxes,
+    check_inside,
+)
 from c2g_jax.sam2.preprocess import MEAN, STD
-from c2g_jax.sam2.prompts import Prompts
+from c2g_jax.sam2.prompts import ABSENT, Prompts, pad_points
 from c2g_jax.types import InputError
 
 
@@ -29,7 +31,7 @@ def _encode(model: Sam2, images: jax.Array) -> FrameFeatures:
 
 
 def encode_images(model: Sam2, images: Sequence[np.ndarray]) -> FrameFeatures:
-    """Features of uint8 RGB images [H, W, 3] of any sizes, seen without a memory."""
+    """Encode uint8 RGB images [H, W, 3] of any sizes; `embed` includes no_mem_embed."""
     size = model.config.image_size
     pixels = np.stack([resize_image(image, size) for image in images])
     return _encode(model, (pixels - MEAN) / STD)
@@ -37,18 +39,23 @@ def encode_images(model: Sam2, images: Sequence[np.ndarray]) -> FrameFeatures:
 
 @jax.jit
 def decode_prompts(model: Sam2, features: FrameFeatures, prompts: Prompts):
-    """The single mask, stable or replaced, and the three; with predicted IoUs.
+    """Return the single mask and the multimask output, with predicted IoUs.
 
-    Two pairs of logits float32 [n, k, 4h, 4w] and IoUs [n, k]: k is 1, then 3.
+    Two pairs of logits float32 [n, k, 4h, 4w] and IoUs [n, k]; k is 1, then 3. An
+    unstable single mask is replaced, see `choose_mask`.
     """
     decoded = model.decode(features.embed, features, prompts)
-    one = choose_mask(decoded, np.zeros(decoded.ious.shape[0], bool), model.config)
-    single = (one.logits[:, None], one.iou[:, None])
+    no_multimask = np.zeros(decoded.ious.shape[0], bool)
+    chosen = choose_mask(decoded, no_multimask, model.config)
+    single = (chosen.logits[:, None], chosen.iou[:, None])
     return single, (decoded.logits[:, 1:], decoded.ious[:, 1:])
 
 
 class Sam2ImagePredictor:
-    """Encodes an image once, then answers any number of prompts on it."""
+    """Encode an image once, then predict masks for any number of prompts.
+
+    Methods and arguments are those of `SAM2ImagePredictor`.
+    """
 
     def __init__(
         self,
@@ -57,7 +64,10 @@ class Sam2ImagePredictor:
         max_hole_area: int = 0,
         max_sprinkle_area: int = 0,
     ):
-        """Holes and specks of at most so many low-resolution pixels are mended."""
+        """`max_hole_area` and `max_sprinkle_area` are in low-resolution pixels.
+
+        Holes and isolated regions of at most that area are removed; 0 keeps them.
+        """
         self.model = model
         self.mask_threshold = mask_threshold
         self.max_hole_area = max_hole_area
@@ -65,7 +75,7 @@ class Sam2ImagePredictor:
         self.reset_predictor()
 
     def reset_predictor(self) -> None:
-        """Forget the image."""
+        """Clear the image."""
         self._features: FrameFeatures | None = None
         self._sizes: list[tuple[int, int]] = []
 
@@ -82,7 +92,7 @@ class Sam2ImagePredictor:
         self._sizes = [image.shape[:2] for image in images]
 
     def get_image_embedding(self) -> jax.Array:
-        """The embedding [b, h, w, c] of the images that are set."""
+        """Return the embedding [b, h, w, c] of the current images."""
         return self._require_features().embed
 
     def predict(
@@ -95,12 +105,12 @@ class Sam2ImagePredictor:
         return_logits: bool = False,
         normalize_coords: bool = True,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Masks for one prompt, or for n prompts at once.
+        """Predict masks for one prompt, or for n prompts at once.
 
         point_coords [p, 2] or [n, p, 2] as (x, y) pixels of the image, or in [0, 1]
         with normalize_coords=False; point_labels [p] or [n, p], 1 inside, 0 outside;
         box [4] or [n, 4] as (x1, y1, x2, y2); mask_input [1, 4h, 4w] or [n, 1, 4h, 4w],
-        the low-resolution logits of an earlier answer.
+        the low-resolution logits of an earlier prediction.
 
         Returns masks bool [k, H, W] (float32 logits with `return_logits`), predicted
         IoUs [k] and low-resolution logits [k, 4h, 4w]; k is 3 with `multimask_output`,
@@ -127,10 +137,10 @@ class Sam2ImagePredictor:
         return_logits: bool = False,
         normalize_coords: bool = True,
     ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
-        """`predict` on each image of the batch, with lists of what it takes."""
+        """Call `predict` on each image of the batch, with lists of its arguments."""
         self._require_features()
         batches = (point_coords_batch, point_labels_batch, box_batch, mask_input_batch)
-        answers = [
+        outputs = [
             self._predict(
                 index,
                 *(None if batch is None else batch[index] for batch in batches),
@@ -140,7 +150,7 @@ class Sam2ImagePredictor:
             )
             for index in range(len(self._sizes))
         ]
-        masks, ious, logits = zip(*answers, strict=True)
+        masks, ious, logits = zip(*outputs, strict=True)
         return list(masks), list(ious), list(logits)
 
     def _require_features(self) -> FrameFeatures:
@@ -162,28 +172,30 @@ class Sam2ImagePredictor:
         features = self._require_features()
         features = jax.tree.map(lambda x: x[index : index + 1], features)
         height, width = self._sizes[index]
-        coords, labels, many = _points(point_coords, point_labels, box)
+        coords, labels, batched = batched_points_and_boxes(
+            point_coords, point_labels, box
+        )
         check_inside(coords, labels, (width, height), normalize_coords)
         scale = np.float32(self.model.config.image_size)
         scale = scale / np.float32([width, height]) if normalize_coords else scale
         coords = coords * scale
         prompts, count = self._pad(coords, labels, mask_input)
-        single, several = decode_prompts(self.model, features, prompts)
-        logits, ious = several if multimask_output else single
+        single, multiple = decode_prompts(self.model, features, prompts)
+        logits, ious = multiple if multimask_output else single
         low_res = np.asarray(logits)[:count]
         ious = np.asarray(ious)[:count]
 
-        mended = low_res - self.mask_threshold
-        mended = _mend(mended, self.max_hole_area, self.max_sprinkle_area)
-        masks = enlarge_logits(mended + self.mask_threshold, height, width)
+        cleaned = low_res - self.mask_threshold
+        cleaned = _clean_masks(cleaned, self.max_hole_area, self.max_sprinkle_area)
+        masks = enlarge_logits(cleaned + self.mask_threshold, height, width)
         masks = masks if return_logits else masks > self.mask_threshold
         low_res = np.clip(low_res, -LOGIT_BOUND, LOGIT_BOUND)
-        if many or count > 1:
+        if batched or count > 1:
             return masks, ious, low_res
         return masks[0], ious[0], low_res[0]
 
     def _pad(self, coords, labels, mask_input) -> tuple[Prompts, int]:
-        """Prompts in buckets of objects and points, and how many are real."""
+        """Pad prompts to bucket sizes; return them with the number of real prompts."""
         size = self.model.config.low_res_size
         logits = None
         count = len(coords)
@@ -192,22 +204,22 @@ class Sam2ImagePredictor:
             if logits.shape[-2:] != (size, size):
                 raise InputError(
                     f"mask_input has shape {logits.shape}: give the low-resolution"
-                    f" logits of an earlier answer, 1x{size}x{size}"
+                    f" logits of an earlier prediction, 1x{size}x{size}"
                 )
             logits = logits.reshape(-1, size, size)
             count = max(count, len(logits))
             if len(logits) not in (1, count):
                 raise InputError(
-                    f"{len(logits)} mask inputs stand beside {count} prompts:"
+                    f"{len(logits)} mask inputs are given for {count} prompts:"
                     " give one for each"
                 )
         if not count:
             raise InputError("no prompt is given: pass a point, a box or a mask")
         padded = bucket(count)
         pairs = list(zip(coords, labels, strict=True))
-        coords, labels = prompting.pad_points(pairs, padded)
-        if not pairs:  # a mask alone comes without any point (image_predictor.py:393)
-            labels = np.full_like(labels, prompting.ABSENT)
+        coords, labels = pad_points(pairs, padded)
+        if not pairs:  # a mask alone: no points (sam2_image_predictor.py:391)
+            labels = np.full_like(labels, ABSENT)
         if logits is None:
             return Prompts(coords, labels), count
         full = np.zeros((padded, size, size), np.float32)
@@ -215,50 +227,11 @@ class Sam2ImagePredictor:
         return Prompts(coords, labels, full), count
 
 
-def _points(coords, labels, box):
-    """Points of each object with its box ahead; and whether objects have an axis."""
-    if (coords is None) != (labels is None):
-        raise InputError("points and labels go together: give both or neither")
-    many = False
-    parts = []
-    if box is not None:
-        box = np.asarray(box, np.float32)
-        if box.ndim not in (1, 2) or box.shape[-1] != 4 or not np.isfinite(box).all():
-            raise InputError(f"box {box.tolist()} is none: give finite x1, y1, x2, y2")
-        many = box.ndim == 2
-        corners = box.reshape(-1, 2, 2)
-        if (corners[:, 1] <= corners[:, 0]).any():
-            raise InputError(f"box {box.tolist()} is empty: give x1 < x2 and y1 < y2")
-        kinds = np.broadcast_to(
-            np.int32([prompting.BOX_FIRST, prompting.BOX_SECOND]), (len(corners), 2)
-        )
-        parts.append((corners, kinds))
-    if coords is not None:
-        coords, labels = np.asarray(coords, np.float32), np.asarray(labels, np.int32)
-        many = many or coords.ndim == 3
-        coords = coords.reshape(-1, *coords.shape[-2:])
-        labels = labels.reshape(-1, labels.shape[-1])
-        if coords.shape[:2] != labels.shape or coords.shape[-1] != 2:
-            raise InputError(
-                f"{coords.shape} points have {labels.shape} labels: give one each"
-            )
-        if not np.isfinite(coords).all() or not np.isin(labels, (-1, 0, 1)).all():
-            raise InputError("points must be finite, and labels 1 (inside) or 0")
-        parts.append((coords, labels))
-    if not parts:
-        return np.zeros((0, 1, 2), np.float32), np.zeros((0, 1), np.int32), many
-    if len({len(part) for part, _ in parts}) > 1:
-        raise InputError(
-            f"{len(parts[0][0])} boxes stand beside {len(parts[1][0])} sets of points:"
-            " give each object both, as arrays with a leading axis of objects"
-        )
-    coords = np.concatenate([part for part, _ in parts], axis=1)
-    return coords, np.concatenate([kinds for _, kinds in parts], axis=1), many
-
-
-def _mend(logits: np.ndarray, hole: int, speck: int) -> np.ndarray:
-    """Holes become +10 and specks -10 (sam2/utils/transforms.py:76-118)."""
-    filled = fill_holes(logits, hole)
-    if hole > 0:
+def _clean_masks(
+    logits: np.ndarray, max_hole_area: int, max_sprinkle_area: int
+) -> np.ndarray:
+    """Set holes to +10 and sprinkles to -10 (sam2/utils/transforms.py:76-118)."""
+    filled = fill_holes(logits, max_hole_area)
+    if max_hole_area > 0:
         filled = np.where(filled != logits, np.float32(10.0), filled)
-    return remove_specks(filled, speck)
+    return remove_sprinkles(filled, max_sprinkle_area)

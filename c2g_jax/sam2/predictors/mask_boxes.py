@@ -1,7 +1,7 @@
-"""Grids of points, crops of an image, and the boxes of masks: what covers an image.
+"""Point grids, crops of an image, boxes of masks, non-maximum suppression.
 
-Boxes are (x0, y0, x1, y1) in pixels; a crop ends before x1 and y1, while the box of a
-mask ends on its last column and row, as SAM2's users know it (sam2/utils/amg.py).
+sam2/utils/amg.py. Boxes are (x0, y0, x1, y1) in pixels. x1 and y1 are exclusive in a
+crop; in the box of a mask they are its last column and row, as upstream.
 """
 
 import itertools
@@ -13,11 +13,11 @@ import numpy as np
 
 from c2g_jax.types import InputError
 
-_CLOSE = 20  # pixels from a border at which a mask is taken to be cut off by it
+_CLOSE = 20  # pixels; a mask that close to a border of its crop is cut off by it
 
 
 class Crop(NamedTuple):
-    """A part of an image, and the layer of crops that it belongs to."""
+    """A region of the image, and its layer of crops."""
 
     x0: int
     y0: int
@@ -27,20 +27,21 @@ class Crop(NamedTuple):
 
     @property
     def area(self) -> int:
-        """Its pixels."""
+        """Area in pixels."""
         return (self.x1 - self.x0) * (self.y1 - self.y0)
 
 
 def point_grid(points_per_side: int) -> np.ndarray:
-    """Centres (x, y) in [0, 1] of n x n equal cells, row by row: float64 [n * n, 2]."""
+    """Return centres (x, y) in [0, 1] of n x n cells in row order: float64 [n², 2]."""
     centres = (np.arange(points_per_side) + 0.5) / points_per_side
     return np.stack(np.meshgrid(centres, centres), axis=-1).reshape(-1, 2)
 
 
 def layered_grids(points_per_side: int, layers: int, factor: int) -> list[np.ndarray]:
-    """The grid of the image and of each layer of crops, with `factor` ** layer fewer.
+    """Return the point grid of the image and of each layer of crops.
 
-    InputError where a layer is left without points.
+    Layer i has points_per_side / factor**i points a side. InputError where that is
+    below 1.
     """
     sides = [int(points_per_side / factor**layer) for layer in range(layers + 1)]
     if sides[-1] < 1:
@@ -51,10 +52,11 @@ def layered_grids(points_per_side: int, layers: int, factor: int) -> list[np.nda
     return [point_grid(side) for side in sides]
 
 
-def given_grids(point_grids: Sequence, layers: int) -> list[np.ndarray]:
-    """A person's grids, one for the image and each layer: float64 [p, 2] in [0, 1].
+def check_point_grids(point_grids: Sequence, layers: int) -> list[np.ndarray]:
+    """Validate custom grids, one for the image and one for each layer of crops.
 
-    InputError where one is missing, empty, or reaches outside the image.
+    Returns float64 [p, 2] in [0, 1] each. InputError where a grid is missing, empty,
+    or has points outside the image.
     """
     grids = [np.asarray(grid, np.float64) for grid in point_grids]
     if len(grids) <= layers:
@@ -65,19 +67,19 @@ def given_grids(point_grids: Sequence, layers: int) -> list[np.ndarray]:
     for grid in grids:
         if grid.ndim != 2 or grid.shape[1] != 2 or not len(grid):
             raise InputError(f"a point grid has shape {grid.shape}: give points [p, 2]")
-        if not ((grid >= 0) & (grid <= 1)).all():  # nor for nan
+        if not ((grid >= 0) & (grid <= 1)).all():  # False for nan as well
             raise InputError("a point grid leaves the image: give x and y from 0 to 1")
     return grids
 
 
-def crop_image(
+def crop_boxes(
     height: int, width: int, layers: int, overlap_ratio: float
 ) -> list[Crop]:
-    """The whole image, then layers of 2 x 2, 4 x 4, ... crops that overlap.
+    """Return the whole image, then layers of 2 x 2, 4 x 4, ... overlapping crops.
 
     Crops of the first layer overlap by `overlap_ratio` of the image's shorter side,
-    those of each further layer by half as much (amg.py:203-239). Crops that rounding
-    pushes out of a tiny image are left out.
+    those of each further layer by half as much (amg.py:203-239). Crops that
+    rounding pushes out of a tiny image are left out.
     """
     crops = [Crop(0, 0, width, height, 0)]
     for layer in range(1, layers + 1):
@@ -94,24 +96,24 @@ def crop_image(
 
 
 def mask_box(mask: np.ndarray) -> np.ndarray:
-    """First and last column and row of a mask, bool [H, W] with a pixel: int64 [4]."""
+    """Return the box int64 [4] of a non-empty mask, bool [H, W]."""
     columns = np.flatnonzero(mask.any(axis=0))
     rows = np.flatnonzero(mask.any(axis=1))
     return np.array([columns[0], rows[0], columns[-1], rows[-1]])
 
 
-def is_cut_off(box: np.ndarray, crop: Crop, height: int, width: int) -> bool:
-    """Whether a box comes close to a border of its crop that is none of the image's."""
+def is_near_crop_edge(box: np.ndarray, crop: Crop, height: int, width: int) -> bool:
+    """Return whether a box is close to a border of its crop but not of the image."""
     near_crop = np.abs(box - np.array(crop[:4])) <= _CLOSE
     near_image = np.abs(box - np.array([0, 0, width, height])) <= _CLOSE
     return bool(np.any(near_crop & ~near_image))
 
 
-def suppress(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
-    """Greedy non-maximum suppression: the indices that stay, the highest score first.
+def nms(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
+    """Greedy non-maximum suppression: return the kept indices by descending score.
 
-    boxes [n, 4], scores [n]. A box goes where its IoU with a better one that stays is
-    above the threshold; of equal scores the earlier is the better.
+    boxes [n, 4], scores [n]. A box is suppressed where its IoU with a kept box of a
+    higher score is above the threshold; of equal scores the first is kept.
     """
     boxes = np.asarray(boxes, np.float64)
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
@@ -124,6 +126,6 @@ def suppress(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndar
         high = np.minimum(boxes[best, 2:], boxes[order, 2:])
         shared = np.prod(np.maximum(high - low, 0), axis=1)
         union = areas[best] + areas[order] - shared
-        # Not by division: boxes one pixel thin have no area, and never suppress.
+        # No division: boxes one pixel wide have zero area and never suppress.
         order = order[shared <= threshold * union]
     return np.array(kept, np.int64)

@@ -1,7 +1,6 @@
-"""Mask logits to what people see: on the host, so the same on every device.
+"""Post-process mask logits on the host: resize, fill holes, resolve overlaps.
 
-The step sends small logits; enlarging them here needs no compilation for each size
-of video.
+Results are the same for every device, and no program is compiled for each video size.
 """
 
 import math
@@ -18,17 +17,17 @@ def enlarge_logits(
     width: int,
     window: tuple[slice, slice] = (slice(None), slice(None)),
 ) -> np.ndarray:
-    """Bilinear resize of float32 [..., h, w] to [..., height, width].
+    """Resize float32 [..., h, w] bilinearly to [..., height, width].
 
-    As torch.nn.functional.interpolate does with align_corners=False and without
-    antialiasing. With a `window`, rows and columns of the result, that part alone.
+    Equal to torch.nn.functional.interpolate with align_corners=False, without
+    antialiasing. `window` selects rows and columns of the result to compute.
     """
     rows, columns = window
     logits = np.asarray(logits, np.float32)
-    return _stretch(_stretch(logits, height, -2, rows), width, -1, columns)
+    return _resize_axis(_resize_axis(logits, height, -2, rows), width, -1, columns)
 
 
-def _stretch(x: np.ndarray, size: int, axis: int, part: slice) -> np.ndarray:
+def _resize_axis(x: np.ndarray, size: int, axis: int, part: slice) -> np.ndarray:
     old = x.shape[axis]
     if old == size:
         return x[..., part, :] if axis == -2 else x[..., part]
@@ -47,41 +46,41 @@ def _stretch(x: np.ndarray, size: int, axis: int, part: slice) -> np.ndarray:
 def window_above(
     low_res: np.ndarray, floor: float, height: int, width: int
 ) -> tuple[slice, slice]:
-    """Rows and columns that hold all pixels above `floor` once logits are enlarged.
+    """Return the rows and columns that contain all pixels above `floor` after resizing.
 
-    Most masks are small: what lies outside need not be computed to be counted.
+    Most masks are small: pixels outside the window need not be computed.
     """
-    # Rounding may lift a pixel a little above all that it is interpolated from.
+    # Rounding may lift a pixel slightly above the values it is interpolated from.
     above = low_res > floor - 1e-3 * (1 + abs(floor))
     spans = []
     for axis, size in ((1, height), (0, width)):
         lines, ratio = np.flatnonzero(above.any(axis)), size / above.shape[1 - axis]
         first, last = (lines[0], lines[-1]) if len(lines) else (0, -1)
-        # A line reaches as far as the centres of its neighbours.
+        # A row or column affects pixels up to the centres of its neighbours.
         start = max(0, math.floor((first - 0.5) * ratio - 0.5))
         spans.append(slice(start, min(size, math.ceil((last + 1.5) * ratio + 0.5))))
     return tuple(spans)
 
 
 def fill_holes(logits: np.ndarray, max_area: int) -> np.ndarray:
-    """Fill background regions of at most `max_area` pixels with a logit of 0.1.
+    """Set background regions of at most `max_area` pixels to a logit of 0.1.
 
-    logits float32 [..., h, w]; regions touch by sides or corners
-    (sam2/utils/misc.py:312-335, which does this on CUDA alone). 0 fills nothing.
+    logits float32 [..., h, w]; regions are 8-connected. sam2/utils/misc.py:312-335
+    does this on CUDA only. A `max_area` of 0 disables it.
     """
     if max_area <= 0:
         return logits
-    return _repaint(logits, logits <= 0, max_area, 0.1)
+    return _set_small_regions(logits, logits <= 0, max_area, 0.1)
 
 
-def remove_specks(logits: np.ndarray, max_area: int) -> np.ndarray:
-    """Clear foreground regions of at most `max_area` pixels to a logit of -10."""
+def remove_sprinkles(logits: np.ndarray, max_area: int) -> np.ndarray:
+    """Set foreground regions of at most `max_area` pixels to a logit of -10."""
     if max_area <= 0:
         return logits
-    return _repaint(logits, logits > 0, max_area, -10.0)
+    return _set_small_regions(logits, logits > 0, max_area, -10.0)
 
 
-def _repaint(logits, region, max_area, value):
+def _set_small_regions(logits, region, max_area, value):
     out = logits.copy()
     flat, regions = (
         out.reshape(-1, *out.shape[-2:]),
@@ -90,19 +89,19 @@ def _repaint(logits, region, max_area, value):
     for image, mask in zip(flat, regions, strict=True):
         labels, areas = _regions(mask)
         small = areas <= max_area
-        small[0] = False  # what is not in the region
+        small[0] = False  # label 0: outside the region
         image[small[labels]] = value
     return out
 
 
 def remove_small_regions(mask: np.ndarray, min_area: int) -> np.ndarray:
-    """bool [H, W] without holes, then islands, of fewer than `min_area` pixels.
+    """Remove holes, then islands, of fewer than `min_area` pixels from bool [H, W].
 
-    Regions touch by sides or corners. Where all islands are small the largest stays.
+    Regions are 8-connected. Where all islands are small the largest is kept.
     """
     labels, areas = _regions(~mask)
     small = areas < min_area
-    small[0] = False  # what is not in any region
+    small[0] = False  # label 0: foreground
     mask = mask | small[labels]
     labels, areas = _regions(mask)
     large = areas >= min_area
@@ -113,15 +112,15 @@ def remove_small_regions(mask: np.ndarray, min_area: int) -> np.ndarray:
 
 
 def _regions(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Labels [H, W] of connected regions, from 1 on, and the area of each label."""
+    """Label 8-connected regions from 1; return labels [H, W] and area by label."""
     labels, count = ndimage.label(mask, np.ones((3, 3), int))
     return labels, np.bincount(labels.ravel(), minlength=count + 1)
 
 
-def keep_apart(logits: np.ndarray) -> np.ndarray:
-    """Leave each pixel to the object that claims it most: [n, ..., h, w].
+def suppress_overlaps(logits: np.ndarray) -> np.ndarray:
+    """Give each pixel to the object with the highest logit: [n, ..., h, w].
 
-    The others' logits are lowered to at most -10.
+    The logits of the other objects are clamped to at most -10.
     """
     if len(logits) < 2:
         return logits

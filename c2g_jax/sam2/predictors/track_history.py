@@ -1,8 +1,8 @@
-"""What tracking gave on recent frames, and snapshots to go back further from.
+"""Outputs of recently tracked frames, and snapshots on disk to go back further.
 
-The last frames are held in memory. Beside them, every so many frames the memories that
-the next frame needs are written to disk: with those and the frames of the video,
-tracking can be taken up again close before any frame.
+The last `WINDOW` frames are held in host memory. Every `SNAPSHOT_EVERY` frames the
+memories and pointers that the next frame attends to are written to disk: from a
+snapshot, tracking resumes near any earlier frame.
 """
 
 import dataclasses
@@ -13,20 +13,20 @@ import numpy as np
 
 from c2g_jax.sam2.memory import RECENT
 
-WINDOW = 64  # tracked frames that are held
+WINDOW = 64  # tracked frames held in memory
 SNAPSHOT_EVERY = 64
-_POINTERS = 15  # frames behind whose pointers are needed
-MAX_STRIDE = 9  # of memories; their frames lie within the window
+_POINTERS = 15  # preceding frames whose object pointers are attended to
+MAX_STRIDE = 9  # temporal stride of memories; they must lie within the window
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TrackedFrame:
-    """What tracking gave on one frame for the n slots of the batch.
+    """Outputs of tracking one frame, for the n slots of the batch.
 
-    Frames that come from a snapshot have no masks, and far ones no memory.
+    Frames restored from a snapshot have no masks, and distant ones no memory.
     """
 
-    where: np.ndarray  # bool [n], objects that were tracked on it
+    active: np.ndarray  # bool [n], objects tracked on this frame
     memory: np.ndarray | None  # [n, h, w, m]
     pointer: np.ndarray  # [n, c]
     mask_logits: np.ndarray | None = None  # float32 [n, 4h, 4w], holes filled
@@ -34,23 +34,23 @@ class TrackedFrame:
     object_score: np.ndarray | None = None  # float32 [n]
 
     def has(self, slot: int) -> bool:
-        """Whether the object in a slot was tracked on this frame."""
-        return slot < len(self.where) and bool(self.where[slot])
+        """Return whether the object in a slot was tracked on this frame."""
+        return slot < len(self.active) and bool(self.active[slot])
 
 
 class TrackHistory:
-    """Tracked frames by index; `stride` is that of the memories attended to."""
+    """Tracked frames by index; `stride` is the temporal stride of the memories."""
 
     def __init__(self, stride: int = 1):
         self.stride = stride
         self.frames: dict[int, TrackedFrame] = {}
         self._folder: tempfile.TemporaryDirectory | None = None
-        self._snapshots: dict[tuple[int, int], int] = {}  # (direction, frame): when
-        self._clock = 0
-        self._forgotten: dict[int, int] = {}  # slot: when
+        self._snapshots: dict[tuple[int, int], int] = {}  # (direction, frame): time
+        self._clock = 0  # orders snapshots and forgotten slots
+        self._forgotten: dict[int, int] = {}  # slot: time
 
-    def put(self, frame: int, tracked: TrackedFrame) -> None:
-        """Hold a frame; objects it did not track keep what was held of them."""
+    def add(self, frame: int, tracked: TrackedFrame) -> None:
+        """Store a frame; objects inactive in it keep their earlier outputs."""
         old = self.frames.get(frame)
         if old is not None and old.mask_logits is not None:
             tracked = _merge(old, tracked)
@@ -59,17 +59,17 @@ class TrackHistory:
             del self.frames[far]
 
     def forget(self, slot: int) -> None:
-        """Forget the object in a slot, in snapshots too."""
+        """Remove the object in a slot, from snapshots too."""
         self._clock += 1
         self._forgotten[slot] = self._clock
         for frame, tracked in self.frames.items():
             if tracked.has(slot):
-                where = tracked.where.copy()
-                where[slot] = False
-                self.frames[frame] = dataclasses.replace(tracked, where=where)
+                active = tracked.active.copy()
+                active[slot] = False
+                self.frames[frame] = dataclasses.replace(tracked, active=active)
 
-    def save(self, frame: int, direction: int) -> None:
-        """Write a snapshot: what tracking `frame` in this direction needs."""
+    def save_snapshot(self, frame: int, direction: int) -> None:
+        """Write the memories and pointers that tracking `frame` attends to."""
         self._clock += 1
         self._snapshots[direction, frame] = self._clock
         arrays = {}
@@ -78,40 +78,44 @@ class TrackHistory:
             place = frame - direction * age
             tracked = self.frames.get(place)
             if tracked is not None:
-                arrays[f"where{age}"] = tracked.where
-                # float32 holds bfloat16 exactly, and numpy's files know it.
+                arrays[f"active{age}"] = tracked.active
+                # float32 represents bfloat16 exactly; npz files have no bfloat16.
                 arrays[f"pointer{age}"] = tracked.pointer.astype(np.float32)
                 needed = age == 1 or (age <= reach and place % self.stride == 0)
                 if needed and tracked.memory is not None:
                     arrays[f"memory{age}"] = tracked.memory.astype(np.float32)
         np.savez(self._path(frame, direction), **arrays)
 
-    def restore(self, frame: int, direction: int) -> int | None:
-        """Take in the nearest snapshot behind a frame; the frame it was made before.
+    def restore_snapshot(self, frame: int, direction: int) -> int | None:
+        """Load the nearest snapshot at or before a frame; return the snapshot's frame.
 
-        None if there is none.
+        "Before" is in the direction of tracking. None where there is no snapshot.
         """
-        behind = [
+        earlier = [
             t
             for side, t in self._snapshots
             if side == direction and (frame - t) * direction >= 0
         ]
-        if not behind:
+        if not earlier:
             return None
-        start = min(behind, key=lambda t: abs(frame - t))
-        made = self._snapshots[direction, start]
+        start = min(earlier, key=lambda t: abs(frame - t))
+        time = self._snapshots[direction, start]
         with np.load(self._path(start, direction)) as arrays:
-            ages = [int(name[5:]) for name in arrays if name.startswith("where")]
+            ages = [
+                int(name[len("active") :])
+                for name in arrays
+                if name.startswith("active")
+            ]
             for age in ages:
-                where = arrays[f"where{age}"]
-                for slot, when in self._forgotten.items():
-                    if when > made and slot < len(where):
-                        where[slot] = False
+                active = arrays[f"active{age}"]
+                for slot, forgotten in self._forgotten.items():
+                    if forgotten > time and slot < len(active):
+                        active[slot] = False
                 memory = arrays.get(f"memory{age}")
                 place = start - direction * age
                 held = self.frames.get(place)
                 if held is None or held.mask_logits is None:
-                    tracked = TrackedFrame(where, memory, arrays[f"pointer{age}"])
+                    tracked = TrackedFrame(active, memory, arrays[f"pointer{age}"])
                     self.frames[place] = tracked
         return start
 
@@ -122,7 +126,7 @@ class TrackHistory:
         return Path(self._folder.name) / name
 
     def close(self) -> None:
-        """Forget everything and delete the snapshots."""
+        """Clear the history and delete the snapshots."""
         self.frames.clear()
         self._snapshots.clear()
         self._forgotten.clear()
@@ -132,19 +136,19 @@ class TrackHistory:
 
 
 def _merge(old: TrackedFrame, new: TrackedFrame) -> TrackedFrame:
-    """`new` where it tracked, else what `old` held of the object."""
-    count = max(len(old.where), len(new.where))
+    """Return `new` for the objects active in it, else `old`."""
+    count = max(len(old.active), len(new.active))
     fresh = np.zeros(count, bool)
-    fresh[: len(new.where)] = new.where
+    fresh[: len(new.active)] = new.active
     kept = np.zeros(count, bool)
-    kept[: len(old.where)] = old.where
+    kept[: len(old.active)] = old.active
 
     def pick(before: np.ndarray, after: np.ndarray) -> np.ndarray:
         out = np.zeros((count, *after.shape[1:]), after.dtype)
         out[: len(before)] = before
-        out[fresh] = after[new.where]
+        out[fresh] = after[new.active]
         return out
 
-    names = [f.name for f in dataclasses.fields(new) if f.name != "where"]
+    names = [f.name for f in dataclasses.fields(new) if f.name != "active"]
     picked = {name: pick(getattr(old, name), getattr(new, name)) for name in names}
-    return TrackedFrame(where=fresh | kept, **picked)
+    return TrackedFrame(active=fresh | kept, **picked)

@@ -1,4 +1,4 @@
-"""Segment and track objects in a video, by the names SAM2's users know."""
+"""Segment and track objects in a video (sam2/sam2_video_predictor.py)."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,10 +10,10 @@ from c2g_jax.media.images import resize_mask
 from c2g_jax.media.video import open_video
 from c2g_jax.sam2.masks import NO_OBJECT
 from c2g_jax.sam2.model import Sam2
-from c2g_jax.sam2.predictors.postprocess import enlarge_logits, keep_apart
+from c2g_jax.sam2.predictors.postprocess import enlarge_logits, suppress_overlaps
 from c2g_jax.sam2.predictors.track_history import MAX_STRIDE
 from c2g_jax.sam2.predictors.user_prompts import points_and_box
-from c2g_jax.sam2.predictors.video_state import Answer, ObjectRecord, VideoState
+from c2g_jax.sam2.predictors.video_state import ObjectRecord, PromptOutput, VideoState
 from c2g_jax.sam2.predictors.video_tracker import VideoTracker
 from c2g_jax.types import InputError
 
@@ -25,11 +25,12 @@ class _Masks(NamedTuple):
 
 
 class VideoMasks(_Masks):
-    """Masks of all objects on one frame; unpacks as SAM2's users expect.
+    """Masks of all objects on one frame.
 
-    frame_idx, obj_ids and masks, float32 logits [n, 1, H, W] at the video's size, above
-    0 inside. Beside them ious float32 [n], predicted, and object_scores float32 [n],
-    logits: above 0 the object is in view. Both are nan where there is no answer.
+    Unpacks to upstream's (frame_idx, obj_ids, masks); masks are logits float32
+    [n, 1, H, W] at the video's size, above 0 inside. Further attributes: `ious` float32
+    [n], predicted; `object_scores` float32 [n], logits, above 0 where the object is in
+    view. Both are nan where there is no output.
     """
 
     ious: np.ndarray
@@ -37,7 +38,10 @@ class VideoMasks(_Masks):
 
 
 class Sam2VideoPredictor:
-    """Tracks prompted objects through a video, all of them as one batch."""
+    """Track prompted objects through a video, all of them as one batch.
+
+    Methods and arguments are those of upstream's `SAM2VideoPredictor`.
+    """
 
     def __init__(
         self,
@@ -47,16 +51,18 @@ class Sam2VideoPredictor:
         memory_temporal_stride: int = 1,
         max_cond_frames_in_attn: int = -1,
     ):
-        """Holes of up to `fill_hole_area` low-resolution pixels are filled.
+        """Raises InputError where an option is out of range.
 
-        With `non_overlap_masks` each pixel goes to the object that claims it most.
-        With a `memory_temporal_stride` of r, memories are those of the last frame and
-        of every r-th frame. `max_cond_frames_in_attn` prompted frames, the closest in
-        time, are attended to as such; -1 for all.
+        fill_hole_area: holes of up to that many low-resolution pixels are filled.
+        non_overlap_masks: each pixel goes to the object with the highest logit.
+        memory_temporal_stride: with r > 1 frames attend to the memories of the
+        preceding frame and of frames whose index is a multiple of r.
+        max_cond_frames_in_attn: the number of prompted frames, the closest in time,
+        attended to as conditioning frames; -1 for all.
         """
         if not 1 <= memory_temporal_stride <= MAX_STRIDE:
             raise InputError(
-                f"a memory stride of {memory_temporal_stride} is given: use 1 to"
+                f"memory_temporal_stride is {memory_temporal_stride}: use 1 to"
                 f" {MAX_STRIDE}"
             )
         if max_cond_frames_in_attn != -1 and max_cond_frames_in_attn < 2:
@@ -76,15 +82,15 @@ class Sam2VideoPredictor:
     ) -> VideoState:
         """Open a video file, a folder of frames, an image, or an iterator of frames.
 
-        Frames are uint8 RGB [H, W, 3] and stream: nothing is decoded before it is
-        needed. `fps` samples a file by time; None takes every frame.
+        Frames are uint8 RGB [H, W, 3], decoded when they are needed. `fps` samples a
+        file by time; None takes every frame.
         """
         video = open_video(video_path, fps=fps)
         config = self.model.config
         return VideoState(video, config, self.stride, self.max_conditioning)
 
     def reset_state(self, inference_state: VideoState) -> None:
-        """Forget all objects, prompts and masks."""
+        """Remove all objects, prompts and outputs."""
         inference_state.objects.clear()
         inference_state.history.close()
         inference_state.version += 1
@@ -100,44 +106,46 @@ class Sam2VideoPredictor:
         normalize_coords: bool = True,
         box: np.ndarray | None = None,
     ) -> VideoMasks:
-        """Prompt an object on a frame, and see its mask at once.
+        """Prompt an object on a frame; return the masks of that frame.
 
         points [p, 2] as (x, y) pixels of the video (or in [0, 1], with
         normalize_coords=False) with labels [p], 1 inside and 0 outside; box [4] as
-        (x1, y1, x2, y2). With clear_old_points=False the points join those already
-        given on this frame. A frame that was tracked before is corrected: the mask
-        found there and the object's memories are taken into account. What is prompted
-        counts on this frame, and on all others when they are tracked again.
+        (x1, y1, x2, y2). With clear_old_points=False the points are added to
+        those already given on this frame. A frame that was tracked before is corrected,
+        given its previous mask and the object's memories; it becomes a conditioning
+        frame. Other frames change when they are tracked again.
         """
         state = inference_state
         state.check_frame(frame_idx)
         if box is not None and not clear_old_points:
-            raise InputError("a box starts a prompt anew: use clear_old_points=True")
-        given = points_and_box(
+            raise InputError("a box replaces earlier points: use clear_old_points=True")
+        coords, point_labels = points_and_box(
             points, labels, box, (state.width, state.height), normalize_coords
         )
-        coords = given[0] * np.float32(self.model.config.image_size)
-        given = (coords, given[1])
+        coords = coords * np.float32(self.model.config.image_size)
+        prompt = (coords, point_labels)
         known = state.objects.get(obj_id)
         if known is not None and not clear_old_points and frame_idx in known.points:
-            pairs = zip(known.points[frame_idx], given, strict=True)
-            given = tuple(np.concatenate(pair) for pair in pairs)
-        self.tracker.recall_around(state, frame_idx)
+            pairs = zip(known.points[frame_idx], prompt, strict=True)
+            prompt = tuple(np.concatenate(pair) for pair in pairs)
+        self.tracker.restore_around(state, frame_idx)
         features = self.tracker.features(state, frame_idx)
 
-        record = state.record(obj_id)
-        previous = state.answer(obj_id, frame_idx)
-        answer = self.tracker.ask(state, record, frame_idx, features, given, previous)
-        record.points[frame_idx] = given
+        record = state.get_or_add(obj_id)
+        previous = state.output(obj_id, frame_idx)
+        output = self.tracker.prompt_points(
+            state, record, frame_idx, features, prompt, previous
+        )
+        record.points[frame_idx] = prompt
         record.masks.pop(frame_idx, None)
-        return self._take(state, record, frame_idx, answer)
+        return self._add_output(state, record, frame_idx, output)
 
     def add_new_mask(
         self, inference_state: VideoState, frame_idx: int, obj_id, mask: np.ndarray
     ) -> VideoMasks:
-        """Give an object's mask, bool [H, W], on a frame; an empty one: not in view.
+        """Prompt an object with its mask, bool [H, W]; an empty mask: not in view.
 
-        Any size is taken as a picture of the whole frame.
+        A mask of any size is resized to the whole frame.
         """
         state = inference_state
         state.check_frame(frame_idx)
@@ -145,43 +153,43 @@ class Sam2VideoPredictor:
         if mask.ndim != 2 or 0 in mask.shape:
             raise InputError(f"a mask of shape {mask.shape} is given: make it HxW")
         square = resize_mask(mask.astype(bool), self.model.config.image_size)
-        self.tracker.recall_around(state, frame_idx)
+        self.tracker.restore_around(state, frame_idx)
         features = self.tracker.features(state, frame_idx)
-        answer = self.tracker.ask_mask(features, square)
-        record = state.record(obj_id)
+        output = self.tracker.prompt_mask(features, square)
+        record = state.get_or_add(obj_id)
         record.masks[frame_idx] = square
         record.points.pop(frame_idx, None)
-        return self._take(state, record, frame_idx, answer)
+        return self._add_output(state, record, frame_idx, output)
 
     def clear_all_prompts_in_frame(
         self, inference_state: VideoState, frame_idx: int, obj_id
     ) -> VideoMasks:
-        """Take back what an object was prompted with on a frame.
+        """Remove the prompts of an object on a frame.
 
-        The state is then as if that had never been given: what tracking made of it is
-        forgotten too. An object that has no prompt left stays, and is nowhere.
+        The outputs that were tracked with them are removed too. An object without any
+        prompt left stays, and is absent on every frame.
         """
         state = inference_state
         state.check_frame(frame_idx)
         record = self._known(state, obj_id)
         record.points.pop(frame_idx, None)
         record.masks.pop(frame_idx, None)
-        record.answers.pop(frame_idx, None)
-        commitment = record.committed.pop(frame_idx, None)
-        if commitment is not None and record.steps > commitment.after_steps:
+        record.outputs.pop(frame_idx, None)
+        conditioning = record.conditioning_frames.pop(frame_idx, None)
+        if conditioning is not None and record.steps > conditioning.steps_before:
             state.history.forget(record.slot)
             record.forget_tracking()
         state.version += 1
-        self.tracker.recall_around(state, frame_idx)
+        self.tracker.restore_around(state, frame_idx)
         return self._masks(state, frame_idx)
 
     def remove_object(
         self, inference_state: VideoState, obj_id, strict: bool = False
     ) -> tuple[list, list[VideoMasks]]:
-        """Remove an object, and leave the others as they are.
+        """Remove an object; the others do not change.
 
-        Returns the ids that are left, and the masks of the frames on which the object
-        was prompted. With `strict` an unknown id is an error.
+        Returns the remaining ids, and the masks of the frames on which the object was
+        prompted. With `strict` an unknown id raises InputError.
         """
         state = inference_state
         if obj_id not in state.objects and not strict:
@@ -190,7 +198,7 @@ class Sam2VideoPredictor:
         state.history.forget(record.slot)
         del state.objects[obj_id]
         state.version += 1
-        frames = sorted(record.answers) if state.objects else []
+        frames = sorted(record.outputs) if state.objects else []
         return state.obj_ids, [self._masks(state, t) for t in frames]
 
     def propagate_in_video(
@@ -202,36 +210,36 @@ class Sam2VideoPredictor:
     ) -> Iterator[VideoMasks]:
         """Track all objects, frame by frame, from a start to an end of the video.
 
-        The start, by default the first prompted frame (in reverse: the last one), is
-        given too, and at most `max_frame_num_to_track` frames beyond it. Forward, an
-        object is absent before the first frame on which it is prompted; in reverse it
-        is tracked there. Prompts given while this goes on count from the next frame.
+        Yields the start frame, by default the first prompted one (in reverse: the last
+        one), and at most `max_frame_num_to_track` frames beyond it. Forward, an object
+        is absent before the first frame it is prompted on; in reverse it is tracked
+        there. Prompts added during the iteration take effect from the next frame.
         """
         state = inference_state
-        prompted = [t for record in state.objects.values() for t in record.answers]
+        prompted = [t for record in state.objects.values() for t in record.outputs]
         if not prompted:
             raise InputError("no object is prompted: add a point, a box or a mask")
         direction = -1 if reverse else 1
         if start_frame_idx is None:
             start_frame_idx = max(prompted) if reverse else min(prompted)
         state.check_frame(start_frame_idx)
-        frames = self.tracker.follow(
+        frames = self.tracker.propagate(
             state, start_frame_idx, max_frame_num_to_track, direction
         )
         for frame in frames:
             yield self._masks(state, frame)
 
-    def _take(
-        self, state: VideoState, record: ObjectRecord, frame: int, answer: Answer
+    def _add_output(
+        self, state: VideoState, record: ObjectRecord, frame: int, output: PromptOutput
     ) -> VideoMasks:
-        record.answers[frame] = answer
+        record.outputs[frame] = output
         state.version += 1
         return self._masks(state, frame)
 
     def _known(self, state: VideoState, obj_id) -> ObjectRecord:
         if obj_id not in state.objects:
             raise InputError(
-                f"there is no object {obj_id!r}: known are {state.obj_ids}"
+                f"there is no object {obj_id!r}: choose one of {state.obj_ids}"
             )
         return state.objects[obj_id]
 
@@ -240,12 +248,12 @@ class Sam2VideoPredictor:
         logits = np.full((n, size, size), NO_OBJECT, np.float32)
         ious, scores = np.full((2, n), np.nan, np.float32)
         for row, obj_id in enumerate(state.objects):
-            answer = state.answer(obj_id, frame)
-            if answer is not None:
-                logits[row], ious[row], scores[row] = answer
+            output = state.output(obj_id, frame)
+            if output is not None:
+                logits[row], ious[row], scores[row] = output
         masks = enlarge_logits(logits, state.height, state.width)
         if self.non_overlap_masks:
-            masks = keep_apart(masks)
+            masks = suppress_overlaps(masks)
         result = VideoMasks(frame, state.obj_ids, masks[:, None])
         result.ious, result.object_scores = ious, scores
         return result

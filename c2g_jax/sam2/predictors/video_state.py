@@ -1,4 +1,7 @@
-"""What a video predictor keeps of one video: objects, prompts, answers, history."""
+"""Inference state of one video: objects, prompts and their outputs, history.
+
+The counterpart of the `inference_state` dict of sam2/sam2_video_predictor.py.
+"""
 
 import collections
 import dataclasses
@@ -17,12 +20,12 @@ from c2g_jax.sam2.predictors.frame_reader import FrameReader
 from c2g_jax.sam2.predictors.track_history import TrackHistory
 from c2g_jax.types import InputError
 
-_FEATURES_KEPT = 2  # encoded frames
+_FEATURES_KEPT = 2  # frames whose features are cached
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Answer:
-    """What a prompted frame gave for one object."""
+class PromptOutput:
+    """Output of the model for one object on a frame that it is prompted on."""
 
     mask_logits: np.ndarray  # float32 [4h, 4w], holes filled
     iou: float
@@ -30,38 +33,38 @@ class Answer:
     obj_ptr: np.ndarray  # [c]
 
 
-class Commitment(NamedTuple):
-    """An answer that tracking has started from, its memory [h, w, m], and when."""
+class ConditioningFrame(NamedTuple):
+    """A prompted frame in the memory bank: its output and its memory [h, w, m]."""
 
-    answer: Answer
+    output: PromptOutput
     memory: np.ndarray
-    after_steps: int  # frames on which the object had been tracked before
+    steps_before: int  # frames the object was tracked on before this one was added
 
 
 class ObjectRecord:
-    """One object: its place in the batch, its prompts and their answers by frame."""
+    """One object: its slot in the batch, its prompts and their outputs by frame."""
 
     def __init__(self, obj_id, slot: int):
         self.obj_id, self.slot = obj_id, slot
         self.points: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self.masks: dict[int, np.ndarray] = {}
-        self.answers: dict[int, Answer] = {}
-        self.committed: dict[int, Commitment] = {}
-        self.steps = 0  # frames that were tracked, over all passes
-        self._directions = bytearray()  # of tracking, a byte a frame: hours stay small
+        self.outputs: dict[int, PromptOutput] = {}
+        self.conditioning_frames: dict[int, ConditioningFrame] = {}
+        self.steps = 0  # tracked frames, over all calls
+        self._directions = bytearray()  # of tracking; one byte a frame
 
-    def begins_by(self, frame: int) -> bool:
-        """Whether the object is prompted on this frame or an earlier one."""
-        return any(t <= frame for t in self.answers)
+    def is_prompted_by(self, frame: int) -> bool:
+        """Return whether the object is prompted on this frame or an earlier one."""
+        return any(t <= frame for t in self.outputs)
 
-    def direction_on(self, frame: int) -> int:
-        """1 or -1 where the object was tracked on a frame so, else 0."""
+    def tracked_direction(self, frame: int) -> int:
+        """Return the direction, 1 or -1, the frame was tracked in; 0 if it was not."""
         if frame >= len(self._directions):
             return 0
         return {0: 0, 1: 1, 2: -1}[self._directions[frame]]
 
     def mark_tracked(self, frame: int, direction: int) -> None:
-        """Note that a frame was tracked, forward (1) or in reverse (-1)."""
+        """Record that a frame was tracked, forward (1) or in reverse (-1)."""
         missing = frame + 1 - len(self._directions)
         if missing > 0:
             self._directions.extend(bytes(missing))
@@ -69,12 +72,12 @@ class ObjectRecord:
         self.steps += 1
 
     def forget_tracking(self) -> None:
-        """As if no frame had been tracked; prompts and their answers stay."""
+        """Clear which frames were tracked; prompts and their outputs stay."""
         self._directions, self.steps = bytearray(), 0
 
-    def conditioning(self, frame: int) -> list[int]:
-        """The committed frames that belong in the bank when tracking a frame."""
-        frames = sorted(self.committed)
+    def select_conditioning(self, frame: int) -> list[int]:
+        """Return the conditioning frames in the bank of a frame: the closest."""
+        frames = sorted(self.conditioning_frames)
         if len(frames) > MAX_CONDITIONING:
             nearest = sorted(frames, key=lambda t: abs(t - frame))
             frames = sorted(nearest[:MAX_CONDITIONING])
@@ -82,7 +85,7 @@ class ObjectRecord:
 
 
 class VideoState:
-    """The state of one video; made by `Sam2VideoPredictor.init_state`."""
+    """State of one video, created by `Sam2VideoPredictor.init_state`."""
 
     def __init__(
         self,
@@ -96,10 +99,10 @@ class VideoState:
         self.width, self.height = video.width, video.height
         self.num_frames: int | None = video.num_frames
         self.reader = FrameReader(video, config.image_size)
-        self.objects: dict = {}  # id: ObjectRecord, in the order they were added
+        self.objects: dict = {}  # id: ObjectRecord, in the order of addition
         self.history = TrackHistory(stride)
-        self.version = 0  # counts changes of prompts and objects
-        # Also where nobody calls `close`: when the state goes, and when Python ends.
+        self.version = 0  # incremented when prompts or objects change
+        # Closes too when the state is garbage-collected and when Python exits.
         self._finalizer = weakref.finalize(self, _close, self.reader, self.history)
         self.features: collections.OrderedDict[int, FrameFeatures] = (
             collections.OrderedDict()
@@ -107,22 +110,22 @@ class VideoState:
 
     @property
     def obj_ids(self) -> list:
-        """Ids of the objects, in the order they were added."""
+        """Object ids, in the order of addition."""
         return list(self.objects)
 
     def close(self) -> None:
-        """Stop reading the video, and drop frames, features and snapshots."""
+        """Stop decoding; delete cached frames, features and snapshots."""
         self.features.clear()
         _close(self.reader, self.history)
 
     def check_frame(self, frame: int) -> None:
-        """InputError unless the video has this frame, as far as is known."""
+        """Raise InputError if the frame is outside the video, as far as known."""
         if frame < 0 or (self.num_frames is not None and frame >= self.num_frames):
             last = " on" if self.num_frames is None else f" to {self.num_frames - 1}"
             raise InputError(f"frame {frame} is not in the video: use 0{last}")
 
-    def record(self, obj_id) -> ObjectRecord:
-        """The object with this id, added where it is new."""
+    def get_or_add(self, obj_id) -> ObjectRecord:
+        """Return the object with this id; add it, in the first free slot, if new."""
         if obj_id not in self.objects:
             taken = {record.slot for record in self.objects.values()}
             slot = next(s for s in range(len(taken) + 1) if s not in taken)
@@ -130,18 +133,18 @@ class VideoState:
         return self.objects[obj_id]
 
     def keep_features(self, frame: int, features: FrameFeatures) -> FrameFeatures:
-        """Hold the features of a frame, and of the one held before it."""
+        """Cache the features of a frame; the oldest are dropped."""
         self.features[frame] = features
         while len(self.features) > _FEATURES_KEPT:
             self.features.popitem(last=False)
         return features
 
-    def answer(self, obj_id, frame: int) -> tuple[np.ndarray, float, float] | None:
-        """Mask logits [4h, 4w], IoU and object score of an object on a frame."""
+    def output(self, obj_id, frame: int) -> tuple[np.ndarray, float, float] | None:
+        """Return mask logits [4h, 4w], IoU and object score; None if there are none."""
         record = self.objects[obj_id]
-        given = record.answers.get(frame)
-        if given is not None:
-            return given.mask_logits, given.iou, given.object_score
+        prompted = record.outputs.get(frame)
+        if prompted is not None:
+            return prompted.mask_logits, prompted.iou, prompted.object_score
         tracked, slot = self.history.frames.get(frame), record.slot
         if tracked is None or tracked.mask_logits is None or not tracked.has(slot):
             return None
@@ -149,16 +152,18 @@ class VideoState:
         return tracked.mask_logits[slot], float(tracked.iou[slot]), score
 
     def bank_key(self, frame: int) -> tuple:
-        """Changes when the bank must be put together anew before a frame."""
-        chosen = tuple(tuple(r.conditioning(frame)) for r in self.objects.values())
+        """Return a key that changes when the bank must be rebuilt before a frame."""
+        chosen = tuple(
+            tuple(r.select_conditioning(frame)) for r in self.objects.values()
+        )
         many = any(len(frames) == MAX_CONDITIONING for frames in chosen)
         return self.version, chosen if many else None
 
     def bank_before(self, frame: int, direction: int) -> MemoryBank:
-        """The bank that tracking would arrive at this frame with."""
+        """Build the memory bank that `frame` is tracked with."""
         records = list(self.objects.values())
         n = bucket(max(record.slot for record in records) + 1)
-        frames = {record.slot: record.conditioning(frame) for record in records}
+        frames = {record.slot: record.select_conditioning(frame) for record in records}
         k = bucket(max([1, *map(len, frames.values())]))
         empty = jax.eval_shape(
             lambda: memory.empty_bank(
@@ -173,15 +178,15 @@ class VideoState:
         )
         for record in records:
             for place, t in enumerate(frames[record.slot]):
-                entry, at = record.committed[t], (record.slot, place)
+                entry, at = record.conditioning_frames[t], (record.slot, place)
                 bank.conditioning[at] = entry.memory
-                bank.conditioning_pointers[at] = entry.answer.obj_ptr
+                bank.conditioning_pointers[at] = entry.output.obj_ptr
                 bank.conditioning_frames[at] = t
         self._fill_rings(bank, frame, direction)
         return bank
 
     def _fill_rings(self, bank: MemoryBank, frame: int, direction: int) -> None:
-        """Write the frames behind `frame` from the history, the furthest first."""
+        """Write the frames preceding `frame` from the history, the furthest first."""
         reach = max(bank.pointers.shape[1], (memory.RECENT + 1) * self.stride)
         for age in range(reach, 0, -1):
             t = frame - direction * age
@@ -192,7 +197,7 @@ class VideoState:
             pointer = t % bank.pointers.shape[1]
             for record in self.objects.values():
                 slot = record.slot
-                if not tracked.has(slot) or t in record.committed:
+                if not tracked.has(slot) or t in record.conditioning_frames:
                     continue
                 if tracked.memory is not None:
                     bank.recent[slot, recent] = tracked.memory[slot]

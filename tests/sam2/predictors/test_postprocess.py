@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from c2g_jax.sam2.predictors.postprocess import (
     enlarge_logits,
     fill_holes,
-    keep_apart,
     remove_small_regions,
-    remove_specks,
+    remove_sprinkles,
+    suppress_overlaps,
     window_above,
 )
 
@@ -54,7 +54,7 @@ def test_filling_equals_the_literal_flood(seed, density, area):
     # A speck is a hole of the mask turned inside out.
     turned = literal_fill(-logits, area)
     cleared = np.where(turned == np.float32(0.1), np.float32(-10), logits)
-    np.testing.assert_array_equal(remove_specks(logits, area), cleared)
+    np.testing.assert_array_equal(remove_sprinkles(logits, area), cleared)
 
 
 def test_holes_of_eight_fill_and_of_nine_stay_even_when_linked_diagonally():
@@ -74,8 +74,10 @@ def test_holes_of_eight_fill_and_of_nine_stay_even_when_linked_diagonally():
 
 def test_each_pixel_goes_to_the_strongest_claim():
     logits = np.float32([[[2, -20, 3]], [[1, -3, 4]]])
-    np.testing.assert_array_equal(keep_apart(logits), [[[2, -20, -10]], [[-10, -3, 4]]])
-    np.testing.assert_array_equal(keep_apart(logits[:1]), logits[:1])
+    np.testing.assert_array_equal(
+        suppress_overlaps(logits), [[[2, -20, -10]], [[-10, -3, 4]]]
+    )
+    np.testing.assert_array_equal(suppress_overlaps(logits[:1]), logits[:1])
 
 
 @settings(max_examples=200, deadline=None)

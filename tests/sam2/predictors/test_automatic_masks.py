@@ -8,8 +8,8 @@ import pytest
 from pycocotools import mask as coco
 
 from c2g_jax.media.rle import run_lengths
-from c2g_jax.sam2.predictors import automatic_masks as mask_generator
-from tests.sam2.conftest import block
+from c2g_jax.sam2.predictors import automatic_masks
+from tests.sam2.predictors.conftest import block
 
 KEYS = {
     "segmentation",
@@ -169,7 +169,7 @@ def test_run_lengths_in_both_forms_are_the_mask(scripted, size):
     settings = dict(points_per_side=1, stability_score_thresh=0, box_nms_thresh=1.0)
     image = np.zeros((*size, 3), np.uint8)
     by_mode = {}
-    for mode in mask_generator.OUTPUT_MODES:
+    for mode in automatic_masks.OUTPUT_MODES:
         generator = scripted(lambda x, y: noise, output_mode=mode, **settings)
         by_mode[mode] = generator.generate(image)
     assert len(by_mode["binary_mask"]) == 3

@@ -10,7 +10,7 @@ from c2g_jax.sam2.predictors.track_history import WINDOW
 from c2g_jax.sam2.predictors.video import Sam2VideoPredictor
 from c2g_jax.types import InputError
 from tests.clips import readers, write_clip
-from tests.sam2.clicks import POINT, click
+from tests.sam2.predictors.clicks import POINT, click
 
 BOX = np.float32([60, 20, 100, 70])
 
@@ -244,7 +244,7 @@ def test_a_session_compiles_by_bucket_not_by_prompt(predictor, frames):
         (dict(frame_idx=0, points=[[np.nan, 4]], labels=[1]), "160x96"),
         (dict(frame_idx=0, points=POINT, labels=[2]), "inside"),
         (dict(frame_idx=0, box=[50, 50, 40, 60]), "empty"),
-        (dict(frame_idx=0, box=BOX, clear_old_points=False), "anew"),
+        (dict(frame_idx=0, box=BOX, clear_old_points=False), "replaces"),
     ],
 )
 def test_a_bad_prompt_is_named_and_leaves_no_trace(predictor, frames, call, word):

@@ -7,7 +7,7 @@ import pytest
 
 from c2g_jax.sam2.predictors.track_history import WINDOW
 from c2g_jax.types import InputError
-from tests.sam2.clicks import POINT, click, follow
+from tests.sam2.predictors.clicks import POINT, click, follow
 
 LENGTH = 2 * WINDOW + 22
 
@@ -95,7 +95,7 @@ def test_a_stream_cannot_go_back_behind_what_is_held(predictor, frames):
     assert recent.frame_idx == 35
     with pytest.raises(InputError, match="frame 3 of a stream is gone"):
         click(predictor, state, frame=3, points=POINT + 20)
-    assert list(state.objects[1].answers) == [0, 35]
+    assert list(state.objects[1].outputs) == [0, 35]
     state.close()
 
 
@@ -105,6 +105,6 @@ def test_more_prompted_frames_than_the_bank_holds(predictor, long_video):
         click(predictor, state, frame=t, points=POINT + t % 10)
     results = follow(predictor, state, max_frame_num_to_track=90)
     assert all(np.isfinite(result.masks).all() for result in results.values())
-    assert state.objects[1].conditioning(0) == list(range(0, 64, 4))
-    assert state.objects[1].conditioning(90) == list(range(16, 80, 4))
+    assert state.objects[1].select_conditioning(0) == list(range(0, 64, 4))
+    assert state.objects[1].select_conditioning(90) == list(range(16, 80, 4))
     state.close()

@@ -8,7 +8,7 @@ import pytest
 import c2g_jax.sam2.predictors.video_tracker as tracker
 from c2g_jax.sam2.predictors.video import Sam2VideoPredictor
 from c2g_jax.types import InputError
-from tests.sam2.clicks import POINT, click, follow
+from tests.sam2.predictors.clicks import POINT, click, follow
 
 
 def test_taking_a_prompt_back_is_as_if_it_was_never_given(predictor, frames):
@@ -185,7 +185,7 @@ def test_two_hundred_mixed_actions_compile_a_bounded_number(predictor, frames, c
         segment_mask=tracker.segment_mask,
         correct=tracker.correct,
         step=tracker.step,
-        encode_prompted=tracker.encode_prompted,
+        encode_conditioning_memory=tracker.encode_conditioning_memory,
         encode_frame=tracker.encode_frame,
     )
     before = {name: f._cache_size() for name, f in functions.items()}
@@ -207,7 +207,7 @@ def test_two_hundred_mixed_actions_compile_a_bounded_number(predictor, frames, c
             mask = np.zeros((state.height, state.width), bool)
             mask[20:50, 10:60] = True
             predictor.add_new_mask(state, t, obj_id, mask)
-        elif kind == "track" and any(r.answers for r in state.objects.values()):
+        elif kind == "track" and any(r.outputs for r in state.objects.values()):
             start = rng.randrange(10)
             predictor_options = dict(
                 start_frame_idx=start,
@@ -224,7 +224,7 @@ def test_two_hundred_mixed_actions_compile_a_bounded_number(predictor, frames, c
     # Points come in 3 buckets, objects in 4 (up to 8), prompted frames in 5 (up to 16).
     assert new["segment"] <= 3
     assert new["segment_mask"] <= 1
-    assert new["encode_prompted"] <= 1
+    assert new["encode_conditioning_memory"] <= 1
     assert new["encode_frame"] <= 1
     assert new["correct"] <= 3 * 5
     assert new["step"] <= 4 * 5

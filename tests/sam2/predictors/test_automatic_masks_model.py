@@ -8,7 +8,7 @@ from c2g_jax.sam2.predictors.automatic_masks import (
     _decode_points,
 )
 from c2g_jax.types import InputError
-from tests.sam2.mask_twin import literal_generate
+from tests.sam2.predictors.mask_twin import literal_generate
 
 DEFAULTS = dict(
     points_per_side=4,

@@ -82,5 +82,5 @@ def test_where_a_place_holder_lies_does_not_matter(image_predictor):
 
 def test_more_points_than_fit_are_named():
     many = (np.zeros((65, 2), np.float32), np.ones(65, np.int32))
-    with pytest.raises(InputError, match=r"65 points .* at most 64 fit: take"):
+    with pytest.raises(InputError, match=r"65 points .*: give at most 64"):
         pad_points([many])

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from c2g_jax.sam2.predictors.mask_boxes import (
     Crop,
-    crop_image,
-    given_grids,
-    is_cut_off,
+    check_point_grids,
+    crop_boxes,
+    is_near_crop_edge,
     layered_grids,
     mask_box,
+    nms,
     point_grid,
-    suppress,
 )
 from c2g_jax.types import InputError
 
@@ -44,11 +44,11 @@ def test_deeper_layers_have_fewer_points():
 )
 def test_bad_grids_are_named(grids, layers, word):
     with pytest.raises(InputError, match=word):
-        given_grids(grids, layers)
+        check_point_grids(grids, layers)
 
 
 def test_crops_of_an_image_of_150_by_100():
-    whole, *crops = crop_image(100, 150, 1, 512 / 1500)
+    whole, *crops = crop_boxes(100, 150, 1, 512 / 1500)
     assert whole == Crop(0, 0, 150, 100, 0)
     # 0.3413 x 100 is an overlap of 34; half of 150 + 34 is 92, of 100 + 34 is 67.
     assert crops == [
@@ -61,7 +61,7 @@ def test_crops_of_an_image_of_150_by_100():
 
 
 def test_a_second_layer_of_crops():
-    crops = [crop for crop in crop_image(100, 150, 2, 512 / 1500) if crop.layer == 2]
+    crops = [crop for crop in crop_boxes(100, 150, 2, 512 / 1500) if crop.layer == 2]
     # An overlap of 17; a quarter of 150 + 51 is 51 upwards, of 100 + 51 is 38.
     columns = [(0, 51), (34, 85), (68, 119), (102, 150)]
     rows = [(0, 38), (21, 59), (42, 80), (63, 100)]
@@ -78,7 +78,7 @@ def test_a_second_layer_of_crops():
 def test_crops_of_each_layer_cover_the_image_and_none_is_empty(
     height, width, layers, ratio
 ):
-    crops = crop_image(height, width, layers, ratio)
+    crops = crop_boxes(height, width, layers, ratio)
     assert {crop.layer for crop in crops} == set(range(layers + 1))
     for layer in range(layers + 1):
         seen = np.zeros((height, width), bool)
@@ -99,16 +99,16 @@ def test_a_box_ends_on_the_last_column_and_row():
 def test_a_mask_is_cut_off_within_20_pixels_of_a_border_inside_the_image():
     crop = Crop(100, 0, 300, 200, 1)
     free = [130, 30, 270, 170]
-    assert not is_cut_off(np.array(free), crop, 200, 400)
+    assert not is_near_crop_edge(np.array(free), crop, 200, 400)
     for side, at in ((0, 120), (2, 280)):
         for step, cut in ((0, True), (1 if side == 0 else -1, False)):
             box = list(free)
             box[side] = at + step
-            assert is_cut_off(np.array(box), crop, 200, 400) == cut
+            assert is_near_crop_edge(np.array(box), crop, 200, 400) == cut
     # Above and below the crop ends where the image does: nothing is cut there.
-    assert not is_cut_off(np.array([130, 0, 270, 199]), crop, 200, 400)
+    assert not is_near_crop_edge(np.array([130, 0, 270, 199]), crop, 200, 400)
     whole = Crop(0, 0, 400, 200, 0)
-    assert not is_cut_off(np.array([0, 0, 399, 199]), whole, 200, 400)
+    assert not is_near_crop_edge(np.array([0, 0, 399, 199]), whole, 200, 400)
 
 
 def literal_suppress(boxes, scores, threshold):
@@ -147,12 +147,12 @@ one_box = st.tuples(coordinates, coordinates, coordinates, coordinates).map(
 def test_suppression_equals_the_literal_walk(found, threshold):
     boxes = [box for box, _ in found]
     scores = [score for _, score in found]
-    kept = suppress(np.array(boxes).reshape(-1, 4), np.array(scores), threshold)
+    kept = nms(np.array(boxes).reshape(-1, 4), np.array(scores), threshold)
     assert kept.tolist() == literal_suppress(boxes, scores, threshold)
 
 
 def test_an_overlap_of_just_the_threshold_stays():
     boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 5]])  # IoU 1/2
-    assert suppress(boxes, np.array([0.9, 0.8]), 0.5).tolist() == [0, 1]
-    assert suppress(boxes, np.array([0.8, 0.9]), 0.49).tolist() == [1]
-    assert suppress(np.zeros((0, 4)), np.zeros(0), 0.5).tolist() == []
+    assert nms(boxes, np.array([0.9, 0.8]), 0.5).tolist() == [0, 1]
+    assert nms(boxes, np.array([0.8, 0.9]), 0.49).tolist() == [1]
+    assert nms(np.zeros((0, 4)), np.zeros(0), 0.5).tolist() == []

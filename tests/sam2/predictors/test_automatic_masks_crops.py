@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from c2g_jax.sam2.predictors.mask_boxes import crop_image
-from tests.sam2.conftest import block
+from c2g_jax.sam2.predictors.mask_boxes import crop_boxes
+from tests.sam2.predictors.conftest import block
 
 
 def test_masks_of_crops_lie_where_the_crop_does_and_smaller_crops_lead(scripted):
@@ -44,7 +44,7 @@ def test_masks_of_crops_lie_where_the_crop_does_and_smaller_crops_lead(scripted)
 
 def test_across_crops_the_smaller_crop_wins_over_a_better_iou(scripted):
     """One object, columns and rows 200 to 310 of 512: all four crops show it whole."""
-    crops = iter(crop_image(512, 512, 1, 512 / 1500))
+    crops = iter(crop_boxes(512, 512, 1, 512 / 1500))
 
     def answer(x, y):
         crop = next(crops)

@@ -140,7 +140,7 @@ def test_numbers_of_points_and_objects_compile_by_bucket(predictor):
                 "point_coords": [[[1, 2]], [[1, 2]], [[1, 2]]],
                 "point_labels": [[1], [1], [1]],
             },
-            "2 boxes stand beside 3",
+            "2 boxes are given with 3",
         ),
     ],
 )
