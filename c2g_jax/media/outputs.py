@@ -21,7 +21,7 @@ def disk_is_full(error: BaseException) -> bool:
     return getattr(error, "errno", None) in full
 
 
-class NoRoom(InputError):
+class DiskFull(InputError):
     """A disk is full; errno and strerror are those of the system's error."""
 
     def __init__(self, place: Path, number: int):
@@ -70,7 +70,7 @@ def write_aside(path: str | Path, write: Callable[[Path], object]) -> None:
     """Let `write` make a file beside, that then takes the place of `path`.
 
     It is on the disk by then, so that a crash leaves this file or the old one, whole.
-    NoRoom where the disk is full, InputError where `path` is a folder.
+    DiskFull where the disk is full, InputError where `path` is a folder.
     """
     path = file_named(path)
     aside = path.with_name(_aside_name(path))
@@ -89,7 +89,7 @@ def output_folder(folder: Path, owned: Collection[str] = ()) -> Iterator[Path]:
     """A folder beside, that becomes `folder`, or fills it, where no error occurs.
 
     `owned` names files of `folder` that are of an earlier run: those that are not
-    written now are removed. So is what runs left aside that were killed. NoRoom where
+    written now are removed. So is what runs left aside that were killed. DiskFull where
     the disk is full.
     """
     folder = folder.absolute()
@@ -149,10 +149,10 @@ def _room_for(place: Path) -> Iterator[None]:
     """A full disk is told by the place that was asked for, not by the one aside."""
     try:
         yield
-    except (OSError, NoRoom) as error:
+    except (OSError, DiskFull) as error:
         if not disk_is_full(error):
             raise
-        raise NoRoom(place, error.errno) from error
+        raise DiskFull(place, error.errno) from error
 
 
 def _aside_name(path: Path) -> str:

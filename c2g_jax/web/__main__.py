@@ -60,7 +60,7 @@ def run() -> None:
 
 def read_flags():
     """(settings, checkpoint or None); InputError for what cannot be served."""
-    from c2g_jax.web.desk import Settings
+    from c2g_jax.web.service import Settings
     from c2g_jax.web.uploads import Limits
 
     for flag in (MAX_SESSIONS, SESSION_HOURS, MAX_UPLOAD_MB, MAX_UPLOAD_FRAMES):
@@ -135,10 +135,12 @@ def serve(settings, checkpoint: Path | None, listener: socket.socket) -> None:
         port = listener.getsockname()[1]
         print(f"http://{ADDRESS}:{port}/ (Ctrl-C stops it)", flush=True)
         from c2g_jax.web.app import create_app, make_server
-        from c2g_jax.web.studio import Studio
+        from c2g_jax.web.model_host import ModelHost
 
-        studio = Studio(checkpoint, cache=settings.state / "compiled" / processor())
-        server = make_server(create_app(studio, settings))
+        model_host = ModelHost(
+            checkpoint, cache=settings.state / "compiled" / processor()
+        )
+        server = make_server(create_app(model_host, settings))
     with contextlib.suppress(KeyboardInterrupt):  # the way it ends
         server.run(sockets=[listener])
 

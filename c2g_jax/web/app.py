@@ -11,8 +11,8 @@ from fastapi.staticfiles import StaticFiles
 
 from c2g_jax import __version__
 from c2g_jax.web import errors, routes_edit, routes_export, routes_session
-from c2g_jax.web.desk import Desk, Settings
 from c2g_jax.web.security import Guard
+from c2g_jax.web.service import SessionService, Settings
 
 PAGE = Path(__file__).with_name("static")
 
@@ -26,13 +26,13 @@ class _Page(StaticFiles):
         return response
 
 
-def create_app(studio: Any, settings: Settings) -> FastAPI:
-    """An ASGI application; `studio` gives the model and sessions (studio.Studio)."""
+def create_app(model_host: Any, settings: Settings) -> FastAPI:
+    """An ASGI application; `model_host` gives the model and sessions."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI):
-        app.state.desk = Desk(studio, settings)
-        async with app.state.desk.running():
+        app.state.service = SessionService(model_host, settings)
+        async with app.state.service.running():
             yield
 
     app = FastAPI(

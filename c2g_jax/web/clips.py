@@ -13,7 +13,7 @@ from pathlib import Path
 from c2g_jax.media.outputs import write_aside
 
 FILE = "clip.json"
-NO_ROOM = "no space is left on the server's disk: make room there, and try again"
+DISK_FULL = "no space is left on the server's disk: make room there, and try again"
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ import av
 from PIL import Image
 
 from c2g_jax.media.images import read_image
-from c2g_jax.media.outputs import NoRoom, disk_is_full
+from c2g_jax.media.outputs import DiskFull, disk_is_full
 from c2g_jax.media.video import DEFAULT_FPS, open_video
 from c2g_jax.types import Frame, InputError
-from c2g_jax.web.clips import NO_ROOM, Clip, frame_name
+from c2g_jax.web.clips import DISK_FULL, Clip, frame_name
 
 MEMORY = 6 << 30  # bytes of address space
 CODECS = {"h264", "hevc", "av1", "vp8", "vp9", "mpeg4", "mjpeg", "prores", "theora"}
@@ -121,15 +121,15 @@ def main(task: str) -> Iterator[dict]:
         decode(source, folder, task["name"], task["limits"])
     except Refused as error:
         yield {"error": str(error), "status": error.status}
-    except NoRoom:
-        yield {"error": NO_ROOM, "status": 507}
+    except DiskFull:
+        yield {"error": DISK_FULL, "status": 507}
     except InputError as error:
         # The file's place on this disk is nobody's concern.
         line = str(error).replace(str(source), task["name"])
         yield {"error": line.replace(source.name, task["name"]), "status": 422}
     except _failures() as error:
         if disk_is_full(error):
-            yield {"error": NO_ROOM, "status": 507}
+            yield {"error": DISK_FULL, "status": 507}
             return
         line = f"{task['name']}: damaged, or not what it says it is: export it anew"
         yield {"error": line, "status": 422}

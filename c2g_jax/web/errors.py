@@ -8,9 +8,9 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from c2g_jax.cli.launch import out_of_memory
-from c2g_jax.media.outputs import NoRoom, disk_is_full
+from c2g_jax.media.outputs import DiskFull, disk_is_full
 from c2g_jax.types import InputError
-from c2g_jax.web.clips import NO_ROOM
+from c2g_jax.web.clips import DISK_FULL
 
 _NO_JSON = "the body cannot be read as JSON: send one JSON object in UTF-8"
 LONGEST = 300  # letters
@@ -51,8 +51,8 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(InputError)
     async def bad_input(request: Request, error: InputError):
-        if isinstance(error, NoRoom):
-            return answer(507, NO_ROOM)
+        if isinstance(error, DiskFull):
+            return answer(507, DISK_FULL)
         return answer(422, error)
 
     @app.exception_handler(RequestValidationError)
@@ -84,5 +84,5 @@ NO_MEMORY = (
 def reason(error: Exception) -> str:
     """What to say of an error that is of the machine, or else of our own making."""
     if disk_is_full(error):
-        return NO_ROOM
+        return DISK_FULL
     return NO_MEMORY if out_of_memory(error) else FAILED

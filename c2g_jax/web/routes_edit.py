@@ -7,8 +7,8 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from c2g_jax.web.desk import Desk
-from c2g_jax.web.routes_session import OneDesk, OneEntry
+from c2g_jax.web.routes_session import EntryDep, ServiceDep
+from c2g_jax.web.service import SessionService
 from c2g_jax.web.sessions import Entry
 
 router = APIRouter(prefix="/sessions/{session_id}")
@@ -16,11 +16,11 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 Index = Annotated[int, Field(ge=0, le=1 << 31)]
 
 
-class Body(BaseModel):
+class RequestBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Point(Body):
+class Point(RequestBody):
     """A point on an object, or off it; without an object_id a new subject's."""
 
     kind: Literal["point"]
@@ -31,7 +31,7 @@ class Point(Body):
     object_id: Index | None = None
 
 
-class Box(Body):
+class Box(RequestBody):
     kind: Literal["box"]
     frame: Index
     x1: Number
@@ -41,7 +41,7 @@ class Box(Body):
     object_id: Index | None = None
 
 
-class Partner(Body):
+class ObjectPoint(RequestBody):
     """A point on an object that has to do with a subject."""
 
     kind: Literal["object"]
@@ -51,17 +51,17 @@ class Partner(Body):
     subject_id: Index
 
 
-class Track(Body):
+class TrackOptions(RequestBody):
     start: Index | None = None
     stop: Index | None = None
     direction: Literal["forward", "backward", "both"] = "forward"
 
 
-class Name(Body):
+class CategoryEdit(RequestBody):
     category: Annotated[str, Field(max_length=100)] | None
 
 
-class Link(Body):
+class RelationEdit(RequestBody):
     """What holds between two objects: a predicate, or (None) nothing."""
 
     subject_id: Index
@@ -71,7 +71,9 @@ class Link(Body):
     stop: Index | None = None
 
 
-async def change(desk: Desk, entry: Entry, job: Callable, frame: int | None = None):
+async def apply_edit(
+    service: SessionService, entry: Entry, job: Callable, frame: int | None = None
+):
     """Do it, and answer with what the page shows at once: the frame it looks at.
 
     The job returns the frame's view, the name of what it did, or nothing.
@@ -88,15 +90,15 @@ async def change(desk: Desk, entry: Entry, job: Callable, frame: int | None = No
             answer["view"] = found
         return session.as_json(answer)
 
-    answer = await desk.change(entry, act)
+    answer = await service.change(entry, act)
     return answer | {"revision": entry.revision}
 
 
 @router.post("/prompts")
 async def add_prompt(
-    entry: OneEntry,
-    desk: OneDesk,
-    prompt: Annotated[Point | Box | Partner, Field(discriminator="kind")],
+    entry: EntryDep,
+    service: ServiceDep,
+    prompt: Annotated[Point | Box | ObjectPoint, Field(discriminator="kind")],
 ):
     """Say something of an object on a frame; the answer has its mask."""
     p = prompt
@@ -108,24 +110,24 @@ async def add_prompt(
             return session.box(p.frame, p.x1, p.y1, p.x2, p.y2, p.object_id)
         return session.add_object(p.subject_id, p.frame, p.x, p.y)
 
-    return await change(desk, entry, job, p.frame)
+    return await apply_edit(service, entry, job, p.frame)
 
 
 @router.delete("/prompts")
 async def delete_prompt(
-    entry: OneEntry, desk: OneDesk, frame: int, object_id: int, index: int
+    entry: EntryDep, service: ServiceDep, frame: int, object_id: int, index: int
 ):
     """Take back one prompt, by its place in the frame's list."""
-    return await change(
-        desk, entry, lambda s: s.delete_prompt(frame, object_id, index), frame
+    return await apply_edit(
+        service, entry, lambda s: s.delete_prompt(frame, object_id, index), frame
     )
 
 
 @router.post("/track")
-async def track(entry: OneEntry, desk: OneDesk, how: Track):
+async def track(entry: EntryDep, service: ServiceDep, options: TrackOptions):
     """Follow all objects: a line of JSON a frame, and one at the end."""
-    tracking = desk.track(
-        entry, start=how.start, stop=how.stop, direction=how.direction
+    tracking = service.track(
+        entry, start=options.start, stop=options.stop, direction=options.direction
     )
     await tracking.start()
     return StreamingResponse(
@@ -136,7 +138,7 @@ async def track(entry: OneEntry, desk: OneDesk, how: Track):
 
 
 @router.post("/cancel", status_code=202)
-async def cancel(entry: OneEntry):
+async def cancel(entry: EntryDep):
     """Let tracking end after the step that runs, if there is any."""
     if entry.tracking is not None:
         entry.tracking.cancel()
@@ -144,49 +146,49 @@ async def cancel(entry: OneEntry):
 
 
 @router.post("/undo")
-async def undo(entry: OneEntry, desk: OneDesk, frame: int | None = None):
-    return await change(desk, entry, lambda s: s.undo(), frame)
+async def undo(entry: EntryDep, service: ServiceDep, frame: int | None = None):
+    return await apply_edit(service, entry, lambda s: s.undo(), frame)
 
 
 @router.post("/redo")
-async def redo(entry: OneEntry, desk: OneDesk, frame: int | None = None):
-    return await change(desk, entry, lambda s: s.redo(), frame)
+async def redo(entry: EntryDep, service: ServiceDep, frame: int | None = None):
+    return await apply_edit(service, entry, lambda s: s.redo(), frame)
 
 
 @router.patch("/objects/{object_id}")
 async def rename(
-    entry: OneEntry,
-    desk: OneDesk,
+    entry: EntryDep,
+    service: ServiceDep,
     object_id: int,
-    name: Name,
+    edit: CategoryEdit,
     frame: Annotated[int | None, Query()] = None,
 ):
     """Fix an object's category; None leaves it to the model again."""
-    return await change(
-        desk, entry, lambda s: s.rename(object_id, name.category), frame
+    return await apply_edit(
+        service, entry, lambda s: s.rename(object_id, edit.category), frame
     )
 
 
 @router.delete("/objects/{object_id}")
 async def remove(
-    entry: OneEntry, desk: OneDesk, object_id: int, frame: int | None = None
+    entry: EntryDep, service: ServiceDep, object_id: int, frame: int | None = None
 ):
-    return await change(desk, entry, lambda s: s.remove(object_id), frame)
+    return await apply_edit(service, entry, lambda s: s.remove(object_id), frame)
 
 
 @router.patch("/relations")
 async def relate(
-    entry: OneEntry,
-    desk: OneDesk,
-    link: Link,
+    entry: EntryDep,
+    service: ServiceDep,
+    edit: RelationEdit,
     frame: Annotated[int | None, Query()] = None,
 ):
     """Fix what holds between two objects, over a span or the whole clip."""
-    return await change(
-        desk,
+    return await apply_edit(
+        service,
         entry,
         lambda s: s.set_predicate(
-            link.subject_id, link.object_id, link.predicate, link.start, link.stop
+            edit.subject_id, edit.object_id, edit.predicate, edit.start, edit.stop
         ),
         frame,
     )

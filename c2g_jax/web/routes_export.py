@@ -12,30 +12,30 @@ from starlette.background import BackgroundTask
 from c2g_jax.export.scene_graph_json import graph_to_json
 from c2g_jax.session.views import EXPORTS, FOLDERS
 from c2g_jax.web.errors import WebError
-from c2g_jax.web.routes_session import OneDesk, OneEntry, Threshold
+from c2g_jax.web.routes_session import EntryDep, ServiceDep, Threshold
 
 router = APIRouter(prefix="/sessions/{session_id}")
 
 
 @router.get("/graph")
-async def graph(entry: OneEntry, desk: OneDesk, threshold: Threshold = None):
+async def graph(entry: EntryDep, service: ServiceDep, threshold: Threshold = None):
     """The scene graph as scene_graph.json has it."""
-    return await desk.use(entry, lambda s: graph_to_json(s.graph(threshold)))
+    return await service.use(entry, lambda s: graph_to_json(s.graph(threshold)))
 
 
 @router.get("/export")
 async def export(
-    entry: OneEntry, desk: OneDesk, format: str, threshold: Threshold = None
+    entry: EntryDep, service: ServiceDep, format: str, threshold: Threshold = None
 ) -> Response:
     """A file to download; the graph is the worker's, writing it is not."""
     if format not in EXPORTS:
         known = ", ".join(EXPORTS)
         raise WebError(422, f"unknown format {format!r}: choose one of {known}")
-    graph, video = await desk.use(entry, lambda s: (s.graph(threshold), s.video))
+    graph, video = await service.use(entry, lambda s: (s.graph(threshold), s.video))
     folder = Path(tempfile.mkdtemp(prefix="c2g-export-"))
     try:
-        async with desk.exporting:
-            names = desk.studio.vocabulary
+        async with service.exporting:
+            names = service.model_host.vocabulary
             path = await asyncio.to_thread(_write, format, folder, graph, video, names)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

@@ -17,7 +17,7 @@ from c2g_jax.web.errors import WebError
 
 CLIP, SAVED, USED = "clip", "session.c2g", "used.json"
 ID_BYTES = 18  # 144 bits, 24 letters in a URL
-NOTE_EVERY = 60.0  # seconds of use that a server that is killed may forget
+RECORD_EVERY = 60.0  # seconds of use that a server that is killed may forget
 UNTOUCHED = 3600.0  # seconds that a session in which nothing was done is kept
 
 
@@ -32,14 +32,14 @@ class Entry:
     folder: Path
     clip: Clip
     used: float
-    noted: float = 0.0  # the use that is written down
+    recorded: float = 0.0  # the use that is written down
     session: Any = None
     tracking: Any = None
     revision: int = 0
     waiting: int = 0
 
     @property
-    def saved(self) -> Path:
+    def session_file(self) -> Path:
         return self.folder / SAVED
 
     @property
@@ -53,7 +53,7 @@ class Registry:
     def __init__(self, root: Path, limit: int, seconds: float):
         self.root, self.limit, self.seconds = root, limit, seconds
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._entries = {entry.id: entry for entry in self._found()}
+        self._entries = {entry.id: entry for entry in self._read_folders()}
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(tuple(self._entries.values()))
@@ -74,9 +74,9 @@ class Registry:
         session_id = secrets.token_urlsafe(ID_BYTES)
         return session_id, self.root / session_id
 
-    def least_missed(self) -> Entry:
+    def eviction_candidate(self) -> Entry:
         """The session in which nothing was done for longest; WebError 429."""
-        idle = [e for e in self if not e.busy and not e.saved.exists()]
+        idle = [e for e in self if not e.busy and not e.session_file.exists()]
         if not idle:
             raise WebError(
                 429,
@@ -88,11 +88,11 @@ class Registry:
         """Answer to a new id; the clip lies in the session's folder already."""
         folder = clip.folder.parent
         entry = Entry(session_id, folder, clip, time.time())
-        self.note_use(entry)  # first: where it fails, there is no session
+        self.record_use(entry)  # first: where it fails, there is no session
         self._entries[session_id] = entry
         return entry
 
-    def forget(self, entry: Entry) -> None:
+    def remove(self, entry: Entry) -> None:
         """Answer to its id no more; its files are the caller's to delete."""
         self._entries.pop(entry.id, None)
 
@@ -100,34 +100,34 @@ class Registry:
         """The sessions whose time is over."""
         now, over = time.time(), []
         for entry in self:
-            touched = entry.saved.exists() or entry.revision
+            touched = entry.session_file.exists() or entry.revision
             kept = self.seconds if touched else min(UNTOUCHED, self.seconds)
             if not entry.busy and now - entry.used > kept:
                 over.append(entry)
         return over
 
-    def to_note(self) -> list[Entry]:
+    def stale_use_records(self) -> list[Entry]:
         """The sessions that were used for a while since that was written down."""
-        return [entry for entry in self if entry.used - entry.noted > NOTE_EVERY]
+        return [entry for entry in self if entry.used - entry.recorded > RECORD_EVERY]
 
-    def note_use(self, entry: Entry) -> None:
+    def record_use(self, entry: Entry) -> None:
         """Write down when a session was used, for the next run of the server.
 
         Also where that fails it is not tried again before more use.
         """
-        entry.noted = entry.used
+        entry.recorded = entry.used
         text = json.dumps(entry.used)
         write_aside(
             entry.folder / USED, lambda aside: aside.write_text(text, encoding="utf-8")
         )
 
-    def _found(self) -> Iterator[Entry]:
+    def _read_folders(self) -> Iterator[Entry]:
         for folder in self.root.iterdir():
             clip = read_clip(folder / CLIP)
             if clip is not None:
                 clip = dataclasses.replace(clip, folder=folder / CLIP)
                 used = _last_use(folder)
-                yield Entry(folder.name, folder, clip, used, noted=used)
+                yield Entry(folder.name, folder, clip, used, recorded=used)
             elif (folder / SAVED).exists():  # a person's work is never thrown away
                 logging.warning("%s: a session without its video is left there", folder)
             else:
@@ -136,7 +136,7 @@ class Registry:
 
 
 def _last_use(folder: Path) -> float:
-    """When a session was used: as it was noted, else when its folder changed."""
+    """When a session was used: as it was recorded, else when its folder changed."""
     try:
         return float(json.loads((folder / USED).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):

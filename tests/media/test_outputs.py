@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from c2g_jax.media.outputs import NoRoom, check_output, output_folder, write_aside
+from c2g_jax.media.outputs import DiskFull, check_output, output_folder, write_aside
 from c2g_jax.types import InputError
 
 
@@ -151,7 +151,7 @@ def test_a_full_disk_is_told_by_the_place_that_was_asked_for(tmp_path):
     ):
         full()
     with (
-        pytest.raises(NoRoom, match=f"{tmp_path}/out: {words}") as caught,
+        pytest.raises(DiskFull, match=f"{tmp_path}/out: {words}") as caught,
         output_folder(tmp_path / "out") as folder,
     ):
         write_aside(folder / "a.txt", full)

@@ -35,7 +35,7 @@ def test_an_uploaded_video_becomes_frames(client, tmp_path):
     picture = tmp_path / "3.jpg"
     picture.write_bytes(client.get(f"/sessions/{session}/frames/3.jpg").content)
     assert number_of(read_image(picture)) == 6
-    folder = client.desk.registry.get(session).folder
+    folder = client.service.registry.get(session).folder
     assert not (folder / "upload").exists(), "the file itself is not kept"
 
 
@@ -68,7 +68,7 @@ def test_broken_files_are_refused_and_the_server_goes_on(client, tmp_path, clip)
             continue  # what is left of it decodes
         line = error(answer, 415 if answer.status_code == 415 else 422)
         assert str(tmp_path) not in line, name
-    assert len(client.desk.registry) <= 1
+    assert len(client.service.registry) <= 1
     opened(client)
 
 
@@ -127,13 +127,13 @@ def test_an_upload_that_is_refused_costs_nobody_a_session(tmp_path, clip):
         assert client.get(session).status_code == 200
 
         async def take_both():
-            await client.desk.uploads.acquire()
-            await client.desk.uploads.acquire()
+            await client.service.uploads.acquire()
+            await client.service.uploads.acquire()
 
         client.portal.call(take_both)
         assert "two uploads" in error(send(client, clip.read_bytes()), 429)
         assert client.get(session).status_code == 200
-        client.portal.call(release_both, client.desk.uploads)
+        client.portal.call(release_both, client.service.uploads)
         assert send(client, clip.read_bytes()).status_code == 201
         error(client.get(session), 404)
 
@@ -157,7 +157,7 @@ def test_limits_of_bytes_frames_and_pixels(tmp_path, clip):
             if limits.bytes == 1000:  # without a length beforehand
                 chunks = (data[k : k + 500] for k in range(0, 4000, 500))
                 error(client.post("/sessions", content=chunks), 413)
-            root = client.desk.registry.root
+            root = client.service.registry.root
             assert list(root.iterdir()) == [], "nothing is left behind"
 
 
@@ -171,8 +171,8 @@ def test_an_empty_upload_and_two_at_once(client, clip):
     assert "empty" in error(send(client, b""), 422)
 
     async def take_both():
-        await client.desk.uploads.acquire()
-        await client.desk.uploads.acquire()
+        await client.service.uploads.acquire()
+        await client.service.uploads.acquire()
 
     client.portal.call(take_both)
     assert "two uploads" in error(send(client, clip.read_bytes()), 429)

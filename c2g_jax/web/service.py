@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from c2g_jax.media.outputs import NoRoom
+from c2g_jax.media.outputs import DiskFull
 from c2g_jax.types import InputError
 from c2g_jax.web.clips import Clip, read_clip
 from c2g_jax.web.errors import WebError, shorten
 from c2g_jax.web.sessions import CLIP, Entry, Registry
-from c2g_jax.web.tracking import Tracking
+from c2g_jax.web.track_stream import TrackStream
 from c2g_jax.web.uploads import Limits, decode_file, receive_file
 from c2g_jax.web.worker import Worker
 
@@ -42,11 +42,11 @@ class Settings:
     stall: float = 60.0
 
 
-class Desk:
+class SessionService:
     """One for a server. Its methods run in the event loop, sessions in the worker."""
 
-    def __init__(self, studio: Any, settings: Settings):
-        self.studio, self.settings = studio, settings
+    def __init__(self, model_host: Any, settings: Settings):
+        self.model_host, self.settings = model_host, settings
         self.worker, self.uploads = Worker(), asyncio.Semaphore(2)
         # One export is written at a time: painting a video takes a core for a while.
         self.exporting = asyncio.Lock()
@@ -76,7 +76,7 @@ class Desk:
             for entry in self.registry:
                 if entry.tracking is not None:
                     entry.tracking.end()
-                self._note_use(entry)
+                self._record_use(entry)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -85,8 +85,8 @@ class Desk:
     async def _warm_up(self) -> None:
         try:
             self.stage = "loading the model"
-            self.warning = await self.worker.run(self.studio.load)
-            await self.worker.run(self.studio.warm_up, self._say)
+            self.warning = await self.worker.run(self.model_host.load)
+            await self.worker.run(self.model_host.warm_up, self._say)
             self.stage, self.ready = "ready", True
         except InputError as error:
             self.stage, self.failure = "failed", shorten(error)
@@ -144,8 +144,8 @@ class Desk:
             for entry in self.registry.expired():
                 self.close(entry)
             # Not by each request: a disk takes longer to be sure than a mask to appear.
-            for entry in self.registry.to_note():
-                await asyncio.to_thread(self._note_use, entry)
+            for entry in self.registry.stale_use_records():
+                await asyncio.to_thread(self._record_use, entry)
 
     # Sessions
 
@@ -180,7 +180,7 @@ class Desk:
         for entry in self.registry.expired():
             self.close(entry)
         if len(self.registry) >= self.registry.limit:
-            self.registry.least_missed()
+            self.registry.eviction_candidate()
         session_id, folder = self.registry.new_folder()
         folder.mkdir(mode=0o700)
         try:
@@ -192,7 +192,7 @@ class Desk:
     def _add(self, session_id: str, clip: Clip) -> Entry:
         """Answer to a session that is made; an untouched one goes where it must."""
         if len(self.registry) >= self.registry.limit:
-            self.close(self.registry.least_missed())
+            self.close(self.registry.eviction_candidate())
         return self.registry.add(session_id, clip)
 
     async def use(self, entry: Entry, job: Callable[[Any], Any]) -> Any:
@@ -203,7 +203,7 @@ class Desk:
             raise WebError(429, "too many requests of this session wait: slow down")
         entry.waiting += 1
         try:
-            return await self.worker.run(lambda: job(self._opened(entry)))
+            return await self.worker.run(lambda: job(self._open_session(entry)))
         finally:
             entry.waiting -= 1
 
@@ -215,18 +215,18 @@ class Desk:
         entry.revision += 1
         return found
 
-    def track(self, entry: Entry, **how: Any) -> Tracking:
+    def track(self, entry: Entry, **how: Any) -> TrackStream:
         """Begin to track; refused while it is tracked already."""
         if entry.tracking is not None:
             raise WebError(409, "the video is being tracked already")
-        entry.tracking = Tracking(self, entry, how)
+        entry.tracking = TrackStream(self, entry, how)
         return entry.tracking
 
     def close(self, entry: Entry) -> None:
         """Delete a session with all its files, behind what the worker does for it."""
         if entry.tracking is not None:
             entry.tracking.end()
-        self.registry.forget(entry)
+        self.registry.remove(entry)
 
         def delete() -> None:
             if entry.session is not None:
@@ -235,15 +235,15 @@ class Desk:
 
         self.worker.post(delete)
 
-    def _note_use(self, entry: Entry) -> None:
+    def _record_use(self, entry: Entry) -> None:
         """Write down when a session was used; what was done stands without it."""
         try:
-            self.registry.note_use(entry)
-        except (OSError, NoRoom):
+            self.registry.record_use(entry)
+        except (OSError, DiskFull):
             if entry.folder.exists():  # it was not closed meanwhile
-                logging.exception("the use of a session could not be noted")
+                logging.exception("the use of a session could not be recorded")
 
-    def _opened(self, entry: Entry) -> Any:
+    def _open_session(self, entry: Entry) -> Any:
         """The session in memory; runs in the worker."""
         if entry.session is None:
             others = [e for e in self.registry if e.session is not None and not e.busy]
@@ -251,5 +251,5 @@ class Desk:
             for other in others[: max(0, len(others) - MAX_OPEN + 1)]:
                 other.session.close()
                 other.session = None
-            entry.session = self.studio.open(entry.clip, entry.saved)
+            entry.session = self.model_host.open(entry.clip, entry.session_file)
         return entry.session

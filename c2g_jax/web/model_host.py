@@ -13,7 +13,7 @@ from c2g_jax.web.clips import Clip
 WARM_FRAMES, WARM_SIDE = 3, 96
 
 
-class Studio:
+class ModelHost:
     """Opens sessions on clips. JAX is imported with the model, not before."""
 
     def __init__(self, checkpoint: Path | None, cache: Path | None = None):

@@ -16,15 +16,15 @@ from c2g_jax.types import InputError
 from c2g_jax.web.errors import WebError, reason
 
 if TYPE_CHECKING:
-    from c2g_jax.web.desk import Desk
+    from c2g_jax.web.service import SessionService
     from c2g_jax.web.sessions import Entry
 
 
-class Tracking:
+class TrackStream:
     """One run of `session.track`. However it ends, `end` is called, once or more."""
 
-    def __init__(self, desk: "Desk", entry: "Entry", how: dict[str, Any]):
-        self._desk, self._entry, self._how = desk, entry, how
+    def __init__(self, service: "SessionService", entry: "Entry", how: dict[str, Any]):
+        self._service, self._entry, self._how = service, entry, how
         self._steps = None
         self._over = self._cancelled = False
         self.asked = time.monotonic()  # when a step was asked for last
@@ -32,7 +32,7 @@ class Tracking:
     async def start(self) -> None:
         """Begin; raises InputError where there is nothing to track."""
         try:
-            self._steps = await self._desk.use(self._entry, self._begin)
+            self._steps = await self._service.use(self._entry, self._begin)
         except BaseException:
             self.end()
             raise
@@ -47,7 +47,7 @@ class Tracking:
             # The session itself knows nothing of a cancel before its first step.
             while not (self._over or self._cancelled):
                 self.asked = time.monotonic()
-                update = await self._desk.worker.run(self._step, patient=True)
+                update = await self._service.worker.run(self._step, patient=True)
                 if update is None:
                     ended = "cancelled" if self._cancelled else "done"
                     break
@@ -83,7 +83,7 @@ class Tracking:
             return None
         session, steps = self._steps
         session.cancel()
-        closing = self._desk.worker.post(steps.close)
+        closing = self._service.worker.post(steps.close)
         closing.add_done_callback(lambda _: self._release())
         return closing
 
