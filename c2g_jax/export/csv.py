@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from c2g_jax.media.outputs import write_aside
+from c2g_jax.media.outputs import write_atomic
 from c2g_jax.types import SceneGraph
 
 COLUMNS = (
@@ -36,4 +36,4 @@ def write_csv(path: str | Path, graph: SceneGraph) -> None:
                     seconds = (times[first], times[last])
                     rows.writerow([*ends, first, last, *seconds, r.score])
 
-    write_aside(path, write)
+    write_atomic(path, write)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import networkx as nx
 
-from c2g_jax.media.outputs import write_aside
+from c2g_jax.media.outputs import write_atomic
 from c2g_jax.tracking.spans import merge_spans
 from c2g_jax.types import SceneGraph
 
@@ -15,7 +15,7 @@ def write_graphml(path: str | Path, graph: SceneGraph) -> None:
     Frame spans are text such as "0-4 7-9", both ends inclusive.
     """
     multigraph = relation_graph(graph)
-    write_aside(path, lambda aside: nx.write_graphml(multigraph, aside))
+    write_atomic(path, lambda aside: nx.write_graphml(multigraph, aside))
 
 
 def relation_graph(graph: SceneGraph) -> nx.MultiDiGraph:

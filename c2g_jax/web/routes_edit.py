@@ -1,4 +1,4 @@
-"""What people do to a session: prompts, tracking, labels, undo."""
+"""Routes that change a session: prompts, tracking, labels, undo."""
 
 from collections.abc import Callable
 from typing import Annotated, Literal
@@ -17,11 +17,13 @@ Index = Annotated[int, Field(ge=0, le=1 << 31)]
 
 
 class RequestBody(BaseModel):
+    """A JSON object without unknown keys."""
+
     model_config = ConfigDict(extra="forbid")
 
 
 class Point(RequestBody):
-    """A point on an object, or off it; without an object_id a new subject's."""
+    """A point on an object (positive) or off it; without object_id, a new subject."""
 
     kind: Literal["point"]
     frame: Index
@@ -32,6 +34,8 @@ class Point(RequestBody):
 
 
 class Box(RequestBody):
+    """A box around an object; without object_id, a new subject."""
+
     kind: Literal["box"]
     frame: Index
     x1: Number
@@ -42,7 +46,7 @@ class Box(RequestBody):
 
 
 class ObjectPoint(RequestBody):
-    """A point on an object that has to do with a subject."""
+    """A point on an object that is related to a subject."""
 
     kind: Literal["object"]
     frame: Index
@@ -52,17 +56,21 @@ class ObjectPoint(RequestBody):
 
 
 class TrackOptions(RequestBody):
+    """First and last frame of a tracking run, None for those of the video."""
+
     start: Index | None = None
     stop: Index | None = None
     direction: Literal["forward", "backward", "both"] = "forward"
 
 
 class CategoryEdit(RequestBody):
+    """A category for an object; None for the model's own prediction."""
+
     category: Annotated[str, Field(max_length=100)] | None
 
 
 class RelationEdit(RequestBody):
-    """What holds between two objects: a predicate, or (None) nothing."""
+    """The predicate between two objects over a span; None: they are not related."""
 
     subject_id: Index
     object_id: Index
@@ -74,23 +82,23 @@ class RelationEdit(RequestBody):
 async def apply_edit(
     service: SessionService, entry: Entry, job: Callable, frame: int | None = None
 ):
-    """Do it, and answer with what the page shows at once: the frame it looks at.
+    """Run an edit in the worker and return the view of the frame the page shows.
 
-    The job returns the frame's view, the name of what it did, or nothing.
+    job(session) returns that view, the name of the undone or redone action, or None.
     """
 
-    def act(session):
-        found = job(session)
+    def edit(session):
+        result = job(session)
         answer = {"can_undo": session.can_undo, "can_redo": session.can_redo}
-        if isinstance(found, str):
-            answer["what"], found = found, None
-        if found is None and frame is not None:
-            found = session.view(frame)
-        if found is not None:
-            answer["view"] = found
+        if isinstance(result, str):
+            answer["what"], result = result, None
+        if result is None and frame is not None:
+            result = session.view(frame)
+        if result is not None:
+            answer["view"] = result
         return session.as_json(answer)
 
-    answer = await service.change(entry, act)
+    answer = await service.change(entry, edit)
     return answer | {"revision": entry.revision}
 
 
@@ -100,7 +108,7 @@ async def add_prompt(
     service: ServiceDep,
     prompt: Annotated[Point | Box | ObjectPoint, Field(discriminator="kind")],
 ):
-    """Say something of an object on a frame; the answer has its mask."""
+    """Add a point or box on a frame; the answer has the object's mask."""
     p = prompt
 
     def job(session):
@@ -117,7 +125,7 @@ async def add_prompt(
 async def delete_prompt(
     entry: EntryDep, service: ServiceDep, frame: int, object_id: int, index: int
 ):
-    """Take back one prompt, by its place in the frame's list."""
+    """Delete one prompt, by its index among the object's prompts on the frame."""
     return await apply_edit(
         service, entry, lambda s: s.delete_prompt(frame, object_id, index), frame
     )
@@ -125,7 +133,7 @@ async def delete_prompt(
 
 @router.post("/track")
 async def track(entry: EntryDep, service: ServiceDep, options: TrackOptions):
-    """Follow all objects: a line of JSON a frame, and one at the end."""
+    """Track all objects; streams one JSON line per frame, and one at the end."""
     tracking = service.track(
         entry, start=options.start, stop=options.stop, direction=options.direction
     )
@@ -139,7 +147,7 @@ async def track(entry: EntryDep, service: ServiceDep, options: TrackOptions):
 
 @router.post("/cancel", status_code=202)
 async def cancel(entry: EntryDep):
-    """Let tracking end after the step that runs, if there is any."""
+    """Stop tracking, if it runs, after the step that is running."""
     if entry.tracking is not None:
         entry.tracking.cancel()
     return {"tracking": entry.tracking is not None}
@@ -163,7 +171,7 @@ async def rename(
     edit: CategoryEdit,
     frame: Annotated[int | None, Query()] = None,
 ):
-    """Fix an object's category; None leaves it to the model again."""
+    """Set an object's category; None returns to the model's prediction."""
     return await apply_edit(
         service, entry, lambda s: s.rename(object_id, edit.category), frame
     )
@@ -183,7 +191,7 @@ async def relate(
     edit: RelationEdit,
     frame: Annotated[int | None, Query()] = None,
 ):
-    """Fix what holds between two objects, over a span or the whole clip."""
+    """Set the predicate between two objects, over a span or the whole clip."""
     return await apply_edit(
         service,
         entry,

@@ -1,4 +1,4 @@
-"""Sessions as such: opening, looking, closing; and what the server itself is up to."""
+"""Routes to open, view and close sessions, and of the server's status."""
 
 from typing import Annotated
 
@@ -16,12 +16,12 @@ Threshold = Annotated[float | None, Query(ge=0, le=1)]
 
 
 def get_service(request: Request) -> SessionService:
-    """The service of the server that a request came to."""
+    """Return the service of the server that received a request."""
     return request.app.state.service
 
 
 def get_entry(session_id: str, request: Request) -> Entry:
-    """The session in the path; it is looked up among ours, never made a path of."""
+    """Look up the session id of the URL; it is never used as a file path."""
     return get_service(request).registry.get(session_id)
 
 
@@ -31,7 +31,7 @@ ServiceDep = Annotated[SessionService, Depends(get_service)]
 
 @router.get("/status")
 async def status(service: ServiceDep):
-    """Whether the model is ready, and what else the page should know at first."""
+    """Return the model's state, and what the page needs at its start."""
     limits = service.settings.limits
     return {
         "ready": service.ready,
@@ -41,7 +41,7 @@ async def status(service: ServiceDep):
         "video": None
         if service.settings.video is None
         else service.settings.video.name,
-        "video_error": service.clip_failure,
+        "video_error": service.default_clip.failure,
         "limits": {"bytes": limits.bytes, "frames": limits.frames},
         "version": __version__,
     }
@@ -49,14 +49,14 @@ async def status(service: ServiceDep):
 
 @router.get("/vocabulary")
 async def vocabulary(service: ServiceDep):
-    """The names that objects and predicates can have."""
+    """Return the names of categories and predicates."""
     names = service.model_host.vocabulary
     return {"objects": list(names.objects), "predicates": list(names.predicates)}
 
 
 @router.post("/sessions", status_code=201)
 async def open_session(request: Request, service: ServiceDep, name: str = "video"):
-    """A session on the body, a video or image; on the server's own for JSON {}."""
+    """Open a session on the body, a video or image; JSON {}: on the default video."""
     kind = request.headers.get("content-type", "")
     if kind.startswith("application/json"):
         entry = await service.open_default()
@@ -70,7 +70,7 @@ async def open_session(request: Request, service: ServiceDep, name: str = "video
 
 @router.get("/sessions/{session_id}/video")
 async def show_video(entry: EntryDep):
-    """The clip of a session, at once: the worker, which may be busy, is not asked."""
+    """Return the clip of a session without the worker, which may be busy."""
     return {"id": entry.id, "video": entry.clip.to_json()}
 
 
@@ -78,7 +78,7 @@ async def show_video(entry: EntryDep):
 async def show_session(
     entry: EntryDep, service: ServiceDep, threshold: Threshold = None
 ):
-    """All that is known over the whole clip."""
+    """Return the objects, relations and tracked frames of the whole clip."""
     state = {
         "id": entry.id,
         "video": entry.clip.to_json(),
@@ -86,11 +86,11 @@ async def show_session(
         "tracking": entry.tracking is not None,
     }
     fresh = entry.session is None and not entry.session_file.exists()
-    if fresh:  # nothing to ask of the model, which may not be there yet
+    if fresh:  # answered without the model, which may still be loading
         nothing = {k: [] for k in ("objects", "relations", "tracked", "stale")}
         return state | nothing | {"can_undo": False, "can_redo": False}
 
-    def look(session):
+    def summarize(session):
         return session.as_json(
             {
                 "objects": session.objects(),
@@ -102,19 +102,19 @@ async def show_session(
             }
         )
 
-    return state | await service.use(entry, look)
+    return state | await service.use(entry, summarize)
 
 
 @router.delete("/sessions/{session_id}", status_code=204)
 async def close_session(entry: EntryDep, service: ServiceDep):
-    """Forget a session and delete its files."""
+    """Close a session and delete its files."""
     service.close(entry)
     return Response(status_code=204)
 
 
 @router.get("/sessions/{session_id}/frames/{frame}.jpg")
 async def show_image(entry: EntryDep, frame: int):
-    """A frame's picture, straight from disk: the worker is not asked."""
+    """Return a frame's image, read from disk without the worker."""
     check_frame(entry, frame)
     return FileResponse(
         entry.clip.frame_file(frame),
@@ -125,7 +125,7 @@ async def show_image(entry: EntryDep, frame: int):
 
 @router.get("/sessions/{session_id}/frames/{frame}")
 async def show_frame(entry: EntryDep, service: ServiceDep, frame: int):
-    """What is known of a frame: objects, masks, prompts, relations."""
+    """Return a frame's view: objects, masks, prompts, relations."""
     check_frame(entry, frame)
     if entry.session is None and not entry.session_file.exists():
         view = dict(frame=frame, objects=[], relations=[], tracked=False, stale=False)
@@ -135,7 +135,7 @@ async def show_frame(entry: EntryDep, service: ServiceDep, frame: int):
 
 
 def check_frame(entry: Entry, frame: int) -> None:
-    """WebError 404 where the video has no such frame."""
+    """Raise WebError 404 unless the video has the frame."""
     if not 0 <= frame < entry.clip.num_frames:
         last = entry.clip.num_frames - 1
         raise WebError(404, f"frame {frame} is not in the video: use 0 to {last}")

@@ -1,8 +1,7 @@
-"""What the routes share: the worker, the model, the sessions, and how they meet."""
+"""State shared by the routes: the worker, the model host, and all sessions."""
 
 import asyncio
 import contextlib
-import json
 import logging
 import shutil
 import time
@@ -13,25 +12,25 @@ from typing import Any
 
 from c2g_jax.media.outputs import DiskFull
 from c2g_jax.types import InputError
-from c2g_jax.web.clips import Clip, read_clip
+from c2g_jax.web.clips import Clip
+from c2g_jax.web.default_clip import DefaultClip
 from c2g_jax.web.errors import WebError, shorten
 from c2g_jax.web.sessions import CLIP, Entry, Registry
 from c2g_jax.web.track_stream import TrackStream
 from c2g_jax.web.uploads import Limits, decode_file, receive_file
 from c2g_jax.web.worker import Worker
 
-SOURCE = "source.json"  # which file the default clip was made of
-MAX_OPEN = 8  # sessions in memory; the others go on from their files
-MAX_PENDING = 8  # requests of one session that wait for the worker
-SWEEP = 5.0  # seconds between looks at what is over
+MAX_OPEN = 8  # sessions in memory; the others are reopened from their files
+MAX_PENDING = 8  # requests of one session in the worker's queue
+SWEEP = 5.0  # seconds between checks for expired sessions and stalled tracking
 
 
 @dataclass(frozen=True)
 class Settings:
-    """state: folder of the server's own files. video: what the page opens by itself.
+    """state: folder of the server's own files. video: what the page opens at first.
 
-    hours: how long a session is kept after it was last used. stall: seconds after
-    which tracking that nobody listens to ends.
+    hours: how long a session is kept after its last use. stall: seconds without a
+    request for the next step after which tracking ends.
     """
 
     state: Path
@@ -43,13 +42,17 @@ class Settings:
 
 
 class SessionService:
-    """One for a server. Its methods run in the event loop, sessions in the worker."""
+    """One per server. Its methods run in the event loop, sessions in the worker.
+
+    model_host: `ModelHost`, or what has its methods.
+    """
 
     def __init__(self, model_host: Any, settings: Settings):
         self.model_host, self.settings = model_host, settings
         self.worker, self.uploads = Worker(), asyncio.Semaphore(2)
-        # One export is written at a time: painting a video takes a core for a while.
+        # One export is written at a time: drawing a video occupies a core for long.
         self.exporting = asyncio.Lock()
+        self.default_clip = DefaultClip(settings.video, settings.state / "default")
         seconds = settings.hours * 3600
         self.registry = Registry(
             settings.state / "sessions", settings.max_sessions, seconds
@@ -57,18 +60,15 @@ class SessionService:
         self.stage, self.ready = "starting", False
         self.failure: str | None = None  # why there is no model
         self.warning: str | None = None
-        self.clip: Clip | None = None  # what the page opens by itself
-        self.clip_failure: str | None = None
-        self._clip_made = asyncio.Event()
 
     # Starting and stopping
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Load the model and watch over sessions; at the end all tracking stops."""
+        """Load the model and check on sessions; stop all tracking at the end."""
         tasks = [
             asyncio.create_task(job())
-            for job in (self._warm_up, self._open_default, self._watch)
+            for job in (self._load_model, self.default_clip.load, self._sweep)
         ]
         try:
             yield
@@ -82,59 +82,24 @@ class SessionService:
             await asyncio.gather(*tasks, return_exceptions=True)
             self.worker.close()
 
-    async def _warm_up(self) -> None:
+    async def _load_model(self) -> None:
         try:
             self.stage = "loading the model"
             self.warning = await self.worker.run(self.model_host.load)
-            await self.worker.run(self.model_host.warm_up, self._say)
+            await self.worker.run(self.model_host.warm_up, self._set_stage)
             self.stage, self.ready = "ready", True
         except InputError as error:
             self.stage, self.failure = "failed", shorten(error)
             logging.error("there is no model: %s", self.failure)
         except Exception:
-            logging.exception("the model could not be made ready")
+            logging.exception("the model could not be loaded")
             self.stage = "failed"
-            self.failure = "the model could not be made ready: the log says why"
+            self.failure = "the model could not be loaded: see the server's log"
 
-    def _say(self, stage: str) -> None:
+    def _set_stage(self, stage: str) -> None:
         self.stage = stage
 
-    async def _open_default(self) -> None:
-        """Decode what the page shows by itself, once for all its sessions."""
-        source = self.settings.video
-        try:
-            if source is not None:
-                self.clip = await self._decoded(source)
-        except (InputError, WebError) as error:
-            self.clip_failure = shorten(error)
-        except OSError as error:
-            self.clip_failure = shorten(
-                f"{source.name}: cannot be opened ({error.strerror}): mend that, and "
-                "start the server again"
-            )
-        except Exception:
-            logging.exception("the video could not be opened")
-            self.clip_failure = f"{source.name}: cannot be opened: the log says why"
-        finally:
-            if self.clip_failure is not None:
-                logging.error("no video to begin with: %s", self.clip_failure)
-            self._clip_made.set()
-
-    async def _decoded(self, source: Path) -> Clip:
-        """The clip of the server's own video, from an earlier run if it is the same."""
-        place, told = self.settings.state / "default", source.stat()
-        known = [str(source), told.st_size, told.st_mtime_ns]
-        if source.is_file() and (clip := read_clip(place / CLIP)):
-            with contextlib.suppress(OSError, ValueError):
-                if json.loads((place / SOURCE).read_text(encoding="utf-8")) == known:
-                    return clip
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir(mode=0o700)
-        clip = await decode_file(source, place / CLIP, source.name, None)
-        (place / SOURCE).write_text(json.dumps(known), encoding="utf-8")
-        return clip
-
-    async def _watch(self) -> None:
+    async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP)
             for entry in self.registry:
@@ -143,26 +108,24 @@ class SessionService:
                     tracking.end()
             for entry in self.registry.expired():
                 self.close(entry)
-            # Not by each request: a disk takes longer to be sure than a mask to appear.
+            # Not in each request: fsync takes longer than computing a mask.
             for entry in self.registry.stale_use_records():
                 await asyncio.to_thread(self._record_use, entry)
 
     # Sessions
 
     async def open_default(self) -> Entry:
-        """A session on the video that the server was started with."""
-        await self._clip_made.wait()
-        if self.clip is None:
-            raise WebError(404, self.clip_failure or "no example ships: open a video")
+        """Open a session on the video that the server was started with."""
+        default = await self.default_clip.get()
         with self._new_folder() as (session_id, folder):
-            clip = await asyncio.to_thread(self.clip.link_to, folder / CLIP)
+            clip = await asyncio.to_thread(default.link_to, folder / CLIP)
             return self._add(session_id, clip)
 
     async def open_upload(self, chunks: AsyncIterator[bytes], name: str) -> Entry:
-        """A session on what a client sends."""
+        """Open a session on an uploaded video or image."""
         limits = self.settings.limits
         if self.uploads.locked():
-            raise WebError(429, "two uploads are under way: try again when they end")
+            raise WebError(429, "two uploads are in progress: try again after them")
         async with self.uploads:
             with self._new_folder() as (session_id, folder):
                 source = folder / "upload"
@@ -173,9 +136,9 @@ class SessionService:
 
     @contextlib.contextmanager
     def _new_folder(self) -> Iterator[tuple[str, Path]]:
-        """Id and folder of a session that is made, gone again where it fails.
+        """Make the id and folder of a new session; an error removes the folder.
 
-        WebError 429 where there can be no room for it, before any work is done.
+        WebError 429 if no session can be closed to make room, before any work is done.
         """
         for entry in self.registry.expired():
             self.close(entry)
@@ -190,13 +153,13 @@ class SessionService:
             raise
 
     def _add(self, session_id: str, clip: Clip) -> Entry:
-        """Answer to a session that is made; an untouched one goes where it must."""
+        """Register a new session; at the limit, an unchanged one is closed for it."""
         if len(self.registry) >= self.registry.limit:
             self.close(self.registry.eviction_candidate())
         return self.registry.add(session_id, clip)
 
     async def use(self, entry: Entry, job: Callable[[Any], Any]) -> Any:
-        """What `job(session)` returns, run in the worker in its turn."""
+        """Return `job(session)`, run in the worker."""
         if self.failure is not None:
             raise WebError(503, self.failure)
         if entry.waiting >= MAX_PENDING:
@@ -208,22 +171,22 @@ class SessionService:
             entry.waiting -= 1
 
     async def change(self, entry: Entry, job: Callable[[Any], Any]) -> Any:
-        """As `use`, for what changes the session: refused while it is tracked."""
+        """Like `use`, for jobs that change the session; WebError 409 while tracking."""
         if entry.tracking is not None:
             raise WebError(409, "the video is being tracked: cancel that first")
-        found = await self.use(entry, job)
+        result = await self.use(entry, job)
         entry.revision += 1
-        return found
+        return result
 
-    def track(self, entry: Entry, **how: Any) -> TrackStream:
-        """Begin to track; refused while it is tracked already."""
+    def track(self, entry: Entry, **options: Any) -> TrackStream:
+        """Begin a tracking run; WebError 409 if one is in progress."""
         if entry.tracking is not None:
             raise WebError(409, "the video is being tracked already")
-        entry.tracking = TrackStream(self, entry, how)
+        entry.tracking = TrackStream(self.worker, entry, self.use, options)
         return entry.tracking
 
     def close(self, entry: Entry) -> None:
-        """Delete a session with all its files, behind what the worker does for it."""
+        """Delete a session and its files, after the jobs already in the worker."""
         if entry.tracking is not None:
             entry.tracking.end()
         self.registry.remove(entry)
@@ -236,15 +199,15 @@ class SessionService:
         self.worker.post(delete)
 
     def _record_use(self, entry: Entry) -> None:
-        """Write down when a session was used; what was done stands without it."""
+        """Save the time of last use; a failure is logged, the session stays valid."""
         try:
             self.registry.record_use(entry)
         except (OSError, DiskFull):
-            if entry.folder.exists():  # it was not closed meanwhile
-                logging.exception("the use of a session could not be recorded")
+            if entry.folder.exists():  # not closed in the meantime
+                logging.exception("the last use of a session could not be saved")
 
     def _open_session(self, entry: Entry) -> Any:
-        """The session in memory; runs in the worker."""
+        """Return the session, opened from its files if needed; runs in the worker."""
         if entry.session is None:
             others = [e for e in self.registry if e.session is not None and not e.busy]
             others.sort(key=lambda e: e.used)

@@ -72,9 +72,9 @@ def test_a_full_disk_stops_neither_a_change_nor_the_stopping(
         def full(path, write):
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr(sessions, "write_aside", full)
+        monkeypatch.setattr(sessions, "write_text", full)
         assert client.post(f"{session}/prompts", json=ADULT).status_code == 200
-    assert "could not be recorded" in caplog.text
+    assert "could not be saved" in caplog.text
     monkeypatch.undo()
     with client_of(tmp_path / "state", video=clip) as client:
         assert len(client.get(session).json()["objects"]) == 1

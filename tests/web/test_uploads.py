@@ -102,7 +102,7 @@ def test_the_server_says_why_its_own_video_cannot_be_shown(
         with client_of(tmp_path / state, video=video) as client:
             line = error(client.post("/sessions", json={}), 404)
             assert client.get("/status").json()["video_error"] == line
-            assert f"no video to begin with: {line}" in caplog.text
+            assert f"the page starts without a video: {line}" in caplog.text
             return line
 
     # None of them is beside a clip that was decoded before.
@@ -117,7 +117,7 @@ def test_the_server_says_why_its_own_video_cannot_be_shown(
         return real(program, "-c", DIE, **options)
 
     monkeypatch.setattr(uploads.asyncio, "create_subprocess_exec", killed)
-    assert "own.mp4: it cannot be decoded" in why("dies", video)
+    assert "own.mp4: cannot be decoded" in why("dies", video)
 
 
 def test_an_upload_that_is_refused_costs_nobody_a_session(tmp_path, clip):
@@ -184,7 +184,7 @@ def test_an_upload_that_stalls_is_given_up(tmp_path):
         await asyncio.sleep(60)
 
     limits = Limits(pause=0.05)
-    with pytest.raises(WebError, match="halt"):
+    with pytest.raises(WebError, match="stalled"):
         asyncio.run(uploads.receive_file(silent(), tmp_path / "f", limits))
 
 
