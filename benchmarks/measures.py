@@ -10,7 +10,7 @@ from pathlib import Path
 import jax
 from absl import flags
 
-from c2g_jax.media.outputs import check_output, write_aside
+from c2g_jax.media.outputs import check_output, write_text
 from c2g_jax.types import InputError
 
 JSON = flags.DEFINE_string(
@@ -87,4 +87,4 @@ def record(setting: str, figures: dict) -> None:
     document = json.loads(file.read_text("utf-8")) if file.exists() else {}
     document.setdefault(device, {}).setdefault(setting, {}).update(figures)
     text = json.dumps(document, indent=2) + "\n"
-    write_aside(file, lambda aside: aside.write_text(text, "utf-8"))
+    write_text(file, text)

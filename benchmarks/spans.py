@@ -36,7 +36,7 @@ from c2g_jax.cli.launch import (
 )
 from c2g_jax.export.report import frame_progress
 from c2g_jax.export.scene_graph_json import read_scene_graph, write_scene_graph
-from c2g_jax.media.outputs import check_output, write_aside
+from c2g_jax.media.outputs import check_output, write_text
 from c2g_jax.tracking.spans import SpanConfig, frames_of, held_spans, merge_spans
 from c2g_jax.types import InputError, SceneGraph
 
@@ -185,7 +185,7 @@ def main(argv: Sequence[str]) -> None:
         "settings": rows[1:],
     }
     text = json.dumps(document, indent=1, allow_nan=False)
-    write_aside(output / "spans.json", lambda aside: aside.write_text(text + "\n"))
+    write_text(output / "spans.json", text + "\n")
     print(f"written to {output / 'spans.json'}")
 
 

@@ -38,7 +38,7 @@ from c2g_jax.cli.launch import (
     OUTPUT,
 )
 from c2g_jax.export.report import frame_progress
-from c2g_jax.media.outputs import check_output, write_aside
+from c2g_jax.media.outputs import check_output, write_text
 from c2g_jax.types import InputError
 
 with launch.needing("train"):
@@ -214,9 +214,7 @@ def write_results(job: Job, scores: Sequence[Mapping]) -> None:
     page = table(found, job.protocol.ks[0])
     job.output.mkdir(parents=True, exist_ok=True)
     for name, content in (("corrections.json", text), ("corrections.md", page)):
-        write_aside(
-            job.output / name, lambda aside, c=content: aside.write_text(c, "utf-8")
-        )
+        write_text(job.output / name, content)
     print(page)
     print(f"{len(scores)} videos; written to {job.output}")
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from c2g_jax.checkpoints.safetensors import parameters
-from c2g_jax.media.outputs import check_output, write_aside
+from c2g_jax.media.outputs import check_output, write_atomic
 from c2g_jax.types import InputError
 from porting import rules
 from porting.official import ONLY_2_1, load_folder
@@ -71,7 +71,7 @@ def reverse(folder: str | Path, output: str | Path) -> tuple[str, int]:
         release = "SAM 2.0"
         state = {name: x for name, x in state.items() if name not in ONLY_2_1}
     output.parent.mkdir(parents=True, exist_ok=True)
-    write_aside(output, lambda aside: _save(state, aside))
+    write_atomic(output, lambda aside: _save(state, aside))
     return f"{release} {manifest['size']}", len(state)
 
 

@@ -126,7 +126,7 @@ def test_an_upload_to_a_full_disk_is_told(disk, clip):
         answer = quiet.post("/sessions", content=clip.read_bytes())
         assert answer.status_code == 507
         assert "make room there, and try again" in answer.json()["error"]
-        assert list(client.desk.registry.root.iterdir()) == []
+        assert list(client.service.registry.root.iterdir()) == []
 
 
 # Torn and swapped checkpoints

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pycocotools import mask as coco
 
-from c2g_jax.media.outputs import write_aside
+from c2g_jax.media.outputs import write_text
 from c2g_jax.media.rle import coco_code
 from c2g_jax.types import SceneGraph
 from c2g_jax.vocabulary import Vocabulary, load_vocabulary
@@ -21,7 +21,7 @@ def write_coco(
     written as %06d.jpg. `vocabulary` numbers the categories, by default OpenPVSG's.
     """
     text = json.dumps(coco_document(graph, vocabulary), allow_nan=False)
-    write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+    write_text(path, text)
 
 
 def coco_document(graph: SceneGraph, vocabulary: Vocabulary | None = None) -> dict:

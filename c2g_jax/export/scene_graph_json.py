@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from c2g_jax.media.outputs import write_aside
+from c2g_jax.media.outputs import write_text
 from c2g_jax.types import (
     InputError,
     ObjectTrack,
@@ -32,7 +32,7 @@ def write_scene_graph(path: str | Path, graph: SceneGraph) -> None:
         for key, value in document.items()
     ]
     text = "{\n" + ",\n".join(lines) + "\n}\n"
-    write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+    write_text(path, text)
 
 
 def read_scene_graph(path: str | Path) -> SceneGraph:

@@ -1,4 +1,4 @@
-"""Files and folders of results: whole, or not there at all."""
+"""Atomic writing of result files and folders: complete, or not there at all."""
 
 import contextlib
 import errno
@@ -12,22 +12,23 @@ from typing import IO
 
 from c2g_jax.types import InputError
 
-_ASIDE, _LOCK = ".c2g-part-", "lock"  # a folder aside, and what its run holds in it
+# Prefix of temporary folders, and the file in them that the writing process locks.
+_TEMPORARY, _LOCK = ".c2g-part-", "lock"
 
 
 def disk_is_full(error: BaseException) -> bool:
-    """Whether an error says that no more can be written, by the disk or a quota."""
+    """Return whether an error means that the disk or a quota is full."""
     full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return getattr(error, "errno", None) in full
 
 
-class NoRoom(InputError):
-    """A disk is full; errno and strerror are those of the system's error."""
+class DiskFull(InputError):
+    """The disk of a path is full; errno and strerror are those of the OSError."""
 
     def __init__(self, place: Path, number: int):
         self.errno, self.strerror = number, os.strerror(number)
         super().__init__(
-            f"{place}: {self.strerror}, and nothing is written: make room there, or "
+            f"{place}: {self.strerror}, and nothing is written: free some space, or "
             "write elsewhere"
         )
 
@@ -35,15 +36,15 @@ class NoRoom(InputError):
 def check_output(
     path: str | Path, flag: str | None = "output", kind: str = "folder"
 ) -> None:
-    """InputError unless the folder can be written, so that no work is lost later.
+    """Raise InputError unless `path` can be written, before any work is done.
 
-    Tried by making it, with all above it, in a folder that is removed again. `flag` is
-    what named it, if one did. With kind "file" it is a file that is to be written.
+    The missing folders of the path are made in a temporary folder, as a trial. flag:
+    the flag that gave the path, for the message. kind: "folder" or "file".
     """
     named = str(path) if flag is None else f"--{flag}={path}"
     path = Path(path) if kind == "folder" else file_named(path, named)
     place = path.absolute() if kind == "folder" else path.absolute().parent
-    missing = [] if kind == "folder" else [_aside_name(path)]
+    missing = [] if kind == "folder" else [_temporary_name(path)]
     while not os.path.lexists(place):
         missing.insert(0, place.name)
         place = place.parent
@@ -60,82 +61,87 @@ def check_output(
 
 
 def file_named(path: str | Path, named: str | None = None) -> Path:
-    """The path of a file to write; InputError, of `named`, where it names a folder."""
+    """Return the path; InputError, which calls it `named`, if it is a folder."""
     if os.path.isdir(path) or str(path).endswith(os.sep):
         raise InputError(f"{named or path} is a folder: name a file")
     return Path(path)
 
 
-def write_aside(path: str | Path, write: Callable[[Path], object]) -> None:
-    """Let `write` make a file beside, that then takes the place of `path`.
+def write_text(path: str | Path, text: str) -> None:
+    """Replace a file by UTF-8 text, as `write_atomic` does."""
+    write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
-    It is on the disk by then, so that a crash leaves this file or the old one, whole.
-    NoRoom where the disk is full, InputError where `path` is a folder.
+
+def write_atomic(path: str | Path, write: Callable[[Path], object]) -> None:
+    """Let `write` make a temporary file, then rename it to `path`.
+
+    It is synced to disk before, so that a crash leaves the new file or the old one,
+    complete. DiskFull if the disk is full, InputError if `path` is a folder.
     """
     path = file_named(path)
-    aside = path.with_name(_aside_name(path))
+    temporary = path.with_name(_temporary_name(path))
     try:
-        with _room_for(path):
-            write(aside)
-            with open(aside, "rb") as file:
+        with _naming_full_disk(path):
+            write(temporary)
+            with open(temporary, "rb") as file:
                 os.fsync(file.fileno())
-        os.replace(aside, path)
+        os.replace(temporary, path)
     finally:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def output_folder(folder: Path, owned: Collection[str] = ()) -> Iterator[Path]:
-    """A folder beside, that becomes `folder`, or fills it, where no error occurs.
+    """Yield a temporary folder; without an error it becomes `folder`, or fills it.
 
-    `owned` names files of `folder` that are of an earlier run: those that are not
-    written now are removed. So is what runs left aside that were killed. NoRoom where
-    the disk is full.
+    owned: names of files in `folder` that earlier runs wrote; those not written now
+    are removed. Temporary folders of killed runs are removed as well. DiskFull if the
+    disk is full.
     """
     folder = folder.absolute()
-    there = folder.is_dir()
-    if not there:
+    exists = folder.is_dir()
+    if not exists:
         folder.parent.mkdir(parents=True, exist_ok=True)
     for place in (folder, folder.parent):
-        _remove_left(place)
-    # Within a folder that is there: what is above it may be of another disk or person.
-    aside = tempfile.mkdtemp(prefix=_ASIDE, dir=folder if there else folder.parent)
-    aside = Path(aside)
+        _remove_abandoned(place)
+    # Inside an existing folder: its parent may be on another disk, or not writable.
+    parent = folder if exists else folder.parent
+    temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=parent))
     try:
-        with open(aside / _LOCK, "w", encoding="ascii") as lock:
-            _hold(lock)
-            with _room_for(folder):
-                (whole := aside / "whole").mkdir()
-                yield whole
-            if there:
-                _fill(folder, whole, owned)
+        with open(temporary / _LOCK, "w", encoding="ascii") as lock:
+            _try_lock(lock)
+            with _naming_full_disk(folder):
+                (result := temporary / "result").mkdir()
+                yield result
+            if exists:
+                _move_files(result, folder, owned)
             else:
-                whole.replace(folder)
+                result.replace(folder)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _fill(folder: Path, whole: Path, owned: Collection[str]) -> None:
-    files = sorted(whole.iterdir())
+def _move_files(source: Path, folder: Path, owned: Collection[str]) -> None:
+    files = sorted(source.iterdir())
     for name in set(owned) - {file.name for file in files}:
         (folder / name).unlink(missing_ok=True)
     for file in files:
         file.replace(folder / file.name)
 
 
-def _remove_left(place: Path) -> None:
-    """Remove what runs left aside that were killed: nobody holds it."""
-    for lock in place.glob(f"{_ASIDE}*/{_LOCK}"):
-        # Others may remove it as well, or it may be another person's.
+def _remove_abandoned(place: Path) -> None:
+    """Remove the temporary folders of killed runs: no process locks them."""
+    for lock in place.glob(f"{_TEMPORARY}*/{_LOCK}"):
+        # Another process may remove it first, or it may belong to another user.
         with contextlib.suppress(OSError), open(lock, "r+", encoding="ascii") as file:
-            if _hold(file):
+            if _try_lock(file):
                 shutil.rmtree(lock.parent, ignore_errors=True)
 
 
-def _hold(file: IO) -> bool:
-    """Hold a file until it is closed or this process ends.
+def _try_lock(file: IO) -> bool:
+    """Lock a file until it is closed or this process ends.
 
-    False where another process holds it, or the disk has no locks.
+    Returns False if another process has locked it, or the file system has no locks.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -145,15 +151,15 @@ def _hold(file: IO) -> bool:
 
 
 @contextlib.contextmanager
-def _room_for(place: Path) -> Iterator[None]:
-    """A full disk is told by the place that was asked for, not by the one aside."""
+def _naming_full_disk(place: Path) -> Iterator[None]:
+    """Report a full disk by the path of the result, not by the temporary one."""
     try:
         yield
-    except (OSError, NoRoom) as error:
+    except (OSError, DiskFull) as error:
         if not disk_is_full(error):
             raise
-        raise NoRoom(place, error.errno) from error
+        raise DiskFull(place, error.errno) from error
 
 
-def _aside_name(path: Path) -> str:
+def _temporary_name(path: Path) -> str:
     return f".{path.name}.part"

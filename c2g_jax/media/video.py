@@ -23,7 +23,7 @@ from c2g_jax.media.frames import (
     open_images,
     pick_frames,
 )
-from c2g_jax.media.outputs import write_aside
+from c2g_jax.media.outputs import write_atomic
 from c2g_jax.types import Frame, InputError
 
 
@@ -89,7 +89,7 @@ def write_mp4(path: Path, frames: Iterable[Frame], fps: float | None) -> None:
     Written aside and renamed; nothing is left behind by an error. fps is a hint for
     players, None for a single image.
     """
-    write_aside(path, lambda aside: _encode(aside, frames, fps))
+    write_atomic(path, lambda aside: _encode(aside, frames, fps))
 
 
 def _encode(path: Path, frames: Iterable[Frame], fps: float | None) -> None:

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from c2g_jax.export.coco import write_coco
+from c2g_jax.export.csv import write_csv
+from c2g_jax.export.graphml import write_graphml
 from c2g_jax.export.open_pvsg import write_open_pvsg
 from c2g_jax.export.overlay import draw_graph
 from c2g_jax.export.scene_graph_json import write_scene_graph
-from c2g_jax.export.tables import write_csv, write_graphml
 from c2g_jax.media.outputs import file_named
 from c2g_jax.media.video import Video, write_mp4
 from c2g_jax.session.views import EXPORTS, FOLDERS

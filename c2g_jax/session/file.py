@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from c2g_jax import __version__
-from c2g_jax.media.outputs import write_aside
+from c2g_jax.media.outputs import write_atomic
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.memory import RECENT
 from c2g_jax.session.adapt import AdaptConfig
@@ -154,7 +154,7 @@ def write_session(path: Path, session: "Session") -> None:
         "logits": _stack(logits, (side, side)),
         "logits_of": np.array(numbers, np.int64),
     }
-    write_aside(path, lambda aside: _write_archive(aside, document, arrays))
+    write_atomic(path, lambda aside: _write_archive(aside, document, arrays))
 
 
 def _write_archive(

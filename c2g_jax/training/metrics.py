@@ -9,7 +9,7 @@ import numpy as np
 from tensorboardX import SummaryWriter
 
 from c2g_jax.media.json_lines import read_lines
-from c2g_jax.media.outputs import write_aside
+from c2g_jax.media.outputs import write_text
 
 JSONL, EVENTS = "metrics.jsonl", "tensorboard"
 
@@ -24,7 +24,7 @@ class MetricsLog:
         self._path = workdir / JSONL
         lines = [line for line in read_metrics(self._path) if line["step"] <= step]
         kept = "".join(_line(line) for line in lines)
-        write_aside(self._path, lambda aside: aside.write_text(kept, encoding="utf-8"))
+        write_text(self._path, kept)
         events = workdir / EVENTS
         for old in events.glob("events.*"):
             old.unlink()

@@ -1,10 +1,10 @@
-"""Serve the page: click on a video in the browser, take its scene graph away.
+"""Serve the page: click on a video in the browser, export its scene graph.
 
     python -m c2g_jax.web --video=clip.mp4
 
-opens it at http://127.0.0.1:8321/, to this machine alone. Without --video the page
-shows the example that ships, and takes videos that are dropped on it. Sessions are
-saved after every action, and are there again when the server is.
+serves it at http://127.0.0.1:8321/, to this machine only. Without --video the page
+opens the example video of the package; videos can also be dropped on the page. Sessions
+are saved after every action, and restored when the server starts again.
 """
 
 import contextlib
@@ -22,24 +22,25 @@ from c2g_jax.cli.interrupts import loading
 from c2g_jax.cli.launch import CHECKPOINT, VIDEO
 from c2g_jax.types import InputError
 
-# One small clip ships with the package, so that the page is never empty.
 EXAMPLE = Path(__file__).resolve().parent.parent / "example" / "example.mp4"
 ADDRESS = "127.0.0.1"
 
 flags.declare_key_flag("video")
 flags.declare_key_flag("checkpoint")
 flags.declare_key_flag("compilation_cache")
-PORT = flags.DEFINE_integer("port", 8321, "Port of 127.0.0.1; 0 takes a free one.")
+PORT = flags.DEFINE_integer("port", 8321, "Port of 127.0.0.1; 0: any free port.")
 STATE = flags.DEFINE_string(
-    "state", None, "Folder for sessions and uploads. Default: in the user's cache."
+    "state",
+    None,
+    "Folder for sessions and uploads. Default: in the user's cache folder.",
 )
-MAX_SESSIONS = flags.DEFINE_integer("max_sessions", 32, "Sessions kept at once.")
+MAX_SESSIONS = flags.DEFINE_integer("max_sessions", 32, "Largest number of sessions.")
 SESSION_HOURS = flags.DEFINE_float(
-    "session_hours", 24.0, "Hours after its last use that a session is deleted."
+    "session_hours", 24.0, "Delete a session this many hours after its last use."
 )
 MAX_UPLOAD_MB = flags.DEFINE_integer("max_upload_mb", 512, "Largest upload, in MiB.")
 MAX_UPLOAD_FRAMES = flags.DEFINE_integer(
-    "max_upload_frames", 1500, "Longest upload, in frames of which 5 make a second."
+    "max_upload_frames", 1500, "Longest upload, in frames at 5 per second."
 )
 
 
@@ -49,7 +50,7 @@ def main(argv: Sequence[str]) -> None:
         for name in ("fastapi", "uvicorn"):
             importlib.import_module(name)
     settings, checkpoint = read_flags()
-    with listen(PORT.value) as listener, held_alone(settings.state):
+    with listen(PORT.value) as listener, locked_folder(settings.state):
         serve(settings, checkpoint, listener)
 
 
@@ -59,8 +60,8 @@ def run() -> None:
 
 
 def read_flags():
-    """(settings, checkpoint or None); InputError for what cannot be served."""
-    from c2g_jax.web.desk import Settings
+    """Return (settings, checkpoint or None); InputError if a flag is not valid."""
+    from c2g_jax.web.service import Settings
     from c2g_jax.web.uploads import Limits
 
     for flag in (MAX_SESSIONS, SESSION_HOURS, MAX_UPLOAD_MB, MAX_UPLOAD_FRAMES):
@@ -78,8 +79,8 @@ def read_flags():
         checkpoint = Path(CHECKPOINT.value).resolve()
         if not checkpoint.is_dir():
             raise InputError(
-                f"--checkpoint={CHECKPOINT.value}: no such folder: name a folder of "
-                "weights"
+                f"--checkpoint={CHECKPOINT.value}: no such folder: name a folder "
+                "with weights"
             )
     settings = Settings(
         state=Path(STATE.value or user_cache()).resolve(),
@@ -92,54 +93,56 @@ def read_flags():
 
 
 @contextlib.contextmanager
-def held_alone(folder: Path) -> Iterator[None]:
-    """Keep a folder for this server's sessions, and make it where it is not there.
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Make the folder if needed, and lock it for this server.
 
-    InputError where that cannot be, or another server has it.
+    InputError if it cannot be made, or another server uses it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise InputError(
-            f"--state={folder} cannot be made: {error.strerror}: name another"
+            f"--state={folder} cannot be made: {error.strerror}: name another folder"
         ) from None
     with open(folder / "lock", "w", encoding="ascii") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise InputError(
-                f"another server keeps its sessions in {folder}: use that one, or name "
-                "another folder by --state"
+                f"another server uses {folder}: use that server, or name another "
+                "folder with --state"
             ) from None
         yield
 
 
 def listen(port: int) -> socket.socket:
-    """A socket of this machine alone; InputError where the port is taken."""
+    """Return a socket on the loopback address; InputError if the port is taken."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((ADDRESS, port))
-        listener.listen(128)  # who comes before all is loaded waits a moment
+        listener.listen(128)  # connections wait until the server has started
     except OSError as error:
         listener.close()
         raise InputError(
-            f"--port={port}: {error.strerror}: name another, or 0 for a free one"
+            f"--port={port}: {error.strerror}: name another port, or 0 for a free one"
         ) from None
     return listener
 
 
 def serve(settings, checkpoint: Path | None, listener: socket.socket) -> None:
-    """Say where, and answer until Ctrl-C."""
+    """Print the address and serve until Ctrl-C."""
     with loading():
         port = listener.getsockname()[1]
         print(f"http://{ADDRESS}:{port}/ (Ctrl-C stops it)", flush=True)
         from c2g_jax.web.app import create_app, make_server
-        from c2g_jax.web.studio import Studio
+        from c2g_jax.web.model_host import ModelHost
 
-        studio = Studio(checkpoint, cache=settings.state / "compiled" / processor())
-        server = make_server(create_app(studio, settings))
-    with contextlib.suppress(KeyboardInterrupt):  # the way it ends
+        model_host = ModelHost(
+            checkpoint, cache=settings.state / "compiled" / processor()
+        )
+        server = make_server(create_app(model_host, settings))
+    with contextlib.suppress(KeyboardInterrupt):  # the normal end
         server.run(sockets=[listener])
 
 

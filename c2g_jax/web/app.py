@@ -1,4 +1,4 @@
-"""The application: routes, errors, the guard at the door, and the page itself."""
+"""The web application: routes, error handlers, request checks, the page's files."""
 
 import contextlib
 from pathlib import Path
@@ -11,14 +11,14 @@ from fastapi.staticfiles import StaticFiles
 
 from c2g_jax import __version__
 from c2g_jax.web import errors, routes_edit, routes_export, routes_session
-from c2g_jax.web.desk import Desk, Settings
 from c2g_jax.web.security import Guard
+from c2g_jax.web.service import SessionService, Settings
 
 PAGE = Path(__file__).with_name("static")
 
 
-class _Page(StaticFiles):
-    """The page's files, asked for anew each time, so that an update is seen."""
+class _PageFiles(StaticFiles):
+    """The page's files, revalidated by the browser so that updates are seen."""
 
     def file_response(self, *args: Any, **kwargs: Any):
         response = super().file_response(*args, **kwargs)
@@ -26,20 +26,23 @@ class _Page(StaticFiles):
         return response
 
 
-def create_app(studio: Any, settings: Settings) -> FastAPI:
-    """An ASGI application; `studio` gives the model and sessions (studio.Studio)."""
+def create_app(model_host: Any, settings: Settings) -> FastAPI:
+    """Return the ASGI application.
+
+    model_host: a `ModelHost`, or an object with its methods.
+    """
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI):
-        app.state.desk = Desk(studio, settings)
-        async with app.state.desk.running():
+        app.state.service = SessionService(model_host, settings)
+        async with app.state.service.running():
             yield
 
     app = FastAPI(
         title="Click2Graph",
         version=__version__,
         lifespan=lifespan,
-        # The pages FastAPI shows for its routes load scripts from elsewhere.
+        # FastAPI's own documentation pages load scripts from other sites.
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -53,17 +56,17 @@ def create_app(studio: Any, settings: Settings) -> FastAPI:
     async def page():
         return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
 
-    app.mount("/static", _Page(directory=PAGE))
+    app.mount("/static", _PageFiles(directory=PAGE))
     return app
 
 
 def make_server(app: FastAPI, *, seconds: int = 3) -> uvicorn.Server:
-    """A server of the application; `seconds`: what it waits for answers at its end."""
+    """Return a server; on shutdown it waits `seconds` for unfinished responses."""
     config = uvicorn.Config(
         app,
-        # uvloop, taken where it happens to be installed, starts processes by a plain
-        # fork: of a process full of threads a child may wait for ever on a lock that
-        # another thread held, and the loop on the child. This one forks nothing.
+        # Not uvloop, which uvicorn would use if installed: it starts processes by a
+        # plain fork, and with many threads the child can deadlock on a lock that
+        # another thread held, and the loop with it. asyncio's loop does not fork.
         loop="asyncio",
         log_level="warning",
         timeout_graceful_shutdown=seconds,

@@ -1,6 +1,6 @@
-"""A video as the page keeps it: a folder of JPEG frames that we wrote ourselves.
+"""A video stored as a folder of JPEG frames, all written by the server itself.
 
-The server reads nothing but these, whatever the file looked like that they come from.
+Whatever the format of the original file, the server reads only these frames.
 """
 
 import dataclasses
@@ -10,49 +10,37 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from c2g_jax.media.outputs import write_aside
+from c2g_jax.media.outputs import write_text
+from c2g_jax.types import VideoInfo
 
 FILE = "clip.json"
-NO_ROOM = "no space is left on the server's disk: make room there, and try again"
+DISK_FULL = "no space is left on the server's disk: free some there, and try again"
 
 
 @dataclass(frozen=True)
-class Clip:
-    """folder holds 000000.jpg and on; times are seconds, fps None for one image."""
+class Clip(VideoInfo):
+    """A video whose frames are FOLDER/000000.jpg and so on."""
 
     folder: Path
-    name: str
-    width: int
-    height: int
-    fps: float | None
-    times: tuple[float, ...]
-
-    @property
-    def num_frames(self) -> int:
-        return len(self.times)
 
     def frame_file(self, frame: int) -> Path:
-        """Where the picture of a frame lies."""
+        """Return the path of a frame's image."""
         return self.folder / frame_name(frame)
 
     def to_json(self) -> dict:
-        """What a page may know of the clip: all but where it lies."""
+        """Return all fields but the folder, which clients must not see."""
         values = dataclasses.asdict(self)
         del values["folder"]
         return values | {"num_frames": self.num_frames}
 
     def write(self) -> None:
-        """Write what is not in the frames, last of all: with it the clip is whole."""
-        text = json.dumps(self.to_json())
-        write_aside(
-            self.folder / FILE, lambda aside: aside.write_text(text, encoding="utf-8")
-        )
+        """Write FILE, after all frames: a folder that has it is complete."""
+        write_text(self.folder / FILE, json.dumps(self.to_json()))
 
     def link_to(self, folder: Path) -> "Clip":
-        """The same clip in another folder, without a copy where the disk allows."""
-
+        """Make the same clip in a new folder, by hard links where possible."""
         folder.mkdir(mode=0o700)
-        # What makes the clip whole comes last.
+        # FILE comes last: it marks the clip as complete.
         for name in [*map(frame_name, range(self.num_frames)), FILE]:
             try:
                 os.link(self.folder / name, folder / name)
@@ -62,21 +50,21 @@ class Clip:
 
 
 def frame_name(frame: int) -> str:
-    """The name of a frame's picture within a clip."""
+    """Return the file name of a frame's image within a clip."""
     return f"{frame:06d}.jpg"
 
 
 def read_clip(folder: Path) -> Clip | None:
-    """The clip in a folder, None where it was never finished."""
+    """Read the clip of a folder; None if it is not complete."""
     try:
         values = json.loads((folder / FILE).read_text(encoding="utf-8"))
         return Clip(
-            folder,
             values["name"],
             values["width"],
             values["height"],
             values["fps"],
             tuple(values["times"]),
+            folder,
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -1,8 +1,7 @@
-"""A file to a clip, in a process of its own: `python -m c2g_jax.web.decode` (JSON).
+"""Decode a file to a clip in a separate process: `python -m c2g_jax.web.decode JSON`.
 
-What a damaged or hostile file does to a decoder, it does to this process, which has
-little to lose: bounded memory and time, and no way to any file but its own. Where it
-fails it prints {"error", "status"} as JSON, and nothing else.
+A damaged or hostile file can harm this process only, whose memory and time are bounded.
+On failure it prints {"error", "status"} as JSON, and nothing else.
 """
 
 import json
@@ -15,10 +14,10 @@ import av
 from PIL import Image
 
 from c2g_jax.media.images import read_image
-from c2g_jax.media.outputs import NoRoom, disk_is_full
+from c2g_jax.media.outputs import DiskFull, disk_is_full
 from c2g_jax.media.video import DEFAULT_FPS, open_video
 from c2g_jax.types import Frame, InputError
-from c2g_jax.web.clips import NO_ROOM, Clip, frame_name
+from c2g_jax.web.clips import DISK_FULL, Clip, frame_name
 
 MEMORY = 6 << 30  # bytes of address space
 CODECS = {"h264", "hevc", "av1", "vp8", "vp9", "mpeg4", "mjpeg", "prores", "theora"}
@@ -27,7 +26,7 @@ IMAGES = {
     "PNG": lambda head: head.startswith(b"\x89PNG\r\n\x1a\n"),
     "WEBP": lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP",
 }
-VIDEOS = {  # by FFmpeg's names of the formats
+VIDEOS = {  # by FFmpeg's names of container formats
     "mov": lambda head: head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free"),
     "matroska": lambda head: head.startswith(b"\x1a\x45\xdf\xa3"),
     "avi": lambda head: head[:4] == b"RIFF" and head[8:12] == b"AVI ",
@@ -35,7 +34,7 @@ VIDEOS = {  # by FFmpeg's names of the formats
 
 
 class Refused(Exception):
-    """A file outside of the bounds: HTTP status, and one sentence."""
+    """A file that is not accepted: HTTP status and one sentence."""
 
     def __init__(self, status: int, line: str):
         super().__init__(line)
@@ -43,9 +42,10 @@ class Refused(Exception):
 
 
 def decode(source: Path, folder: Path, name: str, limits: dict | None) -> None:
-    """Write the clip; `limits` None for what the person at this machine named.
+    """Decode `source` and write the clip into `folder`.
 
-    limits: pixels of a frame, and frames. Raises Refused or InputError.
+    limits: "pixels" of a frame and number of "frames"; None: no checks, for the file
+    named at the server's start. Raises Refused or InputError.
     """
     video = open_video(source) if limits is None else _checked(source, limits)
     if isinstance(video, Frame):
@@ -56,14 +56,14 @@ def decode(source: Path, folder: Path, name: str, limits: dict | None) -> None:
         width, height = video.width, video.height
     for frame in frames:
         if frame.rgb.shape[:2] != (height, width):
-            raise Refused(422, f"{name}: its frames are of several sizes: export anew")
+            raise Refused(422, f"{name}: its frames differ in size: export it again")
         picture = Image.fromarray(frame.rgb)
         picture.save(folder / frame_name(frame.index), quality=95, subsampling=0)
-    Clip(folder, name, width, height, fps, tuple(times)).write()
+    Clip(name, width, height, fps, tuple(times), folder).write()
 
 
 def _checked(source: Path, limits: dict):
-    """An upload that keeps within the limits: its video, or its one frame."""
+    """Return the Video of an upload, or the Frame of an image, within the limits."""
     with open(source, "rb") as file:
         head = file.read(64)
     for kind, fits in IMAGES.items():
@@ -78,25 +78,29 @@ def _checked(source: Path, limits: dict):
             if video.num_frames > limits["frames"]:
                 raise Refused(
                     413,
-                    f"the video gives {video.num_frames} frames at {DEFAULT_FPS:g} a "
-                    f"second, but {limits['frames']} is the limit: cut it shorter",
+                    f"the video has {video.num_frames} frames at {DEFAULT_FPS:g} per "
+                    f"second, but the limit is {limits['frames']}: cut it shorter",
                 )
             return video
-    raise Refused(415, "not a video or image known here: give mp4, mov, webm, jpg, png")
+    raise Refused(
+        415, "the file format is not supported: use mp4, mov, webm, jpg or png"
+    )
 
 
 def _check_video(source: Path, kind: str, limits: dict) -> None:
-    """Codec and size, before a single frame is decoded."""
+    """Check codec and frame size before any frame is decoded."""
     with av.open(str(source), format=kind) as container:
         if not container.streams.video:
-            raise Refused(415, "the file holds no video track: give another")
+            raise Refused(415, "the file has no video track: use another")
         stream = container.streams.video[0]
         codec = stream.codec_context.name if stream.codec_context else "unknown"
         codec = {"libdav1d": "av1", "libaom-av1": "av1"}.get(codec, codec)
         codec = {"libvpx-vp9": "vp9", "libvpx": "vp8"}.get(codec, codec)
         if codec not in CODECS:
             known = ", ".join(sorted(CODECS))
-            raise Refused(415, f"the video is coded as {codec}: give one of {known}")
+            raise Refused(
+                415, f"the codec {codec} is not supported: use one of {known}"
+            )
         _check_size(stream.width, stream.height, limits)
 
 
@@ -104,7 +108,7 @@ def _check_size(width: int, height: int, limits: dict) -> None:
     if width * height > limits["pixels"]:
         raise Refused(
             413,
-            f"its frames are {width}x{height}, over the limit of "
+            f"the frames are {width}x{height}, over the limit of "
             f"{limits['pixels'] / 1e6:.1f} million pixels: make them smaller",
         )
 
@@ -114,24 +118,26 @@ def _failures() -> tuple[type[Exception], ...]:
 
 
 def main(task: str) -> Iterator[dict]:
-    """The lines to print at the end of a task {source, folder, name, limits}."""
+    """Run a task {source, folder, name, limits}; yields what to print if it fails."""
     task = json.loads(task)
     source, folder = Path(task["source"]), Path(task["folder"])
     try:
         decode(source, folder, task["name"], task["limits"])
     except Refused as error:
         yield {"error": str(error), "status": error.status}
-    except NoRoom:
-        yield {"error": NO_ROOM, "status": 507}
+    except DiskFull:
+        yield {"error": DISK_FULL, "status": 507}
     except InputError as error:
-        # The file's place on this disk is nobody's concern.
+        # Clients must not see paths of this machine.
         line = str(error).replace(str(source), task["name"])
         yield {"error": line.replace(source.name, task["name"]), "status": 422}
     except _failures() as error:
         if disk_is_full(error):
-            yield {"error": NO_ROOM, "status": 507}
+            yield {"error": DISK_FULL, "status": 507}
             return
-        line = f"{task['name']}: damaged, or not what it says it is: export it anew"
+        line = (
+            f"{task['name']}: damaged, or not of the format it claims: export it again"
+        )
         yield {"error": line, "status": 422}
 
 

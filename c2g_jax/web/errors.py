@@ -1,4 +1,4 @@
-"""What a request ends with when it cannot be done: a status and one sentence."""
+"""Errors of requests: an HTTP status and one sentence for the user."""
 
 import logging
 
@@ -8,21 +8,26 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from c2g_jax.cli.launch import out_of_memory
-from c2g_jax.media.outputs import NoRoom, disk_is_full
+from c2g_jax.media.outputs import DiskFull, disk_is_full
 from c2g_jax.types import InputError
-from c2g_jax.web.clips import NO_ROOM
+from c2g_jax.web.clips import DISK_FULL
 
 _NO_JSON = "the body cannot be read as JSON: send one JSON object in UTF-8"
-LONGEST = 300  # letters
-_PLAIN = {
-    400: _NO_JSON,  # Python's parser gave up on it
+OUT_OF_MEMORY = (
+    "the server has not enough memory for this: track fewer objects, or start it with "
+    "a smaller checkpoint; the session is kept"
+)
+INTERNAL = "internal error of the server: see its log; the session is kept"
+MAX_LENGTH = 300  # characters
+_BY_STATUS = {
+    400: _NO_JSON,  # Starlette could not parse the body
     404: "there is nothing at this address",
-    405: "this address cannot do that",
+    405: "this address does not support that method",
 }
 
 
 class WebError(Exception):
-    """A refusal: its HTTP status, and one sentence for the person at the page."""
+    """A request that cannot be served: HTTP status and one sentence for the user."""
 
     def __init__(self, status: int, line: str):
         super().__init__(line)
@@ -30,59 +35,54 @@ class WebError(Exception):
 
 
 def shorten(line: object) -> str:
-    """On one line, and not longer than a page can show."""
+    """Return the text on one line of at most MAX_LENGTH characters."""
     text = " ".join(str(line).split())
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return text if len(text) <= MAX_LENGTH else f"{text[:MAX_LENGTH]}…"
 
 
-def answer(status: int, line: object) -> JSONResponse:
-    """An error as a client gets it: one sentence, kept by no cache."""
+def error_response(status: int, line: object) -> JSONResponse:
+    """Return {"error": line}, not to be cached."""
     return JSONResponse(
         {"error": shorten(line)}, status, headers={"Cache-Control": "no-store"}
     )
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Every error leaves as JSON; one that is ours is logged and says no more."""
+    """Answer every error as JSON; the details of internal errors are only logged."""
 
     @app.exception_handler(WebError)
     async def refused(request: Request, error: WebError):
-        return answer(error.status, error.line)
+        return error_response(error.status, error.line)
 
     @app.exception_handler(InputError)
     async def bad_input(request: Request, error: InputError):
-        if isinstance(error, NoRoom):
-            return answer(507, NO_ROOM)
-        return answer(422, error)
+        if isinstance(error, DiskFull):
+            return error_response(507, DISK_FULL)
+        return error_response(422, error)
 
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError):
         first = error.errors()[0]
         if first["type"] == "json_invalid":
-            return answer(422, f"{_NO_JSON} ({first['ctx']['error']})")
+            return error_response(422, f"{_NO_JSON} ({first['ctx']['error']})")
         place = ".".join(str(part) for part in first["loc"][1:]) or "the request"
-        return answer(422, f"{place}: {first['msg']}")
+        return error_response(422, f"{place}: {first['msg']}")
 
     @app.exception_handler(HTTPException)
     async def plain(request: Request, error: HTTPException):
-        return answer(error.status_code, _PLAIN.get(error.status_code, error.detail))
+        return error_response(
+            error.status_code, _BY_STATUS.get(error.status_code, error.detail)
+        )
 
     @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception):
         logging.error("%s %s failed", request.method, request.url.path)
-        line = reason(error)
-        return answer(500 if line == FAILED else 507, line)
+        line = describe_failure(error)
+        return error_response(500 if line == INTERNAL else 507, line)
 
 
-FAILED = "the server met an error of its own: its log tells more; the session is kept"
-NO_MEMORY = (
-    "the server has not enough memory for this: follow fewer objects, or start it with "
-    "a smaller checkpoint; the session is kept"
-)
-
-
-def reason(error: Exception) -> str:
-    """What to say of an error that is of the machine, or else of our own making."""
+def describe_failure(error: Exception) -> str:
+    """Return the sentence for an exception: full disk, out of memory, or internal."""
     if disk_is_full(error):
-        return NO_ROOM
-    return NO_MEMORY if out_of_memory(error) else FAILED
+        return DISK_FULL
+    return OUT_OF_MEMORY if out_of_memory(error) else INTERNAL

@@ -1,4 +1,4 @@
-"""What people do to a session: prompts, tracking, labels, undo."""
+"""Routes that change a session: prompts, tracking, labels, undo."""
 
 from collections.abc import Callable
 from typing import Annotated, Literal
@@ -7,8 +7,8 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from c2g_jax.web.desk import Desk
-from c2g_jax.web.routes_session import OneDesk, OneEntry
+from c2g_jax.web.routes_session import EntryDep, ServiceDep
+from c2g_jax.web.service import SessionService
 from c2g_jax.web.sessions import Entry
 
 router = APIRouter(prefix="/sessions/{session_id}")
@@ -16,12 +16,14 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 Index = Annotated[int, Field(ge=0, le=1 << 31)]
 
 
-class Body(BaseModel):
+class RequestBody(BaseModel):
+    """A JSON object without unknown keys."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class Point(Body):
-    """A point on an object, or off it; without an object_id a new subject's."""
+class Point(RequestBody):
+    """A point on an object (positive) or off it; without object_id, a new subject."""
 
     kind: Literal["point"]
     frame: Index
@@ -31,7 +33,9 @@ class Point(Body):
     object_id: Index | None = None
 
 
-class Box(Body):
+class Box(RequestBody):
+    """A box around an object; without object_id, a new subject."""
+
     kind: Literal["box"]
     frame: Index
     x1: Number
@@ -41,8 +45,8 @@ class Box(Body):
     object_id: Index | None = None
 
 
-class Partner(Body):
-    """A point on an object that has to do with a subject."""
+class ObjectPoint(RequestBody):
+    """A point on an object that is related to a subject."""
 
     kind: Literal["object"]
     frame: Index
@@ -51,18 +55,22 @@ class Partner(Body):
     subject_id: Index
 
 
-class Track(Body):
+class TrackOptions(RequestBody):
+    """First and last frame of a tracking run, None for those of the video."""
+
     start: Index | None = None
     stop: Index | None = None
     direction: Literal["forward", "backward", "both"] = "forward"
 
 
-class Name(Body):
+class CategoryEdit(RequestBody):
+    """A category for an object; None for the model's own prediction."""
+
     category: Annotated[str, Field(max_length=100)] | None
 
 
-class Link(Body):
-    """What holds between two objects: a predicate, or (None) nothing."""
+class RelationEdit(RequestBody):
+    """The predicate between two objects over a span; None: they are not related."""
 
     subject_id: Index
     object_id: Index
@@ -71,34 +79,36 @@ class Link(Body):
     stop: Index | None = None
 
 
-async def change(desk: Desk, entry: Entry, job: Callable, frame: int | None = None):
-    """Do it, and answer with what the page shows at once: the frame it looks at.
+async def apply_edit(
+    service: SessionService, entry: Entry, job: Callable, frame: int | None = None
+):
+    """Run an edit in the worker and return the view of the frame the page shows.
 
-    The job returns the frame's view, the name of what it did, or nothing.
+    job(session) returns that view, the name of the undone or redone action, or None.
     """
 
-    def act(session):
-        found = job(session)
+    def edit(session):
+        result = job(session)
         answer = {"can_undo": session.can_undo, "can_redo": session.can_redo}
-        if isinstance(found, str):
-            answer["what"], found = found, None
-        if found is None and frame is not None:
-            found = session.view(frame)
-        if found is not None:
-            answer["view"] = found
+        if isinstance(result, str):
+            answer["what"], result = result, None
+        if result is None and frame is not None:
+            result = session.view(frame)
+        if result is not None:
+            answer["view"] = result
         return session.as_json(answer)
 
-    answer = await desk.change(entry, act)
+    answer = await service.change(entry, edit)
     return answer | {"revision": entry.revision}
 
 
 @router.post("/prompts")
 async def add_prompt(
-    entry: OneEntry,
-    desk: OneDesk,
-    prompt: Annotated[Point | Box | Partner, Field(discriminator="kind")],
+    entry: EntryDep,
+    service: ServiceDep,
+    prompt: Annotated[Point | Box | ObjectPoint, Field(discriminator="kind")],
 ):
-    """Say something of an object on a frame; the answer has its mask."""
+    """Add a point or box on a frame; the answer has the object's mask."""
     p = prompt
 
     def job(session):
@@ -108,24 +118,24 @@ async def add_prompt(
             return session.box(p.frame, p.x1, p.y1, p.x2, p.y2, p.object_id)
         return session.add_object(p.subject_id, p.frame, p.x, p.y)
 
-    return await change(desk, entry, job, p.frame)
+    return await apply_edit(service, entry, job, p.frame)
 
 
 @router.delete("/prompts")
 async def delete_prompt(
-    entry: OneEntry, desk: OneDesk, frame: int, object_id: int, index: int
+    entry: EntryDep, service: ServiceDep, frame: int, object_id: int, index: int
 ):
-    """Take back one prompt, by its place in the frame's list."""
-    return await change(
-        desk, entry, lambda s: s.delete_prompt(frame, object_id, index), frame
+    """Delete one prompt, by its index among the object's prompts on the frame."""
+    return await apply_edit(
+        service, entry, lambda s: s.delete_prompt(frame, object_id, index), frame
     )
 
 
 @router.post("/track")
-async def track(entry: OneEntry, desk: OneDesk, how: Track):
-    """Follow all objects: a line of JSON a frame, and one at the end."""
-    tracking = desk.track(
-        entry, start=how.start, stop=how.stop, direction=how.direction
+async def track(entry: EntryDep, service: ServiceDep, options: TrackOptions):
+    """Track all objects; streams one JSON line per frame, and one at the end."""
+    tracking = service.track(
+        entry, start=options.start, stop=options.stop, direction=options.direction
     )
     await tracking.start()
     return StreamingResponse(
@@ -136,57 +146,57 @@ async def track(entry: OneEntry, desk: OneDesk, how: Track):
 
 
 @router.post("/cancel", status_code=202)
-async def cancel(entry: OneEntry):
-    """Let tracking end after the step that runs, if there is any."""
+async def cancel(entry: EntryDep):
+    """Stop tracking, if it runs, after the step that is running."""
     if entry.tracking is not None:
         entry.tracking.cancel()
     return {"tracking": entry.tracking is not None}
 
 
 @router.post("/undo")
-async def undo(entry: OneEntry, desk: OneDesk, frame: int | None = None):
-    return await change(desk, entry, lambda s: s.undo(), frame)
+async def undo(entry: EntryDep, service: ServiceDep, frame: int | None = None):
+    return await apply_edit(service, entry, lambda s: s.undo(), frame)
 
 
 @router.post("/redo")
-async def redo(entry: OneEntry, desk: OneDesk, frame: int | None = None):
-    return await change(desk, entry, lambda s: s.redo(), frame)
+async def redo(entry: EntryDep, service: ServiceDep, frame: int | None = None):
+    return await apply_edit(service, entry, lambda s: s.redo(), frame)
 
 
 @router.patch("/objects/{object_id}")
 async def rename(
-    entry: OneEntry,
-    desk: OneDesk,
+    entry: EntryDep,
+    service: ServiceDep,
     object_id: int,
-    name: Name,
+    edit: CategoryEdit,
     frame: Annotated[int | None, Query()] = None,
 ):
-    """Fix an object's category; None leaves it to the model again."""
-    return await change(
-        desk, entry, lambda s: s.rename(object_id, name.category), frame
+    """Set an object's category; None returns to the model's prediction."""
+    return await apply_edit(
+        service, entry, lambda s: s.rename(object_id, edit.category), frame
     )
 
 
 @router.delete("/objects/{object_id}")
 async def remove(
-    entry: OneEntry, desk: OneDesk, object_id: int, frame: int | None = None
+    entry: EntryDep, service: ServiceDep, object_id: int, frame: int | None = None
 ):
-    return await change(desk, entry, lambda s: s.remove(object_id), frame)
+    return await apply_edit(service, entry, lambda s: s.remove(object_id), frame)
 
 
 @router.patch("/relations")
 async def relate(
-    entry: OneEntry,
-    desk: OneDesk,
-    link: Link,
+    entry: EntryDep,
+    service: ServiceDep,
+    edit: RelationEdit,
     frame: Annotated[int | None, Query()] = None,
 ):
-    """Fix what holds between two objects, over a span or the whole clip."""
-    return await change(
-        desk,
+    """Set the predicate between two objects, over a span or the whole clip."""
+    return await apply_edit(
+        service,
         entry,
         lambda s: s.set_predicate(
-            link.subject_id, link.object_id, link.predicate, link.start, link.stop
+            edit.subject_id, edit.object_id, edit.predicate, edit.start, edit.stop
         ),
         frame,
     )

@@ -1,4 +1,4 @@
-"""The graph, to look at and to take away."""
+"""Routes of the scene graph and of its exports."""
 
 import asyncio
 import shutil
@@ -12,31 +12,31 @@ from starlette.background import BackgroundTask
 from c2g_jax.export.scene_graph_json import graph_to_json
 from c2g_jax.session.views import EXPORTS, FOLDERS
 from c2g_jax.web.errors import WebError
-from c2g_jax.web.routes_session import OneDesk, OneEntry, Threshold
+from c2g_jax.web.routes_session import EntryDep, ServiceDep, Threshold
 
 router = APIRouter(prefix="/sessions/{session_id}")
 
 
 @router.get("/graph")
-async def graph(entry: OneEntry, desk: OneDesk, threshold: Threshold = None):
-    """The scene graph as scene_graph.json has it."""
-    return await desk.use(entry, lambda s: graph_to_json(s.graph(threshold)))
+async def graph(entry: EntryDep, service: ServiceDep, threshold: Threshold = None):
+    """Return the scene graph in the form of scene_graph.json."""
+    return await service.use(entry, lambda s: graph_to_json(s.graph(threshold)))
 
 
 @router.get("/export")
 async def export(
-    entry: OneEntry, desk: OneDesk, format: str, threshold: Threshold = None
+    entry: EntryDep, service: ServiceDep, format: str, threshold: Threshold = None
 ) -> Response:
-    """A file to download; the graph is the worker's, writing it is not."""
+    """Return a file to download; built in the worker, written in another thread."""
     if format not in EXPORTS:
         known = ", ".join(EXPORTS)
         raise WebError(422, f"unknown format {format!r}: choose one of {known}")
-    graph, video = await desk.use(entry, lambda s: (s.graph(threshold), s.video))
+    graph, video = await service.use(entry, lambda s: (s.graph(threshold), s.video))
     folder = Path(tempfile.mkdtemp(prefix="c2g-export-"))
     try:
-        async with desk.exporting:
-            names = desk.studio.vocabulary
-            path = await asyncio.to_thread(_write, format, folder, graph, video, names)
+        async with service.exporting:
+            task = (format, folder, graph, video, service.model_host.vocabulary)
+            path = await asyncio.to_thread(_write, *task)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -52,7 +52,7 @@ async def export(
 
 
 def _write(kind: str, folder: Path, graph, video, vocabulary) -> Path:
-    from c2g_jax.session.exporting import write_export  # brings JAX
+    from c2g_jax.session.exporting import write_export  # imports JAX
 
     path = folder / ("graph" if kind in FOLDERS else f"graph.{EXPORTS[kind][0]}")
     write_export(kind, path, graph, video, vocabulary)

@@ -1,4 +1,4 @@
-"""Sessions as such: opening, looking, closing; and what the server itself is up to."""
+"""Routes to open, view and close sessions, and of the server's status."""
 
 from typing import Annotated
 
@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from c2g_jax import __version__
-from c2g_jax.web.desk import Desk
 from c2g_jax.web.errors import WebError
+from c2g_jax.web.service import SessionService
 from c2g_jax.web.sessions import Entry
 from c2g_jax.web.uploads import clean_name, too_large
 
@@ -15,78 +15,82 @@ router = APIRouter()
 Threshold = Annotated[float | None, Query(ge=0, le=1)]
 
 
-def desk_of(request: Request) -> Desk:
-    """The desk of the server that a request came to."""
-    return request.app.state.desk
+def get_service(request: Request) -> SessionService:
+    """Return the service of the server that received a request."""
+    return request.app.state.service
 
 
-def entry_of(session_id: str, request: Request) -> Entry:
-    """The session in the path; it is looked up among ours, never made a path of."""
-    return desk_of(request).registry.get(session_id)
+def get_entry(session_id: str, request: Request) -> Entry:
+    """Look up the session id of the URL; it is never used as a file path."""
+    return get_service(request).registry.get(session_id)
 
 
-OneEntry = Annotated[Entry, Depends(entry_of)]
-OneDesk = Annotated[Desk, Depends(desk_of)]
+EntryDep = Annotated[Entry, Depends(get_entry)]
+ServiceDep = Annotated[SessionService, Depends(get_service)]
 
 
 @router.get("/status")
-async def status(desk: OneDesk):
-    """Whether the model is ready, and what else the page should know at first."""
-    limits = desk.settings.limits
+async def status(service: ServiceDep):
+    """Return the model's state, and what the page needs at its start."""
+    limits = service.settings.limits
     return {
-        "ready": desk.ready,
-        "stage": desk.stage,
-        "error": desk.failure,
-        "warning": desk.warning,
-        "video": None if desk.settings.video is None else desk.settings.video.name,
-        "video_error": desk.clip_failure,
+        "ready": service.ready,
+        "stage": service.stage,
+        "error": service.failure,
+        "warning": service.warning,
+        "video": None
+        if service.settings.video is None
+        else service.settings.video.name,
+        "video_error": service.default_clip.failure,
         "limits": {"bytes": limits.bytes, "frames": limits.frames},
         "version": __version__,
     }
 
 
 @router.get("/vocabulary")
-async def vocabulary(desk: OneDesk):
-    """The names that objects and predicates can have."""
-    names = desk.studio.vocabulary
+async def vocabulary(service: ServiceDep):
+    """Return the names of categories and predicates."""
+    names = service.model_host.vocabulary
     return {"objects": list(names.objects), "predicates": list(names.predicates)}
 
 
 @router.post("/sessions", status_code=201)
-async def open_session(request: Request, desk: OneDesk, name: str = "video"):
-    """A session on the body, a video or image; on the server's own for JSON {}."""
+async def open_session(request: Request, service: ServiceDep, name: str = "video"):
+    """Open a session on the body, a video or image; JSON {}: on the default video."""
     kind = request.headers.get("content-type", "")
     if kind.startswith("application/json"):
-        entry = await desk.open_default()
+        entry = await service.open_default()
     else:
         length = request.headers.get("content-length", "0")
-        if length.isdecimal() and int(length) > desk.settings.limits.bytes:
-            raise too_large(desk.settings.limits)
-        entry = await desk.open_upload(request.stream(), clean_name(name))
+        if length.isdecimal() and int(length) > service.settings.limits.bytes:
+            raise too_large(service.settings.limits)
+        entry = await service.open_upload(request.stream(), clean_name(name))
     return {"id": entry.id, "video": entry.clip.to_json()}
 
 
 @router.get("/sessions/{session_id}/video")
-async def show_video(entry: OneEntry):
-    """The clip of a session, at once: the worker, which may be busy, is not asked."""
+async def show_video(entry: EntryDep):
+    """Return the clip of a session without the worker, which may be busy."""
     return {"id": entry.id, "video": entry.clip.to_json()}
 
 
 @router.get("/sessions/{session_id}")
-async def show_session(entry: OneEntry, desk: OneDesk, threshold: Threshold = None):
-    """All that is known over the whole clip."""
+async def show_session(
+    entry: EntryDep, service: ServiceDep, threshold: Threshold = None
+):
+    """Return the objects, relations and tracked frames of the whole clip."""
     state = {
         "id": entry.id,
         "video": entry.clip.to_json(),
         "revision": entry.revision,
         "tracking": entry.tracking is not None,
     }
-    fresh = entry.session is None and not entry.saved.exists()
-    if fresh:  # nothing to ask of the model, which may not be there yet
+    fresh = entry.session is None and not entry.session_file.exists()
+    if fresh:  # answered without the model, which may still be loading
         nothing = {k: [] for k in ("objects", "relations", "tracked", "stale")}
         return state | nothing | {"can_undo": False, "can_redo": False}
 
-    def look(session):
+    def summarize(session):
         return session.as_json(
             {
                 "objects": session.objects(),
@@ -98,19 +102,19 @@ async def show_session(entry: OneEntry, desk: OneDesk, threshold: Threshold = No
             }
         )
 
-    return state | await desk.use(entry, look)
+    return state | await service.use(entry, summarize)
 
 
 @router.delete("/sessions/{session_id}", status_code=204)
-async def close_session(entry: OneEntry, desk: OneDesk):
-    """Forget a session and delete its files."""
-    desk.close(entry)
+async def close_session(entry: EntryDep, service: ServiceDep):
+    """Close a session and delete its files."""
+    service.close(entry)
     return Response(status_code=204)
 
 
 @router.get("/sessions/{session_id}/frames/{frame}.jpg")
-async def show_image(entry: OneEntry, frame: int):
-    """A frame's picture, straight from disk: the worker is not asked."""
+async def show_image(entry: EntryDep, frame: int):
+    """Return a frame's image, read from disk without the worker."""
     check_frame(entry, frame)
     return FileResponse(
         entry.clip.frame_file(frame),
@@ -120,18 +124,18 @@ async def show_image(entry: OneEntry, frame: int):
 
 
 @router.get("/sessions/{session_id}/frames/{frame}")
-async def show_frame(entry: OneEntry, desk: OneDesk, frame: int):
-    """What is known of a frame: objects, masks, prompts, relations."""
+async def show_frame(entry: EntryDep, service: ServiceDep, frame: int):
+    """Return a frame's view: objects, masks, prompts, relations."""
     check_frame(entry, frame)
-    if entry.session is None and not entry.saved.exists():
+    if entry.session is None and not entry.session_file.exists():
         view = dict(frame=frame, objects=[], relations=[], tracked=False, stale=False)
     else:
-        view = await desk.use(entry, lambda s: s.as_json(s.view(frame)))
+        view = await service.use(entry, lambda s: s.as_json(s.view(frame)))
     return JSONResponse(view, headers={"Cache-Control": "no-store"})
 
 
 def check_frame(entry: Entry, frame: int) -> None:
-    """WebError 404 where the video has no such frame."""
+    """Raise WebError 404 unless the video has the frame."""
     if not 0 <= frame < entry.clip.num_frames:
         last = entry.clip.num_frames - 1
         raise WebError(404, f"frame {frame} is not in the video: use 0 to {last}")

@@ -1,8 +1,8 @@
-"""Who is answered: pages of this server, on this machine, within bounds.
+"""Request checks: only pages of this server on this machine, with bounded bodies.
 
-A page of another site can make a browser send requests here. It is told apart by its
-Origin, by what the browser says of the fetch, and, where its name was made to point at
-this machine, by the Host it asks for.
+A page of another site can make a browser send requests here (CSRF). Such requests are
+recognised by their Origin and Sec-Fetch headers, and, where a foreign name resolves to
+this machine (DNS rebinding), by their Host header.
 """
 
 import urllib.parse
@@ -10,12 +10,12 @@ import urllib.parse
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from c2g_jax.web.errors import answer
+from c2g_jax.web.errors import error_response
 
 LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
-MAX_BODY = 64 << 10  # bytes of any request but an upload, which counts its own
+MAX_BODY = 64 << 10  # bytes; uploads have a limit of their own
 
-# Scripts, styles and data from here alone; no frames, no plugins, no form targets.
+# Scripts, styles and data from this server only; no frames, plugins or form targets.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; "
@@ -32,7 +32,7 @@ HEADERS = {
 
 
 class Guard:
-    """ASGI middleware: refuses foreign requests, bounds bodies, adds headers."""
+    """ASGI middleware: rejects foreign requests, bounds bodies, adds headers."""
 
     def __init__(self, app: ASGIApp):
         self.app = app
@@ -53,23 +53,23 @@ class Guard:
             await send(message)
 
         headers = Headers(scope=scope)
-        if reason := refusal(headers):
-            await answer(403, reason)(scope, receive, send_guarded)
+        if reason := rejection(headers):
+            await error_response(403, reason)(scope, receive, send_guarded)
             return
         if not is_upload(scope, headers):
             receive = await _bounded(receive, headers)
             if receive is None:
-                too_large = answer(413, f"the request is over {MAX_BODY} bytes")
-                await too_large(scope, _no_more, send_guarded)
+                too_large = error_response(413, f"the request is over {MAX_BODY} bytes")
+                await too_large(scope, _disconnected, send_guarded)
                 return
         await self.app(scope, receive, send_guarded)
 
 
-def refusal(headers: Headers) -> str | None:
-    """Why a request with these headers is not answered; None if it is."""
+def rejection(headers: Headers) -> str | None:
+    """Return why a request with these headers is rejected; None if it is not."""
     hosts, origins = headers.getlist("host"), headers.getlist("origin")
     if len(hosts) != 1 or _host_name(hosts[0]) not in LOCAL_NAMES:
-        return "this server answers to 127.0.0.1 and localhost alone: use one of them"
+        return "this server only answers at 127.0.0.1 and localhost: use one of them"
     if len(origins) > 1 or (origins and origins[0] != f"http://{hosts[0]}"):
         return "the request comes from a page of another site"
     site = headers.get("sec-fetch-site", "none")
@@ -80,7 +80,7 @@ def refusal(headers: Headers) -> str | None:
 
 
 def is_upload(scope: Scope, headers: Headers) -> bool:
-    """Whether the body is a file; the route that takes it counts its bytes."""
+    """Return whether the body is a file, whose size the route checks itself."""
     json = headers.get("content-type", "").startswith("application/json")
     return scope["method"] == "POST" and scope["path"] == "/sessions" and not json
 
@@ -93,7 +93,7 @@ def _host_name(host: str) -> str | None:
 
 
 async def _bounded(receive: Receive, headers: Headers) -> Receive | None:
-    """The body read whole, as a `receive` that gives it; None where it is too long."""
+    """Read the body; returns a `receive` that replays it, None if it is too long."""
     declared = headers.get("content-length", "0")
     if not declared.isdecimal() or int(declared) > MAX_BODY:
         return None
@@ -108,13 +108,13 @@ async def _bounded(receive: Receive, headers: Headers) -> Receive | None:
         more = message.get("more_body", False)
         if len(body) > MAX_BODY:
             return None
-    given = iter([{"type": "http.request", "body": body, "more_body": False}])
+    replay = iter([{"type": "http.request", "body": body, "more_body": False}])
 
-    async def again() -> Message:
-        return next(given, None) or await receive()
+    async def receive_body() -> Message:
+        return next(replay, None) or await receive()
 
-    return again
+    return receive_body
 
 
-async def _no_more() -> Message:
+async def _disconnected() -> Message:
     return {"type": "http.disconnect"}

@@ -1,4 +1,4 @@
-"""The sessions of a server: unguessable ids, a folder each, a limit and an expiry."""
+"""The server's sessions: unguessable ids, a folder each, a limit and an expiry."""
 
 import dataclasses
 import json
@@ -11,49 +11,54 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from c2g_jax.media.outputs import write_aside
+from c2g_jax.media.outputs import write_text
 from c2g_jax.web.clips import Clip, read_clip
 from c2g_jax.web.errors import WebError
 
 CLIP, SAVED, USED = "clip", "session.c2g", "used.json"
-ID_BYTES = 18  # 144 bits, 24 letters in a URL
-NOTE_EVERY = 60.0  # seconds of use that a server that is killed may forget
-UNTOUCHED = 3600.0  # seconds that a session in which nothing was done is kept
+ID_BYTES = 18  # 144 bits, 24 characters in a URL
+RECORD_EVERY = 60.0  # seconds of use that are lost if the server is killed
+UNCHANGED = 3600.0  # seconds that a session without any edit is kept
 
 
 @dataclass(eq=False)
 class Entry:
-    """One session as the server keeps it; `session` is None while it is not open.
+    """A session of the server.
 
-    revision: counts what was done, so that a page sees that another one did something.
+    used: Unix time of the last request; recorded: the value of `used` on disk.
+    session: the open `Session`, None while it is only on disk. tracking: the running
+    TrackStream. revision: counts changes, so that a page notices those of another.
+    waiting: its jobs in the worker's queue.
     """
 
     id: str
     folder: Path
     clip: Clip
     used: float
-    noted: float = 0.0  # the use that is written down
+    recorded: float = 0.0
     session: Any = None
     tracking: Any = None
     revision: int = 0
     waiting: int = 0
 
     @property
-    def saved(self) -> Path:
+    def session_file(self) -> Path:
+        """The file that the session is saved to; missing until its first change."""
         return self.folder / SAVED
 
     @property
     def busy(self) -> bool:
+        """Whether the session must stay in memory."""
         return self.tracking is not None or self.waiting > 0
 
 
 class Registry:
-    """All sessions by id, those of an earlier run of the server too."""
+    """All sessions by id, including those of earlier runs of the server."""
 
     def __init__(self, root: Path, limit: int, seconds: float):
         self.root, self.limit, self.seconds = root, limit, seconds
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._entries = {entry.id: entry for entry in self._found()}
+        self._entries = {entry.id: entry for entry in self._read_folders()}
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(tuple(self._entries.values()))
@@ -62,21 +67,21 @@ class Registry:
         return len(self._entries)
 
     def get(self, session_id: str) -> Entry:
-        """The session; WebError 404 where there is none, or no longer."""
+        """Return the session and mark it as used; WebError 404 if there is none."""
         entry = self._entries.get(session_id)
         if entry is None:
-            raise WebError(404, "this session is gone: open the video anew")
+            raise WebError(404, "this session no longer exists: open the video again")
         entry.used = time.time()
         return entry
 
     def new_folder(self) -> tuple[str, Path]:
-        """An id nobody can guess, and the place of its folder, not made yet."""
+        """Return a new unguessable id and its folder, which is not made yet."""
         session_id = secrets.token_urlsafe(ID_BYTES)
         return session_id, self.root / session_id
 
-    def least_missed(self) -> Entry:
-        """The session in which nothing was done for longest; WebError 429."""
-        idle = [e for e in self if not e.busy and not e.saved.exists()]
+    def eviction_candidate(self) -> Entry:
+        """Return the least recently used unchanged session; WebError 429 if none."""
+        idle = [e for e in self if not e.busy and not e.session_file.exists()]
         if not idle:
             raise WebError(
                 429,
@@ -85,58 +90,55 @@ class Registry:
         return min(idle, key=lambda entry: entry.used)
 
     def add(self, session_id: str, clip: Clip) -> Entry:
-        """Answer to a new id; the clip lies in the session's folder already."""
+        """Register a session whose folder already holds the clip."""
         folder = clip.folder.parent
         entry = Entry(session_id, folder, clip, time.time())
-        self.note_use(entry)  # first: where it fails, there is no session
+        self.record_use(entry)  # first: if it fails, there is no session
         self._entries[session_id] = entry
         return entry
 
-    def forget(self, entry: Entry) -> None:
-        """Answer to its id no more; its files are the caller's to delete."""
+    def remove(self, entry: Entry) -> None:
+        """Remove the session from the registry; the caller deletes its files."""
         self._entries.pop(entry.id, None)
 
     def expired(self) -> list[Entry]:
-        """The sessions whose time is over."""
+        """Return the sessions that were not used for too long."""
         now, over = time.time(), []
         for entry in self:
-            touched = entry.saved.exists() or entry.revision
-            kept = self.seconds if touched else min(UNTOUCHED, self.seconds)
+            changed = entry.session_file.exists() or entry.revision
+            kept = self.seconds if changed else min(UNCHANGED, self.seconds)
             if not entry.busy and now - entry.used > kept:
                 over.append(entry)
         return over
 
-    def to_note(self) -> list[Entry]:
-        """The sessions that were used for a while since that was written down."""
-        return [entry for entry in self if entry.used - entry.noted > NOTE_EVERY]
+    def stale_use_records(self) -> list[Entry]:
+        """Return the sessions whose time of last use on disk is out of date."""
+        return [entry for entry in self if entry.used - entry.recorded > RECORD_EVERY]
 
-    def note_use(self, entry: Entry) -> None:
-        """Write down when a session was used, for the next run of the server.
+    def record_use(self, entry: Entry) -> None:
+        """Write the time of last use to disk, for the next run of the server.
 
-        Also where that fails it is not tried again before more use.
+        A write that fails is not repeated until the session is used again.
         """
-        entry.noted = entry.used
-        text = json.dumps(entry.used)
-        write_aside(
-            entry.folder / USED, lambda aside: aside.write_text(text, encoding="utf-8")
-        )
+        entry.recorded = entry.used
+        write_text(entry.folder / USED, json.dumps(entry.used))
 
-    def _found(self) -> Iterator[Entry]:
+    def _read_folders(self) -> Iterator[Entry]:
         for folder in self.root.iterdir():
             clip = read_clip(folder / CLIP)
             if clip is not None:
                 clip = dataclasses.replace(clip, folder=folder / CLIP)
                 used = _last_use(folder)
-                yield Entry(folder.name, folder, clip, used, noted=used)
-            elif (folder / SAVED).exists():  # a person's work is never thrown away
-                logging.warning("%s: a session without its video is left there", folder)
+                yield Entry(folder.name, folder, clip, used, recorded=used)
+            elif (folder / SAVED).exists():  # never delete a user's work
+                logging.warning("%s: the session's video is missing: kept", folder)
             else:
                 logging.info("an unfinished session is removed")
                 shutil.rmtree(folder, ignore_errors=True)
 
 
 def _last_use(folder: Path) -> float:
-    """When a session was used: as it was noted, else when its folder changed."""
+    """Return the recorded Unix time of last use, else the folder's change time."""
     try:
         return float(json.loads((folder / USED).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""Files from a client: taken in within bounds, decoded by a process of their own."""
+"""Files from a client: received within limits, decoded in a separate process."""
 
 import asyncio
 import json
@@ -16,9 +16,10 @@ from c2g_jax.web.errors import WebError
 
 @dataclass(frozen=True)
 class Limits:
-    """What an upload may be: bytes, pixels of a frame, frames, seconds to decode it.
+    """Limits of an upload.
 
-    pause: seconds that a client may leave an upload without a byte.
+    bytes: of the file. pixels: of a frame. frames: of the video. seconds: of decoding.
+    pause: seconds that a client may send nothing during an upload.
     """
 
     bytes: int = 512 << 20
@@ -29,7 +30,7 @@ class Limits:
 
 
 def clean_name(name: str) -> str:
-    """The last part of a name without what a terminal or file system minds."""
+    """Return the last part of a path, without characters unsafe in file names."""
     name = name.replace("\\", "/").rpartition("/")[2]
     kept = "".join(c for c in name if c.isprintable()).strip(" .")
     return kept[:100] or "video"
@@ -38,7 +39,7 @@ def clean_name(name: str) -> str:
 async def receive_file(
     chunks: AsyncIterator[bytes], path: Path, limits: Limits
 ) -> None:
-    """Write an upload to a file of ours; WebError where it is too long or stalls."""
+    """Write an upload to `path`; WebError if it is too large, stalls or is empty."""
     size, chunks = 0, aiter(chunks)
     with open(path, "wb") as file:
         while True:
@@ -46,7 +47,7 @@ async def receive_file(
                 async with asyncio.timeout(limits.pause):
                     chunk = await anext(chunks, None)
             except TimeoutError:
-                raise WebError(408, "the upload came to a halt: try again") from None
+                raise WebError(408, "the upload stalled: try again") from None
             if chunk is None:
                 break
             size += len(chunk)
@@ -58,20 +59,20 @@ async def receive_file(
 
 
 def too_large(limits: Limits) -> WebError:
-    """The refusal (413) of an upload that is over the bound in bytes."""
-    bound = f"{limits.bytes / (1 << 20):.0f} MB"
-    return WebError(413, f"the file is over the limit of {bound}: give a smaller one")
+    """Return the error (413) for an upload over the limit of bytes."""
+    limit = f"{limits.bytes / (1 << 20):.0f} MB"
+    return WebError(413, f"the file is over the limit of {limit}: use a smaller one")
 
 
 async def decode_file(
-    source: Path, folder: Path, name: str, limits: Limits | None
+    source: Path, folder: Path, name: str, limits: Limits | None = None
 ) -> Clip:
-    """The clip of a file, decoded into `folder`, which is new and gone if it fails.
+    """Decode a file into a new `folder`, which is removed if that fails.
 
-    limits None: the person at this machine named the file, and it may be any. Raises
-    InputError of such a file, WebError of an upload.
+    limits: None for the file named at the server's start, which may be of any size
+    and codec. Raises InputError for that file, WebError for an upload.
     """
-    refusal = _local_error if limits is None else WebError
+    failure = _local_error if limits is None else WebError
     folder.mkdir(parents=True, mode=0o700)
     bounds = None if limits is None else asdict(limits)
     task = dict(source=str(source), folder=str(folder), name=name, limits=bounds)
@@ -87,21 +88,21 @@ async def decode_file(
     )
     try:
         async with asyncio.timeout(None if limits is None else limits.seconds):
-            said, complaints = await process.communicate()
-        if said:
-            last = json.loads(said)
-            raise refusal(last["status"], last["error"])
+            stdout, stderr = await process.communicate()
+        if stdout:
+            report = json.loads(stdout)
+            raise failure(report["status"], report["error"])
         clip = read_clip(folder)
         if process.returncode or clip is None:
-            told = complaints[-1000:].decode(errors="replace")
-            logging.error("a decoder ended with %s: %s", process.returncode, told)
-            line = f"{name}: it cannot be decoded: record or export it anew"
-            raise refusal(422, line)
+            log = stderr[-1000:].decode(errors="replace")
+            logging.error("decoding ended with code %s: %s", process.returncode, log)
+            line = f"{name}: cannot be decoded: record or export it again"
+            raise failure(422, line)
         return clip
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, TimeoutError):
-            line = f"{name}: decoding it takes too long: cut it shorter"
+            line = f"{name}: decoding takes too long: use a shorter video"
             raise WebError(413, line) from None
         raise
     finally:

@@ -1,4 +1,4 @@
-"""The one thread that owns JAX: whatever touches a model or a session runs there."""
+"""The one thread that runs JAX: every use of a model or a session is a job in it."""
 
 import asyncio
 import logging
@@ -9,46 +9,46 @@ from typing import Any
 
 from c2g_jax.web.errors import WebError
 
-MAX_WAITING = 64  # jobs; more than that is not served in time anyway
+MAX_WAITING = 64  # jobs; a longer queue would not be served in acceptable time
 
 
 class Worker:
-    """Jobs one after the other, in the order they came, whoever sent them."""
+    """Runs jobs one at a time, first in, first out."""
 
     def __init__(self, max_waiting: int = MAX_WAITING):
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="jax")
-        self._room = threading.BoundedSemaphore(max_waiting)
+        self._slots = threading.BoundedSemaphore(max_waiting)
 
     async def run(
-        self, job: Callable[..., Any], *args: Any, patient: bool = False
+        self, job: Callable[..., Any], *args: Any, bypass_limit: bool = False
     ) -> Any:
-        """What the job returns or raises; WebError 503 where too many wait.
+        """Return (or raise) what the job does; WebError 503 if the queue is full.
 
-        A job whose caller is gone before its turn is left out. `patient`: it is one of
-        few, and waits however many do.
+        A job whose caller is cancelled before its turn is skipped. bypass_limit: queue
+        the job even if the queue is full; for callers with one job at a time.
         """
-        if patient:
+        if bypass_limit:
             return await asyncio.wrap_future(self._submit(job, *args))
-        if not self._room.acquire(blocking=False):
+        if not self._slots.acquire(blocking=False):
             raise WebError(503, "the server is busy: try again in a moment")
         try:
             future = self._submit(job, *args)
         except BaseException:
-            self._room.release()
+            self._slots.release()
             raise
-        future.add_done_callback(lambda _: self._room.release())
+        future.add_done_callback(lambda _: self._slots.release())
         return await asyncio.wrap_future(future)
 
     def post(self, job: Callable[[], Any]) -> Future:
-        """Run a job that nobody waits for and that must not be left out."""
+        """Queue a job that has no waiting caller and must not be skipped."""
         future = self._submit(job)
         future.add_done_callback(_log_failure)
         return future
 
     def close(self) -> None:
-        """Take no more jobs; those that were posted are done before Python ends.
+        """Accept no more jobs; posted jobs are finished before Python exits.
 
-        Of the others, those that wait are left out when their callers go.
+        Waiting jobs of `run` are skipped when their callers are cancelled.
         """
         self._pool.shutdown(wait=False)
 
@@ -60,7 +60,7 @@ class Worker:
 
 
 def _log_failure(future: Future) -> None:
-    """Tell of an error that nobody waits for."""
+    """Log an exception that no caller receives."""
     error = None if future.cancelled() else future.exception()
     if error is not None:
         logging.error("a job of the worker failed", exc_info=error)

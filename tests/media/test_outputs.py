@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from c2g_jax.media.outputs import NoRoom, check_output, output_folder, write_aside
+from c2g_jax.media.outputs import DiskFull, check_output, output_folder, write_atomic
 from c2g_jax.types import InputError
 
 
@@ -67,7 +67,7 @@ def test_beside_a_folder_that_is_there_nothing_is_written(tmp_path):
     assert list(target.iterdir()) == []
 
 
-def leave_aside(target: Path) -> None:
+def leave_abandoned(target: Path) -> None:
     """What a killed run leaves of the folder."""
     with output_folder(target) as folder:
         (folder / "a.txt").write_text("half")
@@ -79,10 +79,10 @@ def test_what_a_killed_run_left_goes_with_the_next(tmp_path, there):
     target = tmp_path / "out"
     if there:
         target.mkdir()
-    leave_aside(target)
+    leave_abandoned(target)
     (tmp_path / ".c2g-part-mine").mkdir()  # not ours: there is no lock in it
     left = (target if there else tmp_path) / ".c2g-part-left"
-    assert (left / "whole" / "a.txt").read_text() == "half"
+    assert (left / "result" / "a.txt").read_text() == "half"
     with output_folder(target):
         assert not left.exists()
     assert [path.name for path in target.iterdir()] == ["a.txt"]
@@ -114,14 +114,14 @@ def test_a_file_takes_its_place_whole(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
 
-    def fail(aside):
-        aside.write_text("half")
+    def fail(temporary):
+        temporary.write_text("half")
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        write_aside(path, fail)
+        write_atomic(path, fail)
     assert path.read_text() == "old"
-    write_aside(path, lambda aside: aside.write_text("new"))
+    write_atomic(path, lambda temporary: temporary.write_text("new"))
     assert path.read_text() == "new"
     assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
 
@@ -133,28 +133,30 @@ def full(*_):
 def test_a_file_never_takes_the_place_of_a_folder(tmp_path):
     (tmp_path / "here").mkdir()
     with pytest.raises(InputError, match="here is a folder: name a file"):
-        write_aside(tmp_path / "here", lambda aside: aside.write_text("new"))
+        write_atomic(tmp_path / "here", lambda temporary: temporary.write_text("new"))
     with pytest.raises(InputError, match="there/ is a folder: name a file"):
-        write_aside(f"{tmp_path}/there/", lambda aside: aside.write_text("new"))
+        write_atomic(
+            f"{tmp_path}/there/", lambda temporary: temporary.write_text("new")
+        )
     with pytest.raises(InputError, match=r"--json=.*/there/ is a folder: name a file"):
         check_output(f"{tmp_path}/there/", "json", kind="file")
     assert [path.name for path in tmp_path.iterdir()] == ["here"]
 
 
 def test_a_full_disk_is_told_by_the_place_that_was_asked_for(tmp_path):
-    words = "No space left on device, and nothing is written: make room"
+    words = "No space left on device, and nothing is written: free some space"
     with pytest.raises(InputError, match=f"{tmp_path}/a.txt: {words}"):
-        write_aside(tmp_path / "a.txt", full)
+        write_atomic(tmp_path / "a.txt", full)
     with (
         pytest.raises(InputError, match=f"{tmp_path}/out: {words}"),
         output_folder(tmp_path / "out"),
     ):
         full()
     with (
-        pytest.raises(NoRoom, match=f"{tmp_path}/out: {words}") as caught,
+        pytest.raises(DiskFull, match=f"{tmp_path}/out: {words}") as caught,
         output_folder(tmp_path / "out") as folder,
     ):
-        write_aside(folder / "a.txt", full)
+        write_atomic(folder / "a.txt", full)
     assert caught.value.errno == errno.ENOSPC
     assert list(tmp_path.iterdir()) == []
 

@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from c2g_jax.web.app import create_app, make_server
-from c2g_jax.web.desk import Settings
+from c2g_jax.web.service import Settings
 from tests.clips import write_clip
 from tests.conftest import made_once
 from tests.web import fake_session
@@ -46,14 +46,14 @@ def prepare(state: Path, video: Path | None) -> Path:
 
 
 @contextlib.contextmanager
-def client_of(state, studio=None, **settings):
+def client_of(state, model_host=None, **settings):
     """A client of an application that runs in this process."""
-    studio = studio or fake_session.FakeStudio()
+    model_host = model_host or fake_session.FakeModelHost()
     if not state.exists():
         prepare(state, settings.get("video"))
-    app = create_app(studio, Settings(state=state, **settings))
+    app = create_app(model_host, Settings(state=state, **settings))
     with TestClient(app, base_url=BASE) as client:
-        client.studio, client.desk = studio, app.state.desk
+        client.model_host, client.service = model_host, app.state.service
         yield client
 
 
@@ -64,12 +64,12 @@ def client(tmp_path, clip):
 
 
 @contextlib.contextmanager
-def served(state, studio=None, **settings):
-    """A server on a free port of the loopback address; yields (URL, desk)."""
+def served(state, model_host=None, **settings):
+    """A server on a free port of the loopback address; yields (URL, service)."""
     if not state.exists():
         prepare(state, settings.get("video"))
     app = create_app(
-        studio or fake_session.FakeStudio(), Settings(state=state, **settings)
+        model_host or fake_session.FakeModelHost(), Settings(state=state, **settings)
     )
     server = make_server(app, seconds=1)
     with socket.socket() as listener:
@@ -78,7 +78,7 @@ def served(state, studio=None, **settings):
         run.start()
         try:
             until(lambda: server.started)
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.desk
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.service
         finally:
             server.should_exit = True
             run.join(20)
@@ -107,7 +107,7 @@ def browser():
 @pytest.fixture(scope="module")
 def url(tmp_path_factory, clip):
     state = tmp_path_factory.mktemp("browser") / "state"
-    with served(state, fake_session.FakeStudio(step=0.02), video=clip) as (url, _):
+    with served(state, fake_session.FakeModelHost(step=0.02), video=clip) as (url, _):
         yield url
 
 

@@ -39,7 +39,7 @@ from tests.web.drawn_clip import (
 )
 
 
-class FakeStudio:
+class FakeModelHost:
     """What the server takes for the model; `step` seconds a tracked frame.
 
     hold: an event until which it is not ready.

@@ -8,7 +8,7 @@ import pytest
 from c2g_jax.export.overlay import object_color
 from tests.web.browser import Person
 from tests.web.conftest import served
-from tests.web.fake_session import FakeStudio
+from tests.web.fake_session import FakeModelHost
 
 sync_api = pytest.importorskip(
     "playwright.sync_api", reason="NO PLAYWRIGHT: install the extra `test`"
@@ -158,7 +158,7 @@ def test_what_nothing_sure_is_told_of_stays_in_the_background(person):
 
 
 def test_the_video_is_there_while_the_model_is_at_work(context, tmp_path, clip):
-    with served(tmp_path / "state", FakeStudio(step=4.0), video=clip) as (url, _):
+    with served(tmp_path / "state", FakeModelHost(step=4.0), video=clip) as (url, _):
         person = Person(context, url)
         expect(person.get("place")).to_contain_text("Frame 1")
         person.click(*ADULT)
@@ -175,7 +175,7 @@ def test_the_video_is_there_while_the_model_is_at_work(context, tmp_path, clip):
 
 
 def test_progress_and_cancel(browser, context, tmp_path, clip):
-    with served(tmp_path / "state", FakeStudio(step=0.25), video=clip) as (url, _):
+    with served(tmp_path / "state", FakeModelHost(step=0.25), video=clip) as (url, _):
         person = Person(context, url)
         expect(person.get("place")).to_contain_text("Frame 1")
         person.click(*ADULT)

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from c2g_jax.web import clips, sessions
 from c2g_jax.web.worker import Worker
 from tests.web.conftest import client_of
-from tests.web.fake_session import FakeStudio
+from tests.web.fake_session import FakeModelHost
 from tests.web.test_routes import ADULT, error, opened, tracked
 
 
@@ -22,59 +22,59 @@ def test_a_torn_note_of_its_use_costs_no_session(tmp_path, clip, torn):
     """A kill in the midst of writing leaves nothing, a part, or no file at all."""
     with client_of(tmp_path / "state", video=clip) as client:
         session = tracked(client)
-        entry = client.desk.registry.get(session.rpartition("/")[2])
-    noted = entry.folder / sessions.USED
-    noted.unlink()
+        entry = client.service.registry.get(session.rpartition("/")[2])
+    recorded = entry.folder / sessions.USED
+    recorded.unlink()
     if torn is not None:
-        noted.write_text(torn and "[")
+        recorded.write_text(torn and "[")
     with client_of(tmp_path / "state", video=clip) as client:
         assert client.get(session).json()["tracked"] == list(range(24))
-        found = client.desk.registry.get(session.rpartition("/")[2])
+        found = client.service.registry.get(session.rpartition("/")[2])
         assert abs(found.used - time.time()) < 600
 
 
 def test_use_is_noted_by_and_by_and_not_by_each_request(tmp_path, clip, monkeypatch):
-    monkeypatch.setattr("c2g_jax.web.desk.SWEEP", 0.02)
+    monkeypatch.setattr("c2g_jax.web.service.SWEEP", 0.02)
     with client_of(tmp_path / "state", video=clip) as client:
         session = opened(client)
-        entry = client.desk.registry.get(session.rpartition("/")[2])
-        noted = entry.folder / sessions.USED
-        before = noted.read_text()
+        entry = client.service.registry.get(session.rpartition("/")[2])
+        recorded = entry.folder / sessions.USED
+        before = recorded.read_text()
         assert client.post(f"{session}/prompts", json=ADULT).status_code == 200
         time.sleep(0.1)
-        assert noted.read_text() == before
-        entry.used += sessions.NOTE_EVERY + 1
+        assert recorded.read_text() == before
+        entry.used += sessions.RECORD_EVERY + 1
         for _ in range(200):
-            if noted.read_text() != before:
+            if recorded.read_text() != before:
                 break
             time.sleep(0.02)
-        assert float(noted.read_text()) == entry.used
+        assert float(recorded.read_text()) == entry.used
 
 
 def test_only_what_was_never_finished_is_removed_at_the_start(tmp_path, clip):
     with client_of(tmp_path / "state", video=clip) as client:
-        worked = client.desk.registry.get(tracked(client).rpartition("/")[2])
-        fresh = client.desk.registry.get(opened(client).rpartition("/")[2])
+        worked = client.service.registry.get(tracked(client).rpartition("/")[2])
+        fresh = client.service.registry.get(opened(client).rpartition("/")[2])
     for entry in (worked, fresh):
         (entry.folder / sessions.CLIP / clips.FILE).unlink()
     with client_of(tmp_path / "state", video=clip) as client:
-        assert len(client.desk.registry) == 0
-        assert worked.saved.exists()
+        assert len(client.service.registry) == 0
+        assert worked.session_file.exists()
         assert not fresh.folder.exists()
 
 
 def test_a_full_disk_stops_neither_a_change_nor_the_stopping(
     tmp_path, clip, monkeypatch, caplog
 ):
-    with client_of(tmp_path / "state", FakeStudio(step=0.05), video=clip) as client:
+    with client_of(tmp_path / "state", FakeModelHost(step=0.05), video=clip) as client:
         session = opened(client)
 
         def full(path, write):
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr(sessions, "write_aside", full)
+        monkeypatch.setattr(sessions, "write_text", full)
         assert client.post(f"{session}/prompts", json=ADULT).status_code == 200
-    assert "could not be noted" in caplog.text
+    assert "could not be saved" in caplog.text
     monkeypatch.undo()
     with client_of(tmp_path / "state", video=clip) as client:
         assert len(client.get(session).json()["objects"]) == 1
@@ -84,7 +84,7 @@ def test_a_session_that_finds_no_room_on_the_disk_leaves_nothing(
     tmp_path, clip, monkeypatch
 ):
     with client_of(tmp_path / "state", video=clip, max_sessions=1) as client:
-        untouched, root = opened(client), client.desk.registry.root
+        untouched, root = opened(client), client.service.registry.root
         quiet = TestClient(client.app, client.base_url, raise_server_exceptions=False)
 
         def full(source, target):

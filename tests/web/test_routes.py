@@ -72,7 +72,7 @@ def test_a_new_session_shows_the_video(client):
     assert (video["width"], video["height"], video["num_frames"]) == (320, 180, 24)
     assert video["times"][5] == 1.0
     assert state["objects"] == state["relations"] == []
-    assert not client.studio.opened, "the model was asked for nothing"
+    assert not client.model_host.opened, "the model was asked for nothing"
     picture = client.get(f"{session}/frames/23.jpg")
     assert picture.headers["content-type"] == "image/jpeg"
     assert "immutable" in picture.headers["cache-control"]
@@ -238,7 +238,7 @@ def test_errors_are_one_sentence_with_the_right_status(client):
 
 
 def test_an_error_of_ours_is_not_told_in_full(tmp_path, clip):
-    class Broken(fake_session.FakeStudio):
+    class Broken(fake_session.FakeModelHost):
         def open(self, clip, saved):
             raise RuntimeError("secret /root/path")
 
@@ -255,7 +255,7 @@ def test_a_model_that_cannot_be_had_is_said(tmp_path, clip):
     from c2g_jax.types import InputError
     from tests.web.conftest import until
 
-    class Bare(fake_session.FakeStudio):
+    class Bare(fake_session.FakeModelHost):
         def load(self):
             raise InputError("no checkpoint is given")
 

@@ -30,7 +30,7 @@ def test_foreign_origins_are_refused(client, origin):
         client.post("/sessions", json={}, headers=headers), 403
     )
     error(client.get("/status", headers=headers), 403)
-    assert len(client.desk.registry) == 0
+    assert len(client.service.registry) == 0
 
 
 def test_our_own_page_is_answered(client):
@@ -86,7 +86,7 @@ def test_ids_cannot_be_guessed_and_are_not_paths(client):
     ids = {opened(client).rpartition("/")[2] for _ in range(5)}
     assert len(ids) == 5
     assert all(len(session_id) == 24 for session_id in ids)
-    folder = client.desk.registry.root
+    folder = client.service.registry.root
     (folder / "planted").mkdir()
     error(client.get("/sessions/planted"), 404)
     assert folder.stat().st_mode & 0o077 == 0

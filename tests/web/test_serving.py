@@ -9,7 +9,7 @@ import urllib.parse
 import pytest
 
 from tests.web.conftest import client_of, served, until
-from tests.web.fake_session import FakeStudio
+from tests.web.fake_session import FakeModelHost
 from tests.web.test_routes import ADULT, error, lines, opened, tracked
 
 
@@ -41,16 +41,18 @@ class Wire:
 
 @pytest.fixture
 def server(tmp_path, clip):
-    with served(tmp_path / "state", FakeStudio(step=0.05), video=clip) as found:
+    with served(tmp_path / "state", FakeModelHost(step=0.05), video=clip) as found:
         yield found
 
 
 def test_a_video_is_told_while_the_worker_has_no_time(tmp_path, clip):
     hold = threading.Event()
-    with client_of(tmp_path / "state", FakeStudio(hold=hold), video=clip) as client:
+    with client_of(tmp_path / "state", FakeModelHost(hold=hold), video=clip) as client:
         session = opened(client)
-        entry = client.desk.registry.get(session.rpartition("/")[2])
-        entry.saved.write_text("{}")  # more is known of it, which only the worker has
+        entry = client.service.registry.get(session.rpartition("/")[2])
+        entry.session_file.write_text(
+            "{}"
+        )  # more is known of it, which only the worker has
         answer = client.get(f"{session}/video")
         hold.set()
     assert answer.json()["id"] == entry.id
@@ -91,10 +93,12 @@ def test_cancel_ends_after_the_step_that_runs(server):
 def test_a_cancel_before_the_first_step_is_heard(client, begun):
     session = opened(client)
     client.post(f"{session}/prompts", json=ADULT)
-    entry = client.desk.registry.get(session.rpartition("/")[2])
+    entry = client.service.registry.get(session.rpartition("/")[2])
 
     async def run():
-        tracking = client.desk.track(entry, start=None, stop=None, direction="forward")
+        tracking = client.service.track(
+            entry, start=None, stop=None, direction="forward"
+        )
         if not begun:
             tracking.cancel()
         await tracking.start()
@@ -109,14 +113,14 @@ def test_a_cancel_before_the_first_step_is_heard(client, begun):
 
 
 def test_a_vanished_client_ends_its_tracking_and_keeps_what_is_done(server):
-    url, desk = server
+    url, service = server
     one, two = Wire(url), Wire(url)
     session = one.open()
     stream = one.send("POST", f"{session}/track", {})
     stream.readline()
     stream.close()
     one.connection.close()
-    entry = desk.registry.get(session.rpartition("/")[2])
+    entry = service.registry.get(session.rpartition("/")[2])
     until(lambda: entry.tracking is None)
     state = two.json("GET", session)
     assert 1 <= len(state["tracked"]) < 24
@@ -124,13 +128,13 @@ def test_a_vanished_client_ends_its_tracking_and_keeps_what_is_done(server):
 
 
 def test_a_client_that_does_not_read_is_given_up(tmp_path, clip, monkeypatch):
-    monkeypatch.setattr("c2g_jax.web.desk.SWEEP", 0.05)
-    with served(tmp_path / "state", video=clip, stall=0.1) as (url, desk):
+    monkeypatch.setattr("c2g_jax.web.service.SWEEP", 0.05)
+    with served(tmp_path / "state", video=clip, stall=0.1) as (url, service):
         session = Wire(url).open()
-        entry = desk.registry.get(session.rpartition("/")[2])
+        entry = service.registry.get(session.rpartition("/")[2])
 
         def begin():  # as if the client had asked and then read nothing
-            return desk.track(entry, start=None, stop=None, direction="forward")
+            return service.track(entry, start=None, stop=None, direction="forward")
 
         tracking = begin()
         until(lambda: entry.tracking is None)
@@ -168,7 +172,7 @@ def test_untouched_sessions_make_room_and_others_do_not(tmp_path, clip):
         client.get(second)
         for _ in range(3):
             opened(client)
-        assert len(client.desk.registry) == 3
+        assert len(client.service.registry) == 3
         error(client.get(first), 404)
         assert client.get(second).json()["tracked"]
         for _ in range(2):
@@ -180,19 +184,19 @@ def test_untouched_sessions_make_room_and_others_do_not(tmp_path, clip):
 
 def test_a_closed_session_is_gone_with_its_files(client):
     session = tracked(client)
-    entry = client.desk.registry.get(session.rpartition("/")[2])
+    entry = client.service.registry.get(session.rpartition("/")[2])
     assert client.delete(session).status_code == 204
     error(client.get(session), 404)
     error(client.get(f"{session}/frames/0.jpg"), 404)
     until(lambda: not entry.folder.exists())
-    assert client.studio.opened[0].closed
+    assert client.model_host.opened[0].closed
 
 
 def test_sessions_expire(tmp_path, clip, monkeypatch):
-    monkeypatch.setattr("c2g_jax.web.desk.SWEEP", 0.05)
+    monkeypatch.setattr("c2g_jax.web.service.SWEEP", 0.05)
     with client_of(tmp_path / "state", video=clip, hours=1.0) as client:
         session = tracked(client)
-        entry = client.desk.registry.get(session.rpartition("/")[2])
+        entry = client.service.registry.get(session.rpartition("/")[2])
         time.sleep(0.2)
         assert client.get(session).status_code == 200
         entry.used -= 3700
@@ -201,17 +205,17 @@ def test_sessions_expire(tmp_path, clip, monkeypatch):
 
 
 def test_only_so_many_sessions_are_in_memory(client, monkeypatch):
-    monkeypatch.setattr("c2g_jax.web.desk.MAX_OPEN", 2)
+    monkeypatch.setattr("c2g_jax.web.service.MAX_OPEN", 2)
     sessions = [tracked(client) for _ in range(4)]
-    alive = [s for s in client.studio.opened if not s.closed]
+    alive = [s for s in client.model_host.opened if not s.closed]
     assert len(alive) == 2
     for session in sessions:  # those that were closed go on from their files
         assert client.get(session).json()["tracked"] == list(range(24))
 
 
 def test_requests_of_one_session_are_bounded(tmp_path, clip):
-    studio = FakeStudio(hold=threading.Event())
-    with client_of(tmp_path / "state", studio, video=clip) as client:
+    model_host = FakeModelHost(hold=threading.Event())
+    with client_of(tmp_path / "state", model_host, video=clip) as client:
         session, answers = opened(client), []
 
         def ask():
@@ -223,20 +227,20 @@ def test_requests_of_one_session_are_bounded(tmp_path, clip):
         until(lambda: len(answers) == 4)
         assert client.get("/status").json()["stage"] == "compiling the first click"
         assert client.get(f"{session}/frames/0.jpg").status_code == 200
-        studio.hold.set()
+        model_host.hold.set()
         for thread in threads:
             thread.join()
         assert sorted(answers) == 8 * [200] + 4 * [429]
 
 
 def test_stopping_ends_what_is_tracked(tmp_path, clip):
-    with client_of(tmp_path / "state", FakeStudio(step=0.05), video=clip) as client:
+    with client_of(tmp_path / "state", FakeModelHost(step=0.05), video=clip) as client:
         session = opened(client)
         client.post(f"{session}/prompts", json=ADULT)
-        entry = client.desk.registry.get(session.rpartition("/")[2])
+        entry = client.service.registry.get(session.rpartition("/")[2])
 
         async def begin():
-            tracking = client.desk.track(
+            tracking = client.service.track(
                 entry, start=None, stop=None, direction="forward"
             )
             await tracking.start()

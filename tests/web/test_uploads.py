@@ -35,7 +35,7 @@ def test_an_uploaded_video_becomes_frames(client, tmp_path):
     picture = tmp_path / "3.jpg"
     picture.write_bytes(client.get(f"/sessions/{session}/frames/3.jpg").content)
     assert number_of(read_image(picture)) == 6
-    folder = client.desk.registry.get(session).folder
+    folder = client.service.registry.get(session).folder
     assert not (folder / "upload").exists(), "the file itself is not kept"
 
 
@@ -68,7 +68,7 @@ def test_broken_files_are_refused_and_the_server_goes_on(client, tmp_path, clip)
             continue  # what is left of it decodes
         line = error(answer, 415 if answer.status_code == 415 else 422)
         assert str(tmp_path) not in line, name
-    assert len(client.desk.registry) <= 1
+    assert len(client.service.registry) <= 1
     opened(client)
 
 
@@ -102,7 +102,7 @@ def test_the_server_says_why_its_own_video_cannot_be_shown(
         with client_of(tmp_path / state, video=video) as client:
             line = error(client.post("/sessions", json={}), 404)
             assert client.get("/status").json()["video_error"] == line
-            assert f"no video to begin with: {line}" in caplog.text
+            assert f"the page starts without a video: {line}" in caplog.text
             return line
 
     # None of them is beside a clip that was decoded before.
@@ -117,7 +117,7 @@ def test_the_server_says_why_its_own_video_cannot_be_shown(
         return real(program, "-c", DIE, **options)
 
     monkeypatch.setattr(uploads.asyncio, "create_subprocess_exec", killed)
-    assert "own.mp4: it cannot be decoded" in why("dies", video)
+    assert "own.mp4: cannot be decoded" in why("dies", video)
 
 
 def test_an_upload_that_is_refused_costs_nobody_a_session(tmp_path, clip):
@@ -127,13 +127,13 @@ def test_an_upload_that_is_refused_costs_nobody_a_session(tmp_path, clip):
         assert client.get(session).status_code == 200
 
         async def take_both():
-            await client.desk.uploads.acquire()
-            await client.desk.uploads.acquire()
+            await client.service.uploads.acquire()
+            await client.service.uploads.acquire()
 
         client.portal.call(take_both)
         assert "two uploads" in error(send(client, clip.read_bytes()), 429)
         assert client.get(session).status_code == 200
-        client.portal.call(release_both, client.desk.uploads)
+        client.portal.call(release_both, client.service.uploads)
         assert send(client, clip.read_bytes()).status_code == 201
         error(client.get(session), 404)
 
@@ -157,7 +157,7 @@ def test_limits_of_bytes_frames_and_pixels(tmp_path, clip):
             if limits.bytes == 1000:  # without a length beforehand
                 chunks = (data[k : k + 500] for k in range(0, 4000, 500))
                 error(client.post("/sessions", content=chunks), 413)
-            root = client.desk.registry.root
+            root = client.service.registry.root
             assert list(root.iterdir()) == [], "nothing is left behind"
 
 
@@ -171,8 +171,8 @@ def test_an_empty_upload_and_two_at_once(client, clip):
     assert "empty" in error(send(client, b""), 422)
 
     async def take_both():
-        await client.desk.uploads.acquire()
-        await client.desk.uploads.acquire()
+        await client.service.uploads.acquire()
+        await client.service.uploads.acquire()
 
     client.portal.call(take_both)
     assert "two uploads" in error(send(client, clip.read_bytes()), 429)
@@ -184,7 +184,7 @@ def test_an_upload_that_stalls_is_given_up(tmp_path):
         await asyncio.sleep(60)
 
     limits = Limits(pause=0.05)
-    with pytest.raises(WebError, match="halt"):
+    with pytest.raises(WebError, match="stalled"):
         asyncio.run(uploads.receive_file(silent(), tmp_path / "f", limits))
 
 

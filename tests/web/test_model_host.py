@@ -3,31 +3,31 @@
 import pytest
 
 from c2g_jax.checkpoints import pretrained
-from c2g_jax.web.studio import Studio
+from c2g_jax.web.model_host import ModelHost
 from tests.session.bold import bold_model
 from tests.web.conftest import client_of, until
 from tests.web.test_routes import error, lines, opened
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory):
+def model_host(tmp_path_factory):
     """Of a checkpoint with fewer layers than its size has, for they compile."""
     model, folder = bold_model(), tmp_path_factory.mktemp("weights")
     pretrained.save_click2graph(model, folder)
-    studio = Studio(folder)
+    model_host = ModelHost(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pretrained, "load_click2graph", lambda folder: (model, True))
-        assert studio.load() is None
-    studio.load = lambda: None
-    return studio
+        assert model_host.load() is None
+    model_host.load = lambda: None
+    return model_host
 
 
-def test_from_a_click_to_files_and_back_from_disk(studio, tmp_path, clip):
+def test_from_a_click_to_files_and_back_from_disk(model_host, tmp_path, clip):
     state = tmp_path / "state"
-    with client_of(state, studio, video=clip) as client:
+    with client_of(state, model_host, video=clip) as client:
         session = opened(client)  # before the model is ready
-        until(lambda: client.desk.ready or client.desk.failure, seconds=200)
-        assert client.desk.failure is None
+        until(lambda: client.service.ready or client.service.failure, seconds=200)
+        assert client.service.failure is None
         point = dict(kind="point", frame=0, x=60, y=80)
         view = client.post(f"{session}/prompts", json=point).json()["view"]
         assert view["objects"][0]["rle"]["size"] == [180, 320]
@@ -48,7 +48,7 @@ def test_from_a_click_to_files_and_back_from_disk(studio, tmp_path, clip):
     assert graph["video"]["name"] == "kitchen.mp4"
     assert graph["video"]["times"][:3] == [0.0, 0.2, 0.4]
     assert len(graph["provenance"]["checkpoint"]["sha256"]) == 64
-    with client_of(state, studio, video=clip) as client:
+    with client_of(state, model_host, video=clip) as client:
         after = client.get(session).json()
         assert before | {"revision": 0} == after
         assert client.get(f"{session}/graph").json() == graph

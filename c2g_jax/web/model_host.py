@@ -1,4 +1,4 @@
-"""The model, and sessions on it. All of it runs in the worker's thread."""
+"""The model and the sessions opened on it; every call runs in the worker's thread."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +13,8 @@ from c2g_jax.web.clips import Clip
 WARM_FRAMES, WARM_SIDE = 3, 96
 
 
-class Studio:
-    """Opens sessions on clips. JAX is imported with the model, not before."""
+class ModelHost:
+    """Loads the model and opens sessions. JAX is not imported before `load`."""
 
     def __init__(self, checkpoint: Path | None, cache: Path | None = None):
         self.checkpoint, self.cache = checkpoint, cache
@@ -22,7 +22,7 @@ class Studio:
         self._model = self._source = None
 
     def load(self) -> str | None:
-        """Read the weights; returns what a person should know of them, if anything."""
+        """Load the weights; returns a warning to show to the user, if any."""
         from c2g_jax.checkpoints.pretrained import load_click2graph, untrained
         from c2g_jax.checkpoints.safetensors import read_manifest
         from c2g_jax.session.opening import find_checkpoint
@@ -41,23 +41,26 @@ class Studio:
             return untrained(folder)
         return None
 
-    def warm_up(self, say: Callable[[str], None]) -> None:
-        """Compile what the first click and the first tracked frames need."""
+    def warm_up(self, report: Callable[[str], None]) -> None:
+        """Compile the programs for the first clicks and tracked frames.
+
+        report: called with the name of each stage.
+        """
         from c2g_jax.session.opening import open_video
 
         ramp = np.arange(WARM_SIDE, dtype=np.uint8)
-        picture = np.broadcast_to(ramp[:, None, None], (WARM_SIDE, WARM_SIDE, 3))
-        session = open_video([picture] * WARM_FRAMES, model=self._model)
+        image = np.broadcast_to(ramp[:, None, None], (WARM_SIDE, WARM_SIDE, 3))
+        session = open_video([image] * WARM_FRAMES, model=self._model)
         middle = WARM_SIDE / 2
         try:
-            say("compiling the first click")
+            report("compiling the first click")
             session.click(0, middle, middle)
             session.click(0, middle + 9, middle, object_id=1)
             session.click(0, 2, 2, positive=False, object_id=1)
-            say("compiling tracking")
+            report("compiling tracking")
             for _ in session.track():
                 pass
-            say("compiling tracking of two")
+            report("compiling tracking of two subjects")
             session.click(0, middle, middle / 2)
             for _ in session.track(start=0):
                 pass
@@ -66,7 +69,7 @@ class Studio:
             session.close()
 
     def open(self, clip: Clip, saved: Path) -> Any:
-        """The session on a clip, as it was when it was saved, and saved from now on."""
+        """Open a session on a clip, restored from `saved` if it exists, and saved to it."""
         from c2g_jax.session.file import read_session
         from c2g_jax.session.opening import open_video
 

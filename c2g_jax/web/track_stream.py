@@ -1,0 +1,112 @@
+"""Tracking as a stream of JSON lines; each line asked for runs one step of the model.
+
+A slow client therefore delays only itself, and the steps of several sessions alternate
+with clicks in the worker's queue.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Future
+from typing import Any
+
+from c2g_jax.types import InputError
+from c2g_jax.web.errors import WebError, describe_failure
+from c2g_jax.web.sessions import Entry
+from c2g_jax.web.worker import Worker
+
+
+class TrackStream:
+    """One run of `session.track`; `end` is called at least once, however it ends.
+
+    use(entry, job): awaits `job(session)` in the worker (`SessionService.use`).
+    options: the arguments of `session.track`.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        entry: Entry,
+        use: Callable[[Entry, Callable], Awaitable],
+        options: dict[str, Any],
+    ):
+        self._worker, self._entry = worker, entry
+        self._use, self._options = use, options
+        self._steps = None  # (session, generator of its updates)
+        self._over = self._cancelled = False
+        self.asked = time.monotonic()  # time of the last request for a step
+
+    async def start(self) -> None:
+        """Begin; raises InputError if there is nothing to track."""
+        try:
+            self._steps = await self._use(self._entry, self._begin)
+        except BaseException:
+            self.end()
+            raise
+
+    def _begin(self, session):
+        return session, session.track(**self._options)
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        """Yield one JSON line per frame, then one with the reason of the end."""
+        ended = "cancelled"
+        try:
+            # Before its first step the session itself does not know of a cancel.
+            while not (self._over or self._cancelled):
+                self.asked = time.monotonic()
+                update = await self._worker.run(self._step, bypass_limit=True)
+                if update is None:
+                    ended = "cancelled" if self._cancelled else "done"
+                    break
+                yield _line(update)
+            closing = self.end()
+            if closing is not None:  # the last line means that the run is closed
+                await asyncio.wrap_future(closing)
+            yield _line({"end": ended})
+        except (InputError, WebError) as error:
+            yield _line({"end": "error", "error": str(error)})
+        except Exception as error:
+            logging.exception("tracking failed")
+            yield _line({"end": "error", "error": describe_failure(error)})
+        finally:
+            self.end()
+
+    def cancel(self) -> None:
+        """Stop after the step that is running."""
+        self._cancelled = True
+        if self._steps is not None:
+            self._steps[0].cancel()
+
+    def end(self) -> Future | None:
+        """Queue the closing of the run in the worker, and free the session after it.
+
+        Returns the future of the closing, None if the run had already ended.
+        """
+        if self._over:
+            return None
+        self._over = True
+        if self._steps is None:
+            self._release()
+            return None
+        session, steps = self._steps
+        session.cancel()
+        closing = self._worker.post(steps.close)
+        closing.add_done_callback(lambda _: self._release())
+        return closing
+
+    def _release(self) -> None:
+        if self._entry.tracking is self:
+            self._entry.tracking = None
+            if self._steps is not None:  # otherwise nothing changed
+                self._entry.revision += 1
+
+    def _step(self) -> dict | None:
+        session, steps = self._steps
+        update = next(steps, None)
+        return None if update is None else session.as_json(update)
+
+
+def _line(value: dict) -> bytes:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode() + b"\n"
