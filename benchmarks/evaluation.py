@@ -34,11 +34,12 @@ with launch.needing("train"):
     from benchmarks.encodings import Encodings
     from c2g_jax.data.dataset import Dataset, open_dataset
     from c2g_jax.data.records import VideoRecord
-    from c2g_jax.evaluation.metrics import score_subject
-    from c2g_jax.evaluation.prompting import Trial, trials_of
-    from c2g_jax.evaluation.protocol import Protocol, scored, video_truth
+    from c2g_jax.evaluation.ground_truth import video_truth
+    from c2g_jax.evaluation.metrics import score_prompt, score_subject
+    from c2g_jax.evaluation.protocol import Protocol
     from c2g_jax.evaluation.runner import BATCH, Guesses, follow_video, scoring_model
     from c2g_jax.evaluation.scene_guesses import Classes, Met, scene_guess, true_frame
+    from c2g_jax.evaluation.trials import Trial, trials_of
 
 for _name in ("data_dir", "name", "image_size"):
     flags.declare_key_flag(_name)
@@ -70,8 +71,7 @@ def hits(guesses: Guesses, protocol: Protocol) -> Counter:
     """All counts of all trials, and no sum of overlaps: those are rounded."""
     total = Counter()
     for trial, own in guesses.items():
-        part = scored(trial.truth, trial.frame, protocol)
-        total.update(score_subject(part, own, trial.frame, protocol))
+        total.update(score_prompt(trial.truth, own, trial.frame, protocol))
     del total["subject IoU"]
     return total
 

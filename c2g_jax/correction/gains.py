@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from c2g_jax.correction.simulate import Outcome, Truth
+from c2g_jax.evaluation.ground_truth import SubjectTruth
 from c2g_jax.evaluation.metrics import FrameGuess, score_subject
-from c2g_jax.evaluation.protocol import Protocol, SubjectTruth
+from c2g_jax.evaluation.protocol import Protocol
 
 
 def video_gains(

@@ -15,12 +15,11 @@ import numpy as np
 from c2g_jax.data.dataset import Dataset
 from c2g_jax.data.prompts import evaluation_points
 from c2g_jax.data.records import VideoRecord
-from c2g_jax.evaluation.claims import Names
-from c2g_jax.evaluation.files import coded_frames
-from c2g_jax.evaluation.graph_guesses import graph_guesses
+from c2g_jax.evaluation.ground_truth import SubjectTruth, video_truth
 from c2g_jax.evaluation.metrics import FrameGuess
-from c2g_jax.evaluation.overlaps import CodedFrame, ious
-from c2g_jax.evaluation.protocol import Protocol, SubjectTruth, video_truth
+from c2g_jax.evaluation.overlaps import CodedFrame, coded_frames, ious
+from c2g_jax.evaluation.predictions import Names, graph_guesses
+from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.media.rle import decode_mask
 from c2g_jax.session.session import Session
 from c2g_jax.tracking.spans import merge_spans

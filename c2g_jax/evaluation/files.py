@@ -8,25 +8,25 @@ prompt. A graph that nobody prompted goes to VIDEO/all/RUN.json, for that metric
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from c2g_jax.data.dataset import CHUNK, Dataset
+from c2g_jax.data.dataset import Dataset
 from c2g_jax.data.records import VideoRecord
 from c2g_jax.evaluation import pvsg_official
-from c2g_jax.evaluation.claims import Names, coded_overlap, graph_claims
-from c2g_jax.evaluation.graph_guesses import graph_guesses
-from c2g_jax.evaluation.metrics import score_subject
-from c2g_jax.evaluation.overlaps import CodedFrame, coded_frame
-from c2g_jax.evaluation.protocol import (
-    Protocol,
-    prompt_frame,
-    scored,
-    video_truth,
+from c2g_jax.evaluation.ground_truth import prompt_frame, scored, video_truth
+from c2g_jax.evaluation.metrics import score_prompt
+from c2g_jax.evaluation.overlaps import coded_frames
+from c2g_jax.evaluation.predictions import (
+    Names,
+    coded_overlap,
+    graph_claims,
+    graph_guesses,
 )
+from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.export.scene_graph_json import read_scene_graph
 from c2g_jax.media.rle import check_code
 from c2g_jax.types import InputError, SceneGraph
@@ -171,16 +171,13 @@ def _score_video(
                 part = scored(own, prompt, protocol)
                 speaker = graph.frames[0].subject_id
                 guesses = graph_guesses(graph, speaker, part, coded, names, protocol)
-                counts = score_subject(part, guesses, prompt, protocol)
+                counts = score_prompt(own, guesses, prompt, protocol)
                 work.seconds += time.perf_counter() - began
                 work.frames += len(part.frames)
-                counts["prompts"] += 1
-                counts["units left out"] += len(own.units) - len(part.units)
                 system[kind]["subjects"][subject_id][run] = counts
         overlap = coded_overlap(tracks, coded, video.num_frames)
         for kind, own_claims in claims.items():
-            best = pvsg_official.ranked(own_claims)
-            counts = pvsg_official.score_video(records, best, overlap)
+            counts = pvsg_official.score_video(records, own_claims, overlap)
             system[kind]["official"][run] = counts
     return {
         "video": video.video_id,
@@ -201,23 +198,10 @@ def _nothing(video, subjects, records, runs, protocol) -> dict:
     for subject_id, own in subjects.items():
         for run in runs:
             prompt = prompt_frame(video, own, run, protocol)
-            part = scored(own, prompt, protocol)
-            counts = score_subject(part, (), prompt, protocol)
-            counts["units left out"] += len(own.units) - len(part.units)
+            counts = score_prompt(own, (), prompt, protocol)
+            del counts["prompts"]
             found["subjects"][subject_id][run] = counts
     return found
-
-
-def coded_frames(
-    dataset: Dataset, video: VideoRecord, numbers: Iterable[int], ids: Iterable[int]
-) -> Iterator[tuple[int, CodedFrame]]:
-    """The true masks of `ids` on some frames of a video, with the frames' numbers."""
-    by_chunk = defaultdict(list)
-    for t in numbers:
-        by_chunk[t // CHUNK].append(t)
-    for some in by_chunk.values():  # a chunk at a time in memory
-        for t, segments in zip(some, dataset.read_frames(video, some)[1], strict=True):
-            yield t, coded_frame(segments, ids)
 
 
 def _check(graph: SceneGraph, video: VideoRecord, file: FoundFile) -> None:

@@ -12,7 +12,9 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from c2g_jax.evaluation.protocol import TUBE_VOTE, Protocol, SubjectTruth, looked
+from c2g_jax.evaluation.ground_truth import SubjectTruth, looked, scored
+from c2g_jax.evaluation.protocol import TUBE_VOTE, Protocol
+from c2g_jax.tracking.scene_graph import vote
 
 NOWHERE = -1  # a point that lies in no object
 
@@ -116,6 +118,23 @@ def score_subject(
     return counts
 
 
+def score_prompt(
+    truth: SubjectTruth,
+    guesses: Sequence[FrameGuess],
+    prompt: int,
+    protocol: Protocol,
+) -> Counter:
+    """`score_subject` on the frames that count for a prompt, of all of the truth.
+
+    With "prompts", 1, and "units left out", those of other frames.
+    """
+    part = scored(truth, prompt, protocol)
+    counts = score_subject(part, guesses, prompt, protocol)
+    counts["prompts"] += 1
+    counts["units left out"] += len(truth.units) - len(part.units)
+    return counts
+
+
 def _table(
     truth: SubjectTruth, guesses: Sequence[FrameGuess], protocol: Protocol
 ) -> _Table:
@@ -147,7 +166,12 @@ def _table(
         table.points[row, : len(guess.points)] = guess.points
         table.num_points[row] = len(guess.points)
     if protocol.subject_label == TUBE_VOTE:
-        table.labels[..., 0] = _vote(guesses)
+        said = [
+            (int(label), float(weight))
+            for guess in guesses
+            for label, weight in zip(guess.labels[:, 0], guess.confidence, strict=True)
+        ]
+        table.labels[..., 0] = vote(said)[0] if said else -1
     return table
 
 
@@ -171,15 +195,6 @@ def _ranked(guess: FrameGuess | None, protocol: Protocol) -> FrameGuess | None:
         confidence=guess.confidence[order],
         iou=guess.iou[order],
     )
-
-
-def _vote(guesses: Sequence[FrameGuess]) -> int:
-    """The subject's name with the largest sum of confidences; -1 without any."""
-    sums: dict[int, float] = defaultdict(float)
-    for guess in guesses:
-        for label, weight in zip(guess.labels[:, 0], guess.confidence, strict=True):
-            sums[int(label)] += float(weight)
-    return max(sums, key=sums.get) if sums else -1
 
 
 def _assigned(match: np.ndarray, frame: np.ndarray, protocol: Protocol) -> np.ndarray:

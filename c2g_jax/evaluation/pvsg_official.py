@@ -99,12 +99,12 @@ def score_video(
     claims: Sequence[Claim],
     overlap: Callable[[Hashable, int], np.ndarray],
 ) -> Counter:
-    """Counts that add up over videos; `claims` in the order of `ranked`.
+    """Counts that add up over videos.
 
     Names: "relations P" by predicate, and for each K "R@K P", "weak@K P" (a relation
     once at most) and "weak (released)@K P".
     """
-    counts: Counter = Counter()
+    counts, claims = Counter(), ranked(claims)
     for truth in truths:
         predicate = truth.labels[2]
         counts[f"relations {predicate}"] += 1

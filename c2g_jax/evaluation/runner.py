@@ -15,24 +15,18 @@ import numpy as np
 
 from c2g_jax.click2graph.model import Click2Graph
 from c2g_jax.data.dataset import Dataset
+from c2g_jax.data.prompts import KINDS
 from c2g_jax.data.records import VideoRecord
 from c2g_jax.evaluation import pvsg_official
-from c2g_jax.evaluation.batches import Pass, follow_trials
-from c2g_jax.evaluation.claims import guess_claims, guess_overlap
-from c2g_jax.evaluation.heuristic import TRAIN, Finder, Heuristic, Oracle, heat_map
-from c2g_jax.evaluation.metrics import FrameGuess, score_subject
-from c2g_jax.evaluation.prompting import Part, Trial, runs_of_parts, trials_of
-from c2g_jax.evaluation.protocol import (
-    BOTH,
-    NONE,
-    Protocol,
-    VideoTruth,
-    scored,
-    video_truth,
-)
+from c2g_jax.evaluation.ground_truth import VideoTruth, video_truth
+from c2g_jax.evaluation.heuristic import TRAIN, Heuristic, Oracle, heat_map
+from c2g_jax.evaluation.metrics import FrameGuess, score_prompt
+from c2g_jax.evaluation.plan import DIDM, HEURISTIC, ORACLE, SYSTEMS, Plan
+from c2g_jax.evaluation.predictions import guess_claims, guess_overlap
+from c2g_jax.evaluation.protocol import BOTH, NONE, Protocol
+from c2g_jax.evaluation.trials import Finder, Pass, Trial, follow_trials, trials_of
 from c2g_jax.types import InputError, TrackRules
 
-DIDM, HEURISTIC, ORACLE = SYSTEMS = "didm", "heuristic", "oracle"
 BATCH = 4  # trials side by side; with 12 tracks each they fill 64 slots, with 7 32
 
 Guesses = dict[Trial, list[FrameGuess]]
@@ -43,31 +37,28 @@ def score_model(
     dataset: Dataset,
     videos: Sequence[VideoRecord],
     protocol: Protocol,
-    systems: Sequence[str] = (DIDM,),
-    prompts: Sequence[str] = ("point",),
-    runs: Mapping[Part, int] | None = None,
+    plan: Plan | None = None,
     advance: Callable[[int], object] = lambda frames: None,
     heat: np.ndarray | None = None,
     batch: int = BATCH,
 ) -> Iterator[dict]:
     """The scores of each video, as `results` adds them up (see `files.score_files`).
 
-    `runs` gives how often each (system, kind of prompt) is tried, and leaves out what
-    it does not name; see `prompting.runs_of_parts`. `heat` is the heat map of the
-    heuristic, for who has it already; it is made from the train split otherwise.
-    `advance` is told of frames as they are done with. Raises InputError for systems
-    and prompts that there are none of.
+    `plan` gives how often each (system, kind of prompt) is tried; without one DIDM is,
+    with points. `heat` is the heat map of the heuristic, for who has it already; it is
+    made from the train split otherwise. `advance` is told of frames as they are done
+    with. Raises InputError for systems and prompts that there are none of.
     """
-    parts = runs_of_parts(systems, prompts, runs, protocol)
-    finders = _finders(model, dataset, parts, protocol, heat)
+    plan = {(DIDM, "point"): protocol.runs} if plan is None else plan
+    finders = _finders(model, dataset, plan, protocol, heat)
     model = scoring_model(model, protocol)
     for video in videos:
         truth = video_truth(video, protocol)
-        trials = trials_of(video, truth, parts, protocol)
+        trials = trials_of(video, truth, plan, protocol)
         guesses = follow_video(
             model, dataset, video, trials, finders, protocol, advance, batch
         )
-        yield _scores(video, truth, parts, guesses, protocol)
+        yield _scores(video, truth, plan, guesses, protocol)
 
 
 def scoring_model(model: Click2Graph, protocol: Protocol) -> Click2Graph:
@@ -136,37 +127,39 @@ def _joined(
 def _finders(
     model: Click2Graph,
     dataset: Dataset,
-    parts: Mapping[Part, int],
+    plan: Plan,
     protocol: Protocol,
     heat: np.ndarray | None,
 ) -> dict[str, Finder]:
-    found: dict[str, Finder] = {}
-    queries = model.config.didm.num_queries
-    for system in {system for system, _ in parts}:
+    for system, kind in plan:
         if system not in SYSTEMS:
             raise InputError(f"no system {system!r}: use some of {', '.join(SYSTEMS)}")
-        if system == HEURISTIC:
-            if heat is None:
-                heat = heat_map(dataset, TRAIN, protocol.heat_cells)
-            found[system] = Heuristic(heat, queries)
-        elif system == ORACLE:
-            found[system] = Oracle(queries)
+        if kind not in KINDS:
+            raise InputError(f"no kind of prompt {kind!r}: use {', '.join(KINDS)}")
+    found: dict[str, Finder] = {}
+    queries, systems = model.config.didm.num_queries, {system for system, _ in plan}
+    if HEURISTIC in systems:
+        if heat is None:
+            heat = heat_map(dataset, TRAIN, protocol.heat_cells)
+        found[HEURISTIC] = Heuristic(heat, queries)
+    if ORACLE in systems:
+        found[ORACLE] = Oracle(queries)
     return found
 
 
 def _scores(
     video: VideoRecord,
     truth: VideoTruth,
-    parts: Mapping[Part, int],
+    plan: Plan,
     guesses: Guesses,
     protocol: Protocol,
 ) -> dict:
     systems: dict[str, dict[str, Any]] = {}
-    for system, kind in parts:
+    for (system, kind), runs in plan.items():
         own = {t: g for t, g in guesses.items() if t.part == (system, kind)}
         systems.setdefault(system, {})[kind] = {
             "subjects": _subjects(own, protocol),
-            "official": _official(video, own, parts[system, kind]),
+            "official": _official(video, own, runs),
         }
     return {
         "video": video.video_id,
@@ -180,10 +173,7 @@ def _scores(
 def _subjects(guesses: Guesses, protocol: Protocol) -> dict[int, dict[int, Counter]]:
     found: dict[int, dict[int, Counter]] = {}
     for trial, own in guesses.items():
-        part = scored(trial.truth, trial.frame, protocol)
-        counts = score_subject(part, own, trial.frame, protocol)
-        counts["prompts"] += 1
-        counts["units left out"] += len(trial.truth.units) - len(part.units)
+        counts = score_prompt(trial.truth, own, trial.frame, protocol)
         found.setdefault(trial.truth.subject_id, {})[trial.run] = counts
     return found
 
@@ -201,6 +191,5 @@ def _official(video: VideoRecord, guesses: Guesses, runs: int) -> dict[int, Coun
             for claim in guess_claims(said, video.num_frames, subject_id)
         ]
         overlap = guess_overlap(own, video.num_frames)
-        best = pvsg_official.ranked(claims)
-        found[run] = pvsg_official.score_video(records, best, overlap)
+        found[run] = pvsg_official.score_video(records, claims, overlap)
     return found

@@ -9,15 +9,11 @@ from jaxtyping import Array, Float
 
 from c2g_jax.click2graph.model import Click2GraphConfig, Scene
 from c2g_jax.click2graph.sch import Sch
-from c2g_jax.evaluation.claims import Names
+from c2g_jax.evaluation.ground_truth import SubjectTruth
 from c2g_jax.evaluation.metrics import FrameGuess
 from c2g_jax.evaluation.overlaps import columns_of, pixels
-from c2g_jax.evaluation.protocol import (
-    TIMES_IOU,
-    TIMES_OBJECT,
-    Protocol,
-    SubjectTruth,
-)
+from c2g_jax.evaluation.predictions import Names
+from c2g_jax.evaluation.protocol import TIMES_IOU, TIMES_OBJECT, Protocol
 from c2g_jax.sam2.predictors.postprocess import enlarge_logits, window_above
 from c2g_jax.vocabulary import Vocabulary
 

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 
 from c2g_jax.evaluation.metrics import FrameGuess
-from c2g_jax.evaluation.prompting import Trial, draw_prompt
 from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.evaluation.runner import scoring_model
+from c2g_jax.evaluation.trials import Trial, draw_prompt
 from c2g_jax.tracking import loop as tracking
 from tests.evaluation.twin import iou
 from tests.scripted import model

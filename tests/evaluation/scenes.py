@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from c2g_jax.data.records import VideoRecord
+from c2g_jax.evaluation.ground_truth import SubjectTruth
 from c2g_jax.evaluation.metrics import FrameGuess
 from c2g_jax.evaluation.overlaps import coded_frame, columns_of, ious
-from c2g_jax.evaluation.protocol import SubjectTruth
 from c2g_jax.media.rle import encode_mask
 
 

@@ -6,7 +6,8 @@ import shutil
 import pytest
 
 from c2g_jax.evaluation.files import Work, find_files, score_files
-from c2g_jax.evaluation.protocol import Protocol, video_truth
+from c2g_jax.evaluation.ground_truth import video_truth
+from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.evaluation.results import summarise
 from c2g_jax.types import InputError
 from tests.evaluation.predictions import write_truth

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from c2g_jax.evaluation.ground_truth import video_truth
 from c2g_jax.evaluation.heuristic import Heuristic, Oracle, deepest, heat_map
-from c2g_jax.evaluation.prompting import Trial
-from c2g_jax.evaluation.protocol import Protocol, video_truth
+from c2g_jax.evaluation.protocol import Protocol
+from c2g_jax.evaluation.trials import Trial
 from c2g_jax.types import InputError
 from tests.evaluation.scripted_model import dataset
 

@@ -3,13 +3,8 @@
 import numpy as np
 import pytest
 
-from c2g_jax.evaluation.protocol import (
-    Protocol,
-    looked,
-    prompt_frame,
-    scored,
-    video_truth,
-)
+from c2g_jax.evaluation.ground_truth import looked, prompt_frame, scored, video_truth
+from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.types import InputError
 from tests.evaluation.scenes import row, video
 

@@ -9,8 +9,9 @@ from scipy import ndimage
 
 from c2g_jax.click2graph.model import Scene
 from c2g_jax.click2graph.sch import BestTriplet, Sch, SchConfig, best_triplets
+from c2g_jax.evaluation.ground_truth import SubjectTruth
 from c2g_jax.evaluation.overlaps import coded_frame, ious
-from c2g_jax.evaluation.protocol import Protocol, SubjectTruth
+from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.evaluation.scene_guesses import (
     Classes,
     Met,

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from c2g_jax.evaluation.partial import (
+from c2g_jax.evaluation.job import (
     annotations_sha256,
     appending,
     files_sha256,

@@ -1,6 +1,11 @@
-"""Trials side by side over the frames of a video, in batches of one system each."""
+"""Trials: a subject that is prompted once, and followed side by side with others.
+
+Trials of one system are followed in batches over the frames of a video; each frame is
+read and encoded once for all of them.
+"""
 
 import dataclasses
+import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,11 +14,18 @@ import numpy as np
 
 from c2g_jax.click2graph.model import Click2Graph
 from c2g_jax.data.dataset import CHUNK, Dataset
+from c2g_jax.data.prompts import (
+    evaluation_points,
+    interior_point,
+    mask_box,
+    noisy_box,
+    stable_seed,
+)
 from c2g_jax.data.records import VideoRecord
-from c2g_jax.evaluation.heuristic import Finder
+from c2g_jax.evaluation.ground_truth import SubjectTruth, VideoTruth, prompt_frame
 from c2g_jax.evaluation.metrics import FrameGuess
-from c2g_jax.evaluation.prompting import Trial, draw_prompt
-from c2g_jax.evaluation.protocol import NONE, Protocol
+from c2g_jax.evaluation.plan import Part, Plan
+from c2g_jax.evaluation.protocol import ANYWHERE, NONE, Protocol
 from c2g_jax.evaluation.scene_guesses import (
     Classes,
     Met,
@@ -26,6 +38,82 @@ from c2g_jax.sam2.model import FrameFeatures
 from c2g_jax.sam2.track import encode_frame
 from c2g_jax.tracking.loop import begin_frame, finish_rows, start
 from c2g_jax.tracking.state import PendingFrame, TrackingState
+from c2g_jax.types import Prompt
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One subject, prompted once: what is followed and scored by itself."""
+
+    system: str
+    kind: str  # of prompt
+    run: int
+    frame: int  # of the prompt
+    truth: SubjectTruth  # of the whole video
+
+    @property
+    def part(self) -> Part:
+        return self.system, self.kind
+
+
+def trials_of(
+    video: VideoRecord,
+    truth: VideoTruth,
+    plan: Plan,
+    protocol: Protocol,
+) -> list[Trial]:
+    """All trials on a video: every run of every part for every subject."""
+    return [
+        Trial(*part, run, prompt_frame(video, own, run, protocol), own)
+        for part, count in plan.items()
+        for own in truth.subjects
+        for run in range(count)
+    ]
+
+
+def draw_prompt(
+    trial: Trial,
+    object_id: int,
+    video_id: str,
+    segments: np.ndarray,
+    image_size: int,
+    protocol: Protocol,
+) -> Prompt:
+    """The prompt of a trial, for an object by that id; segments uint8 [H, W] of ids.
+
+    It depends on video, subject, run and kind of prompt alone: all systems are given
+    the same. Corners of boxes are moved by pixels of the model image, as in training.
+    """
+    subject = trial.truth.subject_id
+    mask = segments == subject
+    if trial.kind == "mask":
+        return Prompt(trial.frame, object_id, mask=mask)
+    if trial.kind == "point" and protocol.click == ANYWHERE:
+        points = evaluation_points(mask, video_id, subject, trial.run + 1)
+        return Prompt(trial.frame, object_id, points=points[-1:])
+    seed = stable_seed(video_id, subject, trial.run, trial.kind)
+    rng = np.random.default_rng(seed)
+    if trial.kind == "point":
+        return Prompt(trial.frame, object_id, points=interior_point(mask, rng)[None])
+    height, width = mask.shape
+    scale = image_size / np.array([width, height] * 2, np.float32)
+    box = noisy_box(
+        mask_box(mask) * scale,
+        (image_size, image_size),
+        rng,
+        protocol.box_noise,
+        protocol.box_bound,
+    )
+    return Prompt(trial.frame, object_id, box=box / scale)
+
+
+class Finder(typing.Protocol):
+    """Takes the place of DIDM."""
+
+    def points(
+        self, trial: Trial, video_id: str, frame: int, segments: np.ndarray
+    ) -> np.ndarray:
+        """float32 [q, 2], (x, y) in [0, 1]; nan where there is no point."""
 
 
 @dataclass(frozen=True, eq=False)
