@@ -45,7 +45,7 @@ with launch.needing("train"):
     from c2g_jax.data.dataset import Dataset, open_dataset
     from c2g_jax.data.records import VideoRecord
     from c2g_jax.evaluation import protocol_flags
-    from c2g_jax.evaluation.job import annotations_sha256, appending, read_scores
+    from c2g_jax.evaluation.job import annotations_sha256, read_scores, score_writer
     from c2g_jax.evaluation.protocol import Protocol
 
 for _name in ("checkpoint", "data_dir", "name", "output", "max_videos", "image_size"):
@@ -184,7 +184,7 @@ def work(job: Job, videos: Sequence[VideoRecord]) -> None:
     )
     if not trained:
         print(untrained(CHECKPOINT.value), file=sys.stderr)
-    file = appending(job.output, (0, 1), job.fingerprint)
+    file = score_writer(job.output, (0, 1), job.fingerprint)
     with file as append, frame_progress() as begin:
         advance = begin("corrected", sum(video.num_frames for video in videos))
         for video in videos:

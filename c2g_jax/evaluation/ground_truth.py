@@ -113,14 +113,16 @@ def prompt_frame(
     return int(np.random.default_rng(seed).choice(truth.frames))
 
 
-def scored(truth: SubjectTruth, prompt: int, protocol: Protocol) -> SubjectTruth:
+def scored_truth(truth: SubjectTruth, prompt: int, protocol: Protocol) -> SubjectTruth:
     """The truth of the frames that count for a prompt on that frame."""
     if protocol.directions == BOTH:
         return truth
     return dataclasses.replace(truth, units=truth.units[truth.units[:, 0] >= prompt])
 
 
-def looked(frames: Sequence[int], prompt: int, protocol: Protocol) -> np.ndarray:
+def discovery_frames(
+    frames: Sequence[int], prompt: int, protocol: Protocol
+) -> np.ndarray:
     """bool [f]: on which frames DIDM looks for objects."""
     away = np.abs(np.asarray(frames, np.int64) - prompt)
     every = protocol.discover_every
@@ -130,14 +132,14 @@ def looked(frames: Sequence[int], prompt: int, protocol: Protocol) -> np.ndarray
 def video_ceiling(video: VideoRecord, protocol: Protocol) -> Counter:
     """Counts that add up over videos, of what is scored for the prompts of run 0.
 
-    Names: "subjects", "subject frames" and "crowded frames" (more objects than
+    Keys: "subjects", "subject frames" and "crowded frames" (more objects than
     queries), "units", "pairs", and within reach "R@K" of the units, "SpIR" of the
     pairs.
     """
     counts: Counter = Counter()
     for truth in video_truth(video, protocol).subjects:
         prompt = prompt_frame(video, truth, 0, protocol)
-        part = scored(truth, prompt, protocol)
+        part = scored_truth(truth, prompt, protocol)
         objects = np.unique(part.pairs[:, 0], return_counts=True)[1]
         units = np.unique(part.units[:, 0], return_counts=True)[1]
         seen = np.minimum(objects, protocol.queries)

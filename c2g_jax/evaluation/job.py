@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from c2g_jax.data.dataset import Dataset
 from c2g_jax.data.records import VideoRecord
 from c2g_jax.evaluation.document import make_document, provenance, write_document
-from c2g_jax.evaluation.files import Work, score_files
+from c2g_jax.evaluation.files import Throughput, score_files
 from c2g_jax.evaluation.ground_truth import video_ceiling
 from c2g_jax.evaluation.plan import Plan
 from c2g_jax.evaluation.protocol import Protocol
@@ -56,7 +56,7 @@ class Job:
 def score(job: Job, videos: Sequence[VideoRecord]) -> None:
     """Score the videos, and say what is kept where that is interrupted."""
     by_id, kept = {v.video_id: v for v in videos}, 0
-    file = appending(job.output, job.shard, job.fingerprint)
+    file = score_writer(job.output, job.shard, job.fingerprint)
     with file as append, frame_progress() as begin:
         try:
             for scores in _scores(job, videos, begin):
@@ -100,7 +100,7 @@ def _scores(job: Job, videos: Sequence[VideoRecord], begin: Begin) -> Iterator[d
 
 
 def _of_files(job: Job, videos: Sequence[VideoRecord], begin: Begin) -> Iterator[dict]:
-    work = Work()
+    work = Throughput()
     yield from score_files(
         job.predictions, job.dataset, videos, job.protocol, begin, work
     )
@@ -130,7 +130,7 @@ def read_scores(output: Path, fingerprint: Mapping[str, Any]) -> dict[str, dict]
 
 
 @contextlib.contextmanager
-def appending(
+def score_writer(
     output: Path, shard: tuple[int, int], fingerprint: Mapping[str, Any]
 ) -> Iterator[Callable[[Mapping], None]]:
     """Gives append(scores), for one process at a time; a torn last line goes.

@@ -20,16 +20,22 @@ from c2g_jax.data.records import VideoRecord
 from c2g_jax.evaluation import pvsg_official
 from c2g_jax.evaluation.ground_truth import VideoTruth, video_truth
 from c2g_jax.evaluation.heuristic import TRAIN, Heuristic, Oracle, heat_map
-from c2g_jax.evaluation.metrics import FrameGuess, score_prompt
+from c2g_jax.evaluation.metrics import FramePredictions, score_prompt
 from c2g_jax.evaluation.plan import DIDM, HEURISTIC, ORACLE, SYSTEMS, Plan
-from c2g_jax.evaluation.predictions import guess_claims, guess_overlap
+from c2g_jax.evaluation.predictions import overlap_of_frames, relations_of_frames
 from c2g_jax.evaluation.protocol import BOTH, NONE, Protocol
-from c2g_jax.evaluation.trials import Finder, Pass, Trial, follow_trials, trials_of
+from c2g_jax.evaluation.trials import (
+    PointSource,
+    TrackingPass,
+    Trial,
+    follow_trials,
+    trials_of,
+)
 from c2g_jax.types import InputError, TrackRules
 
 BATCH = 4  # trials side by side; with 12 tracks each they fill 64 slots, with 7 32
 
-Guesses = dict[Trial, list[FrameGuess]]
+TrialPredictions = dict[Trial, list[FramePredictions]]
 
 
 def score_model(
@@ -50,13 +56,13 @@ def score_model(
     with. Raises InputError for systems and prompts that there are none of.
     """
     plan = {(DIDM, "point"): protocol.runs} if plan is None else plan
-    finders = _finders(model, dataset, plan, protocol, heat)
+    point_sources = _point_sources(model, dataset, plan, protocol, heat)
     model = scoring_model(model, protocol)
     for video in videos:
         truth = video_truth(video, protocol)
         trials = trials_of(video, truth, plan, protocol)
         guesses = follow_video(
-            model, dataset, video, trials, finders, protocol, advance, batch
+            model, dataset, video, trials, point_sources, protocol, advance, batch
         )
         yield _scores(video, truth, plan, guesses, protocol)
 
@@ -84,27 +90,27 @@ def follow_video(
     dataset: Dataset,
     video: VideoRecord,
     trials: Sequence[Trial],
-    finders: Mapping[str, Finder],
+    point_sources: Mapping[str, PointSource],
     protocol: Protocol,
     advance: Callable[[int], object] = lambda frames: None,
     batch: int = BATCH,
-) -> Guesses:
+) -> TrialPredictions:
     """What each trial says on the frames from its prompt to the end, or on all.
 
-    `finders` take the place of DIDM in the systems that they are named for; `model` is
-    one of `scoring_model`.
+    `point_sources` take the place of DIDM in the systems that they are named for;
+    `model` is one of `scoring_model`.
     """
-    shared = (model, dataset, video, trials, finders, protocol, batch)
-    found = follow_trials(Pass(*shared), advance)
+    shared = (model, dataset, video, trials, point_sources, protocol, batch)
+    found = follow_trials(TrackingPass(*shared), advance)
     if protocol.directions == BOTH:
-        behind = follow_trials(Pass(*shared, reverse=True))
+        behind = follow_trials(TrackingPass(*shared, reverse=True))
         found = {t: _joined(found[t], behind[t], t.frame) for t in trials}
     return found
 
 
 def _joined(
-    ahead: Sequence[FrameGuess], behind: Sequence[FrameGuess], prompt: int
-) -> list[FrameGuess]:
+    ahead: Sequence[FramePredictions], behind: Sequence[FramePredictions], prompt: int
+) -> list[FramePredictions]:
     """Both ways from a prompt as one course.
 
     On the prompt's frame both are the same: the objects met there keep their ids
@@ -124,19 +130,19 @@ def _joined(
     ]
 
 
-def _finders(
+def _point_sources(
     model: Click2Graph,
     dataset: Dataset,
     plan: Plan,
     protocol: Protocol,
     heat: np.ndarray | None,
-) -> dict[str, Finder]:
+) -> dict[str, PointSource]:
     for system, kind in plan:
         if system not in SYSTEMS:
             raise InputError(f"no system {system!r}: use some of {', '.join(SYSTEMS)}")
         if kind not in KINDS:
             raise InputError(f"no kind of prompt {kind!r}: use {', '.join(KINDS)}")
-    found: dict[str, Finder] = {}
+    found: dict[str, PointSource] = {}
     queries, systems = model.config.didm.num_queries, {system for system, _ in plan}
     if HEURISTIC in systems:
         if heat is None:
@@ -151,7 +157,7 @@ def _scores(
     video: VideoRecord,
     truth: VideoTruth,
     plan: Plan,
-    guesses: Guesses,
+    guesses: TrialPredictions,
     protocol: Protocol,
 ) -> dict:
     systems: dict[str, dict[str, Any]] = {}
@@ -170,7 +176,9 @@ def _scores(
     }
 
 
-def _subjects(guesses: Guesses, protocol: Protocol) -> dict[int, dict[int, Counter]]:
+def _subjects(
+    guesses: TrialPredictions, protocol: Protocol
+) -> dict[int, dict[int, Counter]]:
     found: dict[int, dict[int, Counter]] = {}
     for trial, own in guesses.items():
         counts = score_prompt(trial.truth, own, trial.frame, protocol)
@@ -178,7 +186,9 @@ def _subjects(guesses: Guesses, protocol: Protocol) -> dict[int, dict[int, Count
     return found
 
 
-def _official(video: VideoRecord, guesses: Guesses, runs: int) -> dict[int, Counter]:
+def _official(
+    video: VideoRecord, guesses: TrialPredictions, runs: int
+) -> dict[int, Counter]:
     """PVSG's metric of each run: all subjects' guesses are the graph of the video."""
     records, found = pvsg_official.true_relations(video), {}
     for run in range(runs):
@@ -188,8 +198,8 @@ def _official(video: VideoRecord, guesses: Guesses, runs: int) -> dict[int, Coun
         claims = [
             claim
             for subject_id, (_, said) in own.items()
-            for claim in guess_claims(said, video.num_frames, subject_id)
+            for claim in relations_of_frames(said, video.num_frames, subject_id)
         ]
-        overlap = guess_overlap(own, video.num_frames)
+        overlap = overlap_of_frames(own, video.num_frames)
         found[run] = pvsg_official.score_video(records, claims, overlap)
     return found

@@ -23,14 +23,14 @@ from c2g_jax.data.prompts import (
 )
 from c2g_jax.data.records import VideoRecord
 from c2g_jax.evaluation.ground_truth import SubjectTruth, VideoTruth, prompt_frame
-from c2g_jax.evaluation.metrics import FrameGuess
+from c2g_jax.evaluation.metrics import FramePredictions
 from c2g_jax.evaluation.plan import Part, Plan
 from c2g_jax.evaluation.protocol import ANYWHERE, NONE, Protocol
-from c2g_jax.evaluation.scene_guesses import (
-    Classes,
-    Met,
+from c2g_jax.evaluation.scene_predictions import (
+    ClassIds,
+    SubjectRows,
     TrueFrame,
-    scene_guess,
+    predictions_of_scene,
     true_frame,
 )
 from c2g_jax.media.images import resize_frame
@@ -107,7 +107,7 @@ def draw_prompt(
     return Prompt(trial.frame, object_id, box=box / scale)
 
 
-class Finder(typing.Protocol):
+class PointSource(typing.Protocol):
     """Takes the place of DIDM."""
 
     def points(
@@ -117,14 +117,14 @@ class Finder(typing.Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Pass:
+class TrackingPass:
     """Once through a video, from the first prompt to the end, or back from the last."""
 
     model: Click2Graph
     dataset: Dataset
     video: VideoRecord
     trials: Sequence[Trial]
-    finders: Mapping[str, Finder]  # by system; without one DIDM looks
+    point_sources: Mapping[str, PointSource]  # by system; without one DIDM looks
     protocol: Protocol
     batch: int
     reverse: bool = False
@@ -141,13 +141,13 @@ class Pass:
 
 
 def follow_trials(
-    course: Pass, advance: Callable[[int], object] = lambda frames: None
-) -> dict[Trial, list[FrameGuess]]:
+    shared: TrackingPass, advance: Callable[[int], object] = lambda frames: None
+) -> dict[Trial, list[FramePredictions]]:
     """The guesses of each trial, in the order of the frames."""
-    found: dict[Trial, list[FrameGuess]] = {trial: [] for trial in course.trials}
-    batches, order = _batches(course), course.order()
-    advance(course.video.num_frames - len(order))
-    frames = _frames(course, order)
+    found: dict[Trial, list[FramePredictions]] = {trial: [] for trial in shared.trials}
+    batches, order = _batches(shared), shared.order()
+    advance(shared.video.num_frames - len(order))
+    frames = _frames(shared, order)
     frame = next(frames, None)
     while frame is not None:
         truth, features = frame
@@ -162,51 +162,51 @@ def follow_trials(
 
 
 def _frames(
-    course: Pass, order: Sequence[int]
+    shared: TrackingPass, order: Sequence[int]
 ) -> Iterator[tuple[TrueFrame, FrameFeatures]]:
     """Each frame with its truth, read by the chunk, and its encoding queued."""
-    model, first = course.model, 0
+    model, first = shared.model, 0
     while first < len(order):
         chunk = order[first] // CHUNK
         some = [t for t in order[first : first + CHUNK] if t // CHUNK == chunk]
         first += len(some)
-        pictures, segments = course.dataset.read_frames(course.video, some)
+        pictures, segments = shared.dataset.read_frames(shared.video, some)
         for t, rgb, ids in zip(some, pictures, segments, strict=True):
             square = resize_frame(rgb, model.config.sam2.image_size)
             yield true_frame(t, ids), encode_frame(model.sam2, square)
 
 
-def _batches(course: Pass) -> list["_Batch"]:
+def _batches(shared: TrackingPass) -> list["_Batch"]:
     """Trials of one system that begin about the same time."""
     found = []
-    for system in dict.fromkeys(trial.system for trial in course.trials):
-        own = [trial for trial in course.trials if trial.system == system]
-        own.sort(key=lambda trial: course.place(trial.frame))
-        parts = range(0, len(own), course.batch)
-        found += [_Batch(course, own[i : i + course.batch]) for i in parts]
+    for system in dict.fromkeys(trial.system for trial in shared.trials):
+        own = [trial for trial in shared.trials if trial.system == system]
+        own.sort(key=lambda trial: shared.place(trial.frame))
+        parts = range(0, len(own), shared.batch)
+        found += [_Batch(shared, own[i : i + shared.batch]) for i in parts]
     return found
 
 
 class _Batch:
     """A few trials, each the subject by its number in the batch, in one state."""
 
-    def __init__(self, course: Pass, trials: Sequence[Trial]):
-        self.course, self.trials = course, trials
-        self.finder = course.finders.get(trials[0].system)
-        self.classes = Classes(course.model.config, course.dataset.vocabulary)
+    def __init__(self, shared: TrackingPass, trials: Sequence[Trial]):
+        self.shared, self.trials = shared, trials
+        self.point_source = shared.point_sources.get(trials[0].system)
+        self.classes = ClassIds(shared.model.config, shared.dataset.vocabulary)
         self.state: TrackingState | None = None
 
     def begin(self, frame: TrueFrame, features: FrameFeatures) -> PendingFrame | None:
         """Queue a frame, with the prompts of the trials that begin on it."""
-        course, video = self.course, self.course.video
+        shared, video = self.shared, self.shared.video
         prompts = [
             draw_prompt(
                 trial,
                 number,
                 video.video_id,
                 frame.segments,
-                course.model.config.sam2.image_size,
-                course.protocol,
+                shared.model.config.sam2.image_size,
+                shared.protocol,
             )
             for number, trial in enumerate(self.trials)
             if trial.frame == frame.number
@@ -217,49 +217,49 @@ class _Batch:
             state = start(video.height, video.width, video.num_frames)
             # Found objects count from the last of the trials on.
             self.state = dataclasses.replace(
-                state, frame=course.place(frame.number), next_id=len(self.trials)
+                state, frame=shared.place(frame.number), next_id=len(self.trials)
             )
         points = None
-        if self.finder is not None:
+        if self.point_source is not None:
             begun = len(self.state.subjects) + len(prompts)
             points = np.stack(
                 [
-                    self.finder.points(
+                    self.point_source.points(
                         trial, video.video_id, frame.number, frame.segments
                     )
                     for trial in self.trials[:begun]
                 ]
             )
-        return begin_frame(course.model, self.state, features, prompts, points)
+        return begin_frame(shared.model, self.state, features, prompts, points)
 
     def finish(
         self, frame: TrueFrame, pending: PendingFrame | None
-    ) -> Iterator[tuple[Trial, FrameGuess]]:
+    ) -> Iterator[tuple[Trial, FramePredictions]]:
         """What those that have begun and are in view say of the frame."""
         if pending is None:
             return
-        course = self.course
-        self.state, _, row_of = finish_rows(course.model, pending)
+        shared = self.shared
+        self.state, _, row_of = finish_rows(shared.model, pending)
         scene = jax.device_get(pending.scene)  # it is here already
         for number, subject in enumerate(self.state.subjects):
             row, trial = row_of[subject.object_id], self.trials[number]
             if not scene.area[row] > 0:
                 continue
             met = [
-                (row_of[i], query if course.protocol.link == NONE else i)
+                (row_of[i], query if shared.protocol.link == NONE else i)
                 for query, i in enumerate(subject.met)
                 if i in row_of and scene.area[row_of[i]] > 0
             ]
             points = np.zeros((0, 2), np.float32)
             if number in pending.due:
                 points = scene.points[number]
-            guess = scene_guess(
+            guess = predictions_of_scene(
                 scene,
-                Met(row, [row for row, _ in met], [i for _, i in met], points),
+                SubjectRows(row, [row for row, _ in met], [i for _, i in met], points),
                 trial.truth,
                 frame,
                 self.classes,
-                course.protocol,
-                course.model.sch,
+                shared.protocol,
+                shared.model.sch,
             )
             yield trial, guess

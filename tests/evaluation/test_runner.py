@@ -7,10 +7,10 @@ import pytest
 
 from c2g_jax.data.prompts import KINDS
 from c2g_jax.evaluation import pvsg_official
-from c2g_jax.evaluation.ground_truth import scored, video_ceiling, video_truth
+from c2g_jax.evaluation.ground_truth import scored_truth, video_ceiling, video_truth
 from c2g_jax.evaluation.heuristic import Heuristic, Oracle
 from c2g_jax.evaluation.metrics import score_subject
-from c2g_jax.evaluation.predictions import guess_claims, guess_overlap
+from c2g_jax.evaluation.predictions import overlap_of_frames, relations_of_frames
 from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.evaluation.runner import scoring_model
 from c2g_jax.evaluation.trials import trials_of
@@ -38,12 +38,12 @@ def official(video, guesses) -> Counter:
     claims = [
         claim
         for subject, (_, said) in guesses.items()
-        for claim in guess_claims(said, video.num_frames, subject)
+        for claim in relations_of_frames(said, video.num_frames, subject)
     ]
     return pvsg_official.score_video(
         pvsg_official.true_relations(video),
         claims,
-        guess_overlap(guesses, video.num_frames),
+        overlap_of_frames(guesses, video.num_frames),
     )
 
 
@@ -52,7 +52,7 @@ def test_all_at_once_count_as_one_at_a_time(name, monkeypatch):
     protocol, drawn = PROTOCOLS[name], Drawn(seed=3)
     dataset, world = drawn.dataset(), drawn.careless(seed=1)
     world.install(monkeypatch)
-    finders = {"heuristic": Heuristic(HEAT, 3), "oracle": Oracle(3)}
+    point_sources = {"heuristic": Heuristic(HEAT, 3), "oracle": Oracle(3)}
     whole, hits = Counter(), 0
     for got, video in zip(score(dataset, protocol), dataset.videos("val"), strict=True):
         truth = video_truth(video, protocol)
@@ -61,9 +61,9 @@ def test_all_at_once_count_as_one_at_a_time(name, monkeypatch):
         assert (got["video"], got["source"]) == (video.video_id, "toy")
         assert {(s, k) for s, kinds in got["systems"].items() for k in kinds} == {*ALL}
         for trial in trials_of(video, truth, ALL, protocol):
-            finder = finders.get(trial.system)
-            said = alone(dataset, video, trial, finder, protocol)
-            part = scored(trial.truth, trial.frame, protocol)
+            point_source = point_sources.get(trial.system)
+            said = alone(dataset, video, trial, point_source, protocol)
+            part = scored_truth(trial.truth, trial.frame, protocol)
             want = score_subject(part, said, trial.frame, protocol)
             want["prompts"] = 1
             want["units left out"] = len(trial.truth.units) - len(part.units)
