@@ -34,11 +34,22 @@ with launch.needing("train"):
     from benchmarks.encodings import Encodings
     from c2g_jax.data.dataset import Dataset, open_dataset
     from c2g_jax.data.records import VideoRecord
-    from c2g_jax.evaluation.metrics import score_subject
-    from c2g_jax.evaluation.prompting import Trial, trials_of
-    from c2g_jax.evaluation.protocol import Protocol, scored, video_truth
-    from c2g_jax.evaluation.runner import BATCH, Guesses, follow_video, scoring_model
-    from c2g_jax.evaluation.scene_guesses import Classes, Met, scene_guess, true_frame
+    from c2g_jax.evaluation.ground_truth import video_truth
+    from c2g_jax.evaluation.metrics import score_prompt, score_subject
+    from c2g_jax.evaluation.protocol import Protocol
+    from c2g_jax.evaluation.runner import (
+        BATCH,
+        TrialPredictions,
+        follow_video,
+        scoring_model,
+    )
+    from c2g_jax.evaluation.scene_predictions import (
+        ClassIds,
+        SubjectRows,
+        predictions_of_scene,
+        true_frame,
+    )
+    from c2g_jax.evaluation.trials import Trial, trials_of
 
 for _name in ("data_dir", "name", "image_size"):
     flags.declare_key_flag(_name)
@@ -66,12 +77,11 @@ def open_videos(folder: str) -> tuple[Dataset, tuple[VideoRecord, ...]]:
     return dataset, dataset.videos("val")[: VIDEOS.value]
 
 
-def hits(guesses: Guesses, protocol: Protocol) -> Counter:
+def hits(guesses: TrialPredictions, protocol: Protocol) -> Counter:
     """All counts of all trials, and no sum of overlaps: those are rounded."""
     total = Counter()
     for trial, own in guesses.items():
-        part = scored(trial.truth, trial.frame, protocol)
-        total.update(score_subject(part, own, trial.frame, protocol))
+        total.update(score_prompt(trial.truth, own, trial.frame, protocol))
     del total["subject IoU"]
     return total
 
@@ -82,7 +92,7 @@ def metric_alone(dataset: Dataset, video: VideoRecord, protocol: Protocol, model
     segments = dataset.read(video, 0, video.num_frames)[1]
     rows = np.arange(size) * video.height // size
     columns = np.arange(size) * video.width // size
-    classes = Classes(model.config, dataset.vocabulary)
+    classes = ClassIds(model.config, dataset.vocabulary)
     frames = [true_frame(t, picture) for t, picture in enumerate(segments)]
     truths = video_truth(video, protocol).subjects
     scenes = {
@@ -94,7 +104,7 @@ def metric_alone(dataset: Dataset, video: VideoRecord, protocol: Protocol, model
     while time.perf_counter() - began < 2:
         for truth in truths:
             guesses = [
-                scene_guess(
+                predictions_of_scene(
                     *scenes[truth, t], truth, frames[t], classes, protocol, None
                 )
                 for t in truth.frames.tolist()
@@ -104,7 +114,7 @@ def metric_alone(dataset: Dataset, video: VideoRecord, protocol: Protocol, model
     return done / (time.perf_counter() - began)
 
 
-def _true_scene(truth, small: np.ndarray) -> tuple[Scene, Met]:
+def _true_scene(truth, small: np.ndarray) -> tuple[Scene, SubjectRows]:
     """The subject and three objects as rows of a scene; small uint8 [h, w] of ids."""
     ids = [truth.subject_id, *np.resize(truth.objects, 3).tolist()]
     logits = np.stack([np.where(small == i, 8, -8).astype(np.float32) for i in ids])
@@ -113,7 +123,7 @@ def _true_scene(truth, small: np.ndarray) -> tuple[Scene, Met]:
     segmentation = Segmentation(logits, words, words, words, None, None)
     points = np.full((3, 2), 0.5, np.float32)
     scene = Scene(points, segmentation, logits.sum((1, 2)), np.eye(4), best)
-    return scene, Met(0, (1, 2, 3), (1, 2, 3), points)
+    return scene, SubjectRows(0, (1, 2, 3), (1, 2, 3), points)
 
 
 def measure(dataset: Dataset, videos, protocol: Protocol, model) -> dict:
@@ -125,7 +135,7 @@ def measure(dataset: Dataset, videos, protocol: Protocol, model) -> dict:
         truth = video_truth(video, protocol)
         trials[video.video_id] = trials_of(video, truth, parts, protocol)
 
-    def follow(video: VideoRecord, some: list[Trial], batch: int) -> Guesses:
+    def follow(video: VideoRecord, some: list[Trial], batch: int) -> TrialPredictions:
         return follow_video(scoring, dataset, video, some, {}, protocol, batch=batch)
 
     def ours() -> Counter:

@@ -44,7 +44,8 @@ from c2g_jax.types import InputError
 with launch.needing("train"):
     from c2g_jax.data.dataset import Dataset, open_dataset
     from c2g_jax.data.records import VideoRecord
-    from c2g_jax.evaluation import partial, protocol_flags
+    from c2g_jax.evaluation import protocol_flags
+    from c2g_jax.evaluation.job import annotations_sha256, read_scores, score_writer
     from c2g_jax.evaluation.protocol import Protocol
 
 for _name in ("checkpoint", "data_dir", "name", "output", "max_videos", "image_size"):
@@ -82,11 +83,11 @@ class Job:
 def main(argv: Sequence[str]) -> None:
     del argv
     job = read_job()
-    scored = partial.read_scores(job.output, job.fingerprint)
+    scored = read_scores(job.output, job.fingerprint)
     left = [video for video in job.videos if video.video_id not in scored]
     if left:
         work(job, left)
-        scored = partial.read_scores(job.output, job.fingerprint)
+        scored = read_scores(job.output, job.fingerprint)
     write_results(job, [scored[video.video_id] for video in job.videos])
 
 
@@ -148,7 +149,7 @@ def make_fingerprint(
         "adapt": dataclasses.asdict(adapt),
         "data": {
             "name": dataset.name,
-            "annotations": partial.annotations_sha256(videos),
+            "annotations": annotations_sha256(videos),
         },
         "model": {
             "checkpoint": read_manifest(CHECKPOINT.value)["sha256"],
@@ -183,7 +184,7 @@ def work(job: Job, videos: Sequence[VideoRecord]) -> None:
     )
     if not trained:
         print(untrained(CHECKPOINT.value), file=sys.stderr)
-    file = partial.appending(job.output, (0, 1), job.fingerprint)
+    file = score_writer(job.output, (0, 1), job.fingerprint)
     with file as append, frame_progress() as begin:
         advance = begin("corrected", sum(video.num_frames for video in videos))
         for video in videos:

@@ -51,11 +51,13 @@ with launch.needing("train"):
     from c2g_jax.data.dataset import Dataset, open_dataset
     from c2g_jax.evaluation import protocol_flags
     from c2g_jax.evaluation.files import find_files
-    from c2g_jax.evaluation.job import Job, score, write_results
-    from c2g_jax.evaluation.partial import (
+    from c2g_jax.evaluation.job import (
+        Job,
         annotations_sha256,
         files_sha256,
         read_scores,
+        score,
+        write_results,
     )
     from c2g_jax.evaluation.plan import read_plan, read_shard
     from c2g_jax.evaluation.protocol import Protocol

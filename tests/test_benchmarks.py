@@ -10,15 +10,15 @@ from absl.testing import flagsaver
 
 from benchmarks.encodings import Encodings
 from benchmarks.measures import check_json, record, whole_numbers
-from c2g_jax.evaluation import batches
+from c2g_jax.evaluation import trials
 from c2g_jax.types import InputError
 from tests.commands import python, refusal
 
 
 def test_encodings_are_counted(monkeypatch):
-    monkeypatch.setattr(batches, "encode_frame", lambda *given: given)
+    monkeypatch.setattr(trials, "encode_frame", lambda *given: given)
     counted = Encodings()
-    assert batches.encode_frame("model", "frame") == ("model", "frame")
+    assert trials.encode_frame("model", "frame") == ("model", "frame")
     assert counted.count == 1
 
 

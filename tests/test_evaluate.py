@@ -8,7 +8,8 @@ import pytest
 
 from c2g_jax import evaluate
 from c2g_jax.evaluation import runner
-from c2g_jax.evaluation.protocol import Protocol, video_truth
+from c2g_jax.evaluation.ground_truth import video_truth
+from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.types import InputError
 from tests.commands import ROOT, call_main, run_and_name
 
@@ -64,13 +65,13 @@ def test_a_model_is_scored_by_the_plan_of_the_tables(
 ):
     asked = {}
 
-    def score_model(model, dataset, videos, protocol, systems, prompts, runs, advance):
-        asked.update(model=model, systems=systems, prompts=prompts, runs=dict(runs))
+    def score_model(model, dataset, videos, protocol, plan, advance):
+        asked.update(model=model, plan=dict(plan))
         for video in videos:
             advance(video.num_frames)
             truth = video_truth(video, protocol)
-            parts = {system: {} for system, _ in runs}
-            for (system, kind), count in runs.items():
+            parts = {system: {} for system, _ in plan}
+            for (system, kind), count in plan.items():
                 parts[system][kind] = {
                     "subjects": {
                         own.subject_id: {
@@ -98,15 +99,13 @@ def test_a_model_is_scored_by_the_plan_of_the_tables(
     words = [f"--checkpoint={weights}", "--tables=2,3,4", "--runs=3", f"--output={out}"]
     call(*words, "--runs_of=didm/box=2", predictions=None)
     assert asked["model"] == "the model"
-    assert asked["runs"] == {
+    assert asked["plan"] == {
         ("didm", "point"): 3,
         ("didm", "mask"): 1,
         ("didm", "box"): 2,
         ("heuristic", "point"): 3,
         ("oracle", "point"): 1,
     }
-    assert {*asked["systems"]} == {"didm", "heuristic", "oracle"}
-    assert {*asked["prompts"]} == {"point", "mask", "box"}
     document = json.loads((out / "results.json").read_text())
     found = document["toy_pvsg/val"]
     assert found["didm"]["point"]["R@3"] == {"mean": 25, "std": 25}  # 0, 1, 2 of 4

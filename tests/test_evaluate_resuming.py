@@ -9,7 +9,8 @@ import pytest
 
 from c2g_jax import evaluate
 from c2g_jax.evaluation import files
-from c2g_jax.evaluation.protocol import Protocol, video_truth
+from c2g_jax.evaluation.ground_truth import video_truth
+from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.types import InputError
 from tests.commands import call_main, python, run
 
@@ -152,9 +153,9 @@ def test_a_file_that_is_refused_and_mended_leaves_nothing_in_the_way(
 KILLED = """
 import json, os, runpy, signal, sys
 from unittest import mock
-from c2g_jax.evaluation import partial
+from c2g_jax.evaluation import job
 number, *sys.argv = sys.argv[1:]
-real, lines = partial._write, []
+real, lines = job._write, []
 def write(file, line):
     lines.append(line)
     if len(lines) < int(number):
@@ -163,7 +164,7 @@ def write(file, line):
     file.write(text[: len(text) // 2])
     file.flush()
     os.kill(os.getpid(), signal.SIGKILL)
-with mock.patch.object(partial, "_write", write):
+with mock.patch.object(job, "_write", write):
     runpy.run_module("c2g_jax.evaluate", run_name="__main__")
 """
 

@@ -30,7 +30,7 @@ with launch.needing("train"):
     from c2g_jax.data.clips import square
     from c2g_jax.data.dataset import Dataset, open_dataset
     from c2g_jax.data.records import VideoRecord
-    from c2g_jax.evaluation.scene_guesses import TrueFrame, overlaps, true_frame
+    from c2g_jax.evaluation.scene_predictions import TrueFrame, overlaps, true_frame
 
 for _name in ("checkpoint", "data_dir", "name"):
     flags.declare_key_flag(_name)

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from c2g_jax.correction.simulate import Outcome, Truth
-from c2g_jax.evaluation.metrics import FrameGuess, score_subject
-from c2g_jax.evaluation.protocol import Protocol, SubjectTruth
+from c2g_jax.evaluation.ground_truth import SubjectTruth
+from c2g_jax.evaluation.metrics import FramePredictions, score_subject
+from c2g_jax.evaluation.protocol import Protocol
 
 
 def video_gains(
@@ -103,7 +104,7 @@ def table(found: Mapping[str, Mapping], k: int) -> str:
 
 def _hits(
     subjects: Sequence[SubjectTruth],
-    guesses: Mapping[int, Sequence[FrameGuess]],
+    guesses: Mapping[int, Sequence[FramePredictions]],
     protocol: Protocol,
 ) -> Counter:
     counts: Counter = Counter()

@@ -15,12 +15,11 @@ import numpy as np
 from c2g_jax.data.dataset import Dataset
 from c2g_jax.data.prompts import evaluation_points
 from c2g_jax.data.records import VideoRecord
-from c2g_jax.evaluation.claims import Names
-from c2g_jax.evaluation.files import coded_frames
-from c2g_jax.evaluation.graph_guesses import graph_guesses
-from c2g_jax.evaluation.metrics import FrameGuess
-from c2g_jax.evaluation.overlaps import CodedFrame, ious
-from c2g_jax.evaluation.protocol import Protocol, SubjectTruth, video_truth
+from c2g_jax.evaluation.ground_truth import SubjectTruth, video_truth
+from c2g_jax.evaluation.metrics import FramePredictions
+from c2g_jax.evaluation.overlaps import CodedFrame, coded_frames, ious
+from c2g_jax.evaluation.predictions import LabelIds, predictions_of_graph
+from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.media.rle import decode_mask
 from c2g_jax.session.session import Session
 from c2g_jax.tracking.spans import merge_spans
@@ -73,7 +72,7 @@ class Outcome:
     """
 
     made: int
-    guesses: Mapping[int, Sequence[FrameGuess]]
+    guesses: Mapping[int, Sequence[FramePredictions]]
     named: frozenset[str]
 
 
@@ -98,9 +97,9 @@ def simulate(
             correct(session, wrong[0])
             named.add(wrong[0].name)
             made += 1
-        graph, names = session.graph(), Names(truth.vocabulary)
+        graph, names = session.graph(), LabelIds(truth.vocabulary)
         guesses = {
-            own.subject_id: graph_guesses(
+            own.subject_id: predictions_of_graph(
                 graph, tracks[own.subject_id], own, truth.frames, names, protocol
             )
             for own in truth.subjects

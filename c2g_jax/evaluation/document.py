@@ -1,20 +1,25 @@
-"""results.json: everything that was measured and how, and the files made of it."""
+"""results.json: everything that was measured and how; and the tables made of it.
 
+Markdown for people, a CSV with a line a number, pictures where they are wanted.
+"""
+
+import csv
 import dataclasses
 import importlib.metadata
+import io
 import json
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from c2g_jax import __version__
 from c2g_jax.data.dataset import Dataset
-from c2g_jax.evaluation.ceilings import truth_summary
+from c2g_jax.evaluation import plan, pvsg_official
+from c2g_jax.evaluation.ground_truth import truth_summary
 from c2g_jax.evaluation.protocol import Protocol
-from c2g_jax.evaluation.results import summarise
-from c2g_jax.evaluation.tables import csv_text, markdown
+from c2g_jax.evaluation.results import OFFICIAL, summarise
 from c2g_jax.media.outputs import output_folder
 
 PICTURES = ("scores.png", "confusion.png")
@@ -71,3 +76,159 @@ def write_document(
 
             draw_results(document, folder)
     return page
+
+
+Parts = Sequence[tuple[str, str]]  # systems and their kinds of prompt
+ALL = "all"  # in the place of a source
+
+
+def markdown(document: Mapping[str, Any], tables: Sequence[int]) -> str:
+    """The whole page; `document` as results.json holds it, tables of the paper."""
+    name = document["dataset"]
+    systems = document[name]
+    parts = [(system, kind) for system, own in systems.items() for kind in own]
+    ks = document["protocol"]["ks"]
+    main = [*(f"R@{k}" for k in ks), "SpIR", "PLR", "subject IoU"]
+    with_paper = name.partition("/")[0] == plan.PAPER_DATASET
+    sections = [f"# {name}", *_ground_truth(document)]
+    for number in tables:
+        own = [part for part in plan.TABLES[number] if part in parts]
+        sections += [
+            f"## {plan.TITLES[number]}",
+            _table(systems, own, main, with_paper=with_paper),
+        ]
+    others = [part for part in parts if not _is_in(part, tables)]
+    if others:
+        sections.append("## What could be reached" if tables else "## Scores")
+        if any(system == "oracle" for system, _ in others):
+            sections.append(
+                "oracle: points of the true objects; masks and names are the model's."
+            )
+        sections.append(_table(systems, others, main))
+    more = [name for k in ks for name in (f"mR@{k}", f"pair_any@{k}", f"tube R@{k}")]
+    more += ["tube SpIR", "SpIR precision", "PLR precision"]
+    share = document["protocol"]["tube_share"]
+    sections += [
+        "## Beside them",
+        "mR: the mean over predicates. pair_any: of the pairs, those with any right "
+        f"triplet. tube: of whole relations, those hit on {share:.0%} of their frames. "
+        "Precision: of the masks, and of the points, those that hit.",
+        _table(systems, parts, more),
+    ]
+    sections += ["## Other means", _macro_table(systems, parts, main)]
+    official = [
+        f"{OFFICIAL}{kind}@{k}" for k in pvsg_official.KS for kind in ("R", "mR")
+    ]
+    judged = [part for part in parts if official[0] in systems[part[0]][part[1]]]
+    if judged:
+        sections += [
+            "## PVSG's own metric",
+            "Over whole videos, whoever was prompted: not to compare with R@K above.",
+            _table(systems, judged, official),
+        ]
+    return "\n\n".join(sections) + "\n"
+
+
+def csv_text(document: Mapping[str, Any]) -> str:
+    """system, prompt, source, metric, mean, std, runs; a line a number."""
+    file = io.StringIO()
+    write = csv.writer(file, lineterminator="\n").writerow
+    write(("system", "prompt", "source", "metric", "mean", "std", "runs"))
+    for system, own in document[document["dataset"]].items():
+        for kind, found in own.items():
+            for source, values in {ALL: found, **found["sources"]}.items():
+                for metric, value in values.items():
+                    if isinstance(value, Mapping) and value.keys() == {"mean", "std"}:
+                        numbers = (value["mean"], value["std"], found["runs"])
+                        write((system, kind, source, metric, *numbers))
+    return file.getvalue()
+
+
+def _ground_truth(document: Mapping[str, Any]) -> Iterator[str]:
+    truth, protocol = document["ground truth"], document["protocol"]
+    subjects, frames = truth["subjects"], truth["subject frames"]
+    dropped = ", ".join(f"{n} {a:,}" for n, a in truth["dropped"].items() if a)
+    yield (
+        f"{truth['videos']} videos, {subjects:,} subjects on {frames:,} frames, "
+        f"{truth['units']:,} units (frame, subject, object, predicate) of "
+        f"{truth['annotated']:,} annotated; left out: "
+        f"{dropped or 'none'}."
+    )
+    reach = ", ".join(
+        f"{name} {value:.2f}" for name, value in truth["ceilings"].items() if value
+    )
+    yield (
+        f"With {protocol['queries']} objects a frame and a name for each, at most: "
+        f"{reach} ({truth['crowded frames']:,} frames have more objects)."
+    )
+    missing = {
+        f"{system}, {kind}": found["missing"]
+        for system, own in document[document["dataset"]].items()
+        for kind, found in own.items()
+        if found.get("missing")
+    }
+    if missing:
+        listed = ", ".join(f"{amount:,} of {part}" for part, amount in missing.items())
+        yield f"Runs without a file, which count as having found nothing: {listed}."
+    yield "Shares in percent, mean ± standard deviation over runs."
+
+
+def _is_in(part: tuple[str, str], tables: Sequence[int]) -> bool:
+    return any(part in plan.TABLES[number] for number in tables)
+
+
+def _table(
+    systems: Mapping[str, Any],
+    parts: Parts,
+    metrics: Sequence[str],
+    with_paper: bool = False,
+) -> str:
+    """A row for each source and part, all sources last, where there are several."""
+    own = [name for name in plan.PAPER_METRICS if with_paper and name in metrics]
+    heads = ["source", "system", "prompt", "runs", *metrics]
+    heads += [f"paper's {name}" for name in own]
+    rows = []
+    for source in _sources(systems, parts):
+        for system, kind in parts:
+            found = systems[system][kind]
+            values = found if source is None else found["sources"].get(source, {})
+            row = [source or ALL, system, kind, str(found["runs"])]
+            row += [_number(name, values.get(name)) for name in metrics]
+            said = plan.paper_numbers(system, kind, source)
+            rows.append(row + [said.get(name, "") for name in own])
+    return grid(heads, rows)
+
+
+def _sources(systems: Mapping[str, Any], parts: Parts) -> list[str | None]:
+    names = dict.fromkeys(n for s, k in parts for n in systems[s][k]["sources"])
+    return [*names, None] if len(names) > 1 else [*names]
+
+
+def _macro_table(
+    systems: Mapping[str, Any], parts: Parts, metrics: Sequence[str]
+) -> str:
+    rows = [
+        [f"over {name}s", system, kind, *(_number(m, values.get(m)) for m in metrics)]
+        for system, kind in parts
+        for name, values in systems[system][kind].get("macro", {}).items()
+    ]
+    return grid(["mean", "system", "prompt", *metrics], rows)
+
+
+def _number(metric: str, value: Mapping[str, float | None] | None) -> str:
+    if not value or value["mean"] is None:
+        return "-"
+    digits = 3 if metric == "subject IoU" else 2
+    text = f"{value['mean']:.{digits}f}"
+    return text if value["std"] is None else f"{text} ± {value['std']:.{digits}f}"
+
+
+def grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table whose columns stand in line in a terminal, too."""
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = (c.ljust(w) for c, w in zip(cells, widths, strict=True))
+        return f"| {' | '.join(padded)} |"
+
+    return "\n".join([line(heads), line(["-" * w for w in widths]), *map(line, rows)])

@@ -8,25 +8,25 @@ prompt. A graph that nobody prompted goes to VIDEO/all/RUN.json, for that metric
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from c2g_jax.data.dataset import CHUNK, Dataset
+from c2g_jax.data.dataset import Dataset
 from c2g_jax.data.records import VideoRecord
 from c2g_jax.evaluation import pvsg_official
-from c2g_jax.evaluation.claims import Names, coded_overlap, graph_claims
-from c2g_jax.evaluation.graph_guesses import graph_guesses
-from c2g_jax.evaluation.metrics import score_subject
-from c2g_jax.evaluation.overlaps import CodedFrame, coded_frame
-from c2g_jax.evaluation.protocol import (
-    Protocol,
-    prompt_frame,
-    scored,
-    video_truth,
+from c2g_jax.evaluation.ground_truth import prompt_frame, scored_truth, video_truth
+from c2g_jax.evaluation.metrics import score_prompt
+from c2g_jax.evaluation.overlaps import coded_frames
+from c2g_jax.evaluation.predictions import (
+    LabelIds,
+    overlap_of_masks,
+    predictions_of_graph,
+    relations_of_graph,
 )
+from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.export.scene_graph_json import read_scene_graph
 from c2g_jax.media.rle import check_code
 from c2g_jax.types import InputError, SceneGraph
@@ -37,7 +37,7 @@ UNNAMED = "prompt"  # the kind of prompt where `run` does not tell
 
 
 @dataclass(frozen=True)
-class FoundFile:
+class PredictionFile:
     video_id: str
     subject: int | None  # None: the whole graph
     run: int
@@ -45,14 +45,14 @@ class FoundFile:
 
 
 @dataclass
-class Work:
+class Throughput:
     """How much was compared, and in what time; reading files and frames is apart."""
 
     frames: int = 0
     seconds: float = 0.0
 
 
-def find_files(folder: str | Path) -> list[FoundFile]:
+def find_files(folder: str | Path) -> list[PredictionFile]:
     """All VIDEO/SUBJECT/RUN.json in a folder; InputError for names that are none."""
     found = []
     for path in sorted(Path(folder).glob("*/*/*.json")):
@@ -63,7 +63,7 @@ def find_files(folder: str | Path) -> list[FoundFile]:
                 "the number of the run"
             )
         number = None if subject == EVERYTHING else int(subject)
-        found.append(FoundFile(path.parent.parent.name, number, int(run), path))
+        found.append(PredictionFile(path.parent.parent.name, number, int(run), path))
     if not found:
         raise InputError(f"{folder}: no VIDEO/SUBJECT/RUN.json in it: check the folder")
     return found
@@ -75,7 +75,7 @@ def score_files(
     videos: Sequence[VideoRecord],
     protocol: Protocol,
     begin: Callable[[str, int], Callable[[int], object]] = lambda *_: lambda frames: 0,
-    work: Work | None = None,
+    work: Throughput | None = None,
 ) -> Iterator[dict]:
     """The scores of each of some videos of the split, as `results` adds them up.
 
@@ -84,8 +84,8 @@ def score_files(
     `begin` is that of `report.frame_progress`. InputError, before the first scores, for
     any file of the folder that cannot be scored.
     """
-    work = work or Work()
-    files, names = find_files(folder), Names(dataset.vocabulary)
+    work = work or Throughput()
+    files, names = find_files(folder), LabelIds(dataset.vocabulary)
     _check_files(files, dataset, names, protocol, begin)
     runs = sorted({f.run for f in files})
     advance = begin("scored", sum(video.num_frames for video in videos))
@@ -96,9 +96,9 @@ def score_files(
 
 
 def _check_files(
-    files: Sequence[FoundFile],
+    files: Sequence[PredictionFile],
     dataset: Dataset,
-    names: Names,
+    names: LabelIds,
     protocol: Protocol,
     begin: Callable[[str, int], Callable[[int], object]],
 ) -> None:
@@ -120,7 +120,7 @@ def _check_files(
         advance(video.num_frames)
 
 
-def _check_place(file: FoundFile, video: VideoRecord | None, split: str) -> None:
+def _check_place(file: PredictionFile, video: VideoRecord | None, split: str) -> None:
     """InputError for a file that nothing would be compared with."""
     if video is None:
         raise InputError(
@@ -138,11 +138,11 @@ def _check_place(file: FoundFile, video: VideoRecord | None, split: str) -> None
 def _score_video(
     dataset: Dataset,
     video: VideoRecord,
-    files: Sequence[FoundFile],
+    files: Sequence[PredictionFile],
     runs: Sequence[int],
-    names: Names,
+    names: LabelIds,
     protocol: Protocol,
-    work: Work,
+    work: Throughput,
 ) -> dict:
     truth = video_truth(video, protocol)
     records = pvsg_official.true_relations(video)
@@ -162,25 +162,24 @@ def _score_video(
                 continue
             graph = read_scene_graph(file.path)
             kind = str(graph.run.get("prompt", UNNAMED))
-            claims[kind] += graph_claims(graph, names, subject_id)
+            claims[kind] += relations_of_graph(graph, names, subject_id)
             tracks |= {(subject_id, o.object_id): o.masks for o in graph.objects}
             if subject_id is not None:
                 own = subjects[subject_id]
                 began = time.perf_counter()
                 prompt = prompt_frame(video, own, run, protocol)
-                part = scored(own, prompt, protocol)
+                part = scored_truth(own, prompt, protocol)
                 speaker = graph.frames[0].subject_id
-                guesses = graph_guesses(graph, speaker, part, coded, names, protocol)
-                counts = score_subject(part, guesses, prompt, protocol)
+                guesses = predictions_of_graph(
+                    graph, speaker, part, coded, names, protocol
+                )
+                counts = score_prompt(own, guesses, prompt, protocol)
                 work.seconds += time.perf_counter() - began
                 work.frames += len(part.frames)
-                counts["prompts"] += 1
-                counts["units left out"] += len(own.units) - len(part.units)
                 system[kind]["subjects"][subject_id][run] = counts
-        overlap = coded_overlap(tracks, coded, video.num_frames)
+        overlap = overlap_of_masks(tracks, coded, video.num_frames)
         for kind, own_claims in claims.items():
-            best = pvsg_official.ranked(own_claims)
-            counts = pvsg_official.score_video(records, best, overlap)
+            counts = pvsg_official.score_video(records, own_claims, overlap)
             system[kind]["official"][run] = counts
     return {
         "video": video.video_id,
@@ -201,26 +200,13 @@ def _nothing(video, subjects, records, runs, protocol) -> dict:
     for subject_id, own in subjects.items():
         for run in runs:
             prompt = prompt_frame(video, own, run, protocol)
-            part = scored(own, prompt, protocol)
-            counts = score_subject(part, (), prompt, protocol)
-            counts["units left out"] += len(own.units) - len(part.units)
+            counts = score_prompt(own, (), prompt, protocol)
+            del counts["prompts"]
             found["subjects"][subject_id][run] = counts
     return found
 
 
-def coded_frames(
-    dataset: Dataset, video: VideoRecord, numbers: Iterable[int], ids: Iterable[int]
-) -> Iterator[tuple[int, CodedFrame]]:
-    """The true masks of `ids` on some frames of a video, with the frames' numbers."""
-    by_chunk = defaultdict(list)
-    for t in numbers:
-        by_chunk[t // CHUNK].append(t)
-    for some in by_chunk.values():  # a chunk at a time in memory
-        for t, segments in zip(some, dataset.read_frames(video, some)[1], strict=True):
-            yield t, coded_frame(segments, ids)
-
-
-def _check(graph: SceneGraph, video: VideoRecord, file: FoundFile) -> None:
+def _check(graph: SceneGraph, video: VideoRecord, file: PredictionFile) -> None:
     size = graph.video.width, graph.video.height
     if size != (video.width, video.height):
         raise InputError(
@@ -237,7 +223,7 @@ def _check(graph: SceneGraph, video: VideoRecord, file: FoundFile) -> None:
         raise InputError(f"{file.path}: it says that it is run {index}: rename it")
 
 
-def _check_parts(graph: SceneGraph, names: Names, file: FoundFile) -> None:
+def _check_parts(graph: SceneGraph, names: LabelIds, file: PredictionFile) -> None:
     """InputError for masks, relations and guesses that nothing can be made of."""
     height, width = graph.video.height, graph.video.width
     try:
@@ -251,7 +237,7 @@ def _check_parts(graph: SceneGraph, names: Names, file: FoundFile) -> None:
             names.object(guess.subject_category)
             names.object(guess.object_category)
             names.predicate(guess.predicate)
-        claims = graph_claims(graph, names, None)
+        claims = relations_of_graph(graph, names, None)
         shares = [c.score for c in claims] + [guess.confidence for guess in said]
         if not np.isfinite(np.array(shares, float)).all():
             raise ValueError("a score that is no number")

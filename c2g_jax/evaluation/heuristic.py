@@ -6,7 +6,6 @@ from it, whoever the subject is. The oracle points at the true objects: what it 
 no discovery would find.
 """
 
-import typing
 from collections.abc import Callable
 
 import numpy as np
@@ -15,19 +14,10 @@ from c2g_jax.click2graph.pooling import area_matrix
 from c2g_jax.data.dataset import CHUNK, Dataset
 from c2g_jax.data.prompts import interior_distance, stable_seed
 from c2g_jax.data.records import VideoRecord
-from c2g_jax.evaluation.prompting import Trial
+from c2g_jax.evaluation.trials import Trial
 from c2g_jax.types import InputError
 
 TRAIN = "train"
-
-
-class Finder(typing.Protocol):
-    """Takes the place of DIDM."""
-
-    def points(
-        self, trial: Trial, video_id: str, frame: int, segments: np.ndarray
-    ) -> np.ndarray:
-        """float32 [q, 2], (x, y) in [0, 1]; nan where there is no point."""
 
 
 class Heuristic:

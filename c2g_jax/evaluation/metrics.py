@@ -12,12 +12,14 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from c2g_jax.evaluation.protocol import TUBE_VOTE, Protocol, SubjectTruth, looked
+from c2g_jax.evaluation.ground_truth import SubjectTruth, discovery_frames, scored_truth
+from c2g_jax.evaluation.protocol import TUBE_VOTE, Protocol
+from c2g_jax.tracking.scene_graph import vote
 
-NOWHERE = -1  # a point that lies in no object
+NO_OBJECT = -1  # a point that lies in no object
 
 
-class FrameGuess(NamedTuple):
+class FramePredictions(NamedTuple):
     """n predictions and q points for one subject on one frame.
 
     Predictions of one object share its id, whatever they say. g are the objects of the
@@ -30,11 +32,11 @@ class FrameGuess(NamedTuple):
     labels: np.ndarray  # int [n, 3]: subject, object, predicate
     confidence: np.ndarray  # float [n]
     iou: np.ndarray  # float [n, g], of the objects' masks with the true ones
-    points: np.ndarray  # int [q]: the column of the object under each, or NOWHERE
+    points: np.ndarray  # int [q]: the column of the object under each, or NO_OBJECT
     peer_iou: np.ndarray | None = None  # float [n, n], for mask_nms alone
 
 
-class _Table(NamedTuple):
+class _RankedFrames(NamedTuple):
     """The guesses of f frames as arrays, the surest first; n the most on a frame."""
 
     present: np.ndarray  # bool [f, n]
@@ -42,19 +44,19 @@ class _Table(NamedTuple):
     labels: np.ndarray  # int [f, n, 3]
     iou: np.ndarray  # float [f, n, g]
     subject_iou: np.ndarray  # float [f]
-    points: np.ndarray  # int [f, q], NOWHERE where there are fewer
+    points: np.ndarray  # int [f, q], NO_OBJECT where there are fewer
     num_points: np.ndarray  # int [f]
 
 
 def score_subject(
     truth: SubjectTruth,
-    guesses: Sequence[FrameGuess],
+    guesses: Sequence[FramePredictions],
     prompt: int,
     protocol: Protocol,
 ) -> Counter:
     """Counts of one run: of hits, and of what could be hit.
 
-    `truth` has the units that are scored; guesses for other frames only vote. Names:
+    `truth` has the units that are scored; guesses for other frames only vote. Keys:
     "units", "R@K" (its hits), "pairs", "pair_any@K", "SpIR", "masks" (predicted, on
     frames with a unit), "PLR pairs", "PLR", "points", "points inside"; "tubes", "tube
     R@K", "tube pairs", "tube SpIR" (a frame of a tube is hit if any prediction could);
@@ -112,26 +114,45 @@ def score_subject(
     counts["subject frames"] = len(frames)
     counts["subject IoU"] = float(table.subject_iou.sum())
     _count_confusion(counts, table, units, pair_of_unit, pair_frame, meant)
-    _count_points(counts, table, pairs, pair_frame, looked(frames, prompt, protocol))
+    _count_points(
+        counts, table, pairs, pair_frame, discovery_frames(frames, prompt, protocol)
+    )
+    return counts
+
+
+def score_prompt(
+    truth: SubjectTruth,
+    guesses: Sequence[FramePredictions],
+    prompt: int,
+    protocol: Protocol,
+) -> Counter:
+    """`score_subject` on the frames that count for a prompt, of all of the truth.
+
+    With "prompts", 1, and "units left out", those of other frames.
+    """
+    part = scored_truth(truth, prompt, protocol)
+    counts = score_subject(part, guesses, prompt, protocol)
+    counts["prompts"] += 1
+    counts["units left out"] += len(truth.units) - len(part.units)
     return counts
 
 
 def _table(
-    truth: SubjectTruth, guesses: Sequence[FrameGuess], protocol: Protocol
-) -> _Table:
+    truth: SubjectTruth, guesses: Sequence[FramePredictions], protocol: Protocol
+) -> _RankedFrames:
     frames = truth.frames
     by_frame = {guess.frame: guess for guess in guesses}
     kept = [_ranked(by_frame.get(int(t)), protocol) for t in frames]
     n = max([1, *(len(g.ids) for g in kept if g)])
     q = max([1, *(len(g.points) for g in kept if g)])
     f, g = len(frames), len(truth.objects)
-    table = _Table(
+    table = _RankedFrames(
         present=np.zeros((f, n), bool),
         fresh=np.zeros((f, n), bool),
         labels=np.full((f, n, 3), -1),
         iou=np.zeros((f, n, g)),
         subject_iou=np.zeros(f),
-        points=np.full((f, q), NOWHERE),
+        points=np.full((f, q), NO_OBJECT),
         num_points=np.zeros(f, int),
     )
     for row, guess in enumerate(kept):
@@ -147,11 +168,18 @@ def _table(
         table.points[row, : len(guess.points)] = guess.points
         table.num_points[row] = len(guess.points)
     if protocol.subject_label == TUBE_VOTE:
-        table.labels[..., 0] = _vote(guesses)
+        said = [
+            (int(label), float(weight))
+            for guess in guesses
+            for label, weight in zip(guess.labels[:, 0], guess.confidence, strict=True)
+        ]
+        table.labels[..., 0] = vote(said)[0] if said else -1
     return table
 
 
-def _ranked(guess: FrameGuess | None, protocol: Protocol) -> FrameGuess | None:
+def _ranked(
+    guess: FramePredictions | None, protocol: Protocol
+) -> FramePredictions | None:
     """The predictions by falling confidence; ties keep their order."""
     if guess is None:
         return None
@@ -171,15 +199,6 @@ def _ranked(guess: FrameGuess | None, protocol: Protocol) -> FrameGuess | None:
         confidence=guess.confidence[order],
         iou=guess.iou[order],
     )
-
-
-def _vote(guesses: Sequence[FrameGuess]) -> int:
-    """The subject's name with the largest sum of confidences; -1 without any."""
-    sums: dict[int, float] = defaultdict(float)
-    for guess in guesses:
-        for label, weight in zip(guess.labels[:, 0], guess.confidence, strict=True):
-            sums[int(label)] += float(weight)
-    return max(sums, key=sums.get) if sums else -1
 
 
 def _assigned(match: np.ndarray, frame: np.ndarray, protocol: Protocol) -> np.ndarray:

@@ -4,12 +4,15 @@ True masks are disjoint, so a frame of them is one picture of object ids. It is 
 once; from then on run lengths are compared, and nothing is decoded.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from pycocotools import mask as coco
 
+from c2g_jax.data.dataset import CHUNK, Dataset
+from c2g_jax.data.records import VideoRecord
 from c2g_jax.media.rle import coco_code, encode_mask
 from c2g_jax.types import InputError
 
@@ -42,6 +45,18 @@ def coded_frame(segments: np.ndarray, ids: Iterable[int]) -> CodedFrame:
     flat = segments.ravel(order="F")
     starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
     return CodedFrame(*segments.shape, masks, starts, flat[starts])
+
+
+def coded_frames(
+    dataset: Dataset, video: VideoRecord, numbers: Iterable[int], ids: Iterable[int]
+) -> Iterator[tuple[int, CodedFrame]]:
+    """The true masks of `ids` on some frames of a video, with the frames' numbers."""
+    by_chunk = defaultdict(list)
+    for t in numbers:
+        by_chunk[t // CHUNK].append(t)
+    for some in by_chunk.values():  # a chunk at a time in memory
+        for t, segments in zip(some, dataset.read_frames(video, some)[1], strict=True):
+            yield t, coded_frame(segments, ids)
 
 
 def pixels(

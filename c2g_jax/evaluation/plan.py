@@ -1,15 +1,75 @@
-"""What is scored: systems, the kinds of prompt they get, and how many runs of each."""
+"""What is scored: systems, the kinds of prompt they get, and how many runs of each.
+
+Also the paper's tables (arXiv 2511.15948): what each compares, and its numbers, of
+Click2Graph on OpenPVSG. The rows of DIDM in its Table 4 mix kinds of prompt, so that
+those of Table 3 stand here.
+"""
 
 import re
 from collections.abc import Sequence
 
-from c2g_jax.evaluation import paper
+from c2g_jax.data.prompts import KINDS
 from c2g_jax.types import InputError
 
-SYSTEMS, KINDS = ("didm", "heuristic", "oracle"), ("point", "box", "mask")
-ORACLE = ("oracle", "point")  # a ceiling, always beside the rest
+"""The paper's tables (arXiv 2511.15948): what each compares, and its numbers.
 
-Plan = dict[tuple[str, str], int]  # (system, kind of prompt): runs
+Of Click2Graph on OpenPVSG. The rows of DIDM in its Table 4 mix kinds of prompt, so that
+those of Table 3 stand here.
+"""
+
+DIDM, HEURISTIC, ORACLE = SYSTEMS = "didm", "heuristic", "oracle"
+CEILING = (ORACLE, "point")  # always beside the rest
+
+Part = tuple[str, str]  # a system, and the kind of prompt that it is given
+Plan = dict[Part, int]  # how many runs each part has
+
+PAPER_DATASET = "open_pvsg"
+PAPER_METRICS = ("R@3", "SpIR", "PLR")
+
+# Systems and kinds of prompt that a table compares.
+TABLES = {
+    2: ((DIDM, "point"),),
+    3: ((DIDM, "mask"), (DIDM, "point"), (DIDM, "box")),
+    4: ((DIDM, "point"), (HEURISTIC, "point")),
+}
+TITLES = {
+    2: "Table 2: a click, by source",
+    3: "Table 3: kinds of prompt",
+    4: "Table 4: who finds the objects",
+}
+
+_SOURCES = ("epic_kitchen", "ego4d", "vidor")
+_NUMBERS = {  # a line a source: R@3 / SpIR / PLR
+    (DIDM, "mask"): (
+        "1.78 / 24.22 / 30.67",
+        "0.73 / 17.22 / 38.37",
+        "3.33 / 18.77 / 30.82",
+    ),
+    (DIDM, "point"): (
+        "1.14 ± 0.38 / 23.04 ± 1.08 / 32.06 ± 0.81",
+        "0.56 ± 0.04 / 16.21 ± 1.04 / 39.87 ± 0.38",
+        "2.72 ± 0.25 / 15.37 ± 0.55 / 28.86 ± 0.34",
+    ),
+    (DIDM, "box"): (
+        "2.08 ± 0.06 / 25.02 ± 0.09 / 31.96 ± 0.09",
+        "0.72 ± 0.06 / 17.49 ± 0.32 / 38.97 ± 0.11",
+        "3.18 ± 0.10 / 17.59 ± 0.36 / 30.13 ± 0.23",
+    ),
+    (HEURISTIC, "point"): (
+        "0.62 / 5.14 / 10.60",
+        "0.28 / 4.26 / 9.30",
+        "0.68 / 4.66 / 10.19",
+    ),
+}
+_OVERALL = {"R@3": "2.23"}  # Table 2; of which kind of prompt is not said
+
+
+def paper_numbers(system: str, prompt: str, source: str | None) -> dict[str, str]:
+    """{metric: the paper's} of a source, None for all of them; {} where it has none."""
+    if source is None:
+        return _OVERALL if (system, prompt) == (DIDM, "point") else {}
+    lines = dict(zip(_SOURCES, _NUMBERS.get((system, prompt), ()), strict=False))
+    return dict(zip(PAPER_METRICS, lines.get(source, "").split(" / "), strict=False))
 
 
 def read_plan(
@@ -30,15 +90,15 @@ def read_plan(
         )
     numbers: tuple[int, ...] = ()
     if systems or kinds:
-        systems = _known("systems", systems or ["didm"], SYSTEMS)
+        systems = _known("systems", systems or [DIDM], SYSTEMS)
         kinds = _known("prompt_kinds", kinds or ["point"], KINDS)
         parts = [(system, kind) for system in systems for kind in kinds]
     else:
-        known = tuple(map(str, paper.TABLES))
+        known = tuple(map(str, TABLES))
         numbers = tuple(map(int, _known("tables", tables or ["2"], known)))
-        parts = [part for number in numbers for part in paper.TABLES[number]]
+        parts = [part for number in numbers for part in TABLES[number]]
     plan = {part: 1 if part[1] == "mask" else runs for part in parts}
-    plan.setdefault(ORACLE, 1)
+    plan.setdefault(CEILING, 1)
     for text in runs_of:
         found = re.fullmatch(r"(\w+)/(\w+)=([1-9]\d*)", text)
         if not found or (found[1], found[2]) not in plan:

@@ -33,7 +33,7 @@ class TrueRelation:
 
 
 @dataclass(frozen=True, eq=False)
-class Claim:
+class PredictedRelation:
     """A predicted relation between two tracks; a track goes by any name."""
 
     subject: Hashable
@@ -62,7 +62,9 @@ def true_relations(video: VideoRecord) -> list[TrueRelation]:
     ]
 
 
-def ranked(claims: Sequence[Claim], max_pairs: int = MAX_PAIRS) -> list[Claim]:
+def ranked(
+    claims: Sequence[PredictedRelation], max_pairs: int = MAX_PAIRS
+) -> list[PredictedRelation]:
     """The claims about the best pairs, the surest first; ties keep their order.
 
     A pair is as good as its surest claim.
@@ -78,7 +80,7 @@ def ranked(claims: Sequence[Claim], max_pairs: int = MAX_PAIRS) -> list[Claim]:
 
 def viou(
     truth: TrueRelation,
-    claim: Claim,
+    claim: PredictedRelation,
     overlap: Callable[[Hashable, int], np.ndarray],
 ) -> float:
     """The share of the true frames on which the claim holds with both masks right.
@@ -96,15 +98,15 @@ def viou(
 
 def score_video(
     truths: Sequence[TrueRelation],
-    claims: Sequence[Claim],
+    claims: Sequence[PredictedRelation],
     overlap: Callable[[Hashable, int], np.ndarray],
 ) -> Counter:
-    """Counts that add up over videos; `claims` in the order of `ranked`.
+    """Counts that add up over videos.
 
-    Names: "relations P" by predicate, and for each K "R@K P", "weak@K P" (a relation
+    Keys: "relations P" by predicate, and for each K "R@K P", "weak@K P" (a relation
     once at most) and "weak (released)@K P".
     """
-    counts: Counter = Counter()
+    counts, claims = Counter(), ranked(claims)
     for truth in truths:
         predicate = truth.labels[2]
         counts[f"relations {predicate}"] += 1
@@ -129,7 +131,7 @@ def score_video(
 def summary(counts: Counter) -> dict[str, float]:
     """Shares in percent, R and mean R over predicates; {} where nothing is true.
 
-    Names: "R@20", "mR@20", "weak R@20", "weak mR@20", "weak R@20 (released)", ....
+    Keys: "R@20", "mR@20", "weak R@20", "weak mR@20", "weak R@20 (released)", ....
     """
     total = {
         name.partition(" ")[2]: amount

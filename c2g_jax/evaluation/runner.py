@@ -15,27 +15,27 @@ import numpy as np
 
 from c2g_jax.click2graph.model import Click2Graph
 from c2g_jax.data.dataset import Dataset
+from c2g_jax.data.prompts import KINDS
 from c2g_jax.data.records import VideoRecord
 from c2g_jax.evaluation import pvsg_official
-from c2g_jax.evaluation.batches import Pass, follow_trials
-from c2g_jax.evaluation.claims import guess_claims, guess_overlap
-from c2g_jax.evaluation.heuristic import TRAIN, Finder, Heuristic, Oracle, heat_map
-from c2g_jax.evaluation.metrics import FrameGuess, score_subject
-from c2g_jax.evaluation.prompting import Part, Trial, runs_of_parts, trials_of
-from c2g_jax.evaluation.protocol import (
-    BOTH,
-    NONE,
-    Protocol,
-    VideoTruth,
-    scored,
-    video_truth,
+from c2g_jax.evaluation.ground_truth import VideoTruth, video_truth
+from c2g_jax.evaluation.heuristic import TRAIN, Heuristic, Oracle, heat_map
+from c2g_jax.evaluation.metrics import FramePredictions, score_prompt
+from c2g_jax.evaluation.plan import DIDM, HEURISTIC, ORACLE, SYSTEMS, Plan
+from c2g_jax.evaluation.predictions import overlap_of_frames, relations_of_frames
+from c2g_jax.evaluation.protocol import BOTH, NONE, Protocol
+from c2g_jax.evaluation.trials import (
+    PointSource,
+    TrackingPass,
+    Trial,
+    follow_trials,
+    trials_of,
 )
 from c2g_jax.types import InputError, TrackRules
 
-DIDM, HEURISTIC, ORACLE = SYSTEMS = "didm", "heuristic", "oracle"
 BATCH = 4  # trials side by side; with 12 tracks each they fill 64 slots, with 7 32
 
-Guesses = dict[Trial, list[FrameGuess]]
+TrialPredictions = dict[Trial, list[FramePredictions]]
 
 
 def score_model(
@@ -43,31 +43,28 @@ def score_model(
     dataset: Dataset,
     videos: Sequence[VideoRecord],
     protocol: Protocol,
-    systems: Sequence[str] = (DIDM,),
-    prompts: Sequence[str] = ("point",),
-    runs: Mapping[Part, int] | None = None,
+    plan: Plan | None = None,
     advance: Callable[[int], object] = lambda frames: None,
     heat: np.ndarray | None = None,
     batch: int = BATCH,
 ) -> Iterator[dict]:
     """The scores of each video, as `results` adds them up (see `files.score_files`).
 
-    `runs` gives how often each (system, kind of prompt) is tried, and leaves out what
-    it does not name; see `prompting.runs_of_parts`. `heat` is the heat map of the
-    heuristic, for who has it already; it is made from the train split otherwise.
-    `advance` is told of frames as they are done with. Raises InputError for systems
-    and prompts that there are none of.
+    `plan` gives how often each (system, kind of prompt) is tried; without one DIDM is,
+    with points. `heat` is the heat map of the heuristic, for who has it already; it is
+    made from the train split otherwise. `advance` is told of frames as they are done
+    with. Raises InputError for systems and prompts that there are none of.
     """
-    parts = runs_of_parts(systems, prompts, runs, protocol)
-    finders = _finders(model, dataset, parts, protocol, heat)
+    plan = {(DIDM, "point"): protocol.runs} if plan is None else plan
+    point_sources = _point_sources(model, dataset, plan, protocol, heat)
     model = scoring_model(model, protocol)
     for video in videos:
         truth = video_truth(video, protocol)
-        trials = trials_of(video, truth, parts, protocol)
+        trials = trials_of(video, truth, plan, protocol)
         guesses = follow_video(
-            model, dataset, video, trials, finders, protocol, advance, batch
+            model, dataset, video, trials, point_sources, protocol, advance, batch
         )
-        yield _scores(video, truth, parts, guesses, protocol)
+        yield _scores(video, truth, plan, guesses, protocol)
 
 
 def scoring_model(model: Click2Graph, protocol: Protocol) -> Click2Graph:
@@ -93,27 +90,27 @@ def follow_video(
     dataset: Dataset,
     video: VideoRecord,
     trials: Sequence[Trial],
-    finders: Mapping[str, Finder],
+    point_sources: Mapping[str, PointSource],
     protocol: Protocol,
     advance: Callable[[int], object] = lambda frames: None,
     batch: int = BATCH,
-) -> Guesses:
+) -> TrialPredictions:
     """What each trial says on the frames from its prompt to the end, or on all.
 
-    `finders` take the place of DIDM in the systems that they are named for; `model` is
-    one of `scoring_model`.
+    `point_sources` take the place of DIDM in the systems that they are named for;
+    `model` is one of `scoring_model`.
     """
-    shared = (model, dataset, video, trials, finders, protocol, batch)
-    found = follow_trials(Pass(*shared), advance)
+    shared = (model, dataset, video, trials, point_sources, protocol, batch)
+    found = follow_trials(TrackingPass(*shared), advance)
     if protocol.directions == BOTH:
-        behind = follow_trials(Pass(*shared, reverse=True))
+        behind = follow_trials(TrackingPass(*shared, reverse=True))
         found = {t: _joined(found[t], behind[t], t.frame) for t in trials}
     return found
 
 
 def _joined(
-    ahead: Sequence[FrameGuess], behind: Sequence[FrameGuess], prompt: int
-) -> list[FrameGuess]:
+    ahead: Sequence[FramePredictions], behind: Sequence[FramePredictions], prompt: int
+) -> list[FramePredictions]:
     """Both ways from a prompt as one course.
 
     On the prompt's frame both are the same: the objects met there keep their ids
@@ -133,40 +130,42 @@ def _joined(
     ]
 
 
-def _finders(
+def _point_sources(
     model: Click2Graph,
     dataset: Dataset,
-    parts: Mapping[Part, int],
+    plan: Plan,
     protocol: Protocol,
     heat: np.ndarray | None,
-) -> dict[str, Finder]:
-    found: dict[str, Finder] = {}
-    queries = model.config.didm.num_queries
-    for system in {system for system, _ in parts}:
+) -> dict[str, PointSource]:
+    for system, kind in plan:
         if system not in SYSTEMS:
             raise InputError(f"no system {system!r}: use some of {', '.join(SYSTEMS)}")
-        if system == HEURISTIC:
-            if heat is None:
-                heat = heat_map(dataset, TRAIN, protocol.heat_cells)
-            found[system] = Heuristic(heat, queries)
-        elif system == ORACLE:
-            found[system] = Oracle(queries)
+        if kind not in KINDS:
+            raise InputError(f"no kind of prompt {kind!r}: use {', '.join(KINDS)}")
+    found: dict[str, PointSource] = {}
+    queries, systems = model.config.didm.num_queries, {system for system, _ in plan}
+    if HEURISTIC in systems:
+        if heat is None:
+            heat = heat_map(dataset, TRAIN, protocol.heat_cells)
+        found[HEURISTIC] = Heuristic(heat, queries)
+    if ORACLE in systems:
+        found[ORACLE] = Oracle(queries)
     return found
 
 
 def _scores(
     video: VideoRecord,
     truth: VideoTruth,
-    parts: Mapping[Part, int],
-    guesses: Guesses,
+    plan: Plan,
+    guesses: TrialPredictions,
     protocol: Protocol,
 ) -> dict:
     systems: dict[str, dict[str, Any]] = {}
-    for system, kind in parts:
+    for (system, kind), runs in plan.items():
         own = {t: g for t, g in guesses.items() if t.part == (system, kind)}
         systems.setdefault(system, {})[kind] = {
             "subjects": _subjects(own, protocol),
-            "official": _official(video, own, parts[system, kind]),
+            "official": _official(video, own, runs),
         }
     return {
         "video": video.video_id,
@@ -177,18 +176,19 @@ def _scores(
     }
 
 
-def _subjects(guesses: Guesses, protocol: Protocol) -> dict[int, dict[int, Counter]]:
+def _subjects(
+    guesses: TrialPredictions, protocol: Protocol
+) -> dict[int, dict[int, Counter]]:
     found: dict[int, dict[int, Counter]] = {}
     for trial, own in guesses.items():
-        part = scored(trial.truth, trial.frame, protocol)
-        counts = score_subject(part, own, trial.frame, protocol)
-        counts["prompts"] += 1
-        counts["units left out"] += len(trial.truth.units) - len(part.units)
+        counts = score_prompt(trial.truth, own, trial.frame, protocol)
         found.setdefault(trial.truth.subject_id, {})[trial.run] = counts
     return found
 
 
-def _official(video: VideoRecord, guesses: Guesses, runs: int) -> dict[int, Counter]:
+def _official(
+    video: VideoRecord, guesses: TrialPredictions, runs: int
+) -> dict[int, Counter]:
     """PVSG's metric of each run: all subjects' guesses are the graph of the video."""
     records, found = pvsg_official.true_relations(video), {}
     for run in range(runs):
@@ -198,9 +198,8 @@ def _official(video: VideoRecord, guesses: Guesses, runs: int) -> dict[int, Coun
         claims = [
             claim
             for subject_id, (_, said) in own.items()
-            for claim in guess_claims(said, video.num_frames, subject_id)
+            for claim in relations_of_frames(said, video.num_frames, subject_id)
         ]
-        overlap = guess_overlap(own, video.num_frames)
-        best = pvsg_official.ranked(claims)
-        found[run] = pvsg_official.score_video(records, best, overlap)
+        overlap = overlap_of_frames(own, video.num_frames)
+        found[run] = pvsg_official.score_video(records, claims, overlap)
     return found

@@ -14,21 +14,10 @@ ALL = {
     ("heuristic", "point"): 1,
     ("oracle", "point"): 1,
 }
-SYSTEMS, KINDS = ("didm", "heuristic", "oracle"), ("point", "box", "mask")
 
 
-def score(dataset, protocol=None, runs=ALL, videos=None, scorer=None, **options):
+def score(dataset, protocol=None, plan=ALL, videos=None, **options):
     protocol = protocol or Protocol()
     videos = dataset.videos("val") if videos is None else videos
-    found = score_model(
-        scorer or model(),
-        dataset,
-        videos,
-        protocol,
-        SYSTEMS,
-        KINDS,
-        runs,
-        heat=HEAT,
-        **options,
-    )
+    found = score_model(model(), dataset, videos, protocol, plan, heat=HEAT, **options)
     return list(found)

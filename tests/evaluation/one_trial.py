@@ -4,16 +4,16 @@ import dataclasses
 
 import numpy as np
 
-from c2g_jax.evaluation.metrics import FrameGuess
-from c2g_jax.evaluation.prompting import Trial, draw_prompt
+from c2g_jax.evaluation.metrics import FramePredictions
 from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.evaluation.runner import scoring_model
+from c2g_jax.evaluation.trials import Trial, draw_prompt
 from c2g_jax.tracking import loop as tracking
 from tests.evaluation.twin import iou
 from tests.scripted import model
 
 
-def alone(dataset, video, trial: Trial, finder, protocol: Protocol):
+def alone(dataset, video, trial: Trial, point_source, protocol: Protocol):
     """The guesses of one trial, by plain steps in both directions."""
     segments = dataset.read(video, 0, video.num_frames)[1]
     number = [v.video_id for v in dataset.videos("val")].index(video.video_id)
@@ -32,8 +32,10 @@ def alone(dataset, video, trial: Trial, finder, protocol: Protocol):
                 told = [
                     draw_prompt(trial, 0, video.video_id, segments[t], 64, protocol)
                 ]
-            if finder is not None:
-                points = finder.points(trial, video.video_id, t, segments[t])[None]
+            if point_source is not None:
+                points = point_source.points(trial, video.video_id, t, segments[t])[
+                    None
+                ]
             pending = tracking.begin_frame(
                 scoring_model(model(), protocol),
                 state,
@@ -71,7 +73,7 @@ def by_hand(result, segments, t, trial, names):
     subject_iou = iou(
         result.masks[subject.subject_id], segments == trial.truth.subject_id
     )
-    return FrameGuess(
+    return FramePredictions(
         t,
         subject_iou,
         np.array([x.object_id for x in subject.triplets], int),

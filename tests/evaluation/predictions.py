@@ -7,7 +7,8 @@ import numpy as np
 
 from c2g_jax.data.dataset import Dataset
 from c2g_jax.data.records import VideoRecord
-from c2g_jax.evaluation.protocol import Protocol, SubjectTruth, video_truth
+from c2g_jax.evaluation.ground_truth import SubjectTruth, video_truth
+from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.export.scene_graph_json import write_scene_graph
 from c2g_jax.media.rle import encode_mask
 from c2g_jax.types import (

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from c2g_jax.data.records import VideoRecord
-from c2g_jax.evaluation.metrics import FrameGuess
+from c2g_jax.evaluation.ground_truth import SubjectTruth
+from c2g_jax.evaluation.metrics import FramePredictions
 from c2g_jax.evaluation.overlaps import coded_frame, columns_of, ious
-from c2g_jax.evaluation.protocol import SubjectTruth
 from c2g_jax.media.rle import encode_mask
 
 
@@ -58,7 +58,7 @@ def video(
 
 def guesses(
     truth: SubjectTruth, segments: np.ndarray, seen: dict[int, Seen]
-) -> list[FrameGuess]:
+) -> list[FramePredictions]:
     """Predictions as the metrics want them, through run lengths."""
     found = []
     for t, frame in seen.items():
@@ -67,7 +67,7 @@ def guesses(
         true = coded.masks.get(truth.subject_id)
         ids = coded.ids_under(np.array(frame.points, float).reshape(-1, 2))
         found.append(
-            FrameGuess(
+            FramePredictions(
                 t,
                 float(ious([code(frame.subject)], [true])[0, 0]),
                 np.array([said.object_id for said in frame.said], int),

@@ -14,7 +14,7 @@ from c2g_jax.click2graph.sch import BestTriplet
 from c2g_jax.data.dataset import Dataset
 from c2g_jax.data.prompts import mask_box
 from c2g_jax.data.records import video_record
-from c2g_jax.evaluation import batches
+from c2g_jax.evaluation import trials
 from c2g_jax.sam2.prompts import BOX_FIRST
 from c2g_jax.tracking import loop as tracking
 from tests.data.fake import chunks_of, plain_record
@@ -72,7 +72,7 @@ class Scripted(World):
     def install(self, monkeypatch) -> None:
         super().install(monkeypatch)
         monkeypatch.setattr(tracking, "look_at", self.look_at)
-        monkeypatch.setattr(batches, "encode_frame", self.encode_frame)
+        monkeypatch.setattr(trials, "encode_frame", self.encode_frame)
 
     def under(self) -> np.ndarray:
         video, frame = self.frame

@@ -4,11 +4,11 @@ import jax
 import numpy as np
 import pytest
 
-from c2g_jax.evaluation import batches
+from c2g_jax.evaluation.ground_truth import video_truth
 from c2g_jax.evaluation.heuristic import Oracle
-from c2g_jax.evaluation.prompting import trials_of
-from c2g_jax.evaluation.protocol import Protocol, video_truth
+from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.evaluation.runner import follow_video, scoring_model
+from c2g_jax.evaluation.trials import TrackingPass, follow_trials, trials_of
 from tests.evaluation import scripted_model
 from tests.evaluation.all_parts import score
 from tests.evaluation.scripted_model import Drawn
@@ -101,12 +101,12 @@ def test_frames_are_read_by_the_chunk_either_way(monkeypatch):
     read = []
     real = dataset.read_frames
     dataset.read_frames = lambda v, some: read.append(list(some)) or real(v, some)
-    course = batches.Pass(
+    shared = TrackingPass(
         scoring_model(model(), protocol), dataset, video, trials, {}, protocol, 4, True
     )
     last = max(trial.frame for trial in trials)
     assert [t for some in read for t in some] == []
-    batches.follow_trials(course)
+    follow_trials(shared)
     assert [t for some in read for t in some] == list(range(last, -1, -1))
     assert all(len({t // 8 for t in some}) == 1 for some in read)
     assert len(read) == last // 8 + 1

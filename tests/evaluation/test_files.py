@@ -5,8 +5,9 @@ import shutil
 
 import pytest
 
-from c2g_jax.evaluation.files import Work, find_files, score_files
-from c2g_jax.evaluation.protocol import Protocol, video_truth
+from c2g_jax.evaluation.files import Throughput, find_files, score_files
+from c2g_jax.evaluation.ground_truth import video_truth
+from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.evaluation.results import summarise
 from c2g_jax.types import InputError
 from tests.evaluation.predictions import write_truth
@@ -52,7 +53,7 @@ def first(folder):
 
 
 def test_the_truth_scores_in_full(truth, toy_dataset, videos):
-    work, frames = Work(), {}
+    work, frames = Throughput(), {}
 
     def begin(what, total):
         frames[what] = [total]

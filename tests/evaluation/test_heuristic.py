@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from c2g_jax.evaluation.ground_truth import video_truth
 from c2g_jax.evaluation.heuristic import Heuristic, Oracle, deepest, heat_map
-from c2g_jax.evaluation.prompting import Trial
-from c2g_jax.evaluation.protocol import Protocol, video_truth
+from c2g_jax.evaluation.protocol import Protocol
+from c2g_jax.evaluation.trials import Trial
 from c2g_jax.types import InputError
 from tests.evaluation.scripted_model import dataset
 
@@ -76,18 +77,18 @@ def trial(run: int = 0, subject: int = 1) -> Trial:
 
 def test_cells_are_drawn_as_often_as_they_are_hot():
     grid = np.array([[0.0, 1.0], [3.0, 0.0]])
-    finder, counts = Heuristic(grid, 1), np.zeros((2, 2))
+    point_source, counts = Heuristic(grid, 1), np.zeros((2, 2))
     for frame in range(2000):
-        ((x, y),) = finder.points(trial(), "a", frame, still(1)[0])
+        ((x, y),) = point_source.points(trial(), "a", frame, still(1)[0])
         assert (x, y) in [(0.75, 0.25), (0.25, 0.75)]  # the middle of the cell
         counts[int(2 * y), int(2 * x)] += 1
     assert counts[1, 0] / 2000 == pytest.approx(0.75, abs=0.03)
 
 
 def test_no_cell_is_drawn_twice_on_a_frame_where_there_are_enough():
-    finder = Heuristic(np.eye(3), 3)
+    point_source = Heuristic(np.eye(3), 3)
     for frame in range(20):
-        points = finder.points(trial(), "a", frame, still(1)[0])
+        points = point_source.points(trial(), "a", frame, still(1)[0])
         assert sorted(points[:, 0].tolist()) == pytest.approx([1 / 6, 1 / 2, 5 / 6])
     few = Heuristic(np.array([[0.0, 2.0], [0.0, 0.0]]), 3)
     np.testing.assert_allclose(
@@ -96,7 +97,7 @@ def test_no_cell_is_drawn_twice_on_a_frame_where_there_are_enough():
 
 
 def test_points_are_drawn_anew_for_each_frame_run_and_subject():
-    finder = Heuristic(np.ones((64, 64)), 3)
+    point_source = Heuristic(np.ones((64, 64)), 3)
     asked = [
         (trial(0), "a", 0),
         (trial(0), "a", 1),
@@ -104,9 +105,9 @@ def test_points_are_drawn_anew_for_each_frame_run_and_subject():
         (trial(0, subject=2), "a", 0),
         (trial(0), "b", 0),
     ]
-    drawn = [finder.points(*key, still(1)[0]).tobytes() for key in asked]
+    drawn = [point_source.points(*key, still(1)[0]).tobytes() for key in asked]
     assert len(set(drawn)) == len(asked)
-    again = [finder.points(*key, still(1)[0]).tobytes() for key in asked]
+    again = [point_source.points(*key, still(1)[0]).tobytes() for key in asked]
     assert drawn == again
 
 
@@ -118,20 +119,22 @@ def test_there_must_be_something_to_draw_from():
 def test_the_oracle_points_into_the_true_objects():
     segments = np.zeros((20, 20), np.uint8)
     segments[:4, :4], segments[5:10, 4:9], segments[12:19, 2:9] = 1, 2, 3
-    finder = Oracle(3)
-    points = finder.points(trial(), "a", 0, segments)
+    point_source = Oracle(3)
+    points = point_source.points(trial(), "a", 0, segments)
     # The middle of each, and no third point; one for a pair in two words.
     np.testing.assert_allclose(points[:2] * 20, [[6.5, 7.5], [5.5, 15.5]], atol=1e-5)
     assert np.isnan(points[2]).all()
-    assert np.isnan(finder.points(trial(), "a", 1, segments)).all()  # nothing holds
-    (only,) = finder.points(trial(subject=2), "a", 0, segments)[:1]
+    assert np.isnan(
+        point_source.points(trial(), "a", 1, segments)
+    ).all()  # nothing holds
+    (only,) = point_source.points(trial(subject=2), "a", 0, segments)[:1]
     np.testing.assert_allclose(only * 20, [5.5, 15.5], atol=1e-5)
     # With fewer queries than objects the first ones count.
     assert Oracle(1).points(trial(), "a", 0, segments).shape == (1, 2)
-    # Another frame is looked at anew.
+    # Another frame is discovery_frames at anew.
     moved = np.roll(segments, 1, axis=1)
     np.testing.assert_allclose(
-        finder.points(trial(), "b", 0, moved)[:1] * 20, [[7.5, 7.5]], atol=1e-5
+        point_source.points(trial(), "b", 0, moved)[:1] * 20, [[7.5, 7.5]], atol=1e-5
     )
 
 

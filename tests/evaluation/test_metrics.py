@@ -5,8 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
+from c2g_jax.evaluation.ground_truth import video_truth
 from c2g_jax.evaluation.metrics import score_subject
-from c2g_jax.evaluation.protocol import Protocol, video_truth
+from c2g_jax.evaluation.protocol import Protocol
 from tests.evaluation import twin
 from tests.evaluation.scenes import Said, Seen, guesses, random_case, row, video
 

@@ -6,9 +6,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from c2g_jax.evaluation.prompting import Trial, draw_prompt, runs_of_parts
-from c2g_jax.evaluation.protocol import Protocol, video_truth
-from c2g_jax.types import InputError
+from c2g_jax.evaluation.ground_truth import video_truth
+from c2g_jax.evaluation.protocol import Protocol
+from c2g_jax.evaluation.trials import Trial, draw_prompt
 from tests.evaluation.scripted_model import Drawn
 
 
@@ -81,20 +81,3 @@ def test_masks_are_given_as_they_are(trial):
     np.testing.assert_array_equal(prompt.mask, segments == subject)
     assert prompt.box is None
     assert not len(prompt.points)
-
-
-def test_parts_and_their_runs():
-    protocol = Protocol(runs=7)
-    parts = runs_of_parts(["didm", "oracle"], ["point", "mask"], None, protocol)
-    assert parts == {
-        ("didm", "point"): 7,
-        ("didm", "mask"): 1,
-        ("oracle", "point"): 7,
-        ("oracle", "mask"): 1,
-    }
-    some = {("didm", "mask"): 2, ("heuristic", "point"): 5}
-    assert runs_of_parts(["didm"], ["point", "mask"], some, protocol) == {
-        ("didm", "mask"): 2
-    }
-    with pytest.raises(InputError, match="no kind of prompt 'scribble'"):
-        runs_of_parts(["didm"], ["scribble"], None, protocol)

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from c2g_jax.evaluation.protocol import (
-    Protocol,
-    looked,
+from c2g_jax.evaluation.ground_truth import (
+    discovery_frames,
     prompt_frame,
-    scored,
+    scored_truth,
     video_truth,
 )
+from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.types import InputError
 from tests.evaluation.scenes import row, video
 
@@ -77,17 +77,17 @@ def test_the_frame_of_the_prompt_and_what_is_scored_from_it():
     drawn = [prompt_frame(record, truth, run, chance) for run in range(30)]
     assert set(drawn) == {2, 3, 4}
     assert drawn == [prompt_frame(record, truth, run, chance) for run in range(30)]
-    assert scored(truth, 3, Protocol()).frames.tolist() == [3, 4]
+    assert scored_truth(truth, 3, Protocol()).frames.tolist() == [3, 4]
     both = Protocol(directions="both")
-    assert scored(truth, 3, both).frames.tolist() == [2, 3, 4]
+    assert scored_truth(truth, 3, both).frames.tolist() == [2, 3, 4]
 
 
 def test_when_didm_looks():
     frames = [3, 4, 5, 7]
     for every, expected in ((1, "1111"), (2, "1011"), (0, "1000")):
-        looks = looked(frames, 3, Protocol(discover_every=every))
+        looks = discovery_frames(frames, 3, Protocol(discover_every=every))
         assert "".join(map(str, looks.astype(int))) == expected
-    back = looked([1, 2, 3], 3, Protocol(discover_every=2, directions="both"))
+    back = discovery_frames([1, 2, 3], 3, Protocol(discover_every=2, directions="both"))
     assert back.tolist() == [True, False, True]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from c2g_jax.evaluation.pvsg_official import (
-    Claim,
+    PredictedRelation,
     ranked,
     score_video,
     summary,
@@ -27,7 +27,7 @@ def record(first=2, last=5, labels=LABELS):
 def claim(first, last, score=0.5, labels=LABELS, subject="s", other="o", length=TOTAL):
     span = np.zeros(length, bool)
     span[first : last + 1] = True
-    return Claim(subject, other, labels, score, span)
+    return PredictedRelation(subject, other, labels, score, span)
 
 
 def overlaps(**tracks):

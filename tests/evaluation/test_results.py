@@ -7,12 +7,17 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from c2g_jax.evaluation import paper
-from c2g_jax.evaluation.ceilings import truth_summary, video_ceiling
-from c2g_jax.evaluation.document import make_document, provenance
+from c2g_jax.evaluation import plan
+from c2g_jax.evaluation.document import (
+    csv_text,
+    grid,
+    make_document,
+    markdown,
+    provenance,
+)
+from c2g_jax.evaluation.ground_truth import truth_summary, video_ceiling
 from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.evaluation.results import shares, spread, summarise
-from c2g_jax.evaluation.tables import csv_text, grid, markdown
 from c2g_jax.vocabulary import load_vocabulary
 from tests.evaluation.scenes import row, video
 
@@ -221,11 +226,11 @@ def test_the_ceiling_of_crowded_frames():
 
 
 class _Dataset:
-    name = paper.DATASET
+    name = plan.PAPER_DATASET
     vocabulary = load_vocabulary()
 
 
-def document(name=paper.DATASET, scores=SCORES):
+def document(name=plan.PAPER_DATASET, scores=SCORES):
     dataset = type("D", (_Dataset,), {"name": name})
     return make_document(dataset, Protocol(), scores, provenance([], {}))
 
@@ -241,7 +246,7 @@ def test_the_page_has_the_paper_s_numbers_beside_its_own_data_set_alone():
     real = {"x": "vidor", "y": "ego4d"}
     scores = [{**s, "source": real[s["source"]]} for s in SCORES]
     page = markdown(document(scores=scores), (2,))
-    heads, _, *rows = lines(page, paper.TITLES[2])
+    heads, _, *rows = lines(page, plan.TITLES[2])
     assert heads[-3:] == ["paper's R@3", "paper's SpIR", "paper's PLR"]
     assert [cells[0] for cells in rows] == ["vidor", "ego4d", "all"]
     assert rows[0][4] == "60.00 ± 0.00"

@@ -5,16 +5,17 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
+from c2g_jax.data.prompts import KINDS
 from c2g_jax.evaluation import pvsg_official
-from c2g_jax.evaluation.ceilings import video_ceiling
-from c2g_jax.evaluation.claims import guess_claims, guess_overlap
+from c2g_jax.evaluation.ground_truth import scored_truth, video_ceiling, video_truth
 from c2g_jax.evaluation.heuristic import Heuristic, Oracle
 from c2g_jax.evaluation.metrics import score_subject
-from c2g_jax.evaluation.prompting import trials_of
-from c2g_jax.evaluation.protocol import Protocol, scored, video_truth
-from c2g_jax.evaluation.runner import score_model, scoring_model
+from c2g_jax.evaluation.predictions import overlap_of_frames, relations_of_frames
+from c2g_jax.evaluation.protocol import Protocol
+from c2g_jax.evaluation.runner import scoring_model
+from c2g_jax.evaluation.trials import trials_of
 from c2g_jax.types import InputError
-from tests.evaluation.all_parts import ALL, HEAT, KINDS, score
+from tests.evaluation.all_parts import ALL, HEAT, score
 from tests.evaluation.one_trial import alone
 from tests.evaluation.scripted_model import Drawn
 from tests.scripted import model
@@ -37,12 +38,12 @@ def official(video, guesses) -> Counter:
     claims = [
         claim
         for subject, (_, said) in guesses.items()
-        for claim in guess_claims(said, video.num_frames, subject)
+        for claim in relations_of_frames(said, video.num_frames, subject)
     ]
     return pvsg_official.score_video(
         pvsg_official.true_relations(video),
-        pvsg_official.ranked(claims),
-        guess_overlap(guesses, video.num_frames),
+        claims,
+        overlap_of_frames(guesses, video.num_frames),
     )
 
 
@@ -51,7 +52,7 @@ def test_all_at_once_count_as_one_at_a_time(name, monkeypatch):
     protocol, drawn = PROTOCOLS[name], Drawn(seed=3)
     dataset, world = drawn.dataset(), drawn.careless(seed=1)
     world.install(monkeypatch)
-    finders = {"heuristic": Heuristic(HEAT, 3), "oracle": Oracle(3)}
+    point_sources = {"heuristic": Heuristic(HEAT, 3), "oracle": Oracle(3)}
     whole, hits = Counter(), 0
     for got, video in zip(score(dataset, protocol), dataset.videos("val"), strict=True):
         truth = video_truth(video, protocol)
@@ -60,9 +61,9 @@ def test_all_at_once_count_as_one_at_a_time(name, monkeypatch):
         assert (got["video"], got["source"]) == (video.video_id, "toy")
         assert {(s, k) for s, kinds in got["systems"].items() for k in kinds} == {*ALL}
         for trial in trials_of(video, truth, ALL, protocol):
-            finder = finders.get(trial.system)
-            said = alone(dataset, video, trial, finder, protocol)
-            part = scored(trial.truth, trial.frame, protocol)
+            point_source = point_sources.get(trial.system)
+            said = alone(dataset, video, trial, point_source, protocol)
+            part = scored_truth(trial.truth, trial.frame, protocol)
             want = score_subject(part, said, trial.frame, protocol)
             want["prompts"] = 1
             want["units left out"] = len(trial.truth.units) - len(part.units)
@@ -181,8 +182,8 @@ def test_runs_do_not_depend_on_how_many_there_are(monkeypatch):
     drawn = Drawn(seed=8)
     dataset = drawn.dataset()
     drawn.careless(seed=2).install(monkeypatch)
-    many = score(dataset, runs={("didm", "point"): 3, ("didm", "box"): 2})
-    few = score(dataset, runs={("didm", "point"): 2})
+    many = score(dataset, plan={("didm", "point"): 3, ("didm", "box"): 2})
+    few = score(dataset, plan={("didm", "point"): 2})
     for a, b in zip(many, few, strict=True):
         a, b = (x["systems"]["didm"]["point"] for x in (a, b))
         for subject, runs in b["subjects"].items():
@@ -221,8 +222,9 @@ def test_the_model_is_left_as_it_was():
 def test_systems_that_there_are_none_of(monkeypatch):
     drawn = Drawn(seed=3)
     drawn.perfect().install(monkeypatch)
-    found = score_model(
-        model(), drawn.dataset(), drawn.dataset().videos("val"), Protocol(), ["luck"]
-    )
-    with pytest.raises(InputError, match="no system 'luck': use some of didm, heur"):
-        next(found)
+    for part, says in (
+        (("luck", "point"), "no system 'luck': use some of didm, heur"),
+        (("didm", "scribble"), "no kind of prompt 'scribble': use point, box, mask"),
+    ):
+        with pytest.raises(InputError, match=says):
+            score(drawn.dataset(), plan={part: 1})

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from c2g_jax.evaluation.partial import (
+from c2g_jax.evaluation.job import (
     annotations_sha256,
-    appending,
     files_sha256,
     read_scores,
+    score_writer,
 )
 from c2g_jax.types import InputError
 from tests.data.fake import fake_dataset
@@ -19,7 +19,7 @@ B, C = {"video": "b", "n": 0.1 + 0.2}, {"video": "c"}
 
 
 def write(output, *scores, shard=(0, 1)):
-    with appending(output, shard, WAY) as append:
+    with score_writer(output, shard, WAY) as append:
         for score in scores:
             append(score)
     return output / "scores" / f"{shard[0]}-of-{shard[1]}.jsonl"
@@ -78,12 +78,12 @@ def test_shards_see_each_other(tmp_path):
 
 
 def test_one_process_a_file(tmp_path):
-    with appending(tmp_path, (0, 1), WAY) as append:
+    with score_writer(tmp_path, (0, 1), WAY) as append:
         append(A)
         read_scores(tmp_path, WAY)  # which does not let go of the file
         with (
             pytest.raises(InputError, match=r"in use by another process.*--shard"),
-            appending(tmp_path, (0, 1), WAY),
+            score_writer(tmp_path, (0, 1), WAY),
         ):
             pass
     path = write(tmp_path, B)
@@ -92,7 +92,7 @@ def test_one_process_a_file(tmp_path):
 
 def test_a_line_is_on_disk_as_soon_as_it_is_written(tmp_path):
     path = tmp_path / "scores/0-of-1.jsonl"
-    with appending(tmp_path, (0, 1), WAY) as append:
+    with score_writer(tmp_path, (0, 1), WAY) as append:
         append(A)
         assert json.loads(path.read_text().splitlines()[1]) == A
 

@@ -9,13 +9,14 @@ from scipy import ndimage
 
 from c2g_jax.click2graph.model import Scene
 from c2g_jax.click2graph.sch import BestTriplet, Sch, SchConfig, best_triplets
+from c2g_jax.evaluation.ground_truth import SubjectTruth
 from c2g_jax.evaluation.overlaps import coded_frame, ious
-from c2g_jax.evaluation.protocol import Protocol, SubjectTruth
-from c2g_jax.evaluation.scene_guesses import (
-    Classes,
-    Met,
+from c2g_jax.evaluation.protocol import Protocol
+from c2g_jax.evaluation.scene_predictions import (
+    ClassIds,
+    SubjectRows,
     overlaps,
-    scene_guess,
+    predictions_of_scene,
     true_frame,
 )
 from c2g_jax.media.rle import encode_mask
@@ -25,7 +26,7 @@ from c2g_jax.vocabulary import Vocabulary
 
 SPOKEN = Vocabulary(("cat", "unicorn", "ball"), (), ("on", "holding"))
 KNOWN = Vocabulary(("ball", "hat", "cat"), ("sky",), ("holding", "in", "on"))
-CLASSES = Classes(SimpleNamespace(vocabulary=SPOKEN), KNOWN)
+CLASSES = ClassIds(SimpleNamespace(vocabulary=SPOKEN), KNOWN)
 # Subject 1 does 0 with object 2 and 2 with object 3 on frame 4.
 TRUTH = SubjectTruth(
     1, 2, np.int32([2, 3]), np.int32([0, 1]), np.int32([[4, 0, 0], [4, 1, 2]])
@@ -77,14 +78,14 @@ def segments() -> np.ndarray:
     return picture
 
 
-def met(points=((0.6, 0.1), (np.nan, np.nan), (0.1, 0.9), (1.0, 1.0))) -> Met:
-    return Met(0, (1, 2), (12, 17), np.float32(points).reshape(-1, 2))
+def met(points=((0.6, 0.1), (np.nan, np.nan), (0.1, 0.9), (1.0, 1.0))) -> SubjectRows:
+    return SubjectRows(0, (1, 2), (12, 17), np.float32(points).reshape(-1, 2))
 
 
 def guess(protocol=None, sch=None, frame=4, about=None, seen=None):
     frame = true_frame(frame, segments())
     protocol = protocol or Protocol()
-    return scene_guess(
+    return predictions_of_scene(
         seen or scene(), about or met(), TRUTH, frame, CLASSES, protocol, sch
     )
 
@@ -112,7 +113,7 @@ def test_on_a_frame_without_a_unit_there_are_words_alone():
 
 
 def test_a_subject_that_met_nothing_still_has_a_mask():
-    alone = Met(0, (), (), np.zeros((0, 2), np.float32))
+    alone = SubjectRows(0, (), (), np.zeros((0, 2), np.float32))
     said = guess(Protocol(mask_nms=0.5), about=alone)
     assert said.subject_iou == 24 / 32
     assert said.labels.shape == (0, 3)

@@ -1,17 +1,22 @@
-"""Predictions as PVSG's metric wants them: relations between tracks, with spans."""
+"""Predictions as the metrics want them: of a graph on frames, and as relations.
+
+`metrics` takes what is said of a subject frame by frame, PVSG's metric relations
+between tracks, with spans.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import numpy as np
 
-from c2g_jax.evaluation.metrics import FrameGuess
-from c2g_jax.evaluation.overlaps import CodedFrame, ious
-from c2g_jax.evaluation.protocol import SubjectTruth
-from c2g_jax.evaluation.pvsg_official import Claim
+from c2g_jax.evaluation.ground_truth import SubjectTruth
+from c2g_jax.evaluation.metrics import FramePredictions
+from c2g_jax.evaluation.overlaps import CodedFrame, columns_of, ious
+from c2g_jax.evaluation.protocol import Protocol
+from c2g_jax.evaluation.pvsg_official import PredictedRelation
 from c2g_jax.tracking.scene_graph import vote
 from c2g_jax.tracking.spans import SpanConfig, held_spans
-from c2g_jax.types import SceneGraph
+from c2g_jax.types import SceneGraph, SubjectFrame
 from c2g_jax.vocabulary import Vocabulary
 
 Overlap = Callable[[Hashable, int], np.ndarray]
@@ -20,7 +25,7 @@ _ALL_THAT_IS_SAID = SpanConfig(2, 2, 0.0, 0.0)
 UNKNOWN = -1  # the number of a name that the vocabulary lacks
 
 
-class Names:
+class LabelIds:
     """Numbers of the names of a vocabulary, UNKNOWN for others."""
 
     def __init__(self, vocabulary: Vocabulary):
@@ -34,7 +39,9 @@ class Names:
         return self._predicates.get(name, UNKNOWN)
 
 
-def graph_claims(graph: SceneGraph, names: Names, owner: Hashable) -> list[Claim]:
+def relations_of_graph(
+    graph: SceneGraph, names: LabelIds, owner: Hashable
+) -> list[PredictedRelation]:
     """The relations of a graph; its tracks go by (owner, object id)."""
     categories = {o.object_id: names.object(o.category) for o in graph.objects}
     claims = []
@@ -48,11 +55,11 @@ def graph_claims(graph: SceneGraph, names: Names, owner: Hashable) -> list[Claim
             names.predicate(relation.predicate),
         )
         tracks = ((owner, i) for i in (relation.subject_id, relation.object_id))
-        claims.append(Claim(*tracks, labels, relation.score, span))
+        claims.append(PredictedRelation(*tracks, labels, relation.score, span))
     return claims
 
 
-def coded_overlap(
+def overlap_of_masks(
     tracks: Mapping[Hashable, Mapping[int, Mapping]],
     frames: Mapping[int, CodedFrame],
     num_frames: int,
@@ -73,9 +80,9 @@ def coded_overlap(
     return overlap
 
 
-def guess_claims(
-    guesses: Sequence[FrameGuess], num_frames: int, owner: Hashable
-) -> list[Claim]:
+def relations_of_frames(
+    guesses: Sequence[FramePredictions], num_frames: int, owner: Hashable
+) -> list[PredictedRelation]:
     """What a graph built of the guesses would say: votes and spans as the product's.
 
     Tracks go by (owner, object id), the subject's own by (owner, None).
@@ -101,14 +108,17 @@ def guess_claims(
         if inside:
             labels = (label[None], label[object_id], predicate)
             tracks = ((owner, None), (owner, object_id))
-            claims.append(Claim(*tracks, labels, float(np.mean(inside)), span))
+            claims.append(
+                PredictedRelation(*tracks, labels, float(np.mean(inside)), span)
+            )
     return claims
 
 
-def guess_overlap(
-    runs: Mapping[Hashable, tuple[SubjectTruth, Sequence[FrameGuess]]], num_frames: int
+def overlap_of_frames(
+    runs: Mapping[Hashable, tuple[SubjectTruth, Sequence[FramePredictions]]],
+    num_frames: int,
 ) -> Overlap:
-    """Overlaps of the tracks of `guess_claims`, by owner, with true objects.
+    """Overlaps of the tracks of `relations_of_frames`, by owner, with true objects.
 
     A subject's track is compared with the subject that was prompted, and an object's
     with the objects of that subject; with anything else the overlap counts as 0.
@@ -130,3 +140,69 @@ def guess_overlap(
         return values
 
     return overlap
+
+
+def predictions_of_graph(
+    graph: SceneGraph,
+    subject_id: int,
+    truth: SubjectTruth,
+    coded: Mapping[int, CodedFrame],
+    names: LabelIds,
+    protocol: Protocol,
+) -> list[FramePredictions]:
+    """The guesses for a subject, by its id in the graph, on every frame that has any.
+
+    Overlaps are computed on the frames of `truth`; guesses for others may vote.
+    """
+    masks = {o.object_id: o.masks for o in graph.objects}
+    wanted = set(truth.frames.tolist())
+    return [
+        _guess(entry, masks, truth, coded[entry.frame], names, protocol)
+        if entry.frame in wanted
+        else _word(entry, truth, names)
+        for entry in graph.frames
+        if entry.subject_id == subject_id
+    ]
+
+
+def _word(
+    entry: SubjectFrame, truth: SubjectTruth, names: LabelIds
+) -> FramePredictions:
+    """What is said, without a look at the masks."""
+    said = entry.triplets
+    labels = [
+        (
+            names.object(x.subject_category),
+            names.object(x.object_category),
+            names.predicate(x.predicate),
+        )
+        for x in said
+    ]
+    return FramePredictions(
+        entry.frame,
+        0.0,
+        np.array([x.object_id for x in said], int),
+        np.array(labels, int).reshape(-1, 3),
+        np.array([x.confidence for x in said], float),
+        np.zeros((len(said), len(truth.objects))),
+        np.zeros(0, int),
+    )
+
+
+def _guess(
+    entry: SubjectFrame,
+    masks: Mapping[int, Mapping[int, Mapping]],
+    truth: SubjectTruth,
+    coded: CodedFrame,
+    names: LabelIds,
+    protocol: Protocol,
+) -> FramePredictions:
+    t, true = entry.frame, coded.masks
+    ours = [masks.get(x.object_id, {}).get(t) for x in entry.triplets]
+    subject = masks.get(entry.subject_id, {}).get(t)
+    return _word(entry, truth, names)._replace(
+        subject_iou=float(ious([subject], [true.get(truth.subject_id)])[0, 0]),
+        iou=ious(ours, [true.get(int(i)) for i in truth.objects]),
+        points=columns_of(coded.ids_under(entry.points), truth.objects),
+        peer_iou=ious(ours, ours) if protocol.mask_nms else None,
+    )

@@ -9,15 +9,11 @@ from jaxtyping import Array, Float
 
 from c2g_jax.click2graph.model import Click2GraphConfig, Scene
 from c2g_jax.click2graph.sch import Sch
-from c2g_jax.evaluation.claims import Names
-from c2g_jax.evaluation.metrics import FrameGuess
+from c2g_jax.evaluation.ground_truth import SubjectTruth
+from c2g_jax.evaluation.metrics import FramePredictions
 from c2g_jax.evaluation.overlaps import columns_of, pixels
-from c2g_jax.evaluation.protocol import (
-    TIMES_IOU,
-    TIMES_OBJECT,
-    Protocol,
-    SubjectTruth,
-)
+from c2g_jax.evaluation.predictions import LabelIds
+from c2g_jax.evaluation.protocol import TIMES_IOU, TIMES_OBJECT, Protocol
 from c2g_jax.sam2.predictors.postprocess import enlarge_logits, window_above
 from c2g_jax.vocabulary import Vocabulary
 
@@ -30,7 +26,7 @@ class TrueFrame(NamedTuple):
     areas: np.ndarray  # int [256], pixels of each id
 
 
-class Met(NamedTuple):
+class SubjectRows(NamedTuple):
     """What a subject in view is seen with on a frame, in rows of the scene."""
 
     subject: int
@@ -46,11 +42,11 @@ class Said(NamedTuple):
     confidence: np.ndarray  # float [n]
 
 
-class Classes:
+class ClassIds:
     """The classes of a model as the numbers that a data set has for their names."""
 
     def __init__(self, config: Click2GraphConfig, vocabulary: Vocabulary):
-        names, own = Names(vocabulary), config.vocabulary
+        names, own = LabelIds(vocabulary), config.vocabulary
         self.objects = np.array([names.object(name) for name in own.objects])
         self.predicates = np.array([names.predicate(name) for name in own.predicates])
 
@@ -60,22 +56,22 @@ def true_frame(number: int, segments: np.ndarray) -> TrueFrame:
     return TrueFrame(number, segments, np.bincount(segments.ravel(), minlength=256))
 
 
-def scene_guess(
+def predictions_of_scene(
     scene: Scene,
-    met: Met,
+    met: SubjectRows,
     truth: SubjectTruth,
     frame: TrueFrame,
-    classes: Classes,
+    classes: ClassIds,
     protocol: Protocol,
     sch: Sch,
-) -> FrameGuess:
+) -> FramePredictions:
     """The guess for a subject, with overlaps where the frame has a unit of it.
 
     `scene` has arrays of the host.
     """
     said = _say(scene, met, classes, protocol, sch)
     each = len(said.confidence) // max(len(met.rows), 1)
-    guess = FrameGuess(
+    guess = FramePredictions(
         frame.number,
         0.0,
         np.repeat(np.array(met.ids, int), each),
@@ -141,7 +137,7 @@ def _columns_under(
 
 
 def _say(
-    scene: Scene, met: Met, classes: Classes, protocol: Protocol, sch: Sch
+    scene: Scene, met: SubjectRows, classes: ClassIds, protocol: Protocol, sch: Sch
 ) -> Said:
     rows, best = list(met.rows), scene.triplets
     predicate = np.asarray(best.predicate[rows], int)[:, None]  # [k, 1], or all [k, p]
@@ -162,7 +158,7 @@ def _say(
     return Said(np.stack(words, axis=-1).reshape(-1, 3), weight.ravel())
 
 
-def _speak_all(scene: Scene, met: Met, sch: Sch) -> np.ndarray:
+def _speak_all(scene: Scene, met: SubjectRows, sch: Sch) -> np.ndarray:
     """float [k, p], p_s * p_o * p_r of each predicate for each object."""
     rows = [*met.rows, *[met.subject] * (-len(met.rows) % 4)]  # few shapes
     subjects = [met.subject] * len(rows)

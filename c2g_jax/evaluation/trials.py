@@ -1,0 +1,265 @@
+"""Trials: a subject that is prompted once, and followed side by side with others.
+
+Trials of one system are followed in batches over the frames of a video; each frame is
+read and encoded once for all of them.
+"""
+
+import dataclasses
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+
+from c2g_jax.click2graph.model import Click2Graph
+from c2g_jax.data.dataset import CHUNK, Dataset
+from c2g_jax.data.prompts import (
+    evaluation_points,
+    interior_point,
+    mask_box,
+    noisy_box,
+    stable_seed,
+)
+from c2g_jax.data.records import VideoRecord
+from c2g_jax.evaluation.ground_truth import SubjectTruth, VideoTruth, prompt_frame
+from c2g_jax.evaluation.metrics import FramePredictions
+from c2g_jax.evaluation.plan import Part, Plan
+from c2g_jax.evaluation.protocol import ANYWHERE, NONE, Protocol
+from c2g_jax.evaluation.scene_predictions import (
+    ClassIds,
+    SubjectRows,
+    TrueFrame,
+    predictions_of_scene,
+    true_frame,
+)
+from c2g_jax.media.images import resize_frame
+from c2g_jax.sam2.model import FrameFeatures
+from c2g_jax.sam2.track import encode_frame
+from c2g_jax.tracking.loop import begin_frame, finish_rows, start
+from c2g_jax.tracking.state import PendingFrame, TrackingState
+from c2g_jax.types import Prompt
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One subject, prompted once: what is followed and scored by itself."""
+
+    system: str
+    kind: str  # of prompt
+    run: int
+    frame: int  # of the prompt
+    truth: SubjectTruth  # of the whole video
+
+    @property
+    def part(self) -> Part:
+        return self.system, self.kind
+
+
+def trials_of(
+    video: VideoRecord,
+    truth: VideoTruth,
+    plan: Plan,
+    protocol: Protocol,
+) -> list[Trial]:
+    """All trials on a video: every run of every part for every subject."""
+    return [
+        Trial(*part, run, prompt_frame(video, own, run, protocol), own)
+        for part, count in plan.items()
+        for own in truth.subjects
+        for run in range(count)
+    ]
+
+
+def draw_prompt(
+    trial: Trial,
+    object_id: int,
+    video_id: str,
+    segments: np.ndarray,
+    image_size: int,
+    protocol: Protocol,
+) -> Prompt:
+    """The prompt of a trial, for an object by that id; segments uint8 [H, W] of ids.
+
+    It depends on video, subject, run and kind of prompt alone: all systems are given
+    the same. Corners of boxes are moved by pixels of the model image, as in training.
+    """
+    subject = trial.truth.subject_id
+    mask = segments == subject
+    if trial.kind == "mask":
+        return Prompt(trial.frame, object_id, mask=mask)
+    if trial.kind == "point" and protocol.click == ANYWHERE:
+        points = evaluation_points(mask, video_id, subject, trial.run + 1)
+        return Prompt(trial.frame, object_id, points=points[-1:])
+    seed = stable_seed(video_id, subject, trial.run, trial.kind)
+    rng = np.random.default_rng(seed)
+    if trial.kind == "point":
+        return Prompt(trial.frame, object_id, points=interior_point(mask, rng)[None])
+    height, width = mask.shape
+    scale = image_size / np.array([width, height] * 2, np.float32)
+    box = noisy_box(
+        mask_box(mask) * scale,
+        (image_size, image_size),
+        rng,
+        protocol.box_noise,
+        protocol.box_bound,
+    )
+    return Prompt(trial.frame, object_id, box=box / scale)
+
+
+class PointSource(typing.Protocol):
+    """Takes the place of DIDM."""
+
+    def points(
+        self, trial: Trial, video_id: str, frame: int, segments: np.ndarray
+    ) -> np.ndarray:
+        """float32 [q, 2], (x, y) in [0, 1]; nan where there is no point."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrackingPass:
+    """Once through a video, from the first prompt to the end, or back from the last."""
+
+    model: Click2Graph
+    dataset: Dataset
+    video: VideoRecord
+    trials: Sequence[Trial]
+    point_sources: Mapping[str, PointSource]  # by system; without one DIDM looks
+    protocol: Protocol
+    batch: int
+    reverse: bool = False
+
+    def place(self, frame: int) -> int:
+        """Where a frame comes in the order of the pass."""
+        return self.video.num_frames - 1 - frame if self.reverse else frame
+
+    def order(self) -> list[int]:
+        """The frames of the pass."""
+        total = self.video.num_frames
+        first = min((self.place(trial.frame) for trial in self.trials), default=total)
+        return [self.place(place) for place in range(first, total)]
+
+
+def follow_trials(
+    shared: TrackingPass, advance: Callable[[int], object] = lambda frames: None
+) -> dict[Trial, list[FramePredictions]]:
+    """The guesses of each trial, in the order of the frames."""
+    found: dict[Trial, list[FramePredictions]] = {trial: [] for trial in shared.trials}
+    batches, order = _batches(shared), shared.order()
+    advance(shared.video.num_frames - len(order))
+    frames = _frames(shared, order)
+    frame = next(frames, None)
+    while frame is not None:
+        truth, features = frame
+        pending = [batch.begin(truth, features) for batch in batches]
+        # The next frame is read, and its encoding queued, while the device works.
+        frame = next(frames, None)
+        for batch, begun in zip(batches, pending, strict=True):
+            for trial, guess in batch.finish(truth, begun):
+                found[trial].append(guess)
+        advance(1)
+    return found
+
+
+def _frames(
+    shared: TrackingPass, order: Sequence[int]
+) -> Iterator[tuple[TrueFrame, FrameFeatures]]:
+    """Each frame with its truth, read by the chunk, and its encoding queued."""
+    model, first = shared.model, 0
+    while first < len(order):
+        chunk = order[first] // CHUNK
+        some = [t for t in order[first : first + CHUNK] if t // CHUNK == chunk]
+        first += len(some)
+        pictures, segments = shared.dataset.read_frames(shared.video, some)
+        for t, rgb, ids in zip(some, pictures, segments, strict=True):
+            square = resize_frame(rgb, model.config.sam2.image_size)
+            yield true_frame(t, ids), encode_frame(model.sam2, square)
+
+
+def _batches(shared: TrackingPass) -> list["_Batch"]:
+    """Trials of one system that begin about the same time."""
+    found = []
+    for system in dict.fromkeys(trial.system for trial in shared.trials):
+        own = [trial for trial in shared.trials if trial.system == system]
+        own.sort(key=lambda trial: shared.place(trial.frame))
+        parts = range(0, len(own), shared.batch)
+        found += [_Batch(shared, own[i : i + shared.batch]) for i in parts]
+    return found
+
+
+class _Batch:
+    """A few trials, each the subject by its number in the batch, in one state."""
+
+    def __init__(self, shared: TrackingPass, trials: Sequence[Trial]):
+        self.shared, self.trials = shared, trials
+        self.point_source = shared.point_sources.get(trials[0].system)
+        self.classes = ClassIds(shared.model.config, shared.dataset.vocabulary)
+        self.state: TrackingState | None = None
+
+    def begin(self, frame: TrueFrame, features: FrameFeatures) -> PendingFrame | None:
+        """Queue a frame, with the prompts of the trials that begin on it."""
+        shared, video = self.shared, self.shared.video
+        prompts = [
+            draw_prompt(
+                trial,
+                number,
+                video.video_id,
+                frame.segments,
+                shared.model.config.sam2.image_size,
+                shared.protocol,
+            )
+            for number, trial in enumerate(self.trials)
+            if trial.frame == frame.number
+        ]
+        if self.state is None:
+            if not prompts:
+                return None
+            state = start(video.height, video.width, video.num_frames)
+            # Found objects count from the last of the trials on.
+            self.state = dataclasses.replace(
+                state, frame=shared.place(frame.number), next_id=len(self.trials)
+            )
+        points = None
+        if self.point_source is not None:
+            begun = len(self.state.subjects) + len(prompts)
+            points = np.stack(
+                [
+                    self.point_source.points(
+                        trial, video.video_id, frame.number, frame.segments
+                    )
+                    for trial in self.trials[:begun]
+                ]
+            )
+        return begin_frame(shared.model, self.state, features, prompts, points)
+
+    def finish(
+        self, frame: TrueFrame, pending: PendingFrame | None
+    ) -> Iterator[tuple[Trial, FramePredictions]]:
+        """What those that have begun and are in view say of the frame."""
+        if pending is None:
+            return
+        shared = self.shared
+        self.state, _, row_of = finish_rows(shared.model, pending)
+        scene = jax.device_get(pending.scene)  # it is here already
+        for number, subject in enumerate(self.state.subjects):
+            row, trial = row_of[subject.object_id], self.trials[number]
+            if not scene.area[row] > 0:
+                continue
+            met = [
+                (row_of[i], query if shared.protocol.link == NONE else i)
+                for query, i in enumerate(subject.met)
+                if i in row_of and scene.area[row_of[i]] > 0
+            ]
+            points = np.zeros((0, 2), np.float32)
+            if number in pending.due:
+                points = scene.points[number]
+            guess = predictions_of_scene(
+                scene,
+                SubjectRows(row, [row for row, _ in met], [i for _, i in met], points),
+                trial.truth,
+                frame,
+                self.classes,
+                shared.protocol,
+                shared.model.sch,
+            )
+            yield trial, guess
