@@ -127,7 +127,7 @@ def test_the_shipped_checkpoint_is_read(installed):
     if not (ROOT / "c2g_jax" / "toy_checkpoint").is_dir():
         pytest.skip("this checkout has no checkpoint to ship")
     code = (
-        "from c2g_jax.session.opening import TOY_CHECKPOINT as folder;"
+        "from c2g_jax.checkpoints.pretrained import TOY_CHECKPOINT as folder;"
         "from c2g_jax.checkpoints.pretrained import load_click2graph;"
         "print(load_click2graph(folder)[1])"
     )

@@ -16,12 +16,27 @@ from c2g_jax.checkpoints.safetensors import (
 from c2g_jax.click2graph.didm import Didm, DidmConfig
 from c2g_jax.click2graph.model import Click2Graph, Click2GraphConfig, click2graph_config
 from c2g_jax.click2graph.sch import Sch, SchConfig
+from c2g_jax.media.outputs import path_named
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.model import Sam2, abstract_sam2
 from c2g_jax.types import InputError, TrackRules, whole
 from c2g_jax.vocabulary import Vocabulary
 
+# Weights of the toy size, which ship with the package.
+TOY_CHECKPOINT = Path(__file__).resolve().parent.parent / "toy_checkpoint"
 _KEY = "click2graph"  # in the manifest: what else it takes to build the model
+
+
+def find_checkpoint(folder: str | Path | None) -> Path:
+    """The folder of weights that is named, else the one that ships."""
+    if folder is not None:
+        return path_named(folder, "folder").resolve()
+    if not TOY_CHECKPOINT.is_dir():
+        raise InputError(
+            "no checkpoint is given and none ships with this copy: give a folder of "
+            "weights, as train or porting.convert writes it"
+        )
+    return TOY_CHECKPOINT
 
 
 def save_click2graph(

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import reprlib
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator
@@ -58,6 +59,14 @@ def check_output(
         raise InputError(
             f"{named}: nothing can be written there ({reason}): name another {kind}"
         ) from None
+
+
+def path_named(path: str | Path, kind: str = "file") -> Path:
+    """What a caller gave as a path; InputError where it can be none."""
+    if not isinstance(path, (str, os.PathLike)) or "\0" in str(path):
+        shown = " ".join(reprlib.repr(path).split())
+        raise InputError(f"{shown} is no path: give the name of a {kind}")
+    return Path(path)
 
 
 def file_named(path: str | Path, named: str | None = None) -> Path:

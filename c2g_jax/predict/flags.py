@@ -160,9 +160,9 @@ def read_checkpoint() -> tuple[str, Path | None, dict | None]:
     Without --checkpoint it is the one that ships, and none where --size is given.
     """
     with loading():  # JAX is not needed for --help
+        from c2g_jax.checkpoints.pretrained import find_checkpoint
         from c2g_jax.checkpoints.safetensors import read_manifest
         from c2g_jax.sam2.config import sam2_config
-        from c2g_jax.session.opening import find_checkpoint
 
     size, checkpoint, manifest = SIZE.value, None, None
     if CHECKPOINT.value is not None or size is None:

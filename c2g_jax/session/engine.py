@@ -17,9 +17,9 @@ from c2g_jax.click2graph.pooling import pool_mask
 from c2g_jax.media.images import resize_frame, resize_mask
 from c2g_jax.media.rle import decode_mask, encode_mask
 from c2g_jax.media.video import Video
-from c2g_jax.sam2.masks import LOGIT_BOUND
+from c2g_jax.sam2.masks import LOGIT_BOUND, resize_logits
 from c2g_jax.sam2.memory import MemoryBank
-from c2g_jax.sam2.model import FrameFeatures
+from c2g_jax.sam2.model import FrameFeatures, Sam2
 from c2g_jax.sam2.predictors import video_tracker
 from c2g_jax.sam2.predictors.frame_reader import FrameReader
 from c2g_jax.sam2.predictors.postprocess import enlarge_logits, window_above
@@ -47,6 +47,21 @@ def _pool(features: FrameFeatures, mask_logits: jax.Array) -> jax.Array:
     return pool_mask(features.embed, mask_logits > 0)
 
 
+@jax.jit
+def _encode_memory(
+    sam2: Sam2,
+    features: FrameFeatures,
+    mask_logits: jax.Array,
+    object_score: jax.Array,
+    prompted: jax.Array,
+) -> jax.Array:
+    """The memory [h, w, m] of one object on a frame."""
+    size = sam2.config.image_size
+    logits = resize_logits(mask_logits[None], size, size)
+    present = object_score[None] > 0
+    return sam2.encode_memory(features, logits, present, prompted[None])[0]
+
+
 class Engine:
     """The model at work on one video."""
 
@@ -65,7 +80,7 @@ class Engine:
         self._finalizer = weakref.finalize(self, _close, self._reader, self.logits)
         self._cached_frames = whole(cached_frames, "cached_frames", 1)
         self._features: collections.OrderedDict = collections.OrderedDict()
-        self.memories = Memories(self)
+        self.memories = Memories(self.config, self._memory)
 
     def features(self, frame: int) -> FrameFeatures:
         """Features of a frame; a few are held."""
@@ -212,6 +227,16 @@ class Engine:
                 logits[resize_mask(mask, size)] = _SURE
         return Answer(
             logits, observation.iou, observation.object_score, observation.pointer
+        )
+
+    def _memory(self, observation: Observation, frame: int) -> np.ndarray:
+        """The memory [h, w, m] of an observation, encoded from its logits."""
+        return _encode_memory(
+            self.model.sam2,
+            self.features(frame),
+            self.answer_of(observation).logits,
+            np.float32(observation.object_score),
+            np.bool_(observation.direction == 0),
         )
 
 

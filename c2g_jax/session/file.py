@@ -10,25 +10,25 @@ import json
 import struct
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from c2g_jax import __version__
 from c2g_jax.media.outputs import write_atomic
+from c2g_jax.media.video import Video
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.memory import RECENT
 from c2g_jax.session.adapt import AdaptConfig
+from c2g_jax.session.graphs import Source
+from c2g_jax.session.history import Step
 from c2g_jax.session.likeness import Likeness, differ, from_json, to_json
 from c2g_jax.session.state import Observation, SessionState
 from c2g_jax.session.tables import Tables, read_states
 from c2g_jax.tracking.spans import SpanConfig
 from c2g_jax.types import InputError
-
-if TYPE_CHECKING:
-    from c2g_jax.session.session import Session
 
 VERSION = 1
 _STRIDE = 4  # pixels of the model's image to one of the logits
@@ -58,27 +58,34 @@ _DAMAGED = (  # what zipfile, numpy and our own tables meet in a file with wrong
 
 @dataclasses.dataclass(frozen=True)
 class SavedSession:
-    """What a file holds, before there is a session to put it into."""
+    """The contents of a session file.
+
+    video: name, width, height and num_frames. likeness: of the video, empty in files
+    of older versions. size: of the model, None in files of older versions. width: of
+    features and pointers. side: of logits. now: the state; done and undone: (name of
+    an action, state to go back to). logits: of observations that tracking may go on
+    from, as far as a file holds them.
+    """
 
     path: Path
-    video: dict  # name, width, height, num_frames
-    likeness: Likeness  # of the video; empty in files of older versions
-    source: dict  # path, checkpoint, sha256, each a text or None
-    options: dict  # how the video is sampled, the model run, and results put together
-    size: str | None  # of the model; None in files of older versions
-    width: int  # of features
-    side: int  # of logits
-    logits: list[tuple[Observation, np.ndarray]]
+    video: Mapping[str, Any]
+    likeness: Likeness
+    source: Source
+    spans: SpanConfig
+    adapt: AdaptConfig
+    size: str | None
+    width: int
+    side: int
     now: SessionState
-    done: list[tuple[str, SessionState]]
-    undone: list[tuple[str, SessionState]]
+    done: Sequence[Step]
+    undone: Sequence[Step]
+    logits: Sequence[tuple[Observation, np.ndarray]] = ()
 
-    def restore(self, session: "Session") -> None:
-        """Bring a new session on the same video and model to where it was saved.
-
-        InputError where it was saved on others.
-        """
-        video, saved = session.video, self.video
+    def check(
+        self, video: Video, likeness: Likeness, sha256: str | None, model: Sam2Config
+    ) -> None:
+        """InputError unless the session was saved on this video and this model."""
+        saved = self.video
         wanted = (saved["width"], saved["height"], saved["num_frames"])
         if (video.width, video.height, video.num_frames) != wanted:
             raise InputError(
@@ -86,24 +93,17 @@ class SavedSession:
                 f"{wanted[2]} frames, but {video.name} is {video.width}x{video.height} "
                 f"with {video.num_frames}: give the video of the session"
             )
-        if differ(self.likeness, session.likeness()):
+        if differ(self.likeness, likeness):
             raise InputError(
                 f"{self.path} is of {saved['name']}, but the pictures of {video.name} "
                 "are others: give the video of the session"
             )
-        known, given = self.source["sha256"], session.source.sha256
-        if None not in (known, given) and known != given:
+        known = self.source.sha256
+        if None not in (known, sha256) and known != sha256:
             raise InputError(
                 f"{self.path} was made with other weights (sha256 {known[:12]}, not "
-                f"{given[:12]}): give the checkpoint of the session"
+                f"{sha256[:12]}): give the checkpoint of the session"
             )
-        self._check_model(session.model.config.sam2)
-        for observation, logits in self.logits:
-            session.keep_logits(observation, logits)
-        session.resume(self.now, self.done, self.undone)
-
-    def _check_model(self, model: Sam2Config) -> None:
-        """InputError unless all that shapes what was saved is the model's too."""
         shapes = (
             ("size", self.size or model.size, model.size),
             ("image_size", _STRIDE * self.side, _STRIDE * model.low_res_size),
@@ -117,44 +117,41 @@ class SavedSession:
                 )
 
 
-def write_session(path: Path, session: "Session") -> None:
-    """Write the session's file aside, then rename it: the old one stays till then."""
+def write_session(
+    session: SavedSession, logits_of: Callable[[Observation], np.ndarray | None]
+) -> None:
+    """Write a session file aside, then rename it: the old one stays till then.
+
+    logits_of: the logits of an observation, None where they are not held.
+    """
     tables = Tables()
-    now, done, undone = session.history()
     history = {
-        "now": tables.state(now),
-        "done": [[what, tables.state(state)] for what, state in done],
-        "undone": [[what, tables.state(state)] for what, state in undone],
+        "now": tables.state(session.now),
+        "done": [[what, tables.state(state)] for what, state in session.done],
+        "undone": [[what, tables.state(state)] for what, state in session.undone],
     }
-    video = session.video
     document = {
         "version": VERSION,
         "program": f"click2graph-jax {__version__}",
         "source": dataclasses.asdict(session.source),
-        "video": {
-            "name": video.name,
-            "width": video.width,
-            "height": video.height,
-            "num_frames": video.num_frames,
-            "likeness": to_json(session.likeness()),
-        },
-        "model": {"size": session.model.config.sam2.size},
+        "video": {**session.video, "likeness": to_json(session.likeness)},
+        "model": {"size": session.size},
         "spans": dataclasses.asdict(session.spans),
         "adapt": dataclasses.asdict(session.adapt),
         "history": history,
         "rows": tables.rows,
     }
     found = tables.observations
-    width = session.model.config.sam2.d_model
-    side = session.model.config.sam2.low_res_size
-    numbers, logits = _logits(session, now, found)
+    wanted = _resumable(session.now, found)
+    held = [(k, logits_of(o)) for k, o in enumerate(found) if o in wanted]
+    held = [(k, logits) for k, logits in held if logits is not None]
     arrays = {
-        "features": _stack([o.feature for o in found], (width,)),
-        "pointers": _stack([o.pointer for o in found], (width,)),
-        "logits": _stack(logits, (side, side)),
-        "logits_of": np.array(numbers, np.int64),
+        "features": _stack([o.feature for o in found], (session.width,)),
+        "pointers": _stack([o.pointer for o in found], (session.width,)),
+        "logits": _stack([x for _, x in held], (session.side, session.side)),
+        "logits_of": np.array([k for k, _ in held], np.int64),
     }
-    write_atomic(path, lambda aside: _write_archive(aside, document, arrays))
+    write_atomic(session.path, lambda aside: _write_archive(aside, document, arrays))
 
 
 def _write_archive(
@@ -167,20 +164,6 @@ def _write_archive(
             data = io.BytesIO()
             np.save(data, array, allow_pickle=False)
             archive.writestr(f"{name}.npy", data.getvalue())
-
-
-def save_by_itself(session: "Session") -> None:
-    """Write the session's file where it is to have one of its own."""
-    if session.autosave is None:
-        return
-    try:
-        session.save(session.autosave)
-    except InputError as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(
-            f"what was done stands, but could not be saved to {session.autosave} "
-            f"({reason}): make room, or save elsewhere"
-        ) from error
 
 
 def read_session(path: Path) -> SavedSession:
@@ -232,19 +215,16 @@ def _parsed(path: Path, document: dict, arrays: dict[str, np.ndarray]) -> SavedS
         path,
         video,
         from_json(video.get("likeness", [])),
-        source,
-        {
-            **options,
-            "spans": SpanConfig(**document["spans"]),
-            "adapt": AdaptConfig(**document["adapt"]),
-        },
+        Source(source["path"], options, source["checkpoint"], source["sha256"]),
+        SpanConfig(**document["spans"]),
+        AdaptConfig(**document["adapt"]),
         size,
         features.shape[1],
         arrays["logits"].shape[1],
-        [(observations[number], logits) for number, logits in pairs],
         states[history["now"]],
         [(str(what), states[i]) for what, i in history["done"]],
         [(str(what), states[i]) for what, i in history["undone"]],
+        [(observations[number], logits) for number, logits in pairs],
     )
 
 
@@ -255,10 +235,8 @@ def _damaged(path: Path, error: Exception) -> InputError:
     )
 
 
-def _logits(
-    session: "Session", now: SessionState, found: Sequence[Observation]
-) -> tuple[list[int], list[np.ndarray]]:
-    """The observations whose logits are worth their room, and those."""
+def _resumable(now: SessionState, found: Sequence[Observation]) -> set[Observation]:
+    """The observations whose logits are worth their room in a file."""
     wanted = {o for o in found if o.direction == 0}
     for thing in now.things.values():
         wanted |= {p.base for p in thing.prompts.values() if p.base is not None}
@@ -267,13 +245,7 @@ def _logits(
             # Within reach of an end, from which tracking may be taken up.
             if any(t + k not in frames or t - k not in frames for k in _NEAR):
                 wanted.add(thing.observations[t])
-    numbers, logits = [], []
-    for number, observation in enumerate(found):
-        kept = session.logits_of(observation) if observation in wanted else None
-        if kept is not None:
-            numbers.append(number)
-            logits.append(kept)
-    return numbers, logits
+    return wanted
 
 
 _NEAR = range(1, RECENT + 1)

@@ -51,6 +51,12 @@ class History:
         """Do again what was undone last; returns its name."""
         return self._turn(self.undone, self.done, "redo")
 
+    def resume(
+        self, now: SessionState, done: Iterable[Step], undone: Iterable[Step]
+    ) -> None:
+        """Take over the state and the steps of a saved history."""
+        self.now, self.done, self.undone = now, list(done), list(undone)
+
     def follow(
         self, legs: Iterable[range], track: Callable[[SessionState, range], Steps]
     ) -> Iterator[int]:

@@ -1,45 +1,32 @@
 """What tracking remembers of observations, and the banks that are filled with it."""
 
 import collections
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from c2g_jax.sam2 import memory
-from c2g_jax.sam2.masks import resize_logits
+from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.memory import MAX_CONDITIONING, MemoryBank, bucket
-from c2g_jax.sam2.model import FrameFeatures, Sam2
 from c2g_jax.session.state import Observation, Thing
-
-if TYPE_CHECKING:
-    from c2g_jax.session.engine import Engine
 
 _BYTES = 256 << 20  # memories held on the host
 
 
-@jax.jit
-def _encode_memory(
-    sam2: Sam2,
-    features: FrameFeatures,
-    mask_logits: jax.Array,
-    object_score: jax.Array,
-    prompted: jax.Array,
-) -> jax.Array:
-    """The memory [h, w, m] of one object on a frame."""
-    size = sam2.config.image_size
-    logits = resize_logits(mask_logits[None], size, size)
-    present = object_score[None] > 0
-    return sam2.encode_memory(features, logits, present, prompted[None])[0]
-
-
 class Memories:
-    """Memories of observations, some held and all others made again when needed."""
+    """A bounded cache of the memories of observations, and banks filled from it.
 
-    def __init__(self, engine: "Engine"):
-        self._engine = engine
+    encode: computes the memory [h, w, m] of an observation on a frame.
+    """
+
+    def __init__(
+        self,
+        config: Sam2Config,
+        encode: Callable[[Observation, int], np.ndarray],
+    ):
+        self._config, self._encode = config, encode
         self._held: collections.OrderedDict[Observation, np.ndarray] = (
             collections.OrderedDict()
         )
@@ -60,14 +47,7 @@ class Memories:
     def get(self, observation: Observation, frame: int) -> np.ndarray:
         """The memory of an observation, made again where it is no longer held."""
         if observation not in self._held:
-            value = _encode_memory(
-                self._engine.model.sam2,
-                self._engine.features(frame),
-                self._engine.answer_of(observation).logits,
-                np.float32(observation.object_score),
-                np.bool_(observation.direction == 0),
-            )
-            self.keep(observation, value)
+            self.keep(observation, self._encode(observation, frame))
         self._held.move_to_end(observation)
         return self._held[observation]
 
@@ -84,9 +64,7 @@ class Memories:
             for slot, thing in things.items()
         }
         k = bucket(max([1, *map(len, chosen.values())]))
-        empty = jax.eval_shape(
-            lambda: memory.empty_bank(self._engine.config, num_slots, k)
-        )
+        empty = jax.eval_shape(lambda: memory.empty_bank(self._config, num_slots, k))
         bank = jax.tree.map(
             lambda x: np.full(
                 x.shape, memory.EMPTY if x.dtype == jnp.int32 else 0, x.dtype

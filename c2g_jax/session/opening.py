@@ -7,19 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from c2g_jax.checkpoints.pretrained import load_click2graph, untrained
+from c2g_jax.checkpoints.pretrained import (
+    find_checkpoint,
+    load_click2graph,
+    untrained,
+)
 from c2g_jax.checkpoints.safetensors import read_manifest
 from c2g_jax.click2graph.model import Click2Graph
+from c2g_jax.media.outputs import path_named
 from c2g_jax.media.video import DEFAULT_FPS, check_sampling
 from c2g_jax.media.video import open_video as read_video
 from c2g_jax.session.file import read_session
 from c2g_jax.session.graphs import Source
-from c2g_jax.session.places import path_named
 from c2g_jax.session.session import Session
 from c2g_jax.types import InputError, whole
-
-# Weights of the toy size that ship with the package.
-TOY_CHECKPOINT = Path(__file__).resolve().parent.parent / "toy_checkpoint"
 
 
 def open_video(
@@ -93,32 +94,20 @@ def open_session(
     they are not the ones of the session, or the file is none.
     """
     saved = read_session(path_named(path))
-    source = saved.source
-    video = source["path"] if video is None else video
+    video = saved.source.path if video is None else video
     if video is None:
         raise InputError(f"{path}: its video was given as arrays: give it again")
     if model is None and checkpoint is None:
-        checkpoint = source["checkpoint"]
+        checkpoint = saved.source.checkpoint
     # Nothing is saved by itself before the session is what it was.
     autosave = options.pop("autosave", None)
-    settings = saved.options | options
+    settings = dict(saved.source.options, spans=saved.spans, adapt=saved.adapt)
+    settings |= options
     session = open_video(video, checkpoint, model=model, **settings)
     try:
-        saved.restore(session)
+        session.restore(saved)
         session.autosave = autosave
     except InputError:
         session.close()
         raise
     return session
-
-
-def find_checkpoint(folder: str | Path | None) -> Path:
-    """The folder of weights that is named, else the one that ships."""
-    if folder is not None:
-        return path_named(folder, "folder").resolve()
-    if not TOY_CHECKPOINT.is_dir():
-        raise InputError(
-            "no checkpoint is given and none ships with this copy: give a folder of "
-            "weights, as train or porting.convert writes it"
-        )
-    return TOY_CHECKPOINT

@@ -1,22 +1,12 @@
 """Where a session may write: any place but its own video."""
 
 import contextlib
-import os
-import reprlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from c2g_jax.media.outputs import check_output, file_named
+from c2g_jax.media.outputs import check_output, file_named, path_named
 from c2g_jax.media.video import check_spares
 from c2g_jax.types import InputError
-
-
-def path_named(path: str | Path, kind: str = "file") -> Path:
-    """What a caller gave as a path; InputError where it can be none."""
-    if not isinstance(path, (str, os.PathLike)) or "\0" in str(path):
-        shown = " ".join(reprlib.repr(path).split())
-        raise InputError(f"{shown} is no path: give the name of a {kind}")
-    return Path(path)
 
 
 def place_named(path: str | Path, video: str | None, folder: bool = False) -> Path:

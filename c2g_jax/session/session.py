@@ -19,14 +19,13 @@ from c2g_jax.session import edits, items
 from c2g_jax.session.adapt import AdaptConfig
 from c2g_jax.session.engine import Engine
 from c2g_jax.session.exporting import check_kind, write_export
-from c2g_jax.session.file import save_by_itself, write_session
+from c2g_jax.session.file import SavedSession, write_session
 from c2g_jax.session.graphs import Source, provenance
 from c2g_jax.session.history import History, Step
-from c2g_jax.session.likeness import Likeness
 from c2g_jax.session.places import place_to_write, writing
 from c2g_jax.session.propagate import propagate
 from c2g_jax.session.ranges import FORWARD, check_frame, choose_ranges, choose_span
-from c2g_jax.session.state import Observation, PredicateFix, PromptItem, SessionState
+from c2g_jax.session.state import PredicateFix, PromptItem, SessionState
 from c2g_jax.session.viewer import Viewer
 from c2g_jax.session.views import (
     FOLDERS,
@@ -59,7 +58,7 @@ class Session:
         self.autosave = autosave
         self._engine = Engine(model, video, cached_frames)
         self._viewer = Viewer(model, video, self.adapt)
-        self._history = History(lambda: save_by_itself(self))
+        self._history = History(self._save_automatically)
 
     @property
     def autosave(self) -> Path | None:
@@ -274,7 +273,7 @@ class Session:
         """Write the session as one file, from which `c2g_jax.open_session` goes on."""
         with self._history.lock, writing(path, self.source.path) as place:
             self._history.check_open()
-            write_session(place, self)
+            write_session(self._saved(place), self._engine.logits.get)
 
     def export(
         self, kind: str, path: str | Path, threshold: float | None = None
@@ -288,25 +287,19 @@ class Session:
 
     def history(self) -> tuple[SessionState, list[Step], list[Step]]:
         """The state, and what was done and undone: (name, state to go back to)."""
-        known = self._history
-        return known.now, list(known.done), list(known.undone)
+        history = self._history
+        return history.now, list(history.done), list(history.undone)
 
-    def resume(self, state: SessionState, done: list[Step], undone: list[Step]) -> None:
-        """Be where `history` says."""
-        known = self._history
-        known.now, known.done, known.undone = state, list(done), list(undone)
+    def restore(self, saved: SavedSession) -> None:
+        """Go on from a saved session.
 
-    def likeness(self) -> Likeness:
-        """What the video looks like, by which a session's file knows it again."""
-        return self._viewer.likeness()
-
-    def logits_of(self, observation: Observation) -> np.ndarray | None:
-        """The small logits of an observation, where they are held."""
-        return self._engine.logits.get(observation)
-
-    def keep_logits(self, observation: Observation, logits: np.ndarray) -> None:
-        """Hold the small logits of an observation."""
-        self._engine.logits.put(observation, logits)
+        InputError where it was saved on another video, or with another model.
+        """
+        likeness, config = self._viewer.likeness(), self.model.config.sam2
+        saved.check(self.video, likeness, self.source.sha256, config)
+        for observation, logits in saved.logits:
+            self._engine.logits.put(observation, logits)
+        self._history.resume(saved.now, saved.done, saved.undone)
 
     def close(self) -> None:
         """Stop reading the video and drop all caches.
@@ -336,6 +329,41 @@ class Session:
         whom = "a new subject" if object_id is None else f"object {object_id}"
         self._history.act(f"{item.kind} for {whom} on frame {frame}", act)
         return self.view(frame)
+
+    def _saved(self, path: Path) -> SavedSession:
+        """The contents of the session's file."""
+        video, config = self.video, self.model.config.sam2
+        shape = dict(
+            name=video.name,
+            width=video.width,
+            height=video.height,
+            num_frames=video.num_frames,
+        )
+        return SavedSession(
+            path,
+            shape,
+            self._viewer.likeness(),
+            self.source,
+            self.spans,
+            self.adapt,
+            config.size,
+            config.d_model,
+            config.low_res_size,
+            *self.history(),
+        )
+
+    def _save_automatically(self) -> None:
+        """Save to the `autosave` file, if there is one."""
+        if self.autosave is None:
+            return
+        try:
+            self.save(self.autosave)
+        except InputError as error:
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(
+                f"what was done stands, but could not be saved to {self.autosave} "
+                f"({reason}): make room, or save elsewhere"
+            ) from error
 
     def _track(self, legs: list[range]) -> Iterator[TrackUpdate]:
         total, step = sum(map(len, legs)), functools.partial(propagate, self._engine)

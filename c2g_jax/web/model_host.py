@@ -23,9 +23,12 @@ class ModelHost:
 
     def load(self) -> str | None:
         """Load the weights; returns a warning to show to the user, if any."""
-        from c2g_jax.checkpoints.pretrained import load_click2graph, untrained
+        from c2g_jax.checkpoints.pretrained import (
+            find_checkpoint,
+            load_click2graph,
+            untrained,
+        )
         from c2g_jax.checkpoints.safetensors import read_manifest
-        from c2g_jax.session.opening import find_checkpoint
         from c2g_jax.session.session import Source
 
         if self.cache is not None:
@@ -78,6 +81,6 @@ class ModelHost:
         session.video.name, session.video.fps = clip.name, clip.fps
         session.video.times = clip.times
         if saved.exists():
-            read_session(saved).restore(session)
+            session.restore(read_session(saved))
         session.autosave = saved
         return session

@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from c2g_jax.checkpoints.pretrained import abstract_click2graph, save_click2graph
+from c2g_jax.checkpoints.pretrained import (
+    abstract_click2graph,
+    find_checkpoint,
+    save_click2graph,
+)
 from c2g_jax.checkpoints.safetensors import fill_parameters, parameters, read_manifest
 from c2g_jax.click2graph.model import click2graph_config
 from c2g_jax.export.scene_graph_json import read_scene_graph
@@ -16,7 +20,6 @@ from c2g_jax.media.rle import decode_mask
 from c2g_jax.media.video import open_video
 from c2g_jax.predict import __main__ as predict
 from c2g_jax.sam2.config import sam2_config
-from c2g_jax.session.opening import find_checkpoint
 from c2g_jax.types import FrameResult, SubjectFrame, Triplet
 from tests.clips import numbered, numbered_clip, readers
 from tests.faked import run_predict

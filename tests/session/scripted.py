@@ -16,7 +16,7 @@ from c2g_jax.click2graph.model import Scene, mask_ious
 from c2g_jax.click2graph.sch import BestTriplet, SchLogits
 from c2g_jax.sam2.predictors import video_tracker
 from c2g_jax.sam2.track import Segmentation
-from c2g_jax.session import engine, labels, memories
+from c2g_jax.session import engine, labels
 from tests.scripted import CONFIG, SIDE
 from tests.scripted import model as model  # a session asks no more than tracking
 
@@ -51,7 +51,7 @@ class World:
         for name in ("encode_frame", "segment", "segment_mask", "correct", "step"):
             patch(video_tracker, name, getattr(self, name))
         patch(engine, "_pool", self.pool)
-        patch(memories, "_encode_memory", lambda *_: np.zeros((4, 4, 32), np.float32))
+        patch(engine, "_encode_memory", lambda *_: np.zeros((4, 4, 32), np.float32))
         patch(click2graph, "look", self.look)
         patch(click2graph, "name", self.name)
         patch(labels, "_classify", self.classify)

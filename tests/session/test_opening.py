@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 import c2g_jax
+from c2g_jax.checkpoints import pretrained
 from c2g_jax.checkpoints.pretrained import save_click2graph, save_sam2
-from c2g_jax.session import opening
 from c2g_jax.session.file import read_session
 from c2g_jax.types import InputError
 from tests.clips import number_of, numbered, write_clip
@@ -74,7 +74,7 @@ def test_a_file_knows_its_video_and_how_it_was_sampled(make_session, tmp_path):
 def test_the_checkpoint_that_ships_is_taken_and_known_by_its_hash(
     world, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(opening, "TOY_CHECKPOINT", tmp_path / "toy")
+    monkeypatch.setattr(pretrained, "TOY_CHECKPOINT", tmp_path / "toy")
     frames = scripted.video(3)
     with pytest.raises(InputError, match="no checkpoint is given and none ships"):
         c2g_jax.open(frames)
@@ -91,7 +91,7 @@ def test_the_checkpoint_that_ships_is_taken_and_known_by_its_hash(
     session.save(tmp_path / "b.c2g")
     saved = read_session(tmp_path / "b.c2g")
     with pytest.raises(InputError, match="other weights"):
-        saved.restore(again)
+        again.restore(saved)
 
 
 def test_a_checkpoint_of_sam2_alone_is_warned_of(world, tmp_path, recwarn):
@@ -112,7 +112,7 @@ def test_what_is_recorded_is_what_the_model_has(make_session, tmp_path):
     )
     assert session.graph().provenance["options"] == wanted | {"discover_every": 3}
     session.save(tmp_path / "a.c2g")
-    assert read_session(tmp_path / "a.c2g").options["discover_every"] == 3
+    assert read_session(tmp_path / "a.c2g").source.options["discover_every"] == 3
 
 
 def test_what_cannot_be_opened_is_named(tmp_path):

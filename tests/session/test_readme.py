@@ -6,9 +6,9 @@ import re
 import numpy as np
 import pytest
 
+from c2g_jax.checkpoints import pretrained
 from c2g_jax.checkpoints.pretrained import save_click2graph
 from c2g_jax.export.scene_graph_json import read_scene_graph
-from c2g_jax.session import opening
 from tests.clips import write_clip
 from tests.commands import ROOT
 from tests.session.bold import random_model
@@ -39,7 +39,7 @@ def weights(tmp_path_factory):
 def clip(world, weights, tmp_path, monkeypatch):
     """The example's clip.mp4, its things where it clicks, in the folder to be in."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(opening, "TOY_CHECKPOINT", weights)
+    monkeypatch.setattr(pretrained, "TOY_CHECKPOINT", weights)
 
     def around(x, y):  # the small cells, 16 x 16 of them over the frame
         return world.still(round(16 * y / HEIGHT) - 2, round(16 * x / WIDTH) - 2)
