@@ -1,44 +1,86 @@
-"""Prompts drawn from true masks: points inside, boxes with noise, masks; numpy alone.
+"""Draw prompts from ground-truth masks: points inside, jittered boxes, masks.
 
-Pixels are counted by their corners as SAM2 does: (x, y) = (0, 0) is the centre of the
-first pixel, so a fraction f of the image's width W is the pixel coordinate f * W - 0.5.
+NumPy on the host, for data and evaluation. `mask_extents` and `jitter_boxes` take JAX
+arrays too, for prompts drawn on the device (`training/segmenter/clicks.py`).
+
+Pixel coordinates are SAM2's: (x, y) = (0, 0) is the centre of the first pixel, so a
+fraction f of the image's width W is the pixel coordinate f * W - 0.5.
 """
 
 import hashlib
 from collections.abc import Sequence
 
+import jax
 import numpy as np
 from scipy import ndimage
 
+from c2g_jax.sam2.prompts import ABSENT, BOX_FIRST, BOX_SECOND, INSIDE, NOT_A_POINT
+
 POINT, BOX, MASK = 0, 1, 2  # kinds of prompt
 KINDS = ("point", "box", "mask")
-TRAINING_MIX = (0.49, 0.49, 0.02)  # Click2Graph's shares of point, box and mask
+TRAINING_MIX = (0.49, 0.49, 0.02)  # shares of point, box and mask: Click2Graph, 3.7
+# The labels of a prompt's two points, by kind. A mask has no points, which SAM2 writes
+# as one NOT_A_POINT.
+LABELS = ((INSIDE, ABSENT), (BOX_FIRST, BOX_SECOND), (NOT_A_POINT, ABSENT))
 
-# The labels of c2g_jax.sam2.prompts, which needs JAX.
-ABSENT, NOT_A_POINT, INSIDE, BOX_FIRST, BOX_SECOND = -2, -1, 1, 2, 3
+Arrays = np.ndarray | jax.Array
 
 
-def _box(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """First and last column and row with pixels: x0, y0, x1, y1, both inclusive."""
-    columns = np.flatnonzero(mask.any(axis=0))
-    rows = np.flatnonzero(mask.any(axis=1))
-    if not len(columns):
-        raise ValueError("the mask is empty: there is nothing to prompt")
-    return int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])
+def mask_extents(masks: Arrays) -> Arrays:
+    """Return the first and last column and row with pixels of masks bool [..., H, W].
+
+    int [..., 4]: x0, y0, x1, y1, both inclusive; the whole image for an empty mask.
+    """
+    (x0, x1), (y0, y1) = (_ends(masks.any(axis=axis)) for axis in (-2, -1))
+    return masks.__array_namespace__().stack([x0, y0, x1, y1], axis=-1)
+
+
+def _ends(used: Arrays) -> tuple[Arrays, Arrays]:
+    """Return the first and the last index that is True on the last axis."""
+    last = used.shape[-1] - 1
+    return used.argmax(axis=-1), last - used[..., ::-1].argmax(axis=-1)
+
+
+def jitter_boxes(
+    boxes: Arrays,
+    shifts: Arrays,
+    size: tuple[int, int],
+    noise: float = 0.1,
+    bound: float = 20.0,
+) -> Arrays:
+    """Return float32 boxes [..., 4] with each side moved, inside an image of `size`.
+
+    A side moves by its entry of `shifts` [..., 4], in [-1, 1], times `noise` of the
+    box's width or height, at most `bound` pixels (sam2/modeling/sam2_utils.py:156-199).
+    `size` is (width, height).
+    """
+    xp = boxes.__array_namespace__()
+    sides = boxes[..., 2:] - boxes[..., :2]
+    reach = xp.minimum(xp.concat([sides, sides], axis=-1) * noise, bound)
+    limit = xp.asarray([*size, *size]) - 1
+    return xp.clip(boxes + shifts * reach, 0, limit).astype(xp.float32)
 
 
 def mask_box(mask: np.ndarray) -> np.ndarray:
-    """float32 [4], x0, y0, x1, y1 of a bool [H, W]: centres of its outermost pixels.
+    """Return the box of a mask bool [H, W]: float32 [4], x0, y0, x1, y1.
 
-    Raises ValueError where the mask is empty.
+    The coordinates are the centres of its outermost pixels. Raises ValueError for an
+    empty mask.
     """
-    return np.array(_box(mask), np.float32)
+    return _box(mask).astype(np.float32)
+
+
+def _box(mask: np.ndarray) -> np.ndarray:
+    if not mask.any():
+        raise ValueError("the mask is empty: there is nothing to prompt")
+    return mask_extents(mask)
 
 
 def interior_distance(mask: np.ndarray) -> np.ndarray:
-    """float64 [H, W]: each pixel's distance to the nearest outside the mask, 0 outside.
+    """Return each pixel's distance to the nearest one outside the mask: float64 [H, W].
 
-    Beyond the image is outside, so a pixel at its border has distance 1.
+    0 outside the mask. Beyond the image is outside, so a pixel at its border has
+    distance 1.
     """
     return ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
 
@@ -46,14 +88,14 @@ def interior_distance(mask: np.ndarray) -> np.ndarray:
 def interior_point(
     mask: np.ndarray, rng: np.random.Generator, max_side: int | None = None
 ) -> np.ndarray:
-    """A pixel of the mask, likelier the deeper inside: float32 [2], (x, y).
+    """Draw a pixel of the mask, weighted by its depth: float32 [2], (x, y).
 
-    The chance is proportional to `interior_distance` (Click2Graph, section 3.7). Where
-    the mask's box is longer than max_side, every k-th pixel of every k-th row stands
-    for the mask: large masks then cost no more than small ones. Raises ValueError
-    where the mask is empty.
+    The probability is proportional to `interior_distance` (Click2Graph, section 3.7).
+    If the mask's box is longer than max_side, only every k-th pixel of every k-th row
+    is drawn from, so that large masks cost no more than small ones. Raises ValueError
+    for an empty mask.
     """
-    x0, y0, x1, y1 = _box(mask)
+    x0, y0, x1, y1 = _box(mask).tolist()
     part = mask[y0 : y1 + 1, x0 : x1 + 1]  # what lies around it is outside anyway
     step = -(-max(part.shape) // max_side) if max_side else 1
     first_y, first_x = rng.integers(step, size=2) if step > 1 else (0, 0)
@@ -74,27 +116,21 @@ def noisy_box(
     noise: float = 0.1,
     bound: float = 20.0,
 ) -> np.ndarray:
-    """The box [4] with each corner moved at random, inside an image (width, height).
-
-    Uniform within `noise` of the side it moves along, at most `bound` pixels, then
-    clipped to the image, as SAM2 trains (sam2/modeling/sam2_utils.py:156-199).
-    """
-    x0, y0, x1, y1 = np.asarray(box, np.float32)
-    reach = np.minimum(np.array([x1 - x0, y1 - y0] * 2) * noise, bound)
-    moved = np.asarray(box, np.float32) + rng.uniform(-1, 1, 4) * reach
-    return np.clip(moved, 0, np.array([*size, *size]) - 1).astype(np.float32)
+    """Return the box [4] with its sides moved at random (`jitter_boxes`)."""
+    shifts = rng.uniform(-1, 1, 4)
+    return jitter_boxes(np.asarray(box, np.float32), shifts, size, noise, bound)
 
 
 def rescale(coords: np.ndarray, size: tuple[int, int], to: int) -> np.ndarray:
-    """Pixel coordinates [..., 2] of an image (width, height) in its square of side to.
+    """Map pixels [..., 2] of an image (width, height) to those of a square of side to.
 
-    Centres stay centres: a fraction of the image is the same fraction of the square.
+    A fraction of the image maps to the same fraction of the square.
     """
     return ((np.asarray(coords) + 0.5) * to / np.array(size) - 0.5).astype(np.float32)
 
 
 def choose_kind(rng: np.random.Generator, mix: Sequence[float] = TRAINING_MIX) -> int:
-    """POINT, BOX or MASK, with chances in proportion to `mix`."""
+    """Draw POINT, BOX or MASK with probabilities proportional to `mix`."""
     shares = np.asarray(mix, np.float64)
     if shares.shape != (3,) or (shares < 0).any() or not shares.sum() > 0:
         raise ValueError(f"the prompt mix {list(mix)} is not three shares: give 3 >= 0")
@@ -104,27 +140,25 @@ def choose_kind(rng: np.random.Generator, mix: Sequence[float] = TRAINING_MIX) -
 def draw_prompt(
     mask: np.ndarray, kind: int, to: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """coords float32 [2, 2], labels int32 [2] of one object, for a square of side `to`.
+    """Draw a prompt of one object: coords float32 [2, 2], labels int32 [2] (LABELS).
 
-    A point is (INSIDE, ABSENT); a box its two corners; a mask has no points, which
-    SAM2 writes as one NOT_A_POINT. Raises ValueError where the mask is empty.
+    Coordinates are pixels of a square of side `to`; unused ones are 0. Raises
+    ValueError for an empty mask.
     """
     height, width = mask.shape
-    coords = np.zeros((2, 2), np.float32)
+    coords, labels = np.zeros((2, 2), np.float32), np.array(LABELS[kind], np.int32)
     if kind == POINT:
-        coords[0] = rescale(
-            interior_point(mask, rng, max_side=256), (width, height), to
-        )
-        return coords, np.array([INSIDE, ABSENT], np.int32)
-    box = rescale(mask_box(mask).reshape(2, 2), (width, height), to)
-    if kind == BOX:
-        moved = noisy_box(box.reshape(4), (to, to), rng)
-        return moved.reshape(2, 2), np.array([BOX_FIRST, BOX_SECOND], np.int32)
-    return coords, np.array([NOT_A_POINT, ABSENT], np.int32)
+        point = interior_point(mask, rng, max_side=256)
+        coords[0] = rescale(point, (width, height), to)
+    else:
+        box = rescale(mask_box(mask).reshape(2, 2), (width, height), to)
+        if kind == BOX:
+            coords = noisy_box(box.reshape(4), (to, to), rng).reshape(2, 2)
+    return coords, labels
 
 
 def stable_seed(*parts: object) -> int:
-    """A seed from names and numbers, the same in any process and on any machine."""
+    """Return a seed from names and numbers, the same in any process on any machine."""
     text = "\0".join(map(str, parts))
     return int.from_bytes(hashlib.sha256(text.encode("utf-8")).digest()[:8], "big")
 
@@ -132,11 +166,11 @@ def stable_seed(*parts: object) -> int:
 def evaluation_points(
     mask: np.ndarray, video: str, subject: int, runs: int = 25
 ) -> np.ndarray:
-    """One click a run: float32 [runs, 2], (x, y) pixels of the mask, the same always.
+    """Draw one click per run: float32 [runs, 2], (x, y) pixels of the mask.
 
-    Uniform over its pixels, run r by a seed of (video, subject, r), and no pixel twice;
-    where the mask has fewer pixels than there are runs, pixels repeat. Raises
-    ValueError where the mask is empty.
+    Uniform over the mask's pixels and without repetition; run r is seeded by (video,
+    subject, r). If the mask has fewer pixels than there are runs, pixels repeat. Raises
+    ValueError for an empty mask.
     """
     pixels = np.argwhere(mask)[:, ::-1].astype(np.float32)
     if not len(pixels):

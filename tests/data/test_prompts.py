@@ -1,6 +1,7 @@
 import subprocess
 import sys
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
@@ -166,11 +167,19 @@ def test_prompts_as_the_model_takes_them():
     assert labels.tolist() == [-1, -2]
 
 
-def test_labels_are_those_of_the_prompt_encoder():
-    from c2g_jax.sam2 import prompts as sam2
-
-    for name in ("ABSENT", "NOT_A_POINT", "INSIDE", "BOX_FIRST", "BOX_SECOND"):
-        assert getattr(prompts, name) == getattr(sam2, name)
+@pytest.mark.parametrize("array", [np.asarray, jnp.asarray], ids=["host", "device"])
+def test_extents_and_jitter_are_the_same_on_host_and_device(array):
+    masks = np.stack([rectangle(rows=slice(1, 4), columns=slice(2, 8)), rectangle()])
+    extents = prompts.mask_extents(array(masks))
+    assert extents.tolist() == [[2, 1, 7, 3], [0, 0, 8, 6]]
+    shifts = np.array([[1, -1, 0.5, 1], [-1, 1, 1, 1]], np.float32)
+    boxes = array(extents).astype(np.float32)
+    moved = prompts.jitter_boxes(boxes, array(shifts), (9, 7))
+    assert moved.dtype == np.float32
+    wanted = [[2.5, 0.8, 7.25, 3.2], [0, 0.6, 8, 6]]
+    np.testing.assert_allclose(moved, wanted, rtol=1e-6)
+    empty = prompts.mask_extents(array(masks & False))
+    assert empty.tolist() == [[0, 0, 8, 6]] * 2
 
 
 def test_evaluation_never_clicks_a_pixel_twice():

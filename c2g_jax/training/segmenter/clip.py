@@ -12,9 +12,11 @@ from jaxtyping import Array, Bool, PRNGKeyArray
 
 from c2g_jax.click2graph.losses import mask_iou
 from c2g_jax.data.masks import cell_shares, object_masks
-from c2g_jax.from_scratch.feature_loss import feature_terms
-from c2g_jax.from_scratch.memory_loss import memory_error
-from c2g_jax.from_scratch.pointer_loss import pointer_error
+from c2g_jax.from_scratch.aid_losses import (
+    feature_terms,
+    memory_error,
+    pointer_error,
+)
 from c2g_jax.sam2.mask_decoder import DecodedMasks
 from c2g_jax.sam2.masks import NO_OBJECT, resize_logits
 from c2g_jax.sam2.memory import RECENT, Memories

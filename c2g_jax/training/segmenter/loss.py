@@ -14,12 +14,13 @@ from jaxtyping import Array, Bool
 
 from c2g_jax.click2graph.losses import mask_dice, mask_focal, mask_iou, score_error
 from c2g_jax.data.masks import cell_shares
+from c2g_jax.from_scratch.aid_losses import AidWeights
 from c2g_jax.sam2.mask_decoder import DecodedMasks
 from c2g_jax.sam2.masks import resize_logits
 
 
 @dataclasses.dataclass(frozen=True)
-class SegmentLoss:
+class SegmentLoss(AidWeights):
     """Weights of the terms, and the side at which masks are compared."""
 
     focal: float = 20.0
@@ -30,20 +31,6 @@ class SegmentLoss:
     # the best by its own estimate. Upstream has 0, all for the best in truth; where a
     # click means one thing alone, the three then differ by chance and not by meaning.
     shown: float = 0.0
-    # Of the mean square of the image features. Nothing in SAM2.1 bounds them: from
-    # nothing they grow to forty times the position encodings that are added to them,
-    # and the decoder no longer sees where anything is. 0 for what is trained already.
-    features: float = 0.0
-    # Of `class_loss.class_error`, which helps an encoder that starts from nothing.
-    classes: float = 0.0
-    # Of `body_loss.body_error`, the same for what belongs together.
-    bodies: float = 0.0
-    # Of `link_loss.link_error`, the same for what interacts.
-    links: float = 0.0
-    # Of `memory_loss.memory_error`, the same for frames that are tracked.
-    places: float = 0.0
-    # Of `pointer_loss.pointer_error`, for the predicates that SCH is to read there.
-    relations: float = 0.0
     # In cells of the image; a multiple of the logits' own side, and a divisor of the
     # image's. Twice the logits' side costs a fifth of the image's own and is as good.
     mask_size: int = 128
