@@ -1,4 +1,8 @@
-"""A whole Click2Graph in a folder, or one around the SAM2.1 that a folder holds."""
+"""Save and load a Click2Graph, or the SAM2.1 alone, as a folder.
+
+A folder holds `weights.safetensors` and `manifest.json`, which describes the shape of
+the model: the classes of DIDM and SCH follow from the fields there.
+"""
 
 import dataclasses
 from collections.abc import Mapping
@@ -13,9 +17,9 @@ from c2g_jax.checkpoints.safetensors import (
     read_manifest,
     save_weights,
 )
-from c2g_jax.click2graph.didm import Didm, DidmConfig
 from c2g_jax.click2graph.model import Click2Graph, Click2GraphConfig, click2graph_config
-from c2g_jax.click2graph.sch import Sch, SchConfig
+from c2g_jax.from_scratch.didm import didm_config
+from c2g_jax.from_scratch.sch import sch_config
 from c2g_jax.media.outputs import path_named
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.model import Sam2, abstract_sam2
@@ -24,7 +28,7 @@ from c2g_jax.vocabulary import Vocabulary
 
 # Weights of the toy size, which ship with the package.
 TOY_CHECKPOINT = Path(__file__).resolve().parent.parent / "toy_checkpoint"
-_KEY = "click2graph"  # in the manifest: what else it takes to build the model
+_KEY = "click2graph"  # the entry of the manifest that DIDM and SCH need
 
 
 def find_checkpoint(folder: str | Path | None) -> Path:
@@ -42,9 +46,9 @@ def find_checkpoint(folder: str | Path | None) -> Path:
 def save_click2graph(
     model: Click2Graph, folder: str | Path, manifest: Mapping[str, Any] | None = None
 ) -> None:
-    """Write the parameters `sam2.*`, `didm.*` and `sch.*`, and what shapes them.
+    """Write the parameters `sam2.*`, `didm.*` and `sch.*`, and the model's shape.
 
-    `manifest` adds JSON values of the caller's own, such as where they come from.
+    `manifest` adds JSON values of the caller, such as the origin of the weights.
     """
     config = model.config
     shape = {
@@ -66,13 +70,14 @@ def load_click2graph(
     discover_every: int = 1,
     seed: int = 0,
 ) -> tuple[Click2Graph, bool]:
-    """The model in a folder, and whether its DIDM and SCH are in there too.
+    """Return the model in a folder, and whether its DIDM and SCH are trained.
 
-    A folder with SAM2.1 alone gives a model whose DIDM and SCH are seeded and have
-    learned nothing: tell the user. `size` is the size that is asked for, if any;
-    `image_size` replaces the checkpoint's. InputError where the folder does not fit.
+    They are not if the folder holds SAM2.1 alone: then they are randomly initialised
+    from `seed`, which the user should be told (`untrained`). `size`, if given, must be
+    the checkpoint's; `image_size` replaces the checkpoint's. Raises InputError if the
+    folder does not fit.
     """
-    image_size = _asked(image_size, dtype)
+    image_size = _checked(image_size, dtype)
     manifest = read_manifest(folder)
     shape = manifest.get(_KEY)
     if shape is None:
@@ -85,8 +90,8 @@ def load_click2graph(
     try:
         config = Click2GraphConfig(
             sam2_config(manifest["size"], image_size or shape["image_size"], dtype),
-            DidmConfig(**shape["didm"]),
-            SchConfig(**shape["sch"]),
+            didm_config(**shape["didm"]),
+            sch_config(**shape["sch"]),
             Vocabulary.from_json(shape["vocabulary"]),
             rules or TrackRules(),
             discover_every,
@@ -99,11 +104,11 @@ def load_click2graph(
     return load_weights(abstract_click2graph(config), folder, size=size), True
 
 
-def _asked(image_size: int | None, dtype: str) -> int | None:
-    """The side that a caller asks for, as an int.
+def _checked(image_size: int | None, dtype: str) -> int | None:
+    """Return the caller's image size as an int.
 
-    InputError where no model has it or the dtype: told before the folder is read,
-    which would be blamed.
+    Raises InputError if no model supports it or the dtype. Checked before the manifest
+    is read, or the error would blame the folder.
     """
     image_size = None if image_size is None else whole(image_size, "image_size")
     sam2_config("toy", image_size, dtype)
@@ -111,7 +116,7 @@ def _asked(image_size: int | None, dtype: str) -> int | None:
 
 
 def untrained(checkpoint: str | Path) -> str:
-    """What to tell who uses a checkpoint of which `load_click2graph` gives False."""
+    """Return the warning for a checkpoint whose DIDM and SCH are untrained."""
     return (
         f"{checkpoint} holds SAM2.1 alone: DIDM and SCH are untrained, so objects and "
         "relations are random and mean nothing: train them with "
@@ -120,24 +125,24 @@ def untrained(checkpoint: str | Path) -> str:
 
 
 def seeded_click2graph(config: Click2GraphConfig, seed: int) -> Click2Graph:
-    """A model that has learned nothing: random parameters, from a seed."""
+    """Return a randomly initialised model."""
     model = abstract_click2graph(config)
     model.sam2 = initialise(model.sam2, seed)
     return with_seeded_heads(model, seed)
 
 
 def with_seeded_heads(model: Click2Graph, seed: int) -> Click2Graph:
-    """`model`, changed: its DIDM and SCH as they are before they learn anything."""
+    """Return `model`, changed in place: its DIDM and SCH randomly initialised."""
     rngs = nnx.Rngs(seed)
-    model.didm = Didm(model.config.didm, rngs=rngs)
-    model.sch = Sch(model.config.sch, rngs=rngs)
+    model.didm = model.config.didm.build(rngs=rngs)
+    model.sch = model.config.sch.build(rngs=rngs)
     return model
 
 
 def save_sam2(
     model: Sam2, folder: str | Path, manifest: Mapping[str, Any] | None = None
 ) -> None:
-    """Write the parameters of a SAM2.1 alone, and what shapes them."""
+    """Write the parameters of a SAM2.1 alone, and its shape."""
     shape = {"size": model.config.size, "image_size": model.config.image_size}
     save_weights(model, folder, {**(manifest or {}), **shape})
 
@@ -148,12 +153,12 @@ def load_sam2(
     image_size: int | None = None,
     dtype: str = "float32",
 ) -> Sam2:
-    """SAM2.1 alone, from a folder that holds it or a whole Click2Graph.
+    """Return the SAM2.1 of a folder that holds it alone or a whole Click2Graph.
 
-    `size` is the size that is asked for, if any; `image_size` replaces the
-    checkpoint's. InputError where the folder does not fit.
+    `size`, if given, must be the checkpoint's; `image_size` replaces the checkpoint's.
+    Raises InputError if the folder does not fit.
     """
-    image_size = _asked(image_size, dtype)
+    image_size = _checked(image_size, dtype)
     manifest = read_manifest(folder)
     shape = manifest.get(_KEY)
     image_size = image_size or (manifest if shape is None else shape).get("image_size")
@@ -164,5 +169,5 @@ def load_sam2(
 
 
 def abstract_click2graph(config: Click2GraphConfig) -> Click2Graph:
-    """The model with shapes in the place of parameters, to be filled."""
+    """Return the model with abstract parameters (shapes and dtypes), to be filled."""
     return nnx.eval_shape(lambda: Click2Graph(config, rngs=nnx.Rngs(0)))

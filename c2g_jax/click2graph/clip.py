@@ -1,7 +1,8 @@
-"""Click2Graph on one clip: what the frozen SAM2.1, DIDM and SCH make of it in training.
+"""Forward pass of Click2Graph over a training clip (paper 3.6: 8-frame clips).
 
-As in use, but for two things: DIDM looks on every frame, and what it finds is segmented
-and named anew on each, so that gradients never run through a memory.
+It differs from inference (`tracking`) in two ways: DIDM runs on every frame, and the
+objects that it discovers are segmented and classified on each frame independently, so
+that no gradient runs through the memory bank.
 """
 
 from typing import NamedTuple
@@ -10,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, UInt8
 
-from c2g_jax.click2graph.didm import discover
+from c2g_jax.click2graph.didm import DidmOutput
 from c2g_jax.click2graph.dropout import split_key
 from c2g_jax.click2graph.model import Click2Graph, apply_prompts, segment_points
 from c2g_jax.click2graph.pooling import pool_mask
@@ -23,7 +24,7 @@ from c2g_jax.sam2.track import Segmentation
 
 
 class Subjects(NamedTuple):
-    """k subjects over a clip of t frames, as SAM2.1 follows them from their prompts."""
+    """SAM2.1's output for k prompted subjects, tracked over a clip of t frames."""
 
     mask_logits: jax.Array  # float32 [t, k, 4h, 4w]
     iou: jax.Array  # float32 [t, k]
@@ -32,7 +33,7 @@ class Subjects(NamedTuple):
 
 
 class Queries(NamedTuple):
-    """q points for each of k subjects on a frame, what lies there, and its names."""
+    """What is segmented at q points of each of k subjects on a frame, and its classes."""
 
     points: jax.Array  # float32 [k, q, 2], (x, y) in [0, 1]
     mask_logits: jax.Array  # float32 [k, q, 4h, 4w]
@@ -42,17 +43,16 @@ class Queries(NamedTuple):
 
 
 class ClipPrediction(NamedTuple):
-    """What the model says of a clip; all but `subjects` with a leading axis t."""
+    """Output of the model for a clip; all fields have a leading axis t."""
 
     subjects: Subjects
-    found: Queries
-    layer_points: jax.Array  # float32 [t, layers, k, q, 2]
-    heat: jax.Array | None  # float32 [t, k, cells], of DIDM where its queries have one
-    shown: Queries | None  # the same at true points, where those were given
+    discovered: DidmOutput
+    found: Queries  # at DIDM's points
+    shown: Queries | None  # at ground-truth points, where those were given
 
 
 def encode_clip(model: Click2Graph, frames: UInt8[Array, "t S S 3"]) -> FrameFeatures:
-    """Features of all frames, out of reach of any gradient."""
+    """Return the features of all frames, without gradient."""
     features = model.sam2.encode_image(normalize_frames(frames))
     return jax.lax.stop_gradient(features)
 
@@ -66,8 +66,8 @@ def follow_subjects(
 ) -> Subjects:
     """Prompt k subjects on the first frame and track them to the last.
 
-    Those in `by_mask` are given by their mask. No parameter that trains is on this
-    way, so no gradient is taken along it.
+    Subjects in `by_mask` are prompted by `masks`, the others by `prompts`. SAM2.1 is
+    frozen, so the result has no gradient.
     """
     sam2, count = model.sam2, by_mask.shape[0]
     labels = jnp.where(by_mask[:, None], NOT_A_POINT, prompts.point_labels)
@@ -76,15 +76,15 @@ def follow_subjects(
     first = apply_prompts(
         sam2, start, None, prompts, masks.astype(jnp.float32), ~by_mask, by_mask
     )
-    all_of_them = jnp.ones(count, bool)
+    all_slots = jnp.ones(count, bool)
     bank = memory.empty_bank(sam2.config, count)
     zero = jnp.zeros((), jnp.int32)
-    bank = track.remember(sam2, bank, start, first, zero, all_of_them, all_of_them)
+    bank = track.remember(sam2, bank, start, first, zero, all_slots, all_slots)
 
     def step(bank, frame_and_features):
         frame, here = frame_and_features
         here = jax.tree.map(lambda x: x[None], here)
-        bank, answer = track.track_step(sam2, bank, here, frame, all_of_them)
+        bank, answer = track.track_step(sam2, bank, here, frame, all_slots)
         return bank, _subjects(answer)
 
     length = features.embed.shape[0]
@@ -103,35 +103,33 @@ def predict_clip(
     true_points: Float[Array, "t k o 2"] | None = None,
     detach_points: bool = False,
 ) -> ClipPrediction:
-    """DIDM and SCH on every frame of a clip.
+    """Run DIDM and SCH on every frame of a clip.
 
-    The masks of objects reach DIDM through the coordinates of its points; with
-    `detach_points` they do not. Without a `key` nothing is dropped out.
+    Gradients of object masks reach DIDM through the coordinates of its points, unless
+    `detach_points`. SCH also classifies the objects at `true_points`, if given. Dropout
+    is applied only with a `key`.
     """
     length = features.embed.shape[0]
 
-    def look(inputs):
-        here, seen, frame_key, given = inputs
+    def frame(inputs):
+        here, subject, frame_key, given = inputs
         here = jax.tree.map(lambda x: x[None], here)
         keys = split_key(frame_key, 3)
-        masks = seen.mask_logits > 0
-        discovered = discover(model.didm, here.embed, masks, keys[0])
+        discovered = model.didm(here.embed, subject.mask_logits > 0, keys[0])
         points = discovered.points
         points = jax.lax.stop_gradient(points) if detach_points else points
-        found = name_points(model, here, seen, points, keys[1])
+        found = name_points(model, here, subject, points, keys[1])
         found = found._replace(points=discovered.points)
         shown = None
         if given is not None:
-            shown = name_points(model, here, seen, given, keys[2])
-        return found, discovered.layer_points, discovered.heat, shown
+            shown = name_points(model, here, subject, given, keys[2])
+        return discovered, found, shown
 
     keys = None if key is None else jax.random.split(key, length)
     frames = (features, subjects, keys, true_points)
     if _loops_are_slow():
-        found, layer_points, heat, shown = jax.vmap(look)(frames)
-    else:
-        found, layer_points, heat, shown = jax.lax.map(look, frames)
-    return ClipPrediction(subjects, found, layer_points, heat, shown)
+        return ClipPrediction(subjects, *jax.vmap(frame)(frames))
+    return ClipPrediction(subjects, *jax.lax.map(frame, frames))
 
 
 def name_points(
@@ -141,7 +139,7 @@ def name_points(
     points: Float[Array, "k q 2"],
     key: jax.Array | None = None,
 ) -> Queries:
-    """Segment what lies at q points of k subjects on one frame, and name the pairs."""
+    """Segment objects at q points of k subjects on one frame; classify the pairs."""
     shape = points.shape[:2]
     rows = segment_points(model.sam2, features, points.reshape(-1, 2))
 
@@ -163,9 +161,9 @@ def name_points(
 
 
 def _loops_are_slow() -> bool:
-    """Whether frames are better computed side by side, in more memory.
+    """Tell whether to vectorise over frames, which needs more memory than a loop.
 
-    XLA runs the body of a loop on one core of a CPU.
+    XLA runs the body of a loop on a single core of a CPU.
     """
     return jax.default_backend() == "cpu"
 

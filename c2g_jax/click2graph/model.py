@@ -1,8 +1,8 @@
-"""Click2Graph: SAM2.1, DIDM and SCH in one, and what they compute on a frame.
+"""Click2Graph, the network of paper 3.2: SAM2.1 with a DIDM and an SCH.
 
-The functions here run on the device, know no video and decide nothing: they are
-compiled once per number of slots and shared by all models of one shape. What follows
-a video is `tracking`.
+The functions here compute one frame on the device. They are compiled once per number
+of slots and shared by all models of one shape. The loop over a video is in `tracking`.
+A slot is a place in the memory bank that holds one tracked subject or object.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from c2g_jax.click2graph.didm import Didm, DidmConfig, discover
+from c2g_jax.click2graph.didm import Didm, DidmConfig
 from c2g_jax.click2graph.pooling import pool_mask
 from c2g_jax.click2graph.sch import BestTriplet, Sch, SchConfig, best_triplets
 from c2g_jax.sam2 import memory, track
@@ -29,14 +29,14 @@ from c2g_jax.vocabulary import Vocabulary, load_vocabulary
 
 @dataclass(frozen=True)
 class Click2GraphConfig:
-    """The three models, the names they speak, and how objects are followed."""
+    """Shapes of the three modules, the class names, and the tracking settings."""
 
     sam2: Sam2Config
     didm: DidmConfig
     sch: SchConfig
     vocabulary: Vocabulary
     rules: TrackRules
-    # DIDM looks on every k-th frame from a subject's prompt on; 0: where prompted only.
+    # Run DIDM on every k-th frame from a subject's prompt on; 0: on that frame only.
     discover_every: int = 1
 
 
@@ -46,7 +46,10 @@ def click2graph_config(
     rules: TrackRules | None = None,
     discover_every: int = 1,
 ) -> Click2GraphConfig:
-    """The paper's DIDM and SCH at the width of a SAM2.1, for a vocabulary's names."""
+    """Return the paper's configuration for the width of a SAM2.1 and a vocabulary.
+
+    The default vocabulary is OpenPVSG's.
+    """
     vocabulary = vocabulary or load_vocabulary()
     return Click2GraphConfig(
         sam2,
@@ -63,37 +66,37 @@ def click2graph_config(
 
 
 class Click2Graph(nnx.Module):
-    """Holds the parameters `sam2.*`, `didm.*` and `sch.*`; see `tracking` for use."""
+    """Holds the parameters `sam2.*`, `didm.*` and `sch.*`; `tracking` runs it."""
 
     def __init__(self, config: Click2GraphConfig, *, rngs: nnx.Rngs):
         self.config = config
         self.sam2 = Sam2(config.sam2, rngs=rngs)
-        self.didm = Didm(config.didm, rngs=rngs)
-        self.sch = Sch(config.sch, rngs=rngs)
+        self.didm = config.didm.build(rngs=rngs)
+        self.sch = config.sch.build(rngs=rngs)
 
 
 class Scene(NamedTuple):
-    """A frame as n slots and the q queries of s subjects show it, r = n + s * q rows.
+    """Masks and triplets of one frame: a row each for n slots and s * q queries.
 
-    Rows of slots come first, then the queries, subject by subject. On a frame where
-    DIDM does not look there are none of those, and no points.
+    The n slots come first, then the q queries of each of s subjects, in order:
+    r = n + s * q. On a frame without DIDM there are no queries: r = n.
     """
 
-    points: jax.Array | None  # float32 [s, q, 2], (x, y) in [0, 1]
+    points: jax.Array | None  # float32 [s, q, 2], (x, y) in [0, 1]; None without DIDM
     rows: Segmentation  # r masks, without candidates
-    area: jax.Array  # float32 [r], pixels of the masks
-    iou: jax.Array  # float32 [r, r], overlaps of the masks
-    triplets: BestTriplet  # [r], each row as the object of its own subject
-    pooled: jax.Array | None = None  # float32 [r, c], the features under the masks
+    area: jax.Array  # float32 [r], in pixels of the masks
+    iou: jax.Array  # float32 [r, r], between masks
+    triplets: BestTriplet  # [r], each row as the object of its subject
+    pooled: jax.Array | None = None  # float32 [r, c], mask-pooled features
 
 
 def segment_points(
     sam2: Sam2, features: FrameFeatures, points: Float[Array, "n 2"]
 ) -> Segmentation:
-    """One object under each point (x, y) in [0, 1] of a frame, without memory.
+    """Segment the object under each point (x, y) in [0, 1] of a frame, without memory.
 
-    Differentiable in the points. SAM2 counts pixels by their corners and looks at
-    their centres, hence the half pixel.
+    Differentiable in the points. SAM2's pixel coordinates are those of pixel centres,
+    hence the half pixel.
     """
     coords = points * sam2.config.image_size - 0.5
     labels = jnp.full((points.shape[0], 1), INSIDE, jnp.int32)
@@ -109,7 +112,7 @@ def follow(
     active: Bool[Array, "n"],
     num_frames: Int[Array, ""],
 ) -> tuple[MemoryBank, Segmentation]:
-    """One step of the slots in `active`, each with its own memory."""
+    """Track the slots in `active` to this frame, each with its own memory."""
     return track.track_step(sam2, bank, features, frame, active, num_frames=num_frames)
 
 
@@ -123,7 +126,11 @@ def apply_prompts(
     by_points: Bool[Array, "n"],
     by_mask: Bool[Array, "n"],
 ) -> Segmentation:
-    """`answer` with what people say of some slots; without memory, as upstream."""
+    """Return `answer` with the prompted slots segmented anew, from prompts alone.
+
+    `by_points` and `by_mask` are the slots prompted either way. As in SAM2, a prompted
+    slot ignores its memory.
+    """
     prompted = track.segment(sam2, features, prompts)
     answer = prompted if answer is None else _choose(by_points, prompted, answer)
     if masks is None:
@@ -139,13 +146,14 @@ def look(
     subjects: Int[Array, "s"],
     owner: Int[Array, "n"],
 ) -> Scene:
-    """Ask DIDM what interacts with the subjects, segment that, and name all pairs.
+    """Discover objects with DIDM, segment them, and classify all pairs.
 
-    `subjects` are the slots of the subjects, `owner` the subject's slot of each slot.
+    `subjects` are the slots of the subjects; `owner` is, for each slot, the slot of the
+    subject that it is an object of.
     """
     sam2, didm, sch = model
-    seen = answer.mask_logits[subjects] > 0
-    points = discover(didm, features.embed, seen).points
+    subject_masks = answer.mask_logits[subjects] > 0
+    points = didm(features.embed, subject_masks).points
     found = segment_points(sam2, features, points.reshape(-1, 2))
     return _join(sch, features, answer, subjects, owner, points, found)
 
@@ -159,16 +167,16 @@ def look_at(
     owner: Int[Array, "n"],
     points: Float[Array, "s q 2"],
 ) -> Scene:
-    """As `look`, at points (x, y) in [0, 1] that another than DIDM chose.
+    """Do as `look`, at given points (x, y) in [0, 1] instead of DIDM's.
 
-    Where a point is nan there is none, and its mask is empty.
+    A point that is nan is absent: its mask is empty.
     """
     sam2, sch = model
     flat = points.reshape(-1, 2)
-    there = ~jnp.isnan(flat).any(axis=1)
-    found = segment_points(sam2, features, jnp.where(there[:, None], flat, 0.5))
-    hidden = jnp.where(there[:, None, None], found.mask_logits, NO_OBJECT)
-    found = found._replace(mask_logits=hidden)
+    present = ~jnp.isnan(flat).any(axis=1)
+    found = segment_points(sam2, features, jnp.where(present[:, None], flat, 0.5))
+    logits = jnp.where(present[:, None, None], found.mask_logits, NO_OBJECT)
+    found = found._replace(mask_logits=logits)
     return _join(sch, features, answer, subjects, owner, points, found)
 
 
@@ -176,13 +184,16 @@ def look_at(
 def name(
     sch: Sch, features: FrameFeatures, answer: Segmentation, owner: Int[Array, "n"]
 ) -> Scene:
-    """Name the pairs of a frame on which DIDM does not look."""
+    """Classify the pairs of the slots, on a frame without DIDM."""
     return _name(sch, features, None, _bare(answer), owner)
 
 
 @jax.jit
 def pick(rows: Segmentation, source: Int[Array, "n"]) -> Segmentation:
-    """A row for each slot; apart from `remember`, which so knows of slots alone."""
+    """Gather the row of each slot.
+
+    Apart from `remember`, whose shapes then depend on the number of slots alone.
+    """
     return jax.tree.map(lambda x: x[source], rows)
 
 
@@ -196,18 +207,18 @@ def remember(
     where: Bool[Array, "n"],
     fresh: Bool[Array, "n"],
 ) -> MemoryBank:
-    """Write `answer` to the slots in `where`, as prompted on this frame.
+    """Write `answer` to the memory of the slots in `where`, as a conditioning frame.
 
-    Those in `fresh` begin here: what their slots held before is forgotten.
+    Slots in `fresh` start a new object here: their old memory is cleared first.
     """
     bank = memory.forget(bank, fresh)
     return track.remember(sam2, bank, features, answer, frame, where, where)
 
 
 def mask_ious(masks: Bool[Array, "r h w"]) -> tuple[jax.Array, jax.Array]:
-    """Areas [r] and overlaps [r, r] of masks; 0 between two empty ones."""
+    """Return areas [r] and pairwise IoUs [r, r] of masks; IoU 0 for two empty ones."""
     flat = masks.reshape(masks.shape[0], -1).astype(jnp.float32)
-    # Counts of pixels: exact in float32, whatever the precision of the factors.
+    # Products of 0 and 1: exact in float32 at any precision of the matrix product.
     both = jnp.einsum("ap,bp->ab", flat, flat)
     area = jnp.sum(flat, axis=1)
     union = area[:, None] + area - both

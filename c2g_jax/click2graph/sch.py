@@ -1,12 +1,11 @@
-"""SCH: what are the subject and the object, and what is between them?
+"""Semantic Classification Head (paper 3.4).
 
-The Semantic Classification Head of Click2Graph (arXiv 2511.15948, 3.4): mask-pooled
-features name the two, their object pointers name the predicate, and where asked for the
-features with them.
+Mask-pooled features give the classes of the subject s_i and the object o_ij; the pair
+of their SAM2 object pointers gives the predicate r_ij.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,29 +14,21 @@ from jaxtyping import Array, Float
 
 from c2g_jax.click2graph.dropout import dropout, split_key
 from c2g_jax.sam2.layers import gelu
-from c2g_jax.types import InputError
-
-POINTERS, FEATURES = "pointers", "features"
 
 
 @dataclass(frozen=True)
 class SchConfig:
-    """What shapes an SCH; the class counts leave out no-object and no-relation."""
+    """Shape of an SCH. Class counts exclude "none" (no object, no relation)."""
 
     d_model: int = 256
     hidden: int = 512
     num_objects: int = 126
     num_predicates: int = 57
     dropout: float = 0.1
-    # What predicates are told from. POINTERS: the two object pointers, as in the paper.
-    # FEATURES: the two mask-pooled features as well.
-    predicate: str = POINTERS
 
-    def __post_init__(self):
-        if self.predicate not in (POINTERS, FEATURES):
-            raise InputError(
-                f"predicate {self.predicate!r}: use {POINTERS} or {FEATURES}"
-            )
+    def build(self, *, rngs: nnx.Rngs) -> "Sch":
+        """Create the randomly initialised module of this configuration."""
+        return Sch(self, rngs=rngs)
 
 
 class SchLogits(NamedTuple):
@@ -49,7 +40,7 @@ class SchLogits(NamedTuple):
 
 
 class BestTriplet(NamedTuple):
-    """The likeliest class of each part, and the product of their probabilities."""
+    """Most likely class of each part, and the product of their probabilities."""
 
     subject: jax.Array  # int32 [...]
     object: jax.Array  # int32 [...]
@@ -58,7 +49,7 @@ class BestTriplet(NamedTuple):
 
 
 class Classifier(nnx.Module):
-    """An MLP of three layers with exact GELU and dropout between them."""
+    """Three-layer MLP with exact GELU and dropout after the hidden layers."""
 
     def __init__(
         self, inputs: int, hidden: int, classes: int, rate: float, rngs: nnx.Rngs
@@ -79,15 +70,18 @@ class Classifier(nnx.Module):
 
 
 class Sch(nnx.Module):
-    """Classifies pairs of a subject and an object."""
+    """Classifies the subject, the object and the predicate of pairs."""
+
+    pair_size: ClassVar[int] = 2  # vectors of d_model channels that `pair` concatenates
 
     def __init__(self, config: SchConfig, *, rngs: nnx.Rngs):
         c, hidden, rate = config.d_model, config.hidden, config.dropout
         self.config = config
         self.subject = Classifier(c, hidden, config.num_objects, rate, rngs)
         self.object = Classifier(c, hidden, config.num_objects + 1, rate, rngs)
-        pair = 2 * c if config.predicate == POINTERS else 4 * c
-        self.predicate = Classifier(pair, hidden, config.num_predicates + 1, rate, rngs)
+        self.predicate = Classifier(
+            self.pair_size * c, hidden, config.num_predicates + 1, rate, rngs
+        )
 
     def __call__(
         self,
@@ -97,24 +91,37 @@ class Sch(nnx.Module):
         object_pointer: Float[Array, "*n c"],
         key: jax.Array | None = None,
     ) -> SchLogits:
-        """Logits for n pairs, of mask-pooled features and SAM2's object pointers."""
+        """Return the logits of n pairs, from mask-pooled features and object pointers.
+
+        Dropout is applied only with a `key`.
+        """
         keys = split_key(key, 3)
-        pair = subject_pointer, object_pointer
-        if self.config.predicate == FEATURES:
-            pair += subject_feature, object_feature
-        pair = jnp.concatenate(pair, axis=-1)
+        pair = self.pair(
+            subject_feature, object_feature, subject_pointer, object_pointer
+        )
         return SchLogits(
             self.subject(subject_feature, keys[0]),
             self.object(object_feature, keys[1]),
             self.predicate(pair, keys[2]),
         )
 
+    def pair(
+        self,
+        subject_feature: Float[Array, "*n c"],
+        object_feature: Float[Array, "*n c"],
+        subject_pointer: Float[Array, "*n c"],
+        object_pointer: Float[Array, "*n c"],
+    ) -> Float[Array, "*n d"]:
+        """Return the pair representation: the two object pointers, concatenated."""
+        del subject_feature, object_feature
+        return jnp.concatenate([subject_pointer, object_pointer], axis=-1)
+
 
 def best_triplets(logits: SchLogits) -> BestTriplet:
-    """The best triplet of each pair, its confidence p_s * p_o * p_r.
+    """Return the best triplet of each pair and its confidence p_s * p_o * p_r.
 
-    "None" can not be chosen, but keeps its probability: a pair that looks like no
-    relation at all has low confidence, for the rest is not renormalised.
+    "None" is never chosen but keeps its probability: the other classes are not
+    renormalised, so a pair without a relation has a low confidence.
     """
     probabilities = (
         jax.nn.softmax(logits.subject),

@@ -1,4 +1,4 @@
-"""Training DIDM and SCH on a frozen SAM2.1, as the loop sees it."""
+"""The training task: DIDM and SCH on a frozen SAM2.1 (paper 3.6)."""
 
 import dataclasses
 from typing import ClassVar
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from c2g_jax.click2graph.clip import encode_clip, follow_subjects, predict_clip
-from c2g_jax.click2graph.loss import RelationLoss, relation_loss
+from c2g_jax.click2graph.loss import RelationLoss
 from c2g_jax.click2graph.model import Click2Graph
 from c2g_jax.click2graph.targets import clip_targets
 from c2g_jax.data.masks import object_masks
@@ -18,10 +18,10 @@ from c2g_jax.sam2.prompts import Prompts
 
 @dataclasses.dataclass(frozen=True)
 class Click2GraphTask:
-    """The model, its loss, and which parameters train.
+    """The model, its loss, and which of its parameters train.
 
-    `counts` (float32 [p]) says how often each predicate occurs in training; the
-    long-tail options need it.
+    `counts` (float32 [p]) is the frequency of each predicate in training, which the
+    long-tail options of the loss need.
     """
 
     model: Click2Graph
@@ -38,10 +38,10 @@ class Click2GraphTask:
         step: jax.Array,
         train: bool = True,
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Mean loss of the clips of a batch, and the mean of each term.
+        """Return the mean loss over the clips of a batch, and the mean of each term.
 
-        `batch` is what the loader makes for the task "relations". Only where `train`
-        is anything dropped out.
+        `batch` is a batch of the loader's task "relations". Dropout is applied only
+        with `train`.
         """
         del step
         keys = jax.random.split(key, batch["frames"].shape[0])
@@ -61,8 +61,8 @@ def clip_loss(
     counts: np.ndarray | None = None,
     train: bool = True,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """The loss of one clip, and its terms, from its arrays as the loader gives them."""
-    dropped, drawn = jax.random.split(key)
+    """Return the loss and the terms of one clip, from the loader's arrays."""
+    dropout_key, loss_key = jax.random.split(key)
     targets = clip_targets(clip, model.config.sam2.low_res_size)
     features = encode_clip(model, clip["frames"])
     subjects = follow_subjects(
@@ -76,8 +76,8 @@ def clip_loss(
         model,
         features,
         subjects,
-        dropped if train else None,
+        dropout_key if train else None,
         targets.points if config.true_points else None,
         config.detach_points,
     )
-    return relation_loss(config, prediction, targets, drawn, counts)
+    return config(prediction, targets, loss_key, counts)

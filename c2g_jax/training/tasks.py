@@ -20,12 +20,14 @@ from c2g_jax.checkpoints.pretrained import (
     save_sam2,
     with_seeded_heads,
 )
-from c2g_jax.click2graph.loss import RelationLoss
 from c2g_jax.click2graph.model import click2graph_config
 from c2g_jax.click2graph.task import Click2GraphTask
 from c2g_jax.data.clips import ClipConfig
 from c2g_jax.data.dataset import Dataset, open_dataset
 from c2g_jax.data.loader import ClipLoader, clip_loader
+from c2g_jax.from_scratch.didm import FromScratchDidmConfig, didm_config
+from c2g_jax.from_scratch.relation_loss import FromScratchRelationLoss
+from c2g_jax.from_scratch.sch import FromScratchSchConfig, sch_config
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.model import Sam2
 from c2g_jax.training.loop import LoopConfig
@@ -120,18 +122,18 @@ def fill_sam2(config: Any) -> Sam2:
 
 
 def click2graph_task(config: Any, sam2: Sam2, dataset: Dataset) -> Click2GraphTask:
-    """DIDM and SCH around a SAM2.1, for the names of a data set."""
-    whole = click2graph_config(sam2.config, dataset.vocabulary)
-    whole = dataclasses.replace(
-        whole,
-        didm=replace(whole.didm, config.didm, "didm"),
-        sch=replace(whole.sch, config.sch, "sch"),
-    )
-    model = abstract_click2graph(whole)
+    """Return the task that trains DIDM and SCH around a SAM2.1, for a data set."""
+    check_fields(config.didm, FromScratchDidmConfig, "didm")
+    check_fields(config.sch, FromScratchSchConfig, "sch")
+    paper = click2graph_config(sam2.config, dataset.vocabulary)
+    didm = didm_config(**{**dataclasses.asdict(paper.didm), **config.didm})
+    sch = sch_config(**{**dataclasses.asdict(paper.sch), **config.sch})
+    model = abstract_click2graph(dataclasses.replace(paper, didm=didm, sch=sch))
     model.sam2 = sam2
     model = with_seeded_heads(model, config.seed)
+    loss = build(FromScratchRelationLoss, config.loss, "loss")
     counts = predicate_counts(dataset, config.data.train)
-    return Click2GraphTask(model, build(RelationLoss, config.loss, "loss"), counts)
+    return Click2GraphTask(model, loss, counts)
 
 
 def predicate_counts(dataset: Dataset, split: str) -> np.ndarray:
@@ -168,12 +170,6 @@ def build(kind: type[T], fields: Mapping[str, Any], where: str, **more: Any) -> 
     """A dataclass from a section of a configuration; InputError for unknown fields."""
     check_fields(fields, kind, where, more.keys())
     return kind(**{name: fields[name] for name in fields}, **more)
-
-
-def replace(start: T, fields: Mapping[str, Any], where: str) -> T:
-    """As `build`, for the fields of a dataclass that is there already."""
-    check_fields(fields, type(start), where)
-    return dataclasses.replace(start, **{name: fields[name] for name in fields})
 
 
 def check_fields(

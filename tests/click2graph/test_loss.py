@@ -7,64 +7,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from c2g_jax.click2graph.clip import ClipPrediction, Queries, Subjects
-from c2g_jax.click2graph.loss import (
-    CLIP,
-    RelationLoss,
-    assign,
-    name_terms,
-    point_error,
-    pointing_error,
-    relation_loss,
-    term_weights,
-)
-from c2g_jax.click2graph.sch import SchLogits
+from c2g_jax.click2graph.clip import Queries
+from c2g_jax.click2graph.didm import DidmOutput
+from c2g_jax.click2graph.loss import RelationLoss, name_terms
+from c2g_jax.click2graph.matching import CLIP, assign
 from c2g_jax.click2graph.targets import ClipTargets, clip_targets
-from c2g_jax.from_scratch.pointing import SHARPNESS
+from tests.click2graph.by_hand import (
+    CLASSES,
+    PREDICATES,
+    prediction,
+    queries,
+    targets,
+)
 
-CLASSES, PREDICATES = 3, 2
 FAR = (0.9, 0.9)
-
-
-def queries(points, t=1, k=1) -> Queries:
-    """Queries at points [q, 2], the same for all frames and subjects, empty-headed."""
-    points = jnp.broadcast_to(jnp.asarray(points), (t, k, len(points), 2))
-    shape = points.shape[:3]
-    names = SchLogits(
-        jnp.zeros((*shape, CLASSES)),
-        jnp.zeros((*shape, CLASSES + 1)),
-        jnp.zeros((*shape, PREDICATES + 1)),
-    )
-    return Queries(
-        points, jnp.zeros((*shape, 2, 2)), jnp.zeros(shape), jnp.ones(shape), names
-    )
-
-
-def prediction(found: Queries) -> ClipPrediction:
-    t, k = found.points.shape[:2]
-    subjects = Subjects(
-        jnp.zeros((t, k, 2, 2)),
-        jnp.ones((t, k)),
-        jnp.ones((t, k)),
-        jnp.zeros((t, k, 4)),
-    )
-    return ClipPrediction(subjects, found, found.points[:, None], None, None)
-
-
-def targets(points, predicates, t=1) -> ClipTargets:
-    """One subject with o objects at points [o, 2] or [t, o, 2], predicates [o, p]."""
-    points, predicates = jnp.asarray(points), jnp.asarray(predicates, bool)
-    o = predicates.shape[-2]
-    masks = jnp.zeros((t, 1, o, 2, 2)).at[..., 0, 0].set(1.0)
-    return ClipTargets(
-        subject_masks=jnp.ones((t, 1, 2, 2)),
-        subject_labels=jnp.zeros(1, jnp.int32),
-        subject_valid=jnp.ones((t, 1), bool),
-        object_masks=masks,
-        object_labels=jnp.arange(o)[None] % CLASSES,
-        points=jnp.broadcast_to(points, (t, o, 2))[:, None],
-        predicates=jnp.broadcast_to(predicates, (t, o, PREDICATES))[:, None],
-    )
 
 
 def test_points_are_matched_and_measured_by_hand():
@@ -73,35 +29,8 @@ def test_points_are_matched_and_measured_by_hand():
     objects, matched = assign(RelationLoss(), found, true)
     assert matched[0, 0].tolist() == [True, True, False]
     assert objects[0, 0].tolist() == [1, 0, 0]
-    config = RelationLoss()
-    error = point_error(config, found.points, true, objects, matched)
+    error = RelationLoss().point_error(found.points, true, objects, matched)
     assert float(error) == pytest.approx((0.02 + 0.01) / 2, abs=1e-6)
-
-
-def test_a_point_beyond_the_cap_is_measured_by_it_and_not_pulled():
-    found = queries([(0.1, 0.1), (0.9, 0.9), (0.5, 0.5)])
-    true = targets([(0.8, 0.9), (0.2, 0.2)], [[1, 0], [0, 1]])
-    config = RelationLoss(point_cap=0.015)
-    assigned = assign(config, found, true)
-
-    def error(points):
-        return point_error(config, points, true, *assigned)
-
-    assert float(error(found.points)) == pytest.approx((0.015 + 0.01) / 2, abs=1e-6)
-    pull = jax.grad(error)(found.points)[0, 0]
-    np.testing.assert_allclose(pull, [[0, 0], [0.1, 0], [0, 0]], atol=1e-6)
-
-
-def test_pointing_by_hand():
-    true = targets([(0.2, 0.2), (0.8, 0.8)], [[1, 0], [0, 0]])  # the first alone holds
-    seen = jnp.ones((1, 1), bool)
-    heat = jnp.log(jnp.array([[[0.5, 0.2, 0.2, 0.1]]])) / SHARPNESS  # of 2 x 2 cells
-    error = pointing_error(heat, true, seen)
-    assert float(error) == pytest.approx(-np.log(0.5), abs=1e-4)
-    half = true._replace(object_masks=0.5 * true.object_masks)  # of the cell's area
-    error = pointing_error(heat, half, seen)
-    assert float(error) == pytest.approx(-np.log(0.25), abs=1e-4)
-    assert float(pointing_error(heat, true, ~seen)) == 0.0
 
 
 def test_an_object_without_relation_is_nothing_to_find():
@@ -178,7 +107,7 @@ def test_what_is_out_of_view_teaches_no_names_and_no_masks():
     found = queries([(0.1, 0.1), FAR])
     found = found._replace(object_score=jnp.array([[[-1.0, 1.0]]]))
     true = targets([(0.1, 0.1)], [[1, 0]])
-    _, terms = relation_loss(RelationLoss(), prediction(found), true, jax.random.key(0))
+    _, terms = RelationLoss()(prediction(found), true, jax.random.key(0))
     assert float(terms["bce"]) == float(terms["dice"]) == 0.0
     assert float(terms["object"]) == pytest.approx(np.log(4), abs=1e-6)  # "none" alone
     assert float(terms["point"]) == 0.0  # found on the spot, in view or not
@@ -209,8 +138,8 @@ def test_long_tail_options_by_hand():
 def test_the_total_is_the_sum_the_paper_writes():
     found = queries([(0.1, 0.2), (0.7, 0.9), (0.4, 0.4)])
     true = targets([(0.8, 0.9), (0.2, 0.2)], [[1, 0], [0, 1]])
-    total, terms = relation_loss(
-        RelationLoss(layer_points=False), prediction(found), true, jax.random.key(0)
+    total, terms = RelationLoss(layer_points=False)(
+        prediction(found), true, jax.random.key(0)
     )
     by_hand = (
         10 * terms["bce"]
@@ -224,17 +153,16 @@ def test_the_total_is_the_sum_the_paper_writes():
     assert float(total) == pytest.approx(float(by_hand), rel=1e-6)
     assert float(terms["bce"]) == pytest.approx(np.log(2), abs=1e-6)
     assert float(terms["matched"]) == 1.0
-    assert term_weights(RelationLoss(true_points=0.5))["shown_predicate"] == 10.0
+    assert RelationLoss(true_points=0.5).weights()["shown_predicate"] == 10.0
 
 
 def test_every_layer_is_matched_for_itself():
     found = queries([(0.2, 0.2), (0.8, 0.8)])
     true = targets([(0.2, 0.2), (0.8, 0.8)], [[1, 0], [1, 0]])
     swapped = found.points[:, :, ::-1] + 0.1
-    clip = prediction(found)._replace(
-        layer_points=jnp.stack([swapped, found.points], axis=1)
-    )
-    _, terms = relation_loss(RelationLoss(), clip, true, jax.random.key(0))
+    layers = DidmOutput(found.points, jnp.stack([swapped, found.points], axis=1))
+    clip = prediction(found)._replace(discovered=layers)
+    _, terms = RelationLoss()(clip, true, jax.random.key(0))
     assert float(terms["point"]) == 0.0
     assert float(terms["layer_points"]) == pytest.approx(0.02, abs=1e-6)
 
@@ -260,9 +188,9 @@ def test_padding_changes_nothing():
         padded(padded(true.points, 2), 1),
         padded(padded(true.predicates, 2), 1),
     )
-    _, plain = relation_loss(config, prediction(found), true, jax.random.key(0))
+    _, plain = config(prediction(found), true, jax.random.key(0))
     wider = jax.tree.map(lambda x: jnp.concatenate([x, x], axis=1), found)
-    _, terms = relation_loss(config, prediction(wider), more, jax.random.key(0))
+    _, terms = config(prediction(wider), more, jax.random.key(0))
     for name, value in plain.items():
         assert float(terms[name]) == pytest.approx(float(value), abs=1e-6), name
 

@@ -1,6 +1,5 @@
 """SCH: its size, a literal twin, and the confidence of a triplet by hand."""
 
-import dataclasses
 import math
 
 import jax
@@ -10,8 +9,7 @@ import pytest
 from flax import nnx
 
 from c2g_jax.click2graph.didm import Didm, DidmConfig
-from c2g_jax.click2graph.sch import FEATURES, Sch, SchConfig, SchLogits, best_triplets
-from c2g_jax.types import InputError
+from c2g_jax.click2graph.sch import Sch, SchConfig, SchLogits, best_triplets
 
 CONFIG = SchConfig(d_model=6, hidden=10, num_objects=4, num_predicates=3)
 
@@ -62,17 +60,6 @@ def test_equals_a_literal_twin(sch, inputs):
     np.testing.assert_allclose(out.object, mlp(sch.object, obj), atol=1e-5)
     pair = np.concatenate([subject_pointer, object_pointer], axis=1)
     np.testing.assert_allclose(out.predicate, mlp(sch.predicate, pair), atol=1e-5)
-
-
-def test_predicates_are_told_from_features_where_asked_for(inputs):
-    config = dataclasses.replace(CONFIG, predicate=FEATURES)
-    sch = Sch(config, rngs=nnx.Rngs(0))
-    assert sch.predicate.layers[0].kernel.shape == (4 * 6, 10)
-    subject, obj, subject_pointer, object_pointer = inputs
-    pair = jnp.concatenate([subject_pointer, object_pointer, subject, obj], axis=1)
-    np.testing.assert_array_equal(sch(*inputs).predicate, sch.predicate(pair))
-    with pytest.raises(InputError, match="masks"):
-        SchConfig(predicate="masks")
 
 
 def test_predicates_have_a_direction(sch, inputs):

@@ -7,6 +7,8 @@ import numpy as np
 from c2g_jax.checkpoints.pretrained import abstract_click2graph
 from c2g_jax.checkpoints.safetensors import fill_parameters, initialise, parameters
 from c2g_jax.click2graph.model import Click2Graph, click2graph_config
+from c2g_jax.from_scratch.didm import didm_config
+from c2g_jax.from_scratch.sch import sch_config
 from c2g_jax.session import Session
 from c2g_jax.vocabulary import Vocabulary
 from tests.small_sam2 import embolden, one_block_config
@@ -35,10 +37,10 @@ COUNT = 6
 def small_model(form: str) -> Click2Graph:
     """A seeded model that sees objects everywhere, with heads of one of the FORMS."""
     config, (didm, sch) = click2graph_config(SAM2, VOCABULARY), FORMS[form]
+    didm = dataclasses.asdict(config.didm) | dict(num_layers=1, ffn=16) | didm
+    sch = dataclasses.asdict(config.sch) | dict(hidden=8) | sch
     config = dataclasses.replace(
-        config,
-        didm=dataclasses.replace(config.didm, num_layers=1, ffn=16, **didm),
-        sch=dataclasses.replace(config.sch, hidden=8, **sch),
+        config, didm=didm_config(**didm), sch=sch_config(**sch)
     )
     model = initialise(abstract_click2graph(config), 0)
     embolden(model.sam2)

@@ -6,10 +6,11 @@ import runpy
 import pytest
 from ml_collections import ConfigDict
 
-from c2g_jax.click2graph.didm import DidmConfig
 from c2g_jax.click2graph.loss import RelationLoss
-from c2g_jax.click2graph.sch import SchConfig
 from c2g_jax.data.clips import ClipConfig
+from c2g_jax.from_scratch.didm import FromScratchDidmConfig, didm_config
+from c2g_jax.from_scratch.relation_loss import FromScratchRelationLoss
+from c2g_jax.from_scratch.sch import FromScratchSchConfig, sch_config
 from c2g_jax.training import tasks
 from c2g_jax.training.config_files import check_overrides, differences, to_json
 from c2g_jax.types import InputError
@@ -88,12 +89,20 @@ def test_the_paper_is_followed_where_it_speaks():
 @pytest.mark.parametrize("name", ["open_pvsg", "toy_pvsg"])
 def test_every_choice_is_a_field(name):
     config = load(name)
-    sections = {"loss": RelationLoss, "didm": DidmConfig, "sch": SchConfig}
+    sections = {
+        "loss": (FromScratchRelationLoss, FromScratchRelationLoss),
+        "didm": (FromScratchDidmConfig, didm_config),
+        "sch": (FromScratchSchConfig, sch_config),
+    }
     made = {"d_model", "num_objects", "num_predicates"}  # from the others
-    for section, kind in sections.items():
+    for section, (kind, build) in sections.items():
         fields = {field.name for field in dataclasses.fields(kind)} - made
         assert set(config[section]) == fields
-        tasks.replace(kind(), config[section], section)
+        built = build(**config[section])
+        paper = kind.__mro__[1]
+        assert isinstance(built, paper)
+        if build is not kind:
+            assert (type(built) is paper) == (name == "open_pvsg")
     left = {f.name for f in dataclasses.fields(ClipConfig)} - set(config.clip)
     # What the task decides, and what is nothing to choose.
     assert left == {
