@@ -185,7 +185,7 @@ def compare(download: Path, dataset: Dataset) -> dict[str, list[float]]:
 
 
 def check(ours: tuple[np.ndarray, np.ndarray], theirs: np.ndarray) -> None:
-    """Raise ValueError if frames differ by more than 3 grey levels on average (JPEG)."""
+    """Raise ValueError if frames differ by more than 3 grey levels on average."""
     off = np.abs(ours[0].astype(int) - theirs).mean(axis=(1, 2, 3))
     if off.max() > 3:
         raise ValueError(f"the frames differ by {off.tolist()} grey levels")
