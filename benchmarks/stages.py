@@ -5,8 +5,8 @@
 Every part of SAM2.1 gets inputs of the same shapes in both implementations, with a
 batch of objects and a full memory bank. After a round that compiles, rounds are
 interleaved; the table shows median (min-max) and the ratio of medians. FLOPs are XLA's
-count for our part. "of peak" is the share of the throughput of a large matrix product on the same
-machine.
+count for our part. "of peak" is the share of the throughput of a large matrix product
+on the same machine.
 """
 
 import statistics
