@@ -1,11 +1,11 @@
-"""What computing in bfloat16 changes of tracked masks, beside float32.
+"""How much tracked masks differ between bfloat16 and float32.
 
     python -m benchmarks.bfloat16
 
-Each object of the example clip is clicked on the first frame that shows it, and tracked
-to the end, once in each type with the same weights. Shown are the share of an object's
-pixels (those that either type gives it) that the two decide otherwise, and the mean IoU
-of each with what was drawn.
+Each object of the example clip is clicked on its first visible frame and tracked to the
+end, once in each type with the same weights. The table shows the share of an object's
+pixels (the union of both masks) on which the two types differ, and the mean IoU of each
+type with the ground truth.
 """
 
 import collections
@@ -31,7 +31,7 @@ _TOY = PACKAGE / "toy_checkpoint"
 
 
 def track_objects(dtype: str, truth: SceneGraph) -> dict[tuple[int, int], dict]:
-    """{(frame, object): mask as run lengths} of each object, clicked by itself."""
+    """Return {(frame, object): run-length mask}; each object is tracked separately."""
     model, _ = load_click2graph(CHECKPOINT.value or _TOY, dtype=dtype)
     predictor = Sam2VideoPredictor(model.sam2)
     frames = np.stack([f.rgb for f in open_video(CLIP)])
@@ -59,11 +59,11 @@ def main(argv) -> None:
         if drawn is None:
             continue
         other = bfloat16[frame, object_id]
-        # Run lengths of two empty masks are the same, though their IoU is none.
+        # Two empty masks agree, although their IoU is undefined.
         agreement = 1.0 if mask == other else mask_iou(mask, other)
         ious = agreement, mask_iou(mask, drawn), mask_iou(other, drawn)
         rows[object_id].append(ious)
-    table = Table(title="bfloat16 beside float32, masks of the example clip")
+    table = Table(title="bfloat16 and float32, masks of the example clip")
     shown = "frames", "differ, mean", "differ, worst", "IoU", "IoU, bf16"
     for name in ("object", *shown):
         table.add_column(name, justify="left" if name == "object" else "right")

@@ -1,12 +1,12 @@
-"""Clips a second from a prepared data set, beside decoding the same clips from the mp4.
+"""Clips per second from a prepared data set, compared with decoding the mp4.
 
     python -m benchmarks.data --clips=200 --memory_clips=2000
     python -m benchmarks.data --data_dir=DIR --name=toy_pvsg --image_size=256
 
-The first draws a video of 400 frames at 480x360, prepares it, and compares reading
-random clips of 8 frames with PyAV (seek to the key frame before, decode up to the
-clip's end) in interleaved rounds; then it runs the loader, and watches its memory. The
-second runs the loader alone, on a data set that is there.
+The first form generates a video of 400 frames at 480x360, prepares it, and compares
+reading random clips of 8 frames with PyAV (seek to the previous key frame, decode to
+the end of the clip) in interleaved rounds; then it runs the loader and records its
+memory. The second form runs only the loader, on an existing data set.
 """
 
 import json
@@ -41,12 +41,14 @@ with launch.needing("train"):
 
 flags.declare_key_flag("data_dir")
 flags.declare_key_flag("name")
-SPLIT = flags.DEFINE_string("split", "train", "Its split.")
-CLIPS = flags.DEFINE_integer("clips", 100, "Clips of each measurement.", 10)
-MEMORY_CLIPS = flags.DEFINE_integer("memory_clips", 0, "Clips to watch memory over.", 0)
+SPLIT = flags.DEFINE_string("split", "train", "Split of the data set.")
+CLIPS = flags.DEFINE_integer("clips", 100, "Clips per measurement.", 10)
+MEMORY_CLIPS = flags.DEFINE_integer(
+    "memory_clips", 0, "Clips to record memory over.", 0
+)
 flags.declare_key_flag("image_size")
-BATCH = flags.DEFINE_integer("batch_size", 2, "Clips of a batch of the loader.", 1)
-WORKERS = flags.DEFINE_list("workers", ["0", "1", "2"], "Numbers of processes.")
+BATCH = flags.DEFINE_integer("batch_size", 2, "Batch size of the loader.", 1)
+WORKERS = flags.DEFINE_list("workers", ["0", "1", "2"], "Numbers of loader processes.")
 flags.declare_key_flag("json")
 
 FRAMES, HEIGHT, WIDTH, FPS, CLIP_LENGTH = 400, 360, 480, 5, 8
@@ -54,18 +56,18 @@ VIDEO, DISCS = "0001_drawn", 5
 
 
 def image_size() -> int:
-    """Of the loader's square image: 256 where --image_size says nothing."""
+    """Return the side of the loader's square image: --image_size, or 256."""
     return IMAGE_SIZE.value or 256
 
 
 def draw(rng: np.random.Generator):
-    """Frame after frame: uint8 [H, W, 3] and object ids [H, W], discs over a floor."""
+    """Yield frames uint8 [H, W, 3] and object ids [H, W]: discs over a floor."""
     coarse = rng.integers(0, 256, (24, 32, 3), np.uint8)
     ground = Image.fromarray(coarse).resize(
         (WIDTH + 100, HEIGHT + 100), Image.Resampling.BICUBIC
     )
     ground = np.asarray(ground).astype(np.float32) * 0.6 + 40
-    ground += rng.normal(0, 6, ground.shape)  # texture, which moves with the camera
+    ground += rng.normal(0, 6, ground.shape)  # texture that moves with the camera
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     phase, colour = rng.uniform(0, 6, (DISCS, 2)), rng.uniform(0, 255, (DISCS, 3))
     for t in range(FRAMES):
@@ -79,12 +81,12 @@ def draw(rng: np.random.Generator):
             stripes = 40 * np.sin((x - cx + (i + 1) * (y - cy)) / 5)
             rgb[disc] = (colour[i] + stripes[..., None])[disc]
             ids[disc] = i + 1
-        rgb += rng.normal(0, 2, (HEIGHT, WIDTH, 1))  # of the sensor
+        rgb += rng.normal(0, 2, (HEIGHT, WIDTH, 1))  # sensor noise
         yield np.clip(rgb, 0, 255).astype(np.uint8), ids
 
 
 def write_download(root: Path) -> None:
-    """The drawn video in the layout of OpenPVSG's download."""
+    """Write the generated video in the layout of an OpenPVSG download."""
     videos, masks = root / "vidor/videos", root / "vidor/masks" / VIDEO
     videos.mkdir(parents=True)
     masks.mkdir(parents=True)
@@ -128,7 +130,7 @@ def write_download(root: Path) -> None:
 
 
 def prepare(download: Path, data_dir: Path) -> None:
-    """Prepare a drawn download as `c2g_jax.prepare` does."""
+    """Prepare the generated download as `c2g_jax.prepare` does."""
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "datasets"))
     from open_pvsg.build import build
 
@@ -136,7 +138,7 @@ def prepare(download: Path, data_dir: Path) -> None:
 
 
 def decode_mp4(path: Path, start: int, stop: int) -> np.ndarray:
-    """Frames start to stop - 1 of the file: uint8 [t, H, W, 3]."""
+    """Return frames start to stop - 1 of an mp4, uint8 [t, H, W, 3]."""
     frames = []
     with av.open(str(path)) as file:
         stream = file.streams.video[0]
@@ -152,20 +154,20 @@ def decode_mp4(path: Path, start: int, stop: int) -> np.ndarray:
 
 
 def decode_masks(folder: Path, start: int, stop: int) -> np.ndarray:
-    """Masks start to stop - 1 of a folder of PNGs: uint8 [t, H, W] of ids."""
+    """Return masks start to stop - 1 of a folder of PNGs, ids uint8 [t, H, W]."""
     return np.stack(
         [np.asarray(Image.open(folder / f"{t:04d}.png")) for t in range(start, stop)]
     )
 
 
 def compare(download: Path, dataset: Dataset) -> dict[str, list[float]]:
-    """Seconds a clip of each way to read it, over the same random clips."""
+    """Return seconds per clip of each method, over the same random clips."""
     video = dataset.videos("train")[0]
     mp4 = download / f"vidor/videos/{VIDEO}.mp4"
     masks = download / "vidor/masks" / VIDEO
     methods: dict[str, Callable[[int], object]] = {
         "prepared": lambda t: dataset.read(video, t, t + CLIP_LENGTH),
-        "mp4, frames alone": lambda t: decode_mp4(mp4, t, t + CLIP_LENGTH),
+        "mp4, frames only": lambda t: decode_mp4(mp4, t, t + CLIP_LENGTH),
         "mp4 and PNG masks": lambda t: (
             decode_mp4(mp4, t, t + CLIP_LENGTH),
             decode_masks(masks, t, t + CLIP_LENGTH),
@@ -183,14 +185,14 @@ def compare(download: Path, dataset: Dataset) -> dict[str, list[float]]:
 
 
 def check(ours: tuple[np.ndarray, np.ndarray], theirs: np.ndarray) -> None:
-    """Both methods must show the same frames, but for what JPEG costs."""
+    """Raise ValueError if frames differ by more than 3 grey levels on average."""
     off = np.abs(ours[0].astype(int) - theirs).mean(axis=(1, 2, 3))
     if off.max() > 3:
         raise ValueError(f"the frames differ by {off.tolist()} grey levels")
 
 
 def run_loader(dataset: Dataset, task: str, workers: int) -> tuple[float, float]:
-    """Clips a second once it runs, and the seconds until the first batch."""
+    """Return clips per second after warm-up, and seconds to the first batch."""
     config = ClipConfig(task=task, image_size=image_size())
     loader = clip_loader(dataset, SPLIT.value, config, BATCH.value, num_workers=workers)
     batches = iter(loader)
@@ -198,7 +200,7 @@ def run_loader(dataset: Dataset, task: str, workers: int) -> tuple[float, float]
     next(batches)
     first = time.perf_counter() - start_time
     for _ in range(4 * max(workers, 1)):
-        next(batches)  # what lay ready
+        next(batches)  # prefetched batches
     count = max(CLIPS.value // BATCH.value, 1)
     start_time = time.perf_counter()
     for _ in range(count):
@@ -209,7 +211,7 @@ def run_loader(dataset: Dataset, task: str, workers: int) -> tuple[float, float]
 
 
 def watch_memory(dataset: Dataset, workers: int) -> dict[int, float]:
-    """{clips so far: megabytes} at every tenth of the way."""
+    """Return {clips read: megabytes} at every tenth of the run."""
     config = ClipConfig(image_size=image_size())
     loader = clip_loader(dataset, SPLIT.value, config, BATCH.value, num_workers=workers)
     batches, total = iter(loader), MEMORY_CLIPS.value // BATCH.value
@@ -224,9 +226,9 @@ def watch_memory(dataset: Dataset, workers: int) -> dict[int, float]:
 
 
 def show_methods(console: Console, times: dict[str, list[float]]) -> None:
-    table = Table(title=f"{CLIP_LENGTH} random frames of {FRAMES} at {WIDTH}x{HEIGHT}")
-    for heading in ("way", "ms a clip: mean, median (least-most)", "beside prepared"):
-        table.add_column(heading, justify="left" if heading == "way" else "right")
+    table = Table(title=f"{CLIP_LENGTH}-frame clips at {WIDTH}x{HEIGHT}")
+    for heading in ("method", "ms per clip: mean, median (min-max)", "x prepared"):
+        table.add_column(heading, justify="left" if heading == "method" else "right")
     ours = statistics.mean(times["prepared"])
     for name, values in times.items():
         ms = [1000 * v for v in values]

@@ -1,4 +1,4 @@
-"""What the benchmarks measure with, and where they write it down."""
+"""Timing, memory and recording of results, shared by the benchmarks."""
 
 import json
 import os
@@ -14,24 +14,26 @@ from c2g_jax.media.outputs import check_output, write_text
 from c2g_jax.types import InputError
 
 JSON = flags.DEFINE_string(
-    "json", None, "File for the figures, kept beside those of other runs in it."
+    "json",
+    None,
+    "JSON file to add the results to; other results in it are kept.",
 )
 
 
 def seconds(action: Callable) -> float:
-    """How long a call takes, until what it returns is there."""
+    """Return the seconds of a call, until its result is ready on the device."""
     begun = time.perf_counter()
     jax.block_until_ready(action())
     return time.perf_counter() - begun
 
 
 def ratio(times: Mapping[str, Sequence[float]], peer: str = "sam2") -> float:
-    """Median of "ours" over the median of a peer."""
+    """Return the median of "ours" divided by the median of a peer."""
     return statistics.median(times["ours"]) / statistics.median(times[peer])
 
 
 def processor() -> str:
-    """Name of what JAX runs on; of a CPU also its cores and its widest vectors."""
+    """Return the name of JAX's device; for a CPU also cores and vector extension."""
     device = jax.devices()[0]
     if device.platform != "cpu" or not Path("/proc/cpuinfo").exists():
         return device.device_kind
@@ -45,8 +47,8 @@ def processor() -> str:
 
 
 def resident_megabytes() -> float:
-    """Memory in use by this process and those it started."""
-    threads = Path("/proc/self/task").glob("*/children")  # each lists those it started
+    """Return the resident memory of this process and its children."""
+    threads = Path("/proc/self/task").glob("*/children")  # of each thread
     children = [pid for file in threads for pid in file.read_text().split()]
     total = 0
     for pid in ("self", *children):
@@ -56,12 +58,12 @@ def resident_megabytes() -> float:
 
 
 def whole_numbers(flag: flags.FlagHolder, least: int = 1) -> list[int]:
-    """The numbers of a list flag, each once; InputError unless all are `least` or more.
+    """Return the distinct integers of a list flag.
 
-    An empty list is refused too.
+    Raises InputError if the list is empty or an item is not an integer >= `least`.
     """
     words = [word.strip() for word in flag.value]
-    # Python's own int reads more than people mean: 1_0, or a minus.
+    # int() accepts too much: 1_0, or a minus sign.
     if words and all(word.isdecimal() and int(word) >= least for word in words):
         return list(dict.fromkeys(map(int, words)))
     raise InputError(
@@ -71,15 +73,15 @@ def whole_numbers(flag: flags.FlagHolder, least: int = 1) -> list[int]:
 
 
 def check_json() -> None:
-    """InputError where --json cannot be written, before the work is done for it."""
+    """Raise InputError if --json cannot be written; call before measuring."""
     if JSON.value:
         check_output(JSON.value, JSON.name, kind="file")
 
 
 def record(setting: str, figures: dict) -> None:
-    """Put figures under [device][setting] of --json, if any; what else it holds stays.
+    """Merge figures into [device][setting] of the file --json, if given.
 
-    The device is JAX's: "cpu" or "gpu".
+    device: JAX's backend, "cpu" or "gpu". Other content of the file is kept.
     """
     if not JSON.value:
         return

@@ -1,7 +1,7 @@
-"""SAM2.1 by other hands: each encodes a frame and follows n objects through a clip.
+"""Implementations of SAM2.1 to compare: each encodes a frame and tracks n objects.
 
-A clip (porting.pair.Clip) has the same frame again and again, and each side encodes it
-once, so that what is followed costs no image encoder.
+A clip (porting.pair.Clip) repeats one frame, and each implementation encodes it once,
+so that tracking is timed without the image encoder.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,20 +20,20 @@ PEERS = ("sam2", "sam2-compiled", "transformers")
 
 @dataclass(frozen=True)
 class Implementation:
-    """`encode()` encodes a frame; `follow(n)` gives n masks, frame after frame."""
+    """`encode()` encodes a frame; `track(n)` yields n masks per frame."""
 
     encode: Callable[[], object]
     track: Callable[[int], Iterator]
 
 
 def clicks(objects: int, size: tuple[int, int]) -> list[list[float]]:
-    """A click (x, y) for each of n objects, along the middle of a frame (h, w)."""
+    """Return a click (x, y) per object on the horizontal midline; size is (h, w)."""
     height, width = size
     return [[width * (i + 1) / (objects + 1), height / 2] for i in range(objects)]
 
 
 def ours(model: Sam2, frames: np.ndarray) -> Implementation:
-    """`frames` uint8 [t, h, w, 3], all the same."""
+    """Return our implementation. frames: uint8 [t, h, w, 3], all equal."""
     square = resize_frame(frames[0], model.config.image_size)
 
     def track(objects: int) -> Iterator:
@@ -49,7 +49,7 @@ def ours(model: Sam2, frames: np.ndarray) -> Implementation:
 
 
 def peer(name: str, clip) -> Implementation:
-    """One of PEERS, with the weights of the clip's pair."""
+    """Return one of PEERS with the weights of the clip's pair."""
     if name == "transformers":
         return _transformers(clip)
     return _sam2(clip, compiled=name == "sam2-compiled")
@@ -88,11 +88,11 @@ def _sam2(clip, compiled: bool) -> Implementation:
 
 
 def _compiled(clip):
-    """The same clip with a reference of its own, compiled.
+    """Return the clip with a compiled copy of the reference.
 
-    Compiled are the parts that the package's option for videos compiles
-    (SAM2VideoPredictorVOS in sam2_video_predictor.py), in torch's plain mode: the
-    search of kernels that it asks for takes hours.
+    The compiled parts are those of the package's own option (SAM2VideoPredictorVOS in
+    sam2_video_predictor.py), but in torch's default mode: the kernel search of its
+    max-autotune mode takes hours.
     """
     import torch
 

@@ -1,12 +1,12 @@
-"""Where the time of a frame goes, part by part, beside the `sam2` package.
+"""Time of a frame, part by part, compared with the `sam2` package.
 
     python -m benchmarks.stages --size=large --objects=1,4 --rounds=3
 
-Every part of SAM2.1 has inputs of the same shapes on both sides, objects as a batch and
-a full memory bank, after a round that compiles. Rounds are interleaved; shown are
-medians with the least and the greatest, and the ratio of medians. FLOPs are XLA's own
-count of our part; the share is of what a product of two large matrices reaches on the
-same machine, so it says how far the part is from what the machine can do.
+Every part of SAM2.1 gets inputs of the same shapes in both implementations, with a
+batch of objects and a full memory bank. After a round that compiles, rounds are
+interleaved; the table shows median (min-max) and the ratio of medians. FLOPs are XLA's
+count for our part. "of peak" is the share of the throughput of a large matrix product
+on the same machine.
 """
 
 import statistics
@@ -43,17 +43,17 @@ from c2g_jax.types import InputError
 SIZE = flags.DEFINE_enum("size", "tiny", SIZES, "Size of SAM2.1.")
 for _name in ("image_size", "dtype"):
     flags.declare_key_flag(_name)
-OBJECTS = flags.DEFINE_list("objects", ["1", "4"], "Numbers of objects.")
+OBJECTS = flags.DEFINE_list("objects", ["1", "4"], "Numbers of objects to measure.")
 ROUNDS = flags.DEFINE_integer("rounds", 3, "Interleaved rounds.", lower_bound=1)
 PARTS = flags.DEFINE_list("parts", None, "Parts to time. Default: all.")
 flags.declare_key_flag("json")
 
-_SLOTS = 1 + RECENT  # a prompted frame and those behind
+_SLOTS = 1 + RECENT  # a prompted frame and the recent ones
 _PEAK_SIDE = 4096
 
 
 class Part(NamedTuple):
-    """One part on n objects: ours as a function of the model and inputs; the peer's."""
+    """A part for n objects: our function of (model, *inputs), and the peer's call."""
 
     ours: Callable
     inputs: tuple
@@ -61,7 +61,7 @@ class Part(NamedTuple):
 
 
 class Inputs:
-    """What the parts are given, the same shapes on both sides, drawn from a seed."""
+    """Seeded random inputs of the parts."""
 
     def __init__(self, config: Sam2Config):
         self.config, self._key = config, jax.random.key(0)
@@ -91,7 +91,7 @@ class Inputs:
 
 
 def parts(pair, device: str) -> dict[str, Part]:
-    """The parts by name; `pair` is a porting.pair.Pair."""
+    """Return the parts by name. pair: a porting.pair.Pair."""
     made = Inputs(pair.ours.config)
     side = pair.config.image_size
     image = made.draw(1, side, side, 3)
@@ -119,7 +119,7 @@ def parts(pair, device: str) -> dict[str, Part]:
 
 
 def attention_part(pair, made: Inputs, n: int, device: str) -> Part:
-    """Memory attention of n objects at a full bank."""
+    """Memory attention for n objects with full memory banks."""
     config, c, m = pair.config, pair.config.d_model, pair.config.mem_dim
     pointers = config.max_obj_ptrs * (c // m)
     keys = _SLOTS * config.feature_size**2 + pointers
@@ -144,7 +144,7 @@ def attention_part(pair, made: Inputs, n: int, device: str) -> Part:
 
 
 def decoder_part(pair, made: Inputs, n: int, device: str) -> Part:
-    """Prompt encoder and mask decoder, a click for each of n objects."""
+    """Prompt encoder and mask decoder, one click per object."""
     import torch
 
     features = made.features()
@@ -171,7 +171,7 @@ def decoder_part(pair, made: Inputs, n: int, device: str) -> Part:
 
 
 def memory_part(pair, made: Inputs, n: int, device: str) -> Part:
-    """Memory encoder, of n masks at the size of the image."""
+    """Memory encoder for n masks at image resolution."""
     side = pair.config.image_size
     features, masks = made.features(), made.draw(n, side, side)
     embed = _torch(features.embed, device).permute(0, 3, 1, 2)
@@ -194,7 +194,7 @@ def _torch(x: jax.Array, device: str):
 
 
 def measure(pair, device: str) -> dict[str, dict]:
-    """{part: seconds of each side, compile_seconds, flops}."""
+    """Return {part: {seconds: {implementation: list}, compile_seconds, flops}}."""
     import torch
 
     @torch.inference_mode()
@@ -228,7 +228,7 @@ def measure(pair, device: str) -> dict[str, dict]:
 
 
 def flops(part: Part, model: Sam2) -> float:
-    """XLA's count, of the plain form: of a loop it counts one turn alone."""
+    """Return XLA's FLOP count without blocking: XLA counts one iteration of a loop."""
     with (
         mock.patch.object(attention, "_BLOCK", 1 << 20),
         mock.patch.object(memory_attention, "_MAX_TOKENS", 1 << 30),
@@ -239,7 +239,7 @@ def flops(part: Part, model: Sam2) -> float:
 
 
 def peak() -> float:
-    """FLOPs a second of a product of two square matrices, the best of five."""
+    """Return FLOPs per second of a square matrix product, the best of five."""
     x = jnp.ones((_PEAK_SIDE, _PEAK_SIDE), DTYPE.value)
     product = jax.jit(jnp.matmul)
     product(x, x)
@@ -247,7 +247,7 @@ def peak() -> float:
 
 
 def show(title: str, figures: dict[str, dict], peak_flops: float) -> None:
-    """Print the parts, with the share of the peak that each reaches."""
+    """Print a row per part."""
     table = Table(title=title)
     for heading in ("part", "ours, s", "sam2, s", "ours / sam2", "GFLOP", "of peak"):
         table.add_column(heading, justify="left" if heading == "part" else "right")
@@ -271,7 +271,7 @@ def show(title: str, figures: dict[str, dict], peak_flops: float) -> None:
 def main(argv) -> None:
     del argv
     check_json()
-    whole_numbers(OBJECTS)  # refused before there are models
+    whole_numbers(OBJECTS)  # refuse bad input before building models
     with launch.needing("port"):
         import torch
 

@@ -1,12 +1,12 @@
-"""Where the time of a training step goes: in the step, its encoder, and the loop.
+"""Time of a training step: the step itself, its image encoder, and the loop.
 
     python -m benchmarks.training --config=configs/toy_pvsg.py --config.data.dir=data
 
-Three figures of one run on one machine: the bare step, the same batch again and again;
-the image encoder forward on the frames of that batch, which a frozen one costs of it;
-and the loop around it as `train` runs it, with its data, logs and checks, but without
-checkpoints. What the loop adds is the difference, of which `data_wait` is the share of
-the time that the device had no batch to work on.
+Three measurements in one run: the step alone, on one batch repeated; the forward pass
+of the image encoder on the frames of that batch, which is the cost of a frozen encoder;
+and the training loop as in `train`, with data loading, logging and checks but without
+checkpoints. The overhead of the loop is the difference; `data_wait` is the share of
+time in which the device waited for a batch.
 """
 
 import dataclasses
@@ -33,12 +33,12 @@ with launch.needing("train"):
     from c2g_jax.training.metrics import JSONL, read_metrics
 
 flags.declare_key_flag("config")
-STEPS = flags.DEFINE_integer("steps", 20, "Steps of each measurement.", lower_bound=2)
+STEPS = flags.DEFINE_integer("steps", 20, "Steps per measurement.", lower_bound=2)
 flags.declare_key_flag("json")
 
 
 def seconds(run: Callable[[], Any]) -> float:
-    """Mean seconds of a call, one after the other; the first one compiles."""
+    """Return mean seconds per call, after a first call that compiles."""
     jax.block_until_ready(run())
     begun = time.perf_counter()
     for _ in range(STEPS.value):
@@ -48,7 +48,7 @@ def seconds(run: Callable[[], Any]) -> float:
 
 
 def measure_step(run: Run) -> dict[str, float]:
-    """Seconds of the step alone, and of the encoder on its frames."""
+    """Return seconds of the step and of the encoder on the frames of its batch."""
     parts = states.take_apart(run.task)
     state = states.first_state(run.optim, parts, run.mesh)
     frozen = sharding.put_replicated(run.mesh, parts.frozen)
@@ -70,7 +70,7 @@ def measure_step(run: Run) -> dict[str, float]:
 
 
 def measure_loop(run: Run) -> dict[str, float]:
-    """Seconds of a step in the loop, and the share of waiting for data."""
+    """Return seconds per step in the loop, and the share of time waiting for data."""
     run.train()
     (row,) = read_metrics(run.workdir / JSONL)
     return {"loop": 1 / row["steps_per_second"], "data_wait": row["data_wait"]}
@@ -83,7 +83,7 @@ def main(argv) -> None:
     made = tasks.prepare_task(
         config, sharding.local_batch_size(mesh, config.batch_size)
     )
-    steps = STEPS.value + 1  # the first one, which compiles, is not counted
+    steps = STEPS.value + 1  # the first step compiles and is not counted
     loop = dataclasses.replace(
         tasks.loop_config(config), steps=steps, log_every=steps, save_every=10 * steps,
         eval_every=0, export_every=0,

@@ -1,14 +1,14 @@
-"""Seconds a frame of video, ours beside other SAM2.1s, in one run on one machine.
+"""Seconds per frame of video, compared with other implementations of SAM2.1.
 
     python -m benchmarks.video --size=tiny --objects=1,4 --rounds=5 \
         --against=sam2,sam2-compiled,transformers
 
-All sides have the same seeded weights, prompts and frames, in float32; --dtype is of
-ours alone. An encoded frame and a tracked frame (with a full memory bank) are timed
-apart, one of each in every interleaved round, so that --frames and --rounds are the
-same; shown are medians with the least and the greatest, and the ratio of medians.
-The first calls, which compile, are timed apart. Peak memory is that of a process of
-its own for each side.
+All implementations get the same seeded weights, prompts and frames, in float32; --dtype
+applies to ours only. Encoding a frame and tracking a frame (with a full memory bank)
+are timed separately, once per interleaved round, so --frames is an alias of --rounds.
+The table shows median (min-max) and the ratio of medians. The first calls, which
+compile, are timed separately. Peak memory is measured in one process per
+implementation.
 """
 
 import json
@@ -48,17 +48,20 @@ ROUNDS = flags.DEFINE_integer("rounds", 5, "Interleaved rounds.", lower_bound=1)
 flags.DEFINE_alias("frames", "rounds")
 flags.declare_key_flag("json")
 AGAINST = flags.DEFINE_list(
-    "against", ["sam2"], f"Peers to measure beside, of {', '.join(PEERS)}."
+    "against", ["sam2"], f"Implementations to compare with, of {', '.join(PEERS)}."
 )
 SIDE = flags.DEFINE_enum(
-    "side", None, ["ours", *PEERS], "Run one side alone and print its peak memory."
+    "side",
+    None,
+    ["ours", *PEERS],
+    "Run this implementation alone, print its peak memory.",
 )
 
-_FULL = 8  # frames until the bank holds a prompted and six recent ones
+_FULL = 8  # frames until the memory bank is full (1 prompted, 6 recent)
 
 
 def measure(sides: dict[str, Implementation]) -> dict[str, dict]:
-    """{stage: {side: [seconds of each round]}}, and of the call that compiles."""
+    """Return {"seconds", "first_seconds"}: {stage: {implementation: ...}}."""
     stages, first = {}, {}
     actions = {"encode": {name: side.encode for name, side in sides.items()}}
     for name, encode in actions["encode"].items():
@@ -82,7 +85,7 @@ def measure(sides: dict[str, Implementation]) -> dict[str, dict]:
 
 
 def measure_side(name: str, frames: np.ndarray) -> None:
-    """Encode and track on one side with the most objects; print its peak memory."""
+    """Encode and track with the most objects; print the peak memory."""
     if name == "ours":
         config = sam2_config(SIZE.value, IMAGE_SIZE.value, DTYPE.value)
         side = ours(initialise(abstract_sam2(config), 0), frames)
@@ -96,14 +99,14 @@ def measure_side(name: str, frames: np.ndarray) -> None:
     masks = side.track(max(whole_numbers(OBJECTS)))
     for _ in range(_FULL):
         next(masks)
-    # Not getrusage: what that counts goes on from the process that started this one.
+    # Not getrusage: its peak is inherited from the parent process.
     with open("/proc/self/status", encoding="ascii") as file:
         peak = next(line for line in file if line.startswith("VmHWM"))
     print(json.dumps({"gigabytes": int(peak.split()[1]) / 2**20}))
 
 
 def peak_memory(side: str) -> float:
-    """Peak gigabytes of a process that does one side alone."""
+    """Return peak gigabytes of a process that runs one implementation."""
     command = [sys.executable, "-m", "benchmarks.video", f"--side={side}"]
     command += [f"--size={SIZE.value}", f"--objects={','.join(OBJECTS.value)}"]
     command.append(f"--dtype={DTYPE.value}")
@@ -114,7 +117,7 @@ def peak_memory(side: str) -> float:
 
 
 def ratios(stages: dict[str, dict]) -> dict[str, float]:
-    """Medians of ours over the `sam2` package's, named as in docs/performance.json."""
+    """Return ratios of our medians to those of `sam2`, named for performance.json."""
     found = {}
     for stage, sides in stages.items():
         name = "encoder" if stage == "encode" else f"track_{stage.split()[1]}"
@@ -123,7 +126,7 @@ def ratios(stages: dict[str, dict]) -> dict[str, float]:
 
 
 def show(figures: dict) -> None:
-    """Print a column of seconds for each side, and of ratios for each peer."""
+    """Print seconds of each implementation and the ratio to each peer."""
     memory = figures["peak_gigabytes"]
     against = [name for name in memory if name != "ours"]
     table = Table(title=figures["title"])
@@ -147,13 +150,13 @@ def show(figures: dict) -> None:
 def main(argv) -> None:
     del argv
     check_json()
-    whole_numbers(OBJECTS)  # refused before there are models
+    whole_numbers(OBJECTS)  # refuse bad input before building models
     config = sam2_config(SIZE.value, IMAGE_SIZE.value, DTYPE.value)
     unknown = [name for name in AGAINST.value if name not in PEERS]
     if unknown or not AGAINST.value:
         named = ",".join(AGAINST.value)
-        raise InputError(f"--against={named}: choose of {', '.join(PEERS)}")
-    # Long enough for all rounds; every frame is the same to all sides.
+        raise InputError(f"--against={named}: use some of {', '.join(PEERS)}")
+    # One frame, repeated for all rounds.
     frames = np.repeat(draw_video(1, 480, 640), _FULL + ROUNDS.value + 2, axis=0)
     if SIDE.value:
         measure_side(SIDE.value, frames)

@@ -1,11 +1,11 @@
-"""Many people click at once: latency at the page's server, on this machine alone.
+"""Latency of the web server under concurrent sessions, on this machine only.
 
     python -m c2g_jax.web --port=8321 --video=clip.mp4 --checkpoint=weights/toy
     python -m benchmarks.web_load --url=http://127.0.0.1:8321 --sessions=8 --seconds=120
 
-Each session clicks, waits for the mask, looks at a frame's picture, and clicks again;
-after five clicks all are undone, so that sessions stay as small as people's. Every
-answer must have the point of its own click, else it counts as lost.
+Each session clicks, waits for the mask, fetches a frame, and clicks again; after five
+clicks all are undone, so that sessions keep a realistic size. A response that lacks the
+point of its own click counts as lost.
 """
 
 import http.client
@@ -22,13 +22,13 @@ from c2g_jax.cli import launch
 from c2g_jax.types import InputError
 
 URL = flags.DEFINE_string("url", "http://127.0.0.1:8321", "A server on this machine.")
-SESSIONS = flags.DEFINE_integer("sessions", 8, "Sessions at once.", 1)
-SECONDS = flags.DEFINE_float("seconds", 120.0, "How long they click; 600 at most.", 0)
-PAUSE = flags.DEFINE_float("pause", 0.0, "Seconds between two clicks of a session.", 0)
+SESSIONS = flags.DEFINE_integer("sessions", 8, "Number of concurrent sessions.", 1)
+SECONDS = flags.DEFINE_float("seconds", 120.0, "Duration of the load, at most 600.", 0)
+PAUSE = flags.DEFINE_float("pause", 0.0, "Seconds between the clicks of a session.", 0)
 
 
 class Client:
-    """One person with one connection; keeps seconds by kind of request."""
+    """One session on one connection; records seconds per kind of request."""
 
     def __init__(self, address: str, seed: int):
         self.connection = http.client.HTTPConnection(address, timeout=60)
@@ -38,7 +38,7 @@ class Client:
         self.path, self.video = f"/sessions/{opened['id']}", opened["video"]
 
     def ask(self, kind: str, method: str, path: str, body=None) -> bytes:
-        """The answer's body; a status of 400 or more is an error."""
+        """Return the body of the response. Raises RuntimeError for status >= 400."""
         headers = {} if body is None else {"Content-Type": "application/json"}
         sent = None if body is None else json.dumps(body)
         begin = time.perf_counter()
@@ -51,7 +51,7 @@ class Client:
         return data
 
     def click(self) -> None:
-        """A new subject, and whether the answer has its prompt and its mask."""
+        """Click a new subject, look for the point in the response, fetch the frame."""
         video = self.video
         frame = int(self.rng.integers(video["num_frames"]))
         x = float(self.rng.uniform(0, video["width"] - 1))
@@ -71,7 +71,7 @@ class Client:
             try:
                 self.click()
                 clicks += 1
-                # As people do: a few subjects, not hundreds.
+                # Keep a few subjects per session, not hundreds.
                 if clicks % 5 == 0:
                     for _ in range(5):
                         self.ask("undo", "POST", f"{self.path}/undo")
@@ -83,12 +83,12 @@ class Client:
 
 
 def address_of(url: str) -> str:
-    """HOST:PORT of a server here; InputError for any other."""
+    """Return HOST:PORT of a local server. Raises InputError for any other URL."""
     try:
         parts = urllib.parse.urlsplit(url)
         here = parts.hostname in ("127.0.0.1", "localhost", "::1")
         here = here and (parts.port is None or parts.port > 0)
-    except ValueError:  # of a port that is no number
+    except ValueError:  # raised for a bad port
         here = False
     if not here:
         raise InputError(f"--url={url}: name a server on this machine")

@@ -50,11 +50,11 @@ def test_found_missed_and_untrue(demo):
         ],
     )
     assert demo.compare(TRUTH, found, [1]) == [
-        "child 1: called adult, mask overlap 1.00",
+        "child 1: predicted adult, mask IoU 1.00",
         "  found   holding ball, frames 0 to 1: as holding cup, frames 1 to 3, "
-        "mask overlap 0.60",
+        "mask IoU 0.60",
         "  missed  sitting on sofa, frames 2 to 3",
-        "not true: adult sitting on sofa, frames 2 to 3",
+        "  false   adult sitting on sofa, frames 2 to 3",
     ]
 
 

@@ -1,9 +1,9 @@
-"""The main job once: click on someone in the example clip, and compare with the truth.
+"""Run prediction on the example clip and compare the result with the ground truth.
 
     python tools/demo.py [--output=demo]
 
-clicks once on each of the clip's subjects, writes the scene graph and the overlay, and
-prints what is true of them beside what was found. The same as `make demo`.
+Clicks once on each subject of the clip, writes the scene graph and the overlay, and
+prints the true relations with the ones found. `make demo` runs this.
 """
 
 import json
@@ -47,13 +47,13 @@ def main(argv) -> None:
     if done.returncode:
         sys.exit(done.returncode)
     graph = read_scene_graph(output / "graph" / "scene_graph.json")
-    print("\nwhat was drawn, and what was found\n")
+    print("\nground truth and predictions\n")
     for line in compare(truth, graph, subjects):
         print(line)
 
 
 def click(track: ObjectTrack) -> Prompt:
-    """A click where an object is widest on the first frame that shows it."""
+    """Return a click at the innermost point of an object on its first visible frame."""
     frame = min(track.masks)
     depth = interior_distance(decode_mask(track.masks[frame]))
     y, x = np.unravel_index(depth.argmax(), depth.shape)
@@ -61,13 +61,13 @@ def click(track: ObjectTrack) -> Prompt:
 
 
 def compare(truth: SceneGraph, graph: SceneGraph, subjects: list[int]) -> list[str]:
-    """A line for each subject, each true relation, and each that is not true."""
+    """Return a line per subject, per true relation, and per false prediction."""
     lines, used = [], set()
     for subject in subjects:
         true = truth.object(subject)
         found = graph.object(subject)
         lines.append(
-            f"{true.category} {subject}: called {found.category}, mask overlap "
+            f"{true.category} {subject}: predicted {found.category}, mask IoU "
             f"{overlap(true, found):.2f}"
         )
         for relation in [r for r in truth.relations if r.subject_id == subject]:
@@ -81,13 +81,13 @@ def compare(truth: SceneGraph, graph: SceneGraph, subjects: list[int]) -> list[s
             track = graph.object(best.object_id)
             lines.append(
                 f"  found   {wanted}: as {best.predicate} {track.category}, frames "
-                f"{spans(best)}, mask overlap {overlap(other, track):.2f}"
+                f"{spans(best)}, mask IoU {overlap(other, track):.2f}"
             )
     for relation in graph.relations:
         if id(relation) not in used:
             names = [graph.object(i).category for i in _ends(relation)]
             lines.append(
-                f"not true: {names[0]} {relation.predicate} {names[1]}, frames "
+                f"  false   {names[0]} {relation.predicate} {names[1]}, frames "
                 f"{spans(relation)}"
             )
     return lines
@@ -96,7 +96,10 @@ def compare(truth: SceneGraph, graph: SceneGraph, subjects: list[int]) -> list[s
 def find_match(
     graph: SceneGraph, true: Relation, other: ObjectTrack
 ) -> Relation | None:
-    """The relation found with this subject, predicate and object, the mask decides."""
+    """Return the predicted relation with the same subject, predicate and object.
+
+    The objects are the same if the IoU of their masks is at least 0.5.
+    """
     same = [
         r
         for r in graph.relations
@@ -108,7 +111,7 @@ def find_match(
 
 
 def overlap(true: ObjectTrack, found: ObjectTrack) -> float:
-    """Mean IoU on the frames where both are in view; 0 where none is."""
+    """Return the mean mask IoU on the frames in which both are visible; 0 if none."""
     both = sorted(true.masks.keys() & found.masks.keys())
     ious = [mask_iou(true.masks[t], found.masks[t]) for t in both]
     return float(np.mean(ious)) if ious else 0.0

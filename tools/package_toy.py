@@ -1,9 +1,9 @@
-"""Put a trained toy checkpoint and an example clip with its truth into the package.
+"""Put a trained toy checkpoint and an example clip with ground truth into the package.
 
     python tools/package_toy.py --checkpoint=runs/toy/weights \
         --data_dir=data --clip=toy_pvsg_val_0010
 
-writes c2g_jax/toy_checkpoint (float16) and c2g_jax/example. Either may be left out.
+Writes c2g_jax/toy_checkpoint (float16) and c2g_jax/example; either may be omitted.
 """
 
 import shutil
@@ -25,7 +25,7 @@ with launch.needing("train"):
 
 flags.declare_key_flag("checkpoint")
 flags.declare_key_flag("data_dir")
-CLIP = flags.DEFINE_string("clip", None, "Video of toy_pvsg/val, for the example.")
+CLIP = flags.DEFINE_string("clip", None, "Video of toy_pvsg/val for the example.")
 PACKAGE = Path(__file__).resolve().parent.parent / "c2g_jax"
 MOST_BYTES = {WEIGHTS: 15e6, "example.mp4": 1e6}
 
@@ -41,15 +41,18 @@ def main(argv) -> None:
 
 
 def package_checkpoint(source: Path, folder: Path) -> None:
-    """The weights in float16, with what their training says of itself."""
+    """Write the weights in float16, with the configuration of their training."""
     model, trained = load_click2graph(source)
     if not trained:
         raise InputError(f"{source} holds SAM2.1 alone: train Click2Graph around it")
     manifest = {k: v for k, v in read_manifest(source).items() if k != "sha256"}
     if "training" not in manifest:
-        raise InputError(f"{source} does not say how it was trained: give a run's")
+        raise InputError(f"{source} has no training configuration: give a run's")
     config = manifest["training"]["config"]
-    del config["data"]["dir"], config["sam2"]["checkpoint"]  # of the machine it was on
+    del (
+        config["data"]["dir"],
+        config["sam2"]["checkpoint"],
+    )  # local paths
     with tempfile.TemporaryDirectory() as aside:
         made = Path(aside)
         save_click2graph(model, made, {**manifest, "dtype": "float16"})
@@ -57,7 +60,7 @@ def package_checkpoint(source: Path, folder: Path) -> None:
 
 
 def package_example(data_dir: Path, folder: Path) -> None:
-    """The clip as it was drawn, and its truth as a scene graph."""
+    """Copy the generated clip and write its ground truth as a scene graph."""
     dataset = open_dataset(data_dir, "toy_pvsg")
     found = [v for v in dataset.videos("val") if v.video_id == CLIP.value]
     if not found:
@@ -65,7 +68,9 @@ def package_example(data_dir: Path, folder: Path) -> None:
     downloads = data_dir / "downloads" / "toy_pvsg"
     drawn = next(downloads.glob(f"*/videos/{CLIP.value}.mp4"), None)
     if drawn is None:
-        raise InputError(f"{downloads}: the drawing of {CLIP.value} is not there")
+        raise InputError(
+            f"{downloads}: no mp4 of {CLIP.value}: prepare with --toy again"
+        )
     with tempfile.TemporaryDirectory() as aside:
         shutil.copyfile(drawn, Path(aside) / "example.mp4")
         graph = true_graph(dataset, found[0])
@@ -74,7 +79,7 @@ def package_example(data_dir: Path, folder: Path) -> None:
 
 
 def copy_small(source: Path, folder: Path) -> None:
-    """Copy the files, once none of them is found too large for a package."""
+    """Copy the files. Raises InputError, before copying, if one is too large."""
     files = sorted(source.iterdir())
     for file in files:
         size = file.stat().st_size

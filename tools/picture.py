@@ -1,9 +1,9 @@
-"""A frame of a clip with its masks, and the scene graph beside it: README's picture.
+"""Draw a frame of a clip with its masks and scene graph, the picture in README.
 
     python tools/picture.py --graph=c2g_jax/example/truth.json \
         --video=c2g_jax/example/example.mp4 --frame=12 --output=docs/images
 
-writes OUTPUT/demo.png. Edges are the relations that hold on that frame.
+Writes OUTPUT/demo.png. Edges are the relations that hold in that frame.
 """
 
 import math
@@ -23,7 +23,7 @@ with launch.needing("plot"):
     from matplotlib.figure import Figure
 
 GRAPH = flags.DEFINE_string("graph", None, "A scene_graph.json of the video.")
-FRAME = flags.DEFINE_integer("frame", 0, "Which frame.", lower_bound=0)
+FRAME = flags.DEFINE_integer("frame", 0, "Index of the frame.", lower_bound=0)
 for name in ("video", "output"):
     flags.declare_key_flag(name)
 
@@ -51,7 +51,7 @@ def main(argv) -> None:
 
 
 def draw_nodes(axes, graph: SceneGraph, frame: int) -> None:
-    """Objects on a circle, subjects' relations on this frame as arrows between them."""
+    """Draw objects on a circle, and the relations of the frame as arrows."""
     holding = [r for r in graph.relations if any(a <= frame <= b for a, b in r.spans)]
     used = {i for r in holding for i in (r.subject_id, r.object_id)}
     shown = [track for track in graph.objects if track.object_id in used]
@@ -66,7 +66,7 @@ def draw_nodes(axes, graph: SceneGraph, frame: int) -> None:
         pair = relation.subject_id, relation.object_id
         pairs.setdefault(pair, []).append(relation.predicate)
     for (subject, other), predicates in pairs.items():
-        # Curved, so that a relation and its reverse do not lie on each other.
+        # Curved, so that a relation and its reverse do not overlap.
         axes.annotate(
             "", places[other], places[subject], arrowprops=dict(
                 arrowstyle="-|>", color="0.35", shrinkA=24, shrinkB=24,

@@ -1,12 +1,13 @@
-"""How well a SAM2.1 segments and follows what a prepared data set has masks of.
+"""Measure how well a SAM2.1 segments and tracks the objects of a prepared data set.
 
     python tools/segmenter.py --checkpoint=c2g_jax/toy_checkpoint --data_dir=data \
         --name=toy_pvsg
 
-On the middle frame of every second video of the validation split, each object is
-prompted by itself, without any memory: by a click on a pixel of it, by its box. From
-the first frame of every tenth video, what any relation names is followed from its true
-mask; beside it the mask is left where it was. All figures are mean IoUs.
+Prompted: on the middle frame of every second validation video, each object is segmented
+separately, without memory, from a click on a random pixel and from its box. Tracked: in
+every tenth video, all objects that take part in a relation are tracked from their true
+masks on the first frame; the baseline keeps the mask of the first frame. All figures
+are mean IoUs.
 """
 
 from collections import defaultdict
@@ -34,8 +35,8 @@ with launch.needing("train"):
 
 for _name in ("checkpoint", "data_dir", "name"):
     flags.declare_key_flag(_name)
-AGES = ((1, 1), (2, 5), (6, 15), (16, 39))  # frames after the mask
-MAX_OBJECTS = 16  # objects of a frame; more are left out
+AGES = ((1, 1), (2, 5), (6, 15), (16, 39))  # frames after the prompt, first to last
+MAX_OBJECTS = 16  # per frame; further objects are left out
 
 
 def main(argv) -> None:
@@ -51,7 +52,7 @@ def main(argv) -> None:
 
 
 def prompted_ious(model: Sam2, dataset: Dataset, videos) -> dict[str, list[np.ndarray]]:
-    """{kind of object: a row for each, IoU of a click, its best mask, a box}."""
+    """Return {kind of object: rows of IoU by click, best of 3 candidates, box}."""
     rng, found = np.random.default_rng(0), defaultdict(list)
     segment = jax.jit(track.segment)
     for video in videos:
@@ -91,7 +92,7 @@ def prompted_ious(model: Sam2, dataset: Dataset, videos) -> dict[str, list[np.nd
 
 
 def tracked_ious(model: Sam2, dataset: Dataset, videos) -> dict[int, list[tuple]]:
-    """{frames after the mask: pairs of IoU, tracked and left where it was}."""
+    """Return {frames after the prompt: pairs of IoU, tracked and baseline}."""
     found = defaultdict(list)
     begin, step = jax.jit(track.segment_mask), jax.jit(track.track_step)
     remember = jax.jit(track.remember)
@@ -120,7 +121,7 @@ def tracked_ious(model: Sam2, dataset: Dataset, videos) -> dict[int, list[tuple]
 
 
 def encode(model: Sam2, dataset: Dataset, video: VideoRecord, t: int):
-    """The truth of a frame, its features, and its ids as large as the model sees it."""
+    """Return the ground truth of a frame, its features, and ids at model resolution."""
     pictures, segments = dataset.read_frames(video, [t])
     seen = square(pictures, segments, model.config.image_size)
     features = track.encode_frame(model, seen["frames"][0])
@@ -128,13 +129,13 @@ def encode(model: Sam2, dataset: Dataset, video: VideoRecord, t: int):
 
 
 def own_ious(logits: np.ndarray, frame: TrueFrame, ids: list[int]) -> np.ndarray:
-    """IoU of each mask with its own object: logits [at least n, h, w], float [n]."""
+    """Return the IoU of each mask with its object, [n]; logits [>= n, h, w]."""
     return np.diag(overlaps(logits[: len(ids)], frame, ids))
 
 
 def show_prompted(found: dict[str, list[np.ndarray]]) -> None:
-    """Print the means of what `prompted` found."""
-    table = Table("mean IoU", "masks", "a click", "best of its three", "a box")
+    """Print the means of `prompted_ious`."""
+    table = Table("mean IoU", "masks", "click", "click, best of 3", "box")
     for kind, rows in found.items():
         means = (f"{x:.3f}" for x in np.mean(rows, axis=0))
         table.add_row(kind, str(len(rows)), *means)
@@ -142,13 +143,13 @@ def show_prompted(found: dict[str, list[np.ndarray]]) -> None:
 
 
 def show_tracked(found: dict[int, list[tuple]]) -> None:
-    """Print the means of what `followed` found, by the frames after the mask."""
-    table = Table("frames after the mask", *(text for text in ages()))
+    """Print the means of `tracked_ious`, by frames after the prompt."""
+    table = Table("frames after the prompt", *(text for text in ages()))
     pairs = [
         np.mean([pair for t in range(first, last + 1) for pair in found[t]], axis=0)
         for first, last in AGES
     ]
-    for row, name in enumerate(("tracked", "the mask left where it was")):
+    for row, name in enumerate(("tracked", "mask of the first frame")):
         table.add_row(name, *(f"{pair[row]:.3f}" for pair in pairs))
     Console().print(table)
 
