@@ -1,4 +1,4 @@
-"""Both implementations with the same weights, and videos that both have open."""
+"""Both implementations with the same weights, and a video open in both."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from porting.scenes import normalise
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """A model of ours and the reference with the same weights."""
+    """Our model and the reference, with the same weights."""
 
     config: Sam2Config
     ours: Sam2
@@ -32,7 +32,7 @@ def make_pair(
     image_size: int | None = None,
     ours: Sam2 | None = None,
 ) -> Pair:
-    """A pair from an official state; `ours` where it has been ported before."""
+    """Build a pair from an official state; `ours` if already ported."""
     config = sam2_config(size, image_size)
     release = "2.0" if is_2_0(state) else "2.1"
     reference = build_reference(size, image_size, release)
@@ -41,14 +41,14 @@ def make_pair(
 
 
 class Clip:
-    """A video that both sides have open; each frame is encoded once per side."""
+    """A video open in both implementations; each encodes a frame once."""
 
     def __init__(self, pair: Pair, frames: np.ndarray):
         """`frames` uint8 [t, H, W, 3], of any size."""
         self.pair, self.frames = pair, frames
         self.size = frames.shape[1:3]
         side = pair.config.image_size
-        # As the reference reads a JPEG: uint8, PIL's bicubic.
+        # As the reference reads JPEGs: uint8, PIL's bicubic resize.
         resized = [Image.fromarray(f).resize((side, side)) for f in frames]
         self.square = np.stack([np.asarray(image) for image in resized])
         self.images = normalise(self.square)  # float32 [t, S, S, 3]
@@ -56,20 +56,20 @@ class Clip:
         self._features: dict[int, FrameFeatures] = {}
 
     def features(self, frame: int) -> FrameFeatures:
-        """Our features of a frame."""
+        """Return our features of a frame."""
         if frame not in self._features:
             features = encode_frame(self.pair.ours, self.square[frame])
             self._features[frame] = jax.block_until_ready(features)
         return self._features[frame]
 
     def open_reference(self) -> dict:
-        """A new state of the reference over the frames, sharing their features."""
+        """Return a new state of the reference, sharing the features of frames."""
         return open_frames(
             self.pair.reference, self.images, self.size, self.reference_features
         )
 
     def reference_levels(self, frame: int) -> tuple[torch.Tensor, ...]:
-        """The reference's features of a frame: strides 4, 8 and 16, NCHW."""
+        """Return the reference's features of a frame: strides 4, 8 and 16, NCHW."""
         state = self.open_reference()
         with torch.inference_mode():
             self.pair.reference._get_image_feature(state, frame, 1)

@@ -92,10 +92,10 @@ BAD = {
     "objects": (write({"model": STATE, "args": Note()}), "Python objects"),
     "no tensors": (write({"epoch": 3}), "holds no tensors: give a state dict"),
     "a list": (write([STATE]), "holds no tensors"),
-    "mixed": (write(STATE | {"epoch": 3}), "holds what is no tensor: epoch"),
+    "mixed": (write(STATE | {"epoch": 3}), "holds non-tensors: epoch"),
     "not finite": (
         write(STATE | {"no_obj_ptr": torch.tensor([1.0, np.nan])}),
-        "no numbers in no_obj_ptr",
+        "non-finite values in no_obj_ptr",
     ),
     "cut short": (
         lambda path: (path / "x.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{"),
@@ -104,7 +104,7 @@ BAD = {
     "text": (lambda path: (path / "x.pt").write_text("x"), "cut short or another kind"),
     "a broken index": (
         lambda path: (path / "model.safetensors.index.json").write_text("{}"),
-        "no index of shards",
+        "not an index of shards",
     ),
 }
 

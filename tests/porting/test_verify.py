@@ -47,7 +47,7 @@ def test_verify_on_an_image_and_a_video_of_yours(checkpoint, pictures, tmp_path)
     [
         (("--image=nowhere.png",), "nowhere.png: no such image"),
         (("--video=nowhere.mp4",), "nowhere.mp4: no such video"),
-        (("--image=a.png", "--max_frames=2"), "leave out --video, --max_frames"),
+        (("--image=a.png", "--max_frames=2"), "leave out --video and --max_frames"),
     ],
 )
 def test_verify_refuses_in_one_line(args, line):
