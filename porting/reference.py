@@ -81,7 +81,7 @@ def _shrink(model: DictConfig, config: Sam2Config) -> None:
     encoder.fuser.layer.dim = config.d_model
 
 
-class _Float32Torch(types.ModuleType):
+class Float32Torch(types.ModuleType):
     """The torch module, with float32 as bfloat16."""
 
     bfloat16 = torch.float32
@@ -97,7 +97,7 @@ def float32_memory() -> Iterator[None]:
     As published it rounds them to bfloat16 even in float32
     (sam2_video_predictor.py:781, 833); it uses that dtype for nothing else.
     """
-    sam2_video_predictor.torch = _Float32Torch("torch")
+    sam2_video_predictor.torch = Float32Torch("torch")
     try:
         yield
     finally:

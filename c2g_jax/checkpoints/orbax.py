@@ -27,6 +27,7 @@ from c2g_jax.checkpoints.safetensors import (
     fill_parameters,
     parameters,
     read_manifest,
+    write_manifest,
 )
 from c2g_jax.types import InputError
 
@@ -58,8 +59,7 @@ def save_orbax(
                 f"{_free(folder.parent):,} bytes free): make room there, or write "
                 "elsewhere"
             ) from error
-        text = json.dumps(manifest, indent=2, ensure_ascii=False)
-        (aside / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        write_manifest(aside, manifest)
         os.chmod(aside, 0o755)  # created with mode 700
         if folder.exists():
             if (folder / FORMAT).exists():
@@ -81,14 +81,9 @@ def load_orbax(
     `module` may be abstract; `prefix` and `size` are those of `load_weights`.
     InputError where the folder holds no such checkpoint, or a damaged one.
     """
-    manifest, path = read_manifest(folder), Path(folder).absolute() / FORMAT
+    manifest, path = read_manifest(folder, size), Path(folder).absolute() / FORMAT
     if manifest.get("format") != FORMAT:
         raise InputError(f"{folder} is not in the format {FORMAT}: use load_weights")
-    if size is not None and manifest["size"] != size:
-        raise InputError(
-            f"the checkpoint in {folder} is of size {manifest['size']}, not {size}: "
-            f"ask for {manifest['size']} or give another checkpoint"
-        )
     try:
         tree = ocp.load(path)
     # A damaged file can raise exceptions of any type.
@@ -135,9 +130,7 @@ def save_step(
         aside.mkdir()
 
     def end() -> None:
-        whole = {**manifest, "step": step, "sha256": digest(values)}
-        text = json.dumps(whole, indent=2, ensure_ascii=False)
-        (aside / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        write_manifest(aside, {**manifest, "step": step, "sha256": digest(values)})
         if (folder / str(step)).exists():
             os.replace(folder / str(step), aside / "old")
         os.replace(aside, folder / str(step))

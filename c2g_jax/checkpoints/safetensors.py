@@ -134,18 +134,26 @@ def save_weights(
             ) from error
         os.chmod(aside / WEIGHTS, 0o644)  # created with mode 600
         manifest = {**manifest, "sha256": file_sha256(aside / WEIGHTS)}
-        text = json.dumps(manifest, indent=2, ensure_ascii=False)
-        (aside / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        write_manifest(aside, manifest)
 
 
-def read_manifest(folder: str | Path) -> dict[str, Any]:
-    """Read the manifest that `save_weights` wrote: `size`, `sha256` and more."""
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write a manifest of JSON values to a folder."""
+    text = json.dumps(manifest, indent=2, ensure_ascii=False)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: str | Path, size: str | None = None) -> dict[str, Any]:
+    """Read the manifest that `save_weights` wrote: `size`, `sha256` and more.
+
+    InputError where there is none, or where it is not of the expected `size`.
+    """
     path = Path(folder) / MANIFEST
+    valid = False
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         kinds = {"size": str, "sha256": str, "image_size": int | None}
-        if all(isinstance(manifest.get(key), kind) for key, kind in kinds.items()):
-            return manifest
+        valid = all(isinstance(manifest.get(key), kind) for key, kind in kinds.items())
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"no checkpoint in {folder}: give a folder that holds {MANIFEST} and "
@@ -153,7 +161,14 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
         ) from error
     except (ValueError, AttributeError, RecursionError):
         pass
-    raise InputError(f"{path} is not a checkpoint's manifest: convert it again")
+    if not valid:
+        raise InputError(f"{path} is not a checkpoint's manifest: convert it again")
+    if size is not None and manifest["size"] != size:
+        raise InputError(
+            f"the checkpoint in {folder} is of size {manifest['size']}, not {size}: "
+            f"ask for {manifest['size']} or give another checkpoint"
+        )
+    return manifest
 
 
 def load_weights(
@@ -165,12 +180,7 @@ def load_weights(
     and a dot are read, without the prefix. `size` is the expected size of SAM2.1, if
     any. InputError where the folder holds no such checkpoint, or a damaged one.
     """
-    manifest, path = read_manifest(folder), Path(folder) / WEIGHTS
-    if size is not None and manifest["size"] != size:
-        raise InputError(
-            f"the checkpoint in {folder} is of size {manifest['size']}, not {size}: "
-            f"ask for {manifest['size']} or give another checkpoint"
-        )
+    manifest, path = read_manifest(folder, size), Path(folder) / WEIGHTS
     if "format" in manifest:
         raise InputError(
             f"the checkpoint in {folder} is in the format {manifest['format']}: "

@@ -1,4 +1,4 @@
-"""Parameters go through a folder unchanged, and nothing half right is loaded."""
+"""Parameters are saved and loaded unchanged; damaged folders are refused."""
 
 import json
 

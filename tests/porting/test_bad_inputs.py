@@ -1,6 +1,4 @@
-"""What porting cannot use is told in one line that names the thing and the mend."""
-
-import functools
+"""Errors of porting are one line that names the problem and what to do."""
 
 import pytest
 
@@ -8,9 +6,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("sam2")
 
 
-from c2g_jax.cli import launch
 from porting import convert, verify
-from tests.commands import refusal_here
 
 PATCH = "image_encoder.trunk.patch_embed.proj.weight"
 WEIGHT = torch.ones(2, 2)
@@ -96,13 +92,12 @@ def bad(tmp_path_factory):
     ids=[f"{row[0].__name__}: {row[2][:40]}" for row in TABLE],
 )
 def test_one_line_and_nothing_left(
-    bad, monkeypatch, capsys, module, words, thing, mend
+    bad, monkeypatch, refuse, module, words, thing, mend
 ):
     words = [word.replace("{bad}", str(bad)) for word in words]
     monkeypatch.setattr("porting.seeded.seeded_state", None)  # it takes a while
     before = sorted(bad.rglob("*"))
-    start = functools.partial(launch.run, module.main)
-    line = refusal_here(start, monkeypatch, capsys, "porting", *words)
+    line = refuse(module, *words)
     assert thing in line
     assert mend in line
     assert sorted(bad.rglob("*")) == before

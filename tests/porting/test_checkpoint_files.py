@@ -68,7 +68,7 @@ def test_safetensors_in_the_official_naming(folder, tmp_path):
 
 
 def test_a_folder_of_the_hub_holds_the_same_twice(tmp_path):
-    """model.safetensors stands beside the official .pt there."""
+    """It has model.safetensors and the official .pt."""
     save_file(STATE, tmp_path / "model.safetensors")
     torch.save({"model": STATE}, tmp_path / "sam2.1_hiera_tiny.pt")
     files = read_checkpoint(tmp_path).files
@@ -125,7 +125,7 @@ def test_what_is_not_there(tmp_path):
 
 
 def test_a_bit_that_flipped_is_noticed(tmp_path):
-    """In a .pt; torch reads its parts without a look at their checksums."""
+    """In a .pt; torch does not check the checksums."""
     path = tmp_path / "x.pt"
     torch.save({"model": STATE | {"more": torch.zeros(2000)}}, path)
     whole = path.read_bytes()
