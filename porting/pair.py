@@ -1,7 +1,9 @@
 """Both implementations with the same weights, and a video open in both."""
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
+from unittest import mock
 
 import jax
 import numpy as np
@@ -10,7 +12,9 @@ from PIL import Image
 from sam2.sam2_video_predictor import SAM2VideoPredictor
 
 from c2g_jax.sam2.config import Sam2Config, sam2_config
+from c2g_jax.sam2.hiera import Hiera, PatchEmbed
 from c2g_jax.sam2.model import FrameFeatures, Sam2
+from c2g_jax.sam2.neck import FpnNeck
 from c2g_jax.sam2.track import encode_frame
 from porting.official import is_2_0, port
 from porting.reference import build_reference, open_frames
@@ -40,6 +44,29 @@ def make_pair(
     return Pair(config, ours or port(state, config), reference)
 
 
+@jax.jit
+def _encode(model: Sam2, frame: jax.Array) -> tuple[FrameFeatures, list]:
+    """`encode_frame`, and the outputs of patch embedding, trunk and neck on the way."""
+    outputs: list = []
+    with contextlib.ExitStack() as hooks:
+        for module in (PatchEmbed, Hiera, FpnNeck):
+            hooks.enter_context(_recorded(module, outputs))
+        features = encode_frame.__wrapped__(model, frame)
+    return features, outputs
+
+
+def _recorded(module: type, outputs: list):
+    """Patch the calls of a module to append their output, while jax traces."""
+    call = module.__call__
+
+    def recording(self, *arguments):
+        output = call(self, *arguments)
+        outputs.append(output)
+        return output
+
+    return mock.patch.object(module, "__call__", recording)
+
+
 class Clip:
     """A video open in both implementations; each encodes a frame once."""
 
@@ -58,9 +85,17 @@ class Clip:
     def features(self, frame: int) -> FrameFeatures:
         """Return our features of a frame."""
         if frame not in self._features:
-            features = encode_frame(self.pair.ours, self.square[frame])
-            self._features[frame] = jax.block_until_ready(features)
+            self.encode(frame)
         return self._features[frame]
+
+    def encode(self, frame: int) -> tuple[FrameFeatures, list]:
+        """Encode a frame: our features; outputs of patch embedding, trunk and neck.
+
+        One program serves both: compiling it takes longer than running it.
+        """
+        features, outputs = _encode(self.pair.ours, self.square[frame])
+        self._features[frame] = jax.block_until_ready(features)
+        return features, outputs
 
     def open_reference(self) -> dict:
         """Return a new state of the reference, sharing the features of frames."""

@@ -4,6 +4,7 @@ Each function returns rows in the order of computation. Each implementation cont
 from its own earlier stages, so that errors accumulate as in use.
 """
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -23,20 +24,16 @@ from porting.runs import OurSession, Run, VideoPrompt, run_reference
 STRIDES = (4, 8, 16, 32)
 
 
-@jax.jit
-def _encoder_stages(model: Sam2, images: jax.Array):
-    encoder = model.image_encoder
-    patches = encoder.trunk.patch_embed(images)
-    position = encoder.trunk.position_embedding(*patches.shape[1:3])
-    stages = encoder.trunk(images)
-    return patches, position, stages, encoder.neck(stages)
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _position_embedding(model: Sam2, height: int, width: int) -> jax.Array:
+    return model.image_encoder.trunk.position_embedding(height, width)
 
 
 def image_rows(clip: Clip, frame: int = 0) -> list[Row]:
     """Compare patch and position embedding, each trunk stage and each neck level."""
     encoder = clip.pair.reference.image_encoder
-    images = clip.images[frame : frame + 1]
-    patches, position, stages, levels = _encoder_stages(clip.pair.ours, images)
+    features, (patches, stages, levels) = clip.encode(frame)
+    position = _position_embedding(clip.pair.ours, *patches.shape[1:3])
     captured: dict[str, object] = {}
     parts = {
         "patches": encoder.trunk.patch_embed,
@@ -56,7 +53,6 @@ def image_rows(clip: Clip, frame: int = 0) -> list[Row]:
     with torch.inference_mode():
         reference_position = encoder.trunk._get_pos_embed(patches.shape[1:3])
     reference_levels = captured["levels"][0]
-    features = clip.features(frame)
     rows = [
         # The reference's patch embedding is NHWC already.
         compare("patch embedding", patches, captured["patches"].numpy()),
