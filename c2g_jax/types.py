@@ -1,8 +1,8 @@
-"""What the parts hand to each other: frames, prompts, predictions, the scene graph.
+"""Data types shared by all rooms: frames, prompts, predictions, the scene graph.
 
-Plain frozen dataclasses over numpy. Coordinates are (x, y) pixels of the video, the
-origin at the top left; a frame number counts sampled frames from zero; times are
-seconds from the video's first frame.
+Frozen dataclasses over numpy. Coordinates are (x, y) in pixels of the video, origin at
+the top left; frame numbers count sampled frames from zero; times are in seconds from
+the first frame of the video.
 """
 
 import numbers
@@ -13,19 +13,19 @@ from typing import Any
 
 import numpy as np
 
-NO_CLASS = -1  # in the place of a class, of an id that is no object
+NO_CLASS = -1  # class index of ids without an object
 
 
 class InputError(ValueError):
-    """What the user gave cannot be used: one line that names the thing and the mend."""
+    """Unusable user input; the message is one line: what is wrong, and what to do."""
 
 
 def whole(
     value: Any, name: str, least: int | None = None, most: int | None = None
 ) -> int:
-    """What a caller gave as an int; InputError unless it is whole, and within bounds.
+    """Return `value` as an int; InputError unless it is an integer within bounds.
 
-    Numbers of numpy are numbers too; True and False are none.
+    numpy's integers are accepted, booleans are not. `name` is for the message.
     """
     return int(_number(value, numbers.Integral, "a whole number", name, least, most))
 
@@ -33,7 +33,7 @@ def whole(
 def real(
     value: Any, name: str, least: float | None = None, most: float | None = None
 ) -> float:
-    """The same of any number, as a float."""
+    """Return `value` as a float; InputError unless it is a number within bounds."""
     return float(_number(value, numbers.Real, "a number", name, least, most))
 
 
@@ -50,12 +50,12 @@ def _number(value, kind, kind_name, name, least, most):
 
 @dataclass(frozen=True)
 class TrackRules:
-    """When a track opens, lives on and closes."""
+    """Rules by which tracks are opened, linked, shared and closed."""
 
-    link_iou: float = 0.5  # a new mask that overlaps an open track so far is that one
-    patience: int = 10  # frames without a meeting after which a track closes
+    link_iou: float = 0.5  # a new mask with at least this IoU continues an open track
+    patience: int = 10  # frames without a matching mask after which a track closes
     max_tracks: int = 12  # open object tracks of one subject
-    # Masks under different subjects that overlap so far are one object; None: never.
+    # Masks of different subjects with at least this IoU are one object; None: never.
     share_iou: float | None = 0.7
 
 
@@ -78,22 +78,22 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
-    """What the user says about one object on one frame.
+    """A user's prompt for one object on one frame.
 
     points float32 [p, 2], labels int32 [p] (1 on the object, 0 off it), box float32
-    [4] as (x0, y0, x1, y1) or None, mask bool [H, W] or None. A mask stands alone.
-    Raises InputError where the prompt contradicts itself.
+    [4] as (x0, y0, x1, y1) or None, mask bool [H, W] or None. A mask
+    excludes points and box. Raises InputError for an invalid prompt.
     """
 
     frame: int
     object_id: int
     points: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.float32))
-    labels: np.ndarray | None = None  # None: every point lies on the object
+    labels: np.ndarray | None = None  # None: all points are on the object
     box: np.ndarray | None = None
     mask: np.ndarray | None = None
 
     def __post_init__(self):
-        with np.errstate(over="ignore"):  # what is that large is infinitely far off
+        with np.errstate(over="ignore"):  # infinity is rejected later
             points = np.asarray(self.points, np.float32).reshape(-1, 2)
         labels = np.ones(len(points)) if self.labels is None else self.labels
         labels = np.asarray(labels).reshape(-1)
@@ -132,7 +132,7 @@ class Prompt:
     def check(self, width: int, height: int, num_frames: int | None = None) -> None:
         """Raise InputError unless the prompt fits a video of this size and length.
 
-        num_frames None: the length is not known yet, only the sign is checked.
+        num_frames None: the length is unknown, only the sign is checked.
         """
         known = f"the video has {num_frames} sampled frames"
         last = f"use 0 to {(num_frames or 1) - 1}"
@@ -171,7 +171,7 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Triplet:
-    """One labelled guess on one frame; confidence in [0, 1] ranks the guesses."""
+    """One predicted triplet on one frame; `confidence` in [0, 1] ranks triplets."""
 
     object_id: int
     subject_category: str
@@ -182,10 +182,10 @@ class Triplet:
 
 @dataclass(frozen=True, eq=False)
 class SubjectFrame:
-    """What was found around one subject on one frame.
+    """Predictions for one subject on one frame.
 
-    points float32 [q, 2]: where the model looked for interacting objects, in pixels;
-    q is 0 on frames where it did not look.
+    points float32 [q, 2]: discovered prompts of interacting objects, in pixels; q is 0
+    on frames without discovery.
     """
 
     frame: int
@@ -196,13 +196,13 @@ class SubjectFrame:
 
 @dataclass(frozen=True, eq=False)
 class FrameResult:
-    """All that one frame of the video gave.
+    """Predictions for one frame of the video.
 
-    masks: object id -> bool [H, W], objects not visible left out.
-    prompted_by: object id -> the subject that led to it, None where the user did;
-    it names every object in `masks`.
-    merged: ids found on this frame to be one thing, old id -> the id it has from here
-    on. dropped: how many object tracks were given up on this frame for want of room.
+    masks: object id -> bool [H, W], visible objects only.
+    prompted_by: object id -> the subject it was discovered from, None for objects that
+    the user prompted; has every object in `masks`.
+    merged: object ids merged on this frame, old id -> the id used from here on.
+    dropped: number of object tracks closed on this frame by `max_tracks`.
     """
 
     frame: int
@@ -215,9 +215,10 @@ class FrameResult:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """The video a graph speaks of; times [num_frames] are seconds per sampled frame.
+    """The video of a scene graph.
 
-    fps: sampled frames a second, None for a single image.
+    times [num_frames]: the time of each sampled frame in seconds. fps: sampled frames
+    per second, None for a single image.
     """
 
     name: str
@@ -235,9 +236,9 @@ class VideoInfo:
 class ObjectTrack:
     """One object through the video.
 
-    masks: sampled frame -> COCO RLE {"size": [H, W], "counts": str}, frames without it
-    left out. score: the category's share of the weighted votes, in [0, 1].
-    prompted_by: the subject that led to it, None where the user did.
+    masks: sampled frame -> COCO RLE {"size": [H, W], "counts": str}, for frames on
+    which it is visible. score: the category's share of the weighted votes, in [0, 1].
+    prompted_by: the subject it was discovered from, None if the user prompted it.
     """
 
     object_id: int
@@ -249,9 +250,9 @@ class ObjectTrack:
 
 @dataclass(frozen=True)
 class Relation:
-    """<subject, predicate, object> while it holds; score in [0, 1].
+    """<subject, predicate, object> with the spans over which it holds; score in [0, 1].
 
-    spans: inclusive zero-based (first, last) sampled frames, ascending and apart.
+    spans: inclusive zero-based (first, last) sampled frames, ascending and disjoint.
     """
 
     subject_id: int
@@ -263,11 +264,11 @@ class Relation:
 
 @dataclass(frozen=True, eq=False)
 class SceneGraph:
-    """The result for a video: its objects and how they relate over time.
+    """The scene graph of a video: objects, and relations over time.
 
-    provenance: what made it (version, checkpoint, prompts), JSON values only.
-    For evaluation, both may be empty: frames, the guesses behind the relations; run,
-    {"index": int, "prompt": str}, which of a subject's prompts led to the graph.
+    provenance: how it was made (version, checkpoint, prompts), JSON values only.
+    For evaluation only: frames, the per-frame predictions behind the relations; run,
+    {"index": int, "prompt": str}, the repetition and prompt that gave the graph.
     """
 
     video: VideoInfo
@@ -278,7 +279,7 @@ class SceneGraph:
     run: Mapping = field(default_factory=dict)
 
     def object(self, object_id: int) -> ObjectTrack:
-        """The track with this id; KeyError where there is none."""
+        """Return the track with this id; KeyError if there is none."""
         for track in self.objects:
             if track.object_id == object_id:
                 return track

@@ -1,4 +1,4 @@
-"""The names that OpenPVSG knows: 126 kinds of object and 57 predicates."""
+"""The vocabulary of OpenPVSG: 126 object categories and 57 predicates."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ _FILE = Path(__file__).with_name("vocabulary.json")
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Names in the order of their class indices: things before stuff."""
+    """Names in the order of their class indices; things precede stuff."""
 
     things: tuple[str, ...]
     stuff: tuple[str, ...]
@@ -21,7 +21,7 @@ class Vocabulary:
         return self.things + self.stuff
 
     def to_json(self) -> dict[str, list[str]]:
-        """{"thing": [names], "stuff": [names], "predicate": [names]}."""
+        """Return {"thing": [names], "stuff": [names], "predicate": [names]}."""
         return {
             "thing": list(self.things),
             "stuff": list(self.stuff),
@@ -30,12 +30,12 @@ class Vocabulary:
 
     @classmethod
     def from_json(cls, names: Mapping[str, Sequence[str]]) -> "Vocabulary":
-        """What `to_json` gave: names by "thing", "stuff" and "predicate"."""
+        """Build from the dict that `to_json` returns."""
         return cls(
             tuple(names["thing"]), tuple(names["stuff"]), tuple(names["predicate"])
         )
 
 
 def load_vocabulary() -> Vocabulary:
-    """OpenPVSG's own; its spellings (ballon, vaccum, scissor) are the data's."""
+    """Load OpenPVSG's; misspellings (ballon, vaccum, scissor) are the data's."""
     return Vocabulary.from_json(json.loads(_FILE.read_text(encoding="utf-8")))

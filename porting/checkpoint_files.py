@@ -1,4 +1,4 @@
-"""Checkpoints of SAM2 as people have them: one file or a folder, in any naming."""
+"""Read checkpoints of SAM2: a file or a folder, official or of `transformers`."""
 
 import dataclasses
 import json
@@ -17,26 +17,26 @@ from porting import hugging_face
 _WRAPPERS = ("model", "state_dict", "model_state_dict")
 _PREFIXES = ("module.", "_orig_mod.", "model.")  # of DataParallel, compile, Lightning
 _INDEX, _CONFIG = "model.safetensors.index.json", "config.json"
-# In a folder, the first of these names or patterns that something fits.
+# In a folder, the first of these patterns with a match.
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "*.safetensors", "*.pt", "*.pth")
 _DAMAGED = "cannot be read as a checkpoint: it is cut short or another kind of file"
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """Tensors by their official names, and where they come from."""
+    """Tensors by their official names, and their source."""
 
     state: dict[str, torch.Tensor]
     files: tuple[Path, ...]
-    naming: str  # in the files: "official" or "transformers"
-    config: Path | None = None  # the config.json beside them, of `transformers`
+    naming: str  # of the files: "official" or "transformers"
+    config: Path | None = None  # config.json of `transformers`
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a .pt or .safetensors file, or a folder that holds one.
+    """Read a .pt or .safetensors file, or a folder with one.
 
-    Pickled files may hold the state dict itself or under 'model', 'state_dict' or
-    'model_state_dict'; no code of theirs is run. InputError where there is none.
+    Pickled files hold the state dict, possibly under 'model', 'state_dict' or
+    'model_state_dict'; their code is not run. InputError where there is no checkpoint.
     """
     files = _weight_files(Path(path))
     state: dict[str, torch.Tensor] = {}
@@ -57,18 +57,18 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def _check_values(state: Mapping[str, torch.Tensor], path: str | Path) -> None:
-    """InputError for tensors that hold no weights."""
+    """Raise InputError for tensors that are not finite floating-point values."""
     integers = [k for k, x in state.items() if not x.is_floating_point()]
     if integers:
         raise InputError(
             f"{path}: no floating-point numbers in {_some(integers)}: give the weights "
-            "as they were released, not quantised"
+            "as released, not quantised"
         )
     broken = [k for k, x in state.items() if not torch.isfinite(x.float()).all()]
     if broken:
         raise InputError(
-            f"{path}: values that are no numbers in {_some(broken)}: download it "
-            "again, or save a state from before it diverged"
+            f"{path}: non-finite values in {_some(broken)}: download it again, or save "
+            "a state from before it diverged"
         )
 
 
@@ -98,11 +98,15 @@ def _shards(index: Path) -> tuple[Path, ...]:
         )
     except (OSError, ValueError, KeyError, AttributeError, TypeError,
             RecursionError) as error:  # fmt: skip
-        raise InputError(f"{index} is no index of shards: download it again") from error
+        raise InputError(
+            f"{index} is not an index of shards: download it again"
+        ) from error
     files = tuple(index.with_name(name) for name in sorted(names))
     missing = [file.name for file in files if not file.is_file()]
     if missing or not files:
-        raise InputError(f"{index} names what is not there: {', '.join(missing)}")
+        raise InputError(
+            f"{index} names missing files: {', '.join(missing)}: download them"
+        )
     return files
 
 
@@ -121,12 +125,12 @@ def _read_pickle(file: Path) -> dict[str, torch.Tensor]:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except (MemoryError, PermissionError):
         raise
-    # Whatever a damaged file makes of it, of several layers below.
+    # A damaged file can raise exceptions of any type.
     except Exception as error:
         if "GLOBAL" in str(error):
             raise InputError(
-                f"{file} holds Python objects beside tensors, which are not run: save "
-                "the state dict alone"
+                f"{file} holds Python objects besides tensors, which are not loaded:"
+                " save the state dict alone"
             ) from error
         raise InputError(f"{file} {_DAMAGED}; download it again") from error
     state: Any = content
@@ -142,35 +146,35 @@ def _read_pickle(file: Path) -> dict[str, torch.Tensor]:
     wrong = [str(name) for name, x in state.items() if not torch.is_tensor(x)]
     if wrong:
         raise InputError(
-            f"{file} holds what is no tensor: {_some(wrong)}: save the state dict alone"
+            f"{file} holds non-tensors: {_some(wrong)}: save the state dict alone"
         )
     unnamed = [str(name) for name in state if not isinstance(name, str)]
     if unnamed:
         raise InputError(
-            f"{file} names tensors by what is no text: {_some(unnamed)}: save them "
-            "under the names of the model's state dict"
+            f"{file} has tensor names that are not strings: {_some(unnamed)}: save "
+            "them under the names of the model's state dict"
         )
     return dict(state)
 
 
 def _check_sums(file: Path) -> None:
-    """BadZipFile where a part is not what its checksum says: torch does not look.
+    """Raise BadZipFile where a checksum does not match; torch does not check them.
 
-    A sum of 0 is of a file that was saved without them.
+    Files saved without checksums have a checksum of 0.
     """
     if not zipfile.is_zipfile(file):
-        return  # of an old torch, without sums
+        return  # format of torch before 1.6, without checksums
     with zipfile.ZipFile(file) as archive:
         for part in archive.infolist():
             if part.CRC:
                 with archive.open(part) as stream:
                     while stream.read(1 << 20):
-                        pass  # the sum is compared at the end, by BadZipFile
+                        pass  # `zipfile` compares the checksum at the end
 
 
 def _without_prefixes(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Without what a wrapper put before every name."""
-    for prefix in _PREFIXES * 2:  # they come in any order
+    """Remove the prefixes that wrappers add to every name."""
+    for prefix in _PREFIXES * 2:  # in any order
         if all(name.startswith(prefix) for name in state):
             state = {name.removeprefix(prefix): x for name, x in state.items()}
     return state

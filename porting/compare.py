@@ -1,4 +1,4 @@
-"""What "equal" means here: errors, their bounds, and the table that shows them."""
+"""Errors between ours and the reference: definition, bounds, table."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -6,21 +6,21 @@ from collections.abc import Iterable
 import numpy as np
 
 ERROR_BOUND = 1e-4  # of a tensor: norm(ours - reference) / norm(reference)
-PIXEL_BOUND = 1e-4  # of a final mask: 1 pixel in 10,000 may be on the other side
+PIXEL_BOUND = 1e-4  # of a mask: share of pixels that differ, 1 in 10,000
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One comparison; `pixels` is the share of mask pixels that differ, if any do."""
+    """One comparison; `pixels` is the share of mask pixels that differ, for masks."""
 
     stage: str
     error: float
-    largest: float  # of the absolute differences
+    largest: float  # absolute difference
     pixels: float | None = None
 
     @property
     def within(self) -> bool:
-        """Whether it keeps the bounds; a NaN does not."""
+        """Whether the errors are within the bounds; False for NaN."""
         pixels = 0.0 if self.pixels is None else self.pixels
         return self.error <= ERROR_BOUND and pixels <= PIXEL_BOUND
 
@@ -33,20 +33,20 @@ def compare(stage: str, ours, reference) -> Row:
     difference = ours - reference
     norm = np.linalg.norm(reference)
     error = np.linalg.norm(difference)
-    # An array of zeros has no scale: there the difference itself is the error.
+    # For a reference of zeros the absolute error is used.
     error = error / norm if norm > 0 else error
     return Row(stage, float(error), float(np.abs(difference).max(initial=0.0)))
 
 
 def compare_masks(stage: str, ours, reference) -> Row:
-    """Compare mask logits, and the masks that they are above 0."""
+    """Compare mask logits, and masks: logits above 0."""
     row = compare(stage, ours, reference)
     differ = (np.asarray(ours) > 0) != (np.asarray(reference) > 0)
     return dataclasses.replace(row, pixels=float(differ.mean()))
 
 
 def worst(stage: str, rows: Iterable[Row]) -> Row:
-    """One row with the largest of each column."""
+    """Return one row with the largest value of each column."""
     rows = list(rows)
     pixels = [row.pixels for row in rows if row.pixels is not None]
     return Row(
@@ -58,7 +58,7 @@ def worst(stage: str, rows: Iterable[Row]) -> Row:
 
 
 def format_table(rows: Iterable[Row]) -> str:
-    """The rows as text, one a line, with those out of bounds marked."""
+    """Format the rows as a table, with those out of bound marked."""
     lines = [f"{'stage':<34}{'error':>10}{'largest':>11}{'pixels':>11}"]
     for row in rows:
         pixels = "" if row.pixels is None else f"{row.pixels:.1e}"
@@ -70,7 +70,7 @@ def format_table(rows: Iterable[Row]) -> str:
 
 
 def assert_within(rows: Iterable[Row]) -> None:
-    """AssertionError with the whole table unless every row keeps the bounds."""
+    """Raise AssertionError with the table unless all rows are within the bounds."""
     rows = list(rows)
     if not rows or not all(row.within for row in rows):
         raise AssertionError(f"out of bound\n{format_table(rows)}")

@@ -4,9 +4,9 @@ python -m porting.convert --checkpoint=sam2.1_hiera_large.pt --output=checkpoint
 python -m porting.convert --checkpoint=sam2.1-hiera-large --output=checkpoints/large
 python -m porting.convert --reverse --checkpoint=checkpoints/large --output=large.pt
 
-The first is an official .pt, or any other file or folder with its tensors; the second
-one of Hugging Face, in the naming of `transformers` or the official one. SAM 2.0 is
-read too. Back goes to a .pt for the `sam2` package.
+The first reads an official .pt, or another file or folder with its tensors; the second
+a checkpoint of Hugging Face, with the names of `transformers` or the official ones.
+SAM 2.0 is read too. --reverse writes a .pt for the `sam2` package.
 """
 
 from collections.abc import Sequence
@@ -20,15 +20,17 @@ from c2g_jax.types import InputError
 flags.declare_key_flag("checkpoint")
 flags.declare_key_flag("output")
 _FORMAT = flags.DEFINE_enum(
-    "format", "safetensors", ["safetensors", "orbax"], "Of the folder."
+    "format", "safetensors", ["safetensors", "orbax"], "Format of the folder."
 )
 _COMPLETE_WITH = flags.DEFINE_string(
     "complete_with",
     None,
-    "A second checkpoint of the same size, for what the first one lacks: the memory, "
-    "where `transformers` saved a Sam2Model.",
+    "Second checkpoint of the same size, for tensors that the first one lacks: the "
+    "memory modules, where `transformers` saved a Sam2Model.",
 )
-_REVERSE = flags.DEFINE_boolean("reverse", False, "From a folder back to a .pt file.")
+_REVERSE = flags.DEFINE_boolean(
+    "reverse", False, "Convert a folder back to a .pt file."
+)
 _RELEASES = {"sam2.1": "SAM2.1", "sam2.0": "SAM 2.0"}
 
 

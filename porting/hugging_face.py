@@ -1,7 +1,7 @@
-"""Checkpoints that `transformers` saved: their names, and their config.json.
+"""Checkpoints of `transformers`: tensor names, and config.json.
 
-Names and layouts of both its classes, Sam2VideoModel and Sam2Model, become those of
-the official checkpoints (transformers/models/sam2_video/modeling_sam2_video.py).
+Converts names and layouts of its classes Sam2VideoModel and Sam2Model to those of the
+official checkpoints (transformers/models/sam2_video/modeling_sam2_video.py).
 """
 
 import json
@@ -22,8 +22,8 @@ _MLPS = (
 
 _DOWN = "mask_downsampler"
 
-# Pattern and replacement. Every row is applied to a name, in this order: whole modules
-# first, then the parts that stand in many of them.
+# Pattern and replacement. All rows are applied to a name, in this order: modules first,
+# then parts that occur in several modules.
 RULES: tuple[tuple[str, str], ...] = (
     (r"^vision_encoder\.backbone\.", "image_encoder.trunk."),
     (r"^vision_encoder\.neck\.convs\.(\d)\.", r"image_encoder.neck.convs.\1.conv."),
@@ -76,12 +76,12 @@ _POINTS = "prompt_encoder.point_embed.weight"
 
 
 def is_transformers(state: Mapping[str, Any]) -> bool:
-    """Whether the names are those of `transformers`."""
+    """Return whether the tensors have the names of `transformers`."""
     return any(name.startswith("vision_encoder.") for name in state)
 
 
 def official_name(name: str) -> str:
-    """The official name of a tensor."""
+    """Return the official name of a tensor."""
     for pattern, replacement in RULES:
         name = re.sub(pattern, replacement, name)
     return name
@@ -90,17 +90,17 @@ def official_name(name: str) -> str:
 def to_official(
     state: Mapping[str, torch.Tensor], source: str
 ) -> dict[str, torch.Tensor]:
-    """The state under its official names.
+    """Return the state under its official names.
 
-    The four point embeddings are one tensor there; the matrix of the position
-    encoding is there twice: InputError where the two differ. So is a name that an
-    official one falls on already.
+    `transformers` stores the four point embeddings as one tensor, and the matrix of the
+    position encoding twice. InputError where those two differ, or where two tensors
+    get the same official name.
     """
     state = dict(state)
     matrix, second = state.get(_MATRIX), state.pop(_SECOND_MATRIX, None)
     if matrix is not None and second is not None and not torch.equal(matrix, second):
         raise InputError(
-            f"{source}: {_SECOND_MATRIX} and {_MATRIX} differ, and the model has one "
+            f"{source}: {_SECOND_MATRIX} and {_MATRIX} differ, but the model has one "
             "for both: make them equal"
         )
     points = state.pop(_POINTS, torch.empty(0))
@@ -112,16 +112,18 @@ def to_official(
     for name, tensor in state.items():
         new = official_name(name)
         if new in official:
-            raise InputError(f"{source}: {name} is the second tensor to be {new}")
+            raise InputError(
+                f"{source}: {name} is the second tensor named {new}: remove one"
+            )
         official[new] = tensor
     return official
 
 
 def check_config(path: Path, config: Sam2Config) -> None:
-    """InputError where a config.json sets what SAM2.1 of this size does not have.
+    """Raise InputError where a config.json has other values than SAM2.1 of this size.
 
-    Shapes show in the tensors; these are the settings that would change the results
-    without a trace. What the file leaves out has its default, which is the same.
+    Checks the settings that change results but no shape of a tensor. Settings that the
+    file leaves out have their default, the expected value.
     """
     try:
         given = json.loads(path.read_text(encoding="utf-8"))

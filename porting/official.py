@@ -1,4 +1,4 @@
-"""Official checkpoints: read, recognised, ported, written as folders of ours."""
+"""Convert official checkpoints: recognise the size, port, write folders of ours."""
 
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -26,8 +26,8 @@ from porting.checkpoint_files import Checkpoint, read_checkpoint
 from porting.hugging_face import check_config
 from porting.rules import to_flax
 
-# What SAM 2.0 lacks: it adds nothing to the memory of an absent object and gives
-# pointers no position in time (sam2/configs/sam2/*.yaml).
+# Tensors that SAM 2.0 lacks: it adds no embedding to the memory of absent objects, and
+# no temporal position to object pointers (sam2/configs/sam2/*.yaml).
 ONLY_2_1 = (
     "no_obj_embed_spatial",
     "obj_ptr_tpos_proj.weight",
@@ -37,7 +37,7 @@ _BLOCKS = "image_encoder.trunk.blocks."
 
 
 def recognise_size(state: Mapping[str, torch.Tensor], source: str) -> str:
-    """The size whose trunk has this many blocks and channels; else InputError."""
+    """Return the size with the state's number of blocks and channels; or InputError."""
     blocks = {name.split(".")[3] for name in state if name.startswith(_BLOCKS)}
     patch = state.get("image_encoder.trunk.patch_embed.proj.weight")
     if patch is not None and patch.ndim != 4:
@@ -56,18 +56,17 @@ def recognise_size(state: Mapping[str, torch.Tensor], source: str) -> str:
 
 
 def is_2_0(state: Mapping[str, Any]) -> bool:
-    """Whether a state is of SAM 2.0."""
+    """Return whether a state is of SAM 2.0."""
     return not any(name in state for name in ONLY_2_1)
 
 
 def port(
     state: Mapping[str, torch.Tensor], config: Sam2Config, source: str = "the state"
 ) -> Sam2:
-    """The Flax model with the values of an official state.
+    """Return the Flax model with the values of an official state.
 
-    Every tensor is used once and every parameter filled once, or InputError lists all
-    that is missing, unexpected and misshapen. Only what SAM 2.0 lacks as a whole is
-    zeros: they add nothing either, so that it runs as upstream runs it.
+    InputError lists all missing, unexpected and misshapen tensors. For SAM 2.0 the
+    tensors it lacks are zeros, which is equivalent to upstream's SAM 2.0.
     """
     model = abstract_sam2(config)
     if is_2_0(state):
@@ -75,7 +74,7 @@ def port(
     arrays, unknown = to_flax(
         (name, tensor.detach().float().numpy()) for name, tensor in state.items()
     )
-    # A name that no rule knows is listed with those that the model does not.
+    # Names without a rule are reported as unexpected.
     arrays |= {name: np.zeros(0, np.float32) for name in unknown}
     return fill_parameters(model, arrays, source)
 
@@ -89,12 +88,12 @@ def _zeros(config: Sam2Config) -> dict[str, torch.Tensor]:
 def load_folder(
     folder: str | Path, image_size: int | None = None, size: str | None = None
 ) -> tuple[Sam2, dict[str, Any]]:
-    """The SAM2.1 in a folder of ours, of either format, and the folder's manifest."""
+    """Load the SAM2.1 in a folder of ours, of either format; and its manifest."""
     manifest = read_manifest(folder)
     model = abstract_sam2(sam2_config(manifest["size"], image_size))
     load, prefix = load_weights, "sam2" if "click2graph" in manifest else ""
     if manifest.get("format") == "orbax":
-        # It takes two seconds to import, and most folders are of the other format.
+        # Orbax takes two seconds to import; most folders do not need it.
         from c2g_jax.checkpoints.orbax import load_orbax as load
     return load(model, folder, prefix=prefix, size=size), manifest
 
@@ -102,10 +101,10 @@ def load_folder(
 def read_state(
     checkpoint: str | Path, complete_with: str | Path | None = None
 ) -> tuple[dict[str, torch.Tensor], str, dict[str, Any]]:
-    """The official state of a checkpoint, its size, and where its tensors come from.
+    """Return the official state of a checkpoint, its size and the source of tensors.
 
-    `complete_with` is a second one of the same size for what the first one lacks.
-    InputError where it is of another model, or of images alone.
+    `complete_with` is a second checkpoint of the same size for tensors that the first
+    lacks. InputError where it is of another model, or has no memory modules.
     """
     given = read_checkpoint(checkpoint)
     state, size = given.state, recognise_size(given.state, str(checkpoint))
@@ -123,8 +122,8 @@ def read_state(
         source["completed_with"] = _describe(other, rest)
     elif not any(name.startswith("memory_attention.") for name in state):
         raise InputError(
-            f"{checkpoint} holds what segments images alone, as Sam2Model saves it: "
-            "convert it with --complete_with, a checkpoint of this size with the memory"
+            f"{checkpoint} has no memory modules, as Sam2Model saves it: convert it "
+            "with --complete_with, a checkpoint of this size that has them"
         )
     return state, size, source
 
@@ -135,7 +134,7 @@ def convert(
     format: str = "safetensors",
     complete_with: str | Path | None = None,
 ) -> dict[str, Any]:
-    """Write the folder, and return its manifest; `complete_with` as in `read_state`."""
+    """Convert a checkpoint to a folder of ours; return the folder's manifest."""
     output = Path(output)
     _check_output(output, format)
     state, size, source = read_state(checkpoint, complete_with)
@@ -171,7 +170,7 @@ def _check_output(output: Path, format: str) -> None:
 
 
 def _describe(checkpoint: Checkpoint, used: Mapping[str, Any]) -> dict[str, Any]:
-    """Where tensors come from; a checkpoint in shards has the sha256 of each."""
+    """Describe the source of tensors; sharded checkpoints list each sha256."""
     names = [file.name for file in checkpoint.files]
     sums = [file_sha256(file) for file in checkpoint.files]
     return {

@@ -1,7 +1,9 @@
-"""Both implementations with the same weights, and videos that both have open."""
+"""Both implementations with the same weights, and a video open in both."""
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
+from unittest import mock
 
 import jax
 import numpy as np
@@ -10,7 +12,9 @@ from PIL import Image
 from sam2.sam2_video_predictor import SAM2VideoPredictor
 
 from c2g_jax.sam2.config import Sam2Config, sam2_config
+from c2g_jax.sam2.hiera import Hiera, PatchEmbed
 from c2g_jax.sam2.model import FrameFeatures, Sam2
+from c2g_jax.sam2.neck import FpnNeck
 from c2g_jax.sam2.track import encode_frame
 from porting.official import is_2_0, port
 from porting.reference import build_reference, open_frames
@@ -19,7 +23,7 @@ from porting.scenes import normalise
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """A model of ours and the reference with the same weights."""
+    """Our model and the reference, with the same weights."""
 
     config: Sam2Config
     ours: Sam2
@@ -32,7 +36,7 @@ def make_pair(
     image_size: int | None = None,
     ours: Sam2 | None = None,
 ) -> Pair:
-    """A pair from an official state; `ours` where it has been ported before."""
+    """Build a pair from an official state; `ours` if already ported."""
     config = sam2_config(size, image_size)
     release = "2.0" if is_2_0(state) else "2.1"
     reference = build_reference(size, image_size, release)
@@ -40,15 +44,38 @@ def make_pair(
     return Pair(config, ours or port(state, config), reference)
 
 
+@jax.jit
+def _encode(model: Sam2, frame: jax.Array) -> tuple[FrameFeatures, list]:
+    """`encode_frame`, and the outputs of patch embedding, trunk and neck on the way."""
+    outputs: list = []
+    with contextlib.ExitStack() as hooks:
+        for module in (PatchEmbed, Hiera, FpnNeck):
+            hooks.enter_context(_recorded(module, outputs))
+        features = encode_frame.__wrapped__(model, frame)
+    return features, outputs
+
+
+def _recorded(module: type, outputs: list):
+    """Patch the calls of a module to append their output, while jax traces."""
+    call = module.__call__
+
+    def recording(self, *arguments):
+        output = call(self, *arguments)
+        outputs.append(output)
+        return output
+
+    return mock.patch.object(module, "__call__", recording)
+
+
 class Clip:
-    """A video that both sides have open; each frame is encoded once per side."""
+    """A video open in both implementations; each encodes a frame once."""
 
     def __init__(self, pair: Pair, frames: np.ndarray):
         """`frames` uint8 [t, H, W, 3], of any size."""
         self.pair, self.frames = pair, frames
         self.size = frames.shape[1:3]
         side = pair.config.image_size
-        # As the reference reads a JPEG: uint8, PIL's bicubic.
+        # As the reference reads JPEGs: uint8, PIL's bicubic resize.
         resized = [Image.fromarray(f).resize((side, side)) for f in frames]
         self.square = np.stack([np.asarray(image) for image in resized])
         self.images = normalise(self.square)  # float32 [t, S, S, 3]
@@ -56,20 +83,28 @@ class Clip:
         self._features: dict[int, FrameFeatures] = {}
 
     def features(self, frame: int) -> FrameFeatures:
-        """Our features of a frame."""
+        """Return our features of a frame."""
         if frame not in self._features:
-            features = encode_frame(self.pair.ours, self.square[frame])
-            self._features[frame] = jax.block_until_ready(features)
+            self.encode(frame)
         return self._features[frame]
 
+    def encode(self, frame: int) -> tuple[FrameFeatures, list]:
+        """Encode a frame: our features; outputs of patch embedding, trunk and neck.
+
+        One program serves both: compiling it takes longer than running it.
+        """
+        features, outputs = _encode(self.pair.ours, self.square[frame])
+        self._features[frame] = jax.block_until_ready(features)
+        return features, outputs
+
     def open_reference(self) -> dict:
-        """A new state of the reference over the frames, sharing their features."""
+        """Return a new state of the reference, sharing the features of frames."""
         return open_frames(
             self.pair.reference, self.images, self.size, self.reference_features
         )
 
     def reference_levels(self, frame: int) -> tuple[torch.Tensor, ...]:
-        """The reference's features of a frame: strides 4, 8 and 16, NCHW."""
+        """Return the reference's features of a frame: strides 4, 8 and 16, NCHW."""
         state = self.open_reference()
         with torch.inference_mode():
             self.pair.reference._get_image_feature(state, frame, 1)

@@ -1,7 +1,7 @@
 """The `sam2` package as the reference: built at any size, run on given frames.
 
-Modules are built straight from the published configurations, without Hydra's global
-state, and with the settings that upstream's own builder adds to them.
+Modules are built directly from the published configurations, without Hydra's global
+state, and with the overrides of upstream's own builder.
 """
 
 import contextlib
@@ -19,19 +19,19 @@ from sam2.sam2_video_predictor import SAM2VideoPredictor
 
 from c2g_jax.sam2.config import Sam2Config, sam2_config
 
-# Its progress bars would run through every table.
+# Its progress bars would garble tables.
 sam2_video_predictor.tqdm = functools.partial(sam2_video_predictor.tqdm, disable=True)
 
-# The toy size is ours: the tiny configuration with smaller numbers.
+# The toy size is not upstream's: the tiny configuration with smaller numbers.
 _FILES = {"toy": "t", "tiny": "t", "small": "s", "base_plus": "b+", "large": "l"}
 
 
 def build_reference(
     size: str, image_size: int | None = None, release: str = "2.1"
 ) -> SAM2VideoPredictor:
-    """The reference of a size, in evaluation mode, weights as torch draws them.
+    """Build the reference of a size, in evaluation mode, with torch's initial weights.
 
-    It is a SAM2Base too. Hole filling is off. `release` is 2.1 or 2.0.
+    It is also a SAM2Base. Hole filling is off. `release` is 2.1 or 2.0.
     """
     config = sam2_config(size, image_size)
     folder = {"2.0": "sam2", "2.1": "sam2.1"}[release]
@@ -43,7 +43,7 @@ def build_reference(
     side = config.feature_size
     for attention in ("self_attention", "cross_attention"):
         model.memory_attention.layer[attention].feat_sizes = [side, side]
-    # What build_sam2_video_predictor overrides (build_sam.py:118-130).
+    # The overrides of build_sam2_video_predictor (build_sam.py:118-130).
     model._target_ = "sam2.sam2_video_predictor.SAM2VideoPredictor"
     model.image_size = config.image_size
     model.binarize_mask_from_pts_for_mem_enc = True
@@ -56,7 +56,7 @@ def build_reference(
 
 
 def _shrink(model: DictConfig, config: Sam2Config) -> None:
-    """Set the numbers of `config` into a published configuration."""
+    """Set the hyperparameters of `config` in a published configuration."""
     trunk, neck = model.image_encoder.trunk, model.image_encoder.neck
     trunk.embed_dim, trunk.num_heads = config.embed_dim, config.num_heads
     trunk.stages = list(config.stages)
@@ -81,8 +81,8 @@ def _shrink(model: DictConfig, config: Sam2Config) -> None:
     encoder.fuser.layer.dim = config.d_model
 
 
-class _Float32Torch(types.ModuleType):
-    """The torch module, but for bfloat16, which is float32."""
+class Float32Torch(types.ModuleType):
+    """The torch module, with float32 as bfloat16."""
 
     bfloat16 = torch.float32
 
@@ -92,12 +92,12 @@ class _Float32Torch(types.ModuleType):
 
 @contextlib.contextmanager
 def float32_memory() -> Iterator[None]:
-    """Within this context the reference's video predictor keeps memories in float32.
+    """Make the reference's video predictor keep memories in float32, in this context.
 
-    As shipped it rounds them to bfloat16 even where all else is float32
-    (sam2_video_predictor.py:781, 833), and nothing else there names that type.
+    As published it rounds them to bfloat16 even in float32
+    (sam2_video_predictor.py:781, 833); it uses that dtype for nothing else.
     """
-    sam2_video_predictor.torch = _Float32Torch("torch")
+    sam2_video_predictor.torch = Float32Torch("torch")
     try:
         yield
     finally:
@@ -106,7 +106,7 @@ def float32_memory() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _given_frames(images: torch.Tensor, height: int, width: int) -> Iterator[None]:
-    """Have `init_state` take these images instead of reading a path."""
+    """Make `init_state` use these images instead of reading a path."""
     original = sam2_video_predictor.load_video_frames
     sam2_video_predictor.load_video_frames = lambda **_: (images, height, width)
     try:
@@ -116,7 +116,7 @@ def _given_frames(images: torch.Tensor, height: int, width: int) -> Iterator[Non
 
 
 class _State(dict):
-    """A predictor's state that adds to its cached features, not replaces them."""
+    """A predictor's state that keeps all cached features."""
 
     def __setitem__(self, key, value):
         if key == "cached_features":
@@ -131,16 +131,17 @@ def open_frames(
     size: tuple[int, int],
     features: dict | None = None,
 ) -> dict:
-    """A state of the predictor over normalised images float32 [t, S, S, 3].
+    """Return a state of the predictor for normalised images float32 [t, S, S, 3].
 
-    `size` is (height, width) of the video that they stand for. Each frame is encoded
-    once, however often it is visited (the reference itself keeps only the last one);
-    states over the same images may share `features`.
+    `size` is (height, width) of the original video. Each frame is encoded once (the
+    reference itself caches only the last one); states over the same images may share
+    `features`.
     """
     features = {} if features is None else features
     with _given_frames(to_torch(images), *size):
         original = predictor._get_image_feature
-        predictor._get_image_feature = lambda *_, **__: None  # it warms up frame 0
+        # `init_state` would encode frame 0 here.
+        predictor._get_image_feature = lambda *_, **__: None
         try:
             state = predictor.init_state(video_path="")
         finally:
@@ -150,10 +151,10 @@ def open_frames(
 
 
 def to_torch(x: np.ndarray) -> torch.Tensor:
-    """NHWC to NCHW."""
+    """Convert NHWC to NCHW."""
     return torch.from_numpy(np.ascontiguousarray(np.moveaxis(x, -1, 1)))
 
 
 def to_numpy(x: torch.Tensor) -> np.ndarray:
-    """NCHW to NHWC, float32."""
+    """Convert NCHW to NHWC, float32."""
     return np.moveaxis(x.detach().float().numpy(), 1, -1)

@@ -1,4 +1,4 @@
-"""From a folder of ours back to a state that the `sam2` package loads."""
+"""Convert a folder of ours back to a state that the `sam2` package loads."""
 
 import re
 import shutil
@@ -14,14 +14,14 @@ from c2g_jax.types import InputError
 from porting import rules
 from porting.official import ONLY_2_1, load_folder
 
-# Undoes a layout of `rules.LEAVES`; the second argument is the number of torch's axes.
+# Inverse layouts of `rules.LEAVES`; the second argument is the number of axes in torch.
 _BACK: Mapping[rules.Transform, Callable[[np.ndarray, int | None], np.ndarray]] = {
     rules.same: lambda x, _: x,
     rules.linear: lambda x, _: x.T,
     rules.conv: lambda x, _: x.transpose(3, 2, 0, 1),
     rules.transposed_conv: lambda x, _: x.transpose(2, 3, 0, 1),
     rules.grid: lambda x, _: x.transpose(2, 0, 1)[None],
-    # All of them broadcast before the last axis.
+    # The axes of size 1 precede the last axis.
     rules.squeeze: lambda x, axes: x.reshape(
         *x.shape[:-1], *(1,) * (axes - x.ndim), x.shape[-1]
     ),
@@ -29,7 +29,7 @@ _BACK: Mapping[rules.Transform, Callable[[np.ndarray, int | None], np.ndarray]] 
 
 
 def to_torch(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The tensors that `rules.to_flax` makes these arrays of; KeyError for others."""
+    """Invert `rules.to_flax`; KeyError for arrays without a rule."""
     return dict(_tensor(path, array) for path, array in arrays.items())
 
 
@@ -50,16 +50,14 @@ def _tensor(path: str, array: np.ndarray) -> tuple[str, np.ndarray]:
 
 
 def reverse(folder: str | Path, output: str | Path) -> tuple[str, int]:
-    """Write {'model': state} to a .pt file; the release of SAM2 and number of tensors.
+    """Write {'model': state} to a .pt file; return release and number of tensors.
 
-    Of a folder with a whole Click2Graph, its SAM2.1. The file is written aside and
-    renamed. A SAM 2.0 comes back without what only SAM2.1 has.
+    From a folder with a Click2Graph, its SAM2.1 is written. The file is written under a
+    temporary name and renamed. A SAM 2.0 is written without the tensors of SAM2.1 only.
     """
     output = Path(output)
     if output.suffix not in (".pt", ".pth"):
-        raise InputError(
-            f"--output={output}: name a .pt file, which is what is written"
-        )
+        raise InputError(f"--output={output} is not a .pt file: name a .pt file")
     check_output(output, kind="file")
     model, manifest = load_folder(folder)
     arrays = {name: np.asarray(x) for name, x in parameters(model).items()}
@@ -78,7 +76,7 @@ def reverse(folder: str | Path, output: str | Path) -> tuple[str, int]:
 def _save(state: Mapping[str, torch.Tensor], path: Path) -> None:
     try:
         torch.save({"model": state}, path)
-    except RuntimeError as error:  # its writer does not tell what the disk said
+    except RuntimeError as error:  # torch hides the error of the disk
         free = shutil.disk_usage(path.parent).free
         raise InputError(
             f"{path.parent}: the checkpoint cannot be written, with {free:,} bytes "

@@ -1,7 +1,8 @@
-"""How the official checkpoint's names and layouts become those of the Flax modules.
+"""Names and layouts of official checkpoints, mapped to those of the Flax modules.
 
-A Flax path is the torch name but for what `PREFIXES` says; its last part and the layout
-of the array are what `LEAVES` says. In both tables the first match wins.
+The Flax path is the torch name with its prefix replaced by `PREFIXES`, and its last
+part by `LEAVES`, which also gives the layout of the array. In both tables the first
+match applies.
 """
 
 import re
@@ -17,32 +18,32 @@ def same(x: np.ndarray) -> np.ndarray:
 
 
 def linear(x: np.ndarray) -> np.ndarray:
-    """[outputs, inputs] to [inputs, outputs]."""
+    """Map [outputs, inputs] to [inputs, outputs]."""
     return x.T
 
 
 def conv(x: np.ndarray) -> np.ndarray:
-    """[outputs, inputs, h, w] to [h, w, inputs, outputs], depthwise ones too."""
+    """Map [outputs, inputs, h, w] to [h, w, inputs, outputs]; depthwise too."""
     return x.transpose(2, 3, 1, 0)
 
 
 def transposed_conv(x: np.ndarray) -> np.ndarray:
-    """[inputs, outputs, h, w] to [h, w, inputs, outputs], not flipped."""
+    """Map [inputs, outputs, h, w] to [h, w, inputs, outputs], not flipped."""
     return x.transpose(2, 3, 0, 1)
 
 
 def grid(x: np.ndarray) -> np.ndarray:
-    """[1, channels, h, w] to [h, w, channels]; of another shape it fits nothing."""
+    """Map [1, channels, h, w] to [h, w, channels]; others are misshapen anyway."""
     return x[0].transpose(1, 2, 0) if len(x) == 1 else x
 
 
 def squeeze(x: np.ndarray) -> np.ndarray:
-    """Drop the axes that torch keeps only to broadcast."""
+    """Drop axes of size 1, which torch has for broadcasting."""
     return x.squeeze()
 
 
-# Modules that have a name of their own instead of a number in a torch Sequential: how
-# the torch name starts, and how the Flax path does; "#" is any number.
+# Prefix of the torch name, prefix of the Flax path; "#" is any number. Modules with a
+# name in Flax, and a number in a torch Sequential.
 _MASKS, _DECODER = "sam_prompt_encoder.mask_downscaling", "sam_mask_decoder"
 _DOWN = "memory_encoder.mask_downsampler"
 PREFIXES: tuple[tuple[str, str], ...] = (
@@ -59,8 +60,8 @@ PREFIXES: tuple[tuple[str, str], ...] = (
     *((f"{_DOWN}.encoder.{3 * i + 1}.", f"{_DOWN}.norms.{i}.") for i in range(4)),
 )
 
-# Pattern of the torch name, number of axes (None: any), the last part of the Flax path
-# (None: it stays), and the layout.
+# Pattern of the torch name, number of axes (None: any), last part of the Flax path
+# (None: unchanged), layout.
 LEAVES: tuple[tuple[str, int | None, str | None, Transform], ...] = (
     (r"output_upscaling\.[03]\.weight$", 4, "kernel", transposed_conv),
     (r"(embed|embeddings\.\d|token|tokens)\.weight$", 2, "embedding", same),
@@ -76,7 +77,7 @@ LEAVES: tuple[tuple[str, int | None, str | None, Transform], ...] = (
 
 
 def leaf_rule(name: str, num_axes: int) -> int | None:
-    """The row of `LEAVES` for a torch tensor, None where there is none."""
+    """Return the row of `LEAVES` for a torch tensor, None if there is none."""
     for row, (pattern, axes, _, _) in enumerate(LEAVES):
         if re.search(pattern, name) and axes in (None, num_axes):
             return row
@@ -84,13 +85,13 @@ def leaf_rule(name: str, num_axes: int) -> int | None:
 
 
 def flax_path(name: str, row: int) -> str:
-    """The Flax path of a torch tensor that this row of `LEAVES` is for."""
+    """Return the Flax path of a torch tensor, given its row of `LEAVES`."""
     path, leaf = rename(name), LEAVES[row][2]
     return path if leaf is None else f"{path.rpartition('.')[0]}.{leaf}"
 
 
 def rename(name: str, back: bool = False) -> str:
-    """The name by the first row of `PREFIXES` that fits; `back` reads them reversed."""
+    """Replace the prefix of a name by `PREFIXES`; with `back` from Flax to torch."""
     for row in PREFIXES:
         start, new = reversed(row) if back else row
         match = re.match(re.escape(start).replace(r"\#", r"(\d+)"), name)
@@ -103,9 +104,9 @@ def rename(name: str, back: bool = False) -> str:
 def to_flax(
     tensors: Iterable[tuple[str, np.ndarray]],
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Flax arrays by path, and the torch names that no rule knows.
+    """Return Flax arrays by path, and the torch names without a rule.
 
-    Two tensors that fall on one path are a fault of the rules: ValueError.
+    ValueError where two tensors get the same path: a fault of the rules.
     """
     arrays: dict[str, np.ndarray] = {}
     unknown = []

@@ -1,4 +1,4 @@
-"""Videos through both predictors by the same calls, with what each side found."""
+"""Run both video predictors by the same calls, and collect their outputs."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from porting.pair import Clip
 
 @dataclasses.dataclass(frozen=True)
 class VideoPrompt:
-    """A prompt by the names of both predictors: `arguments` of add_new_..."""
+    """A prompt for both predictors; `arguments` of add_new_points_or_box or _mask."""
 
     frame: int
     obj_id: int
@@ -21,7 +21,7 @@ class VideoPrompt:
 
 @dataclasses.dataclass(frozen=True)
 class ObjectOutput:
-    """What one side says of one object on one frame."""
+    """Output of one implementation for one object on one frame."""
 
     masks: np.ndarray  # logits [H, W] at the video's size
     mask_logits: np.ndarray  # [4h, 4w]
@@ -34,7 +34,7 @@ Run = dict[tuple[int, int], ObjectOutput]  # by (frame, object id)
 
 
 class _Session:
-    """One side's predictor with a clip open."""
+    """A predictor with a clip open."""
 
     def prompt(self, prompts: Iterable[VideoPrompt]) -> None:
         for prompt in prompts:
@@ -45,12 +45,12 @@ class _Session:
             add(self.state, **where, **prompt.arguments)
 
     def propagate(self, **settings) -> Run:
-        """Track, by the settings of `propagate_in_video`."""
+        """Track; `settings` are those of `propagate_in_video`."""
         run = {}
         steps = self.predictor.propagate_in_video(self.state, **settings)
         for frame, ids, masks in steps:
             for row, obj_id in enumerate(ids):
-                tracked = self._look(frame, obj_id, row, np.asarray(masks[row, 0]))
+                tracked = self._collect(frame, obj_id, row, np.asarray(masks[row, 0]))
                 if tracked is not None:
                     run[frame, obj_id] = tracked
         return run
@@ -60,19 +60,19 @@ class OurSession(_Session):
     """Our predictor; hole filling is off, as in the reference."""
 
     def __init__(self, clip: Clip, **options):
-        """`options` are further ones of the predictor."""
+        """`options` are further arguments of the predictor."""
         self.predictor = Sam2VideoPredictor(clip.pair.ours, fill_hole_area=0, **options)
         self.state = self.predictor.init_state(list(clip.frames))
         self.state.features = {t: clip.features(t) for t in range(len(clip.frames))}
 
     def replace_mask(self, frame: int, obj_id: int, logits: np.ndarray) -> np.ndarray:
-        """Put logits [4h, 4w] in the place of a prompt's answer, which is returned."""
+        """Replace the logits [4h, 4w] of a prompt's output; return the old ones."""
         outputs = self.state.objects[obj_id].outputs
-        answer = outputs[frame]
-        outputs[frame] = dataclasses.replace(answer, mask_logits=logits)
-        return answer.mask_logits
+        output = outputs[frame]
+        outputs[frame] = dataclasses.replace(output, mask_logits=logits)
+        return output.mask_logits
 
-    def _look(self, frame, obj_id, row, masks) -> ObjectOutput | None:
+    def _collect(self, frame, obj_id, row, masks) -> ObjectOutput | None:
         record = self.state.objects[obj_id]
         history = self.state.history.frames.get(frame)
         if frame in record.conditioning_frames:
@@ -88,18 +88,18 @@ class OurSession(_Session):
 
 
 class ReferenceSession(_Session):
-    """The reference's predictor, within `float32_memory` or as it is shipped."""
+    """The reference's predictor; memories are bfloat16 outside `float32_memory`."""
 
     def __init__(self, clip: Clip):
         self.predictor = clip.pair.reference
         self.state = clip.open_reference()
 
     def prompted_mask(self, frame: int, row: int = 0) -> np.ndarray:
-        """The logits [4h, 4w] that a prompt has just given for the object of a row."""
+        """Return the logits [4h, 4w] of a new prompt, for the object of a row."""
         outputs = self.state["temp_output_dict_per_obj"][row]["cond_frame_outputs"]
         return outputs[frame]["pred_masks"][0, 0].numpy()
 
-    def _look(self, frame, obj_id, row, masks) -> ObjectOutput:
+    def _collect(self, frame, obj_id, row, masks) -> ObjectOutput:
         outputs = self.state["output_dict_per_obj"][row]
         output = outputs["cond_frame_outputs"].get(frame)
         output = output or outputs["non_cond_frame_outputs"][frame]

@@ -13,10 +13,10 @@ def draw_video(
     seed: int = 0,
     hidden: range = range(4, 7),
 ) -> np.ndarray:
-    """A striped disc over soft colours, uint8 [t, height, width, 3].
+    """Draw a striped disc on a smooth background, uint8 [t, height, width, 3].
 
-    It moves from the left to the right and is not there on the frames of `hidden`,
-    which also look different as a whole.
+    The disc moves from left to right. It is missing on frames in `hidden`, which also
+    have a different background.
     """
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
@@ -41,10 +41,10 @@ def draw_video(
 
 
 def disc_centre(frame: int) -> tuple[float, float]:
-    """Where the disc is on a frame: (x, y), in [0, 1]."""
+    """Return the centre of the disc on a frame: (x, y) in [0, 1]."""
     return 0.3 + 0.04 * frame, 0.5
 
 
 def normalise(frames: np.ndarray) -> np.ndarray:
-    """uint8 [t, S, S, 3] to what the image encoders take, float32."""
+    """Normalise uint8 [t, S, S, 3] for the image encoders: float32."""
     return (frames.astype(np.float32) / np.float32(255) - MEAN) / STD

@@ -1,8 +1,8 @@
-"""Seeded checkpoints in the official layout, for parity where no real one is at hand.
+"""Seeded random checkpoints in the official layout, for parity tests.
 
-torch's own initial weights would hide faults: LayerScale at 1e-6 silences whole
-branches, zero biases and equal embeddings look alike. Here every tensor is drawn such
-that activations keep near unit scale through all layers and all tensors matter.
+torch's own initial weights would hide faults: LayerScale of 1e-6 silences whole
+branches, and zero biases and equal embeddings cannot be told apart. Here every tensor
+is drawn such that activations keep near unit scale and all tensors matter.
 """
 
 import math
@@ -19,7 +19,7 @@ from porting.scenes import disc_centre, draw_video, normalise
 
 Draw = Callable[[torch.Tensor], torch.Tensor]
 
-_PROBE_SIZE = 256  # side of the images that the heads are balanced on
+_PROBE_SIZE = 256  # side of the images used to balance the heads
 
 
 def _around(mean: float, spread: float) -> Draw:
@@ -27,19 +27,19 @@ def _around(mean: float, spread: float) -> Draw:
 
 
 def _matrix(gain: float = 1.0) -> Draw:
-    """Outputs of the variance of the inputs, times gain squared."""
+    """Outputs have the variance of the inputs times the squared gain."""
     return lambda noise: gain * noise / math.sqrt(noise[0].numel())
 
 
 def _transposed(noise: torch.Tensor) -> torch.Tensor:
-    # [inputs, outputs, 2, 2] with stride 2: each output sums over the inputs alone.
+    # [inputs, outputs, 2, 2] with stride 2: each output sums over the inputs only.
     return noise / math.sqrt(noise.shape[0])
 
 
-# First match wins. Gains that are not 1 are why: residual branches stay small against
-# a trunk of many blocks; sharp attention makes positions and prompts matter, where a
-# flat one gives the mean whatever they are; and the decoder's heads are spread out
-# until each of their branches is taken.
+# The first match applies. Gains other than 1: below 1 for residual branches, as there
+# are many blocks; above 1 in attention, because flat attention gives the mean whatever
+# the positions and prompts; above 1 in the decoder's heads, so that both sides of each
+# of their branches occur.
 _DRAWS: tuple[tuple[str, Draw], ...] = (
     (r"positional_encoding_gaussian_matrix$", _around(0, 1)),
     (r"\bgamma$", _around(1, 0.1)),
@@ -61,7 +61,7 @@ _DRAWS: tuple[tuple[str, Draw], ...] = (
 
 
 def seeded_state(size: str, seed: int = 0) -> dict[str, torch.Tensor]:
-    """The state of a checkpoint of a size, drawn from a seed."""
+    """Return the state of a checkpoint of a size, drawn from a seed."""
     reference = build_reference(size, _PROBE_SIZE)
     source = torch.Generator().manual_seed(seed)
     for name, tensor in reference.state_dict().items():
@@ -79,26 +79,26 @@ def _draw_of(name: str) -> Draw:
 
 
 def _balance(reference: SAM2VideoPredictor) -> None:
-    """Set the decoder's heads such that each of their branches is taken often.
+    """Rescale the decoder's heads such that both sides of their branches are frequent.
 
-    On a drawn video and random prompts: half of the single masks are stable, and two
-    in three of the prompts and tracked frames find an object.
+    On a drawn video and random prompts: half of the single masks are stable, and an
+    object is present for two in three of the prompts and tracked frames.
     """
     images = normalise(draw_video(8, _PROBE_SIZE, _PROBE_SIZE))
     features: dict = {}
     head = reference.sam_mask_decoder.pred_obj_score_head.layers[-1]
-    heard: list[torch.Tensor] = []
-    hook = head.register_forward_pre_hook(lambda _, inputs: heard.append(inputs[0]))
+    seen: list[torch.Tensor] = []
+    hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
 
     _balance_stability(reference, _single_masks(reference, images[:1]))
-    prompted = torch.cat(heard)
-    for _ in range(3):  # what is remembered depends on what is present
-        heard.clear()
+    prompted = torch.cat(seen)
+    for _ in range(3):  # memories depend on which objects are present
+        seen.clear()
         _track(reference, images, features)
-        tracked = torch.cat(heard[1:])
-        # Prompts and tracking differ as a whole; the score must not tell them apart.
-        apart = prompted.mean(0) - tracked.mean(0)
-        head.weight.sub_((head.weight @ apart) / (apart @ apart) * apart)
+        tracked = torch.cat(seen[1:])
+        # Remove the direction between prompted and tracked frames from the score.
+        axis = prompted.mean(0) - tracked.mean(0)
+        head.weight.sub_((head.weight @ axis) / (axis @ axis) * axis)
         scores = torch.cat([prompted, tracked]) @ head.weight[0]
         gain = 2 / scores.std()
         head.weight.mul_(gain)
@@ -107,7 +107,7 @@ def _balance(reference: SAM2VideoPredictor) -> None:
 
 
 def _single_masks(reference: SAM2VideoPredictor, images: np.ndarray) -> torch.Tensor:
-    """Logits of the decoder's first mask for random prompts on one image: [n, h, w]."""
+    """Return the single mask for random prompts on one image: logits [n, h, w]."""
     fine, middle, coarse = reference.forward_image(to_torch(images))["backbone_fpn"]
     image = coarse + reference.no_mem_embed.reshape(1, -1, 1, 1)
     decoder, encoder = reference.sam_mask_decoder, reference.sam_prompt_encoder
@@ -127,7 +127,7 @@ def _single_masks(reference: SAM2VideoPredictor, images: np.ndarray) -> torch.Te
 
 
 def _balance_stability(reference: SAM2VideoPredictor, masks: torch.Tensor) -> None:
-    """Scale the first mask until half of `masks` [n, h, w] are stable."""
+    """Scale the single mask until half of `masks` [n, h, w] are stable."""
     decoder = reference.sam_mask_decoder
     threshold = decoder.dynamic_multimask_stability_thresh
     gains = [2 ** (power / 8) for power in range(-16, 33)]
@@ -139,7 +139,7 @@ def _balance_stability(reference: SAM2VideoPredictor, masks: torch.Tensor) -> No
 
 
 def _track(reference: SAM2VideoPredictor, images: np.ndarray, features: dict) -> None:
-    """Click the disc on the first image and track it through all of them."""
+    """Prompt the disc on the first image and track it through all images."""
     state = open_frames(reference, images, (_PROBE_SIZE, _PROBE_SIZE), features)
     point = [[share * _PROBE_SIZE for share in disc_centre(0)]]
     reference.add_new_points_or_box(state, 0, 1, point, [1])
@@ -148,5 +148,5 @@ def _track(reference: SAM2VideoPredictor, images: np.ndarray, features: dict) ->
 
 
 def save_checkpoint(state: dict[str, torch.Tensor], path: str | Path) -> None:
-    """Write a state as the official checkpoints have it."""
+    """Write a state in the format of the official checkpoints."""
     torch.save({"model": state}, path)

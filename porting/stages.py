@@ -1,9 +1,10 @@
-"""Both implementations side by side, stage by stage: the comparisons themselves.
+"""Stage-by-stage comparison of both implementations.
 
-Each function gives rows in the order of the data's way; each side goes on from its
-own earlier stages, so that errors add up as they do in use.
+Each function returns rows in the order of computation. Each implementation continues
+from its own earlier stages, so that errors accumulate as in use.
 """
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -23,21 +24,17 @@ from porting.runs import OurSession, Run, VideoPrompt, run_reference
 STRIDES = (4, 8, 16, 32)
 
 
-@jax.jit
-def _encoder_stages(model: Sam2, images: jax.Array):
-    encoder = model.image_encoder
-    patches = encoder.trunk.patch_embed(images)
-    position = encoder.trunk.position_embedding(*patches.shape[1:3])
-    stages = encoder.trunk(images)
-    return patches, position, stages, encoder.neck(stages)
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _position_embedding(model: Sam2, height: int, width: int) -> jax.Array:
+    return model.image_encoder.trunk.position_embedding(height, width)
 
 
 def image_rows(clip: Clip, frame: int = 0) -> list[Row]:
-    """Patch and position embedding, each trunk stage, each neck level."""
+    """Compare patch and position embedding, each trunk stage and each neck level."""
     encoder = clip.pair.reference.image_encoder
-    images = clip.images[frame : frame + 1]
-    patches, position, stages, levels = _encoder_stages(clip.pair.ours, images)
-    caught: dict[str, object] = {}
+    features, (patches, stages, levels) = clip.encode(frame)
+    position = _position_embedding(clip.pair.ours, *patches.shape[1:3])
+    captured: dict[str, object] = {}
     parts = {
         "patches": encoder.trunk.patch_embed,
         "stages": encoder.trunk,
@@ -45,24 +42,23 @@ def image_rows(clip: Clip, frame: int = 0) -> list[Row]:
     }
     hooks = [
         part.register_forward_hook(
-            lambda _, __, output, name=name: caught.__setitem__(name, output)
+            lambda _, __, output, name=name: captured.__setitem__(name, output)
         )
         for name, part in parts.items()
     ]
-    clip.reference_features.pop(frame, None)  # so that it runs, under the hooks
+    clip.reference_features.pop(frame, None)  # so that the encoder runs, with the hooks
     high, middle, embed = clip.reference_levels(frame)
     for hook in hooks:
         hook.remove()
     with torch.inference_mode():
         reference_position = encoder.trunk._get_pos_embed(patches.shape[1:3])
-    reference_levels = caught["levels"][0]
-    features = clip.features(frame)
+    reference_levels = captured["levels"][0]
     rows = [
         # The reference's patch embedding is NHWC already.
-        compare("patch embedding", patches, caught["patches"].numpy()),
+        compare("patch embedding", patches, captured["patches"].numpy()),
         compare("position embedding", position, reference_position[0].numpy()),
     ]
-    for i, (ours, theirs) in enumerate(zip(stages, caught["stages"], strict=True)):
+    for i, (ours, theirs) in enumerate(zip(stages, captured["stages"], strict=True)):
         rows.append(compare(f"trunk stage {i + 1}", ours, to_numpy(theirs)))
     pairs = zip(STRIDES, levels, reference_levels, strict=True)
     for stride, ours, theirs in pairs:
@@ -90,31 +86,31 @@ def _decode(model: Sam2, features: FrameFeatures, prompts: Prompts):
 
 
 class PointPrompt(NamedTuple):
-    """What the decoder is asked, in pixels of the model image."""
+    """A prompt of the decoder, in pixels of the model image."""
 
     points: np.ndarray  # [p, 2]
-    labels: np.ndarray  # [p]; 2 and 3 are a box's corners, ahead of the others
-    mask_logits: np.ndarray | None = None  # [4h, 4w], fed back as a dense prompt
+    labels: np.ndarray  # [p]; box corners, 2 and 3, come first
+    mask_logits: np.ndarray | None = None  # [4h, 4w], mask prompt
 
 
 def prompt_rows(
     clip: Clip, prompts: Sequence[PointPrompt], frame: int = 0
 ) -> list[Row]:
-    """Prompt encoder and mask decoder on a frame without memory.
+    """Compare prompt encoder and mask decoder on a frame without memory.
 
     Ours takes all prompts as one batch, the reference one by one.
     """
     pair = clip.pair
     batch = batch_prompts(prompts, pair.config.low_res_size)
     sparse, valid, dense, position = _encode_prompts(pair.ours, batch)
-    decoded, answer = _decode(pair.ours, clip.features(frame), batch)
+    decoded, output = _decode(pair.ours, clip.features(frame), batch)
     theirs = [_reference_prompt(clip, prompt, frame) for prompt in prompts]
 
     def of(name: str) -> np.ndarray:
-        return np.concatenate([np.asarray(answers[name]) for answers in theirs])
+        return np.concatenate([np.asarray(outputs[name]) for outputs in theirs])
 
-    kept = np.asarray(sparse)[np.asarray(valid)]  # slots that only pad are ours alone
-    tokens = np.concatenate([np.asarray(answers["sparse"][0]) for answers in theirs])
+    kept = np.asarray(sparse)[np.asarray(valid)]  # padding slots exist only in ours
+    tokens = np.concatenate([np.asarray(outputs["sparse"][0]) for outputs in theirs])
     side, c = pair.config.feature_size, pair.config.d_model
     dense = np.broadcast_to(dense, (len(prompts), side, side, c))
     return [
@@ -125,14 +121,14 @@ def prompt_rows(
         compare("mask logits", decoded.logits, of("masks")),
         compare("IoU", decoded.ious, of("ious")),
         compare("object score", decoded.object_score, of("score")[:, 0]),
-        compare("pointer", answer.obj_ptr, of("pointer")),
-        compare("chosen IoU", answer.iou, of("chosen_iou")),
-        compare_masks("chosen mask", answer.mask_logits, of("mask")[:, 0]),
+        compare("pointer", output.obj_ptr, of("pointer")),
+        compare("chosen IoU", output.iou, of("chosen_iou")),
+        compare_masks("chosen mask", output.mask_logits, of("mask")[:, 0]),
     ]
 
 
 def batch_prompts(prompts: Sequence[PointPrompt], side: int) -> Prompts:
-    """The prompts as one batch for our side; `side` is that of mask logits."""
+    """Return the prompts as one batch of ours; `side` is that of mask logits."""
     coords, labels = pad_points([(p.points, p.labels) for p in prompts])
     has_mask = np.array([p.mask_logits is not None for p in prompts])
     if not has_mask.any():
@@ -144,7 +140,7 @@ def batch_prompts(prompts: Sequence[PointPrompt], side: int) -> Prompts:
 
 @torch.inference_mode()
 def _reference_prompt(clip: Clip, prompt: PointPrompt, frame: int) -> dict:
-    """The reference's parts one by one, and its `_forward_sam_heads`."""
+    """Run the reference's modules one by one, and its `_forward_sam_heads`."""
     reference = clip.pair.reference
     *high_res, embed = clip.reference_levels(frame)
     image = embed + reference.no_mem_embed.reshape(1, -1, 1, 1)
@@ -181,19 +177,19 @@ def _reference_prompt(clip: Clip, prompt: PointPrompt, frame: int) -> dict:
 
 
 def tracking_rows(clip: Clip, prompts: Iterable[VideoPrompt], **propagate) -> list[Row]:
-    """A video through both predictors, with float32 memory on both sides.
+    """Compare a video tracked by both predictors, with float32 memory on both sides.
 
-    Pointers, scores, memory features and the outcome of memory attention (of a single
-    object, forward) are the worst of all frames; masks have a row a frame, the worst
-    of all objects.
+    Rows of pointers, scores, memory features and memory attention (for a single object,
+    forward) are the worst of all frames; masks have a row for each frame, the worst of
+    all objects.
 
-    The memory of a prompted frame is made of its hard mask. A logit within rounding of
-    0 falls to either side of that, and one such pixel of a million shows in the memory
-    as 1e-4. So the prompted masks are compared first, and both sides go on from the
-    reference's.
+    The memory of a prompted frame is encoded from its binarised mask. A logit within
+    rounding of 0 may fall on either side, and one such pixel of a million changes the
+    memory by 1e-4. So the prompted masks are compared first, and both sides continue
+    from the reference's.
     """
     prompts = list(prompts)
-    with float32_memory(), _AttentionCatcher(clip.pair) as attention:
+    with float32_memory(), _AttentionOutputs(clip.pair) as attention:
         theirs = run_reference(clip, prompts, **propagate)
     session = OurSession(clip)
     session.prompt(prompts)
@@ -215,7 +211,7 @@ def _prompted_masks(prompts: Iterable[VideoPrompt], run: Run) -> dict:
 
 
 def run_rows(ours: Run, theirs: Run) -> list[Row]:
-    """Compare two runs; ValueError where they speak of different frames or objects."""
+    """Compare two runs; ValueError where their frames or objects differ."""
     if ours.keys() != theirs.keys():
         raise ValueError(f"ours has {sorted(ours)}, the reference {sorted(theirs)}")
     both = [(key, ours[key], theirs[key]) for key in sorted(ours)]
@@ -224,7 +220,7 @@ def run_rows(ours: Run, theirs: Run) -> list[Row]:
         worst(
             "tracked pointers", (compare("", a.obj_ptr, b.obj_ptr) for _, a, b in both)
         ),
-        # As one tensor: a single score may lie next to 0, where it has no scale.
+        # As one tensor: a single score near 0 has no meaningful relative error.
         compare(
             "tracked object scores",
             [a.object_score for _, a, _ in both],
@@ -243,8 +239,8 @@ def run_rows(ours: Run, theirs: Run) -> list[Row]:
     return rows
 
 
-class _AttentionCatcher:
-    """Keeps what the reference's memory attention gives, in the order of calls."""
+class _AttentionOutputs:
+    """Record the outputs of the reference's memory attention, in the order of calls."""
 
     def __init__(self, pair: Pair):
         self._module, self.outputs = pair.reference.memory_attention, []
@@ -266,7 +262,7 @@ def _attend(model, features, bank, frame, num_frames):
 
 
 def _memory_attention_row(clip: Clip, prompts, state, outputs) -> Row:
-    """Memory attention of one object on each frame that was tracked forward."""
+    """Compare memory attention of one object on each frame tracked forward."""
     first = min(prompt.frame for prompt in prompts)
     prompted = {prompt.frame for prompt in prompts}
     frames = [t for t in range(first, len(clip.frames)) if t not in prompted]

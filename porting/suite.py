@@ -1,4 +1,4 @@
-"""The stages in full, with a prompt of each kind."""
+"""The full comparison, with a prompt of each kind."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from porting.stages import PointPrompt, image_rows, prompt_rows, tracking_rows
 
 
 def standard_prompts(image_size: int) -> list[PointPrompt]:
-    """A prompt of each kind: points, a box, both, points with earlier logits."""
+    """Return a prompt of each kind: points, a box, both, points with a mask prompt."""
     x, y = disc_centre(0)
     rng = np.random.default_rng(0)
     earlier = 10 * rng.normal(size=(image_size // 4, image_size // 4))
@@ -35,10 +35,10 @@ def standard_prompts(image_size: int) -> list[PointPrompt]:
 def all_rows(
     pair: Pair, frames: np.ndarray, point: tuple[float, float]
 ) -> Iterator[list[Row]]:
-    """Every stage, group by group: image, prompts and, of several frames, video.
+    """Compare every stage, in groups: image, prompts and, for several frames, video.
 
-    `frames` uint8 [t, H, W, 3]; the object clicked on the first one is at `point`,
-    (x, y) in [0, 1].
+    `frames` uint8 [t, H, W, 3]; the object is clicked at `point`, (x, y) in [0, 1], on
+    the first frame.
     """
     clip = Clip(pair, frames)
     yield image_rows(clip)

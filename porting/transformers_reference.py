@@ -16,14 +16,13 @@ def build_transformers(
     image_size: int | None = None,
     **changes: Any,
 ) -> transformers.Sam2VideoModel:
-    """The model of a size, in evaluation mode, with the values of an official state.
+    """Build the model of a size, in evaluation mode, from an official state.
 
-    Its own state asks for the names, so that nothing is inverted here. `changes` are
-    of its configuration.
+    `changes` override its configuration.
     """
     ours = sam2_config(size, image_size)
     model = transformers.Sam2VideoModel(_config(ours, changes))
-    if ours.mem_dim != 64:  # it fixes the width of memories
+    if ours.mem_dim != 64:  # transformers hard-codes 64
         for layer in model.memory_attention.layers:
             for name in ("k_proj", "v_proj"):
                 projection = torch.nn.Linear(ours.mem_dim, ours.d_model)
@@ -48,7 +47,7 @@ def open_session(
     size: tuple[int, int],
     prompts: Mapping[int, tuple[list, list]],
 ) -> transformers.Sam2VideoInferenceSession:
-    """A session over normalised images [t, 3, S, S] of a video of `size` (h, w).
+    """Open a session on normalised images [t, 3, S, S] of a video of `size` (h, w).
 
     `prompts` are on frame 0: {object id: (points (x, y) in pixels of S, labels)}.
     """

@@ -1,11 +1,11 @@
-"""Run the Flax model beside the `sam2` package and show how far apart they are.
+"""Compare the Flax model with the `sam2` package, stage by stage.
 
 python -m porting.verify --checkpoint=sam2.1_hiera_large.pt --flax=checkpoints/large
 python -m porting.verify --seeded=toy
 python -m porting.verify --seeded=toy --video=clip.mp4 --max_frames=5
 
-On a drawn video, or on an image or a video of yours, clicked in its middle. Exit code
-1 where a bound is broken.
+On a drawn video, or on your image or video, with a click in its centre. Exit code 1 if
+an error is out of bound.
 """
 
 from collections.abc import Sequence
@@ -27,12 +27,12 @@ for _name in ("checkpoint", "seed", "image_size", "video", "max_frames"):
 _FLAX = flags.DEFINE_string(
     "flax",
     None,
-    "The folder that porting.convert made of it; without, it is ported now.",
+    "Folder that porting.convert wrote; by default the checkpoint is ported now.",
 )
 _SEEDED = flags.DEFINE_enum(
-    "seeded", None, SIZES, "Make a seeded checkpoint of this size instead."
+    "seeded", None, SIZES, "Use a seeded checkpoint of this size instead."
 )
-_IMAGE = flags.DEFINE_string("image", None, "An image to compare on.")
+_IMAGE = flags.DEFINE_string("image", None, "Image to compare on.")
 
 
 def _max_frames() -> int:
@@ -42,11 +42,11 @@ def _max_frames() -> int:
     return frames
 
 
-def _frames_of_yours() -> np.ndarray | None:
-    """The image or the video's first frames, uint8 [t, H, W, 3], if any is given."""
+def _user_frames() -> np.ndarray | None:
+    """Return the given image, or first frames of the video, uint8 [t, H, W, 3]."""
     if _IMAGE.value is not None:
         if VIDEO.value is not None or MAX_FRAMES.present:
-            raise InputError("--image is a single one: leave out --video, --max_frames")
+            raise InputError("--image is one frame: leave out --video and --max_frames")
         return read_image(_IMAGE.value)[None]
     if VIDEO.value is not None:
         video = open_video(VIDEO.value, fps=None, max_frames=_max_frames())
@@ -55,7 +55,7 @@ def _frames_of_yours() -> np.ndarray | None:
 
 
 def _pair():
-    """The `porting.pair.Pair` that the flags ask for."""
+    """Return the `porting.pair.Pair` that the flags select."""
     from porting.official import is_2_0, load_folder, port, read_state
     from porting.pair import make_pair
     from porting.seeded import seeded_state
@@ -89,8 +89,8 @@ def main(_: Sequence[str]) -> int:
     with launch.needing("port"):
         from porting.suite import all_rows
 
-    count = _max_frames()  # what is wrong with flags and files is told at once
-    frames, point = _frames_of_yours(), (0.5, 0.5)
+    count = _max_frames()  # errors in flags and files come before the work
+    frames, point = _user_frames(), (0.5, 0.5)
     pair = _pair()
     if frames is None:
         side = pair.config.image_size
@@ -103,8 +103,8 @@ def main(_: Sequence[str]) -> int:
         rows += group
     if any(row.stage == "tracked mask logits" and not row.largest for row in rows):
         print(
-            "note: on no tracked frame is the object in view, so tracked masks show "
-            "nothing here: take more --max_frames, or another --seed"
+            "note: the object is absent on all tracked frames, so tracked masks are "
+            "not compared: use more --max_frames, or another --seed"
         )
     broken = [row.stage for row in rows if not row.within]
     if broken:

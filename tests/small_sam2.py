@@ -1,4 +1,4 @@
-"""Small SAM2.1s that compile quickly, and models made to see much or nothing."""
+"""Small SAM2.1 models that compile quickly, with objects always present or absent."""
 
 import dataclasses
 
@@ -11,16 +11,16 @@ from c2g_jax.sam2.model import Sam2
 
 
 def one_block_config(size: int, **changes) -> Sam2Config:
-    """The toy SAM2.1 with one block a stage and one layer of memory, and changes."""
+    """The toy size with one block a stage and one memory attention layer; `changes`."""
     less = dict(stages=(1, 1, 1, 1), global_att_blocks=(2,), memory_layers=1)
     return dataclasses.replace(sam2_config("toy", size), **less | changes)
 
 
 def embolden(model: Sam2) -> Sam2:
-    """Have a random model see an object everywhere; nothing is compiled for it."""
+    """Make a random model find an object everywhere; compiles nothing."""
     decoder = model.sam_mask_decoder
     decoder.pred_obj_score_head.layers[-1].bias = nnx.Param(jnp.full(1, 10.0))
-    # Random networks answer with faint masks: make them as bold as trained ones.
+    # Scale the mask logits of random networks to the size of trained ones.
     for mlp in decoder.output_hypernetworks_mlps:
         kernel = np.asarray(mlp.layers[-1].kernel[...])
         mlp.layers[-1].kernel = nnx.Param(jnp.asarray(20 * kernel))
@@ -32,7 +32,7 @@ def embolden(model: Sam2) -> Sam2:
 
 
 def blinded(model: Sam2) -> Sam2:
-    """The same model, to which nothing is in view."""
+    """The same model with negative object scores."""
     blind = nnx.merge(*nnx.split(model))
     head = blind.sam_mask_decoder.pred_obj_score_head.layers[-1]
     head.bias = nnx.Param(head.bias[...] - 30)

@@ -1,8 +1,8 @@
-"""Checkpoints through Orbax; the only module that imports it.
+"""Checkpoints in Orbax's format; the only module that imports Orbax.
 
-Parameters of a module: a folder holds manifest.json, as that of `weights` does, and
-the checkpoint, a tree of float32 arrays by their path in the module. The state of a
-training run: a folder a step, with the same two. All are written aside and renamed.
+The parameters of a module are a folder with manifest.json, as in `safetensors`, and a
+tree of float32 arrays by their path in the module. The states of a training run are
+one such folder for each step. All are written to a temporary folder and renamed.
 """
 
 import errno
@@ -27,10 +27,11 @@ from c2g_jax.checkpoints.safetensors import (
     fill_parameters,
     parameters,
     read_manifest,
+    write_manifest,
 )
 from c2g_jax.types import InputError
 
-FORMAT = "orbax"  # in the manifest, and the folder with the tree
+FORMAT = "orbax"  # value in the manifest, and name of the folder with the tree
 M = TypeVar("M", bound=nnx.Module)
 
 
@@ -39,8 +40,8 @@ def save_orbax(
 ) -> None:
     """Write the module's parameters and the manifest to `folder`.
 
-    `manifest` holds JSON values, `size` at least; the format and a sha256 of the
-    names, shapes and values are added.
+    `manifest` has JSON values, at least `size`; the format and a sha256 of names,
+    shapes and values are added. InputError where the folder cannot be written.
     """
     folder = Path(folder).absolute()
     values = {k: np.asarray(v, np.float32) for k, v in parameters(module).items()}
@@ -50,7 +51,7 @@ def save_orbax(
     try:
         try:
             ocp.save(aside / FORMAT, unflatten_dict(values, sep="."))
-        # A full disk reaches us from layers below as errors of many kinds.
+        # Orbax reports a full disk by exceptions of many types.
         except Exception as error:
             reason = str(error).partition("\n")[0][:200]
             raise InputError(
@@ -58,13 +59,12 @@ def save_orbax(
                 f"{_free(folder.parent):,} bytes free): make room there, or write "
                 "elsewhere"
             ) from error
-        text = json.dumps(manifest, indent=2, ensure_ascii=False)
-        (aside / MANIFEST).write_text(text + "\n", encoding="utf-8")
-        os.chmod(aside, 0o755)  # it was made for its owner alone
+        write_manifest(aside, manifest)
+        os.chmod(aside, 0o755)  # created with mode 700
         if folder.exists():
             if (folder / FORMAT).exists():
                 os.replace(folder / FORMAT, aside / "old")
-            # A manifest beside the tree of another is noticed by its sha256.
+            # Killed between the two: the sha256 in the manifest does not match.
             os.replace(aside / FORMAT, folder / FORMAT)
             os.replace(aside / MANIFEST, folder / MANIFEST)
         else:
@@ -76,22 +76,17 @@ def save_orbax(
 def load_orbax(
     module: M, folder: str | Path, prefix: str = "", size: str | None = None
 ) -> M:
-    """The module with its parameters from `folder`; `module` may be abstract.
+    """Return the module with its parameters from `folder`.
 
-    `prefix` and `size` are those of `weights.load_weights`. InputError where the
-    folder holds no such checkpoint, or a damaged one.
+    `module` may be abstract; `prefix` and `size` are those of `load_weights`.
+    InputError where the folder holds no such checkpoint, or a damaged one.
     """
-    manifest, path = read_manifest(folder), Path(folder).absolute() / FORMAT
+    manifest, path = read_manifest(folder, size), Path(folder).absolute() / FORMAT
     if manifest.get("format") != FORMAT:
         raise InputError(f"{folder} is not in the format {FORMAT}: use load_weights")
-    if size is not None and manifest["size"] != size:
-        raise InputError(
-            f"the checkpoint in {folder} is of size {manifest['size']}, not {size}: "
-            f"ask for {manifest['size']} or give another checkpoint"
-        )
     try:
         tree = ocp.load(path)
-    # Whatever a damaged file makes of it, of many layers below.
+    # A damaged file can raise exceptions of any type.
     except Exception as error:
         raise InputError(
             f"{path} cannot be read, it is cut short or changed: convert the "
@@ -100,8 +95,8 @@ def load_orbax(
     values = {k: np.asarray(v) for k, v in flatten_dict(tree, sep=".").items()}
     if digest(values) != manifest["sha256"]:
         raise InputError(
-            f"{path} is not what its manifest names, it was changed: convert the "
-            "checkpoint again"
+            f"{path} does not match the sha256 in its manifest, it was changed: "
+            "convert the checkpoint again"
         )
     start = f"{prefix}." if prefix else ""
     values = {k[len(start) :]: v for k, v in values.items() if k.startswith(start)}
@@ -115,28 +110,27 @@ def save_step(
     manifest: Mapping[str, Any],
     keep: int,
 ) -> None:
-    """Write a training state, arrays by name, as `folder`/`step`.
+    """Write a training state, arrays by name, to `folder`/`step`.
 
-    Of what is there before, the newest `keep` - 1 stay. `manifest` holds JSON values.
-    InputError, with everything as it was, where it cannot be written. All processes of
-    a run call it at the same time, with the same arrays; the folder is one for them.
+    The newest `keep` checkpoints are kept, older ones deleted. `manifest` has JSON
+    values. All processes of a run call it at the same time, with the same arrays and
+    the same folder. InputError where it cannot be written; earlier checkpoints are
+    then unchanged.
     """
     folder = Path(folder).absolute()
     aside = folder / f".step-{step}"
 
     def begin() -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(".step-*"):  # by a run that was killed
-            shutil.rmtree(left)
+        for leftover in folder.glob(".step-*"):  # of a run that was killed
+            shutil.rmtree(leftover)
         need, free = sum(x.nbytes for x in values.values()), _free(folder)
         if free < need:
             raise OSError(errno.ENOSPC, f"{need:,} bytes needed, {free:,} free")
         aside.mkdir()
 
     def end() -> None:
-        whole = {**manifest, "step": step, "sha256": digest(values)}
-        text = json.dumps(whole, indent=2, ensure_ascii=False)
-        (aside / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        write_manifest(aside, {**manifest, "step": step, "sha256": digest(values)})
         if (folder / str(step)).exists():
             os.replace(folder / str(step), aside / "old")
         os.replace(aside, folder / str(step))
@@ -148,32 +142,32 @@ def save_step(
         in_first_process(begin)
         ocp.save(aside / FORMAT, unflatten_dict(dict(values), sep="/"))
         in_first_process(end)
-    except InputError:  # it is the first process that says why
+    except InputError:  # the first process reports the reason
         raise
-    # A full disk reaches us from layers below as errors of many kinds.
+    # Orbax reports a full disk by exceptions of many types.
     except Exception as error:
         shutil.rmtree(aside, ignore_errors=True)
         kept = saved_steps(folder)
         raise InputError(
             f"the checkpoint of step {step} cannot be written to {folder} ({error}; "
             f"{_free(folder):,} bytes free): make room and run the same command, it "
-            f"goes on from {f'step {kept[-1]}' if kept else 'the beginning'}"
+            f"resumes from {f'step {kept[-1]}' if kept else 'the beginning'}"
         ) from error
 
 
 def load_step(
     folder: str | Path, step: int
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays and the manifest of `save_step`; InputError if they are damaged."""
+    """Read the arrays and manifest of `save_step`; InputError if damaged."""
     place = Path(folder).absolute() / str(step)
     try:
         manifest = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
-        with _alone():
+        with _without_other_processes():
             tree = ocp.load(place / FORMAT)
         values = {k: np.asarray(v) for k, v in flatten_dict(tree, sep="/").items()}
         if digest(values) != manifest["sha256"]:
-            raise ValueError("values are not those that the manifest names")
-    # Whatever a damaged file makes of it, of many layers below.
+            raise ValueError("values do not match the sha256 in the manifest")
+    # A damaged file can raise exceptions of any type.
     except Exception as error:
         reason = str(error).partition("\n")[0][:200]
         raise InputError(
@@ -183,7 +177,7 @@ def load_step(
 
 
 def set_aside(folder: str | Path, step: int) -> Path:
-    """Rename a damaged checkpoint, so that it is neither read again nor lost."""
+    """Rename a damaged checkpoint, so that it is neither read again nor deleted."""
     place = Path(folder).absolute() / str(step)
     damaged = place.with_name(f"{step}.damaged")
     shutil.rmtree(damaged, ignore_errors=True)
@@ -191,18 +185,18 @@ def set_aside(folder: str | Path, step: int) -> Path:
 
 
 def saved_steps(folder: str | Path) -> list[int]:
-    """The steps with a checkpoint in a folder of `save_step`, in order."""
+    """Return the steps with a checkpoint in a folder of `save_step`, ascending."""
     folder = Path(folder)
     found = folder.iterdir() if folder.is_dir() else ()
     return sorted(int(path.name) for path in found if path.name.isdecimal())
 
 
-def _alone() -> ocp.Context:
-    """For a process that does not wait for the others of its run."""
-    me = jax.process_index()
+def _without_other_processes() -> ocp.Context:
+    """Return a context in which Orbax does not wait for the run's other processes."""
+    process = jax.process_index()
     context = ocp.Context()
-    only = context.multiprocessing
-    only.primary_host, only.active_processes = me, {me}
+    options = context.multiprocessing
+    options.primary_host, options.active_processes = process, {process}
     return context
 
 
@@ -211,7 +205,7 @@ def _free(folder: Path) -> int:
 
 
 def digest(values: Mapping[str, np.ndarray]) -> str:
-    """The sha256 of names, types, shapes and values."""
+    """Return the sha256 of names, dtypes, shapes and values."""
     found = hashlib.sha256()
     for name, value in sorted(values.items()):
         value = np.ascontiguousarray(value)

@@ -1,4 +1,4 @@
-"""Work that one process of a run does while the others wait for it."""
+"""Work done by the first process of a run while the others wait."""
 
 from collections.abc import Callable
 
@@ -9,22 +9,23 @@ from jax.experimental import multihost_utils
 from c2g_jax.types import InputError
 
 
-def in_first_process(do: Callable[[], int | None]) -> int:
-    """What `do` says in the first process, to all; they wait for it.
+def in_first_process(work: Callable[[], int | None]) -> int:
+    """Run `work` in the first process; return its result, None as 0, in all.
 
-    Its error ends all of them, the others with an InputError that points to it.
+    An exception of `work` is raised in the first process; the other processes then
+    raise an InputError.
     """
-    answer, error = 0, None
+    result, error = 0, None
     if jax.process_index() == 0:
         try:
-            answer = do() or 0
-        except Exception as caught:  # raised again below, when all know of it
+            result = work() or 0
+        except Exception as caught:  # raised below, after the broadcast
             error = caught
     if jax.process_count() > 1:
-        said = np.array([error is not None, answer], np.int32)
-        failed, answer = multihost_utils.broadcast_one_to_all(said).tolist()
+        status = np.array([error is not None, result], np.int32)
+        failed, result = multihost_utils.broadcast_one_to_all(status).tolist()
         if failed and error is None:
-            raise InputError("the first process had to stop: its last line says why")
+            raise InputError("the first process had to stop: see its last line")
     if error is not None:
         raise error
-    return answer
+    return result

@@ -1,8 +1,8 @@
 """Parameters of a module in a folder: weights.safetensors and manifest.json.
 
-A tensor is named by its path in the module, joined by dots, and is float32, or float16
-where the manifest says so. Files are written aside and renamed, so a folder never
-holds half of them.
+Tensors are named by their path in the module, joined by dots, and are float32, or
+float16 if the manifest says so. Files are written to a temporary folder and renamed,
+so that a folder never holds an incomplete checkpoint.
 """
 
 import hashlib
@@ -23,20 +23,20 @@ from c2g_jax.media.outputs import output_folder
 from c2g_jax.types import InputError
 
 WEIGHTS, MANIFEST = "weights.safetensors", "manifest.json"
-DTYPE = "dtype"  # in the manifest of a checkpoint in half precision
+DTYPE = "dtype"  # key in the manifest of a checkpoint in half precision
 M = TypeVar("M", bound=nnx.Module)
 
 
 def parameters(module: nnx.Module) -> dict[str, Any]:
-    """The leaves of a module by name: arrays, or shapes if it is abstract."""
+    """Return the parameters of a module by name: arrays, or shapes if abstract."""
     return _flatten(nnx.to_pure_dict(nnx.state(module)))
 
 
 def fill_parameters(module: M, values: Mapping[str, np.ndarray], source: str) -> M:
-    """The module with all of its parameters from `values`, strict both ways.
+    """Return the module with all its parameters from `values`.
 
-    `module` may be abstract (`nnx.eval_shape`) and is not changed. InputError names
-    everything of `source` that is missing, unexpected or misshapen.
+    `module` may be abstract (`nnx.eval_shape`) and is not changed. InputError lists the
+    tensors of `source` that are missing, unexpected or of the wrong shape or dtype.
     """
     wanted = {k: (tuple(v.shape), v.dtype) for k, v in parameters(module).items()}
     got = {k: (tuple(v.shape), v.dtype) for k, v in values.items()}
@@ -47,24 +47,25 @@ def fill_parameters(module: M, values: Mapping[str, np.ndarray], source: str) ->
 
 
 def with_parameters(module: M, values: Mapping[str, jax.Array]) -> M:
-    """The module, which may be abstract, with these parameters; inside jit too.
+    """Return the module with these parameters; works inside jit.
 
-    Unchecked: what fits is what `parameters` names.
+    `module` may be abstract and is not changed. `values` must have the names and shapes
+    of `parameters(module)`; this is not checked.
     """
     graph, state = nnx.split(module)
-    # Unlike `replace_by_pure_dict`, this leaves the caller's own state alone.
+    # A copy: `replace_by_pure_dict` changes the state in place.
     state = jax.tree.map(lambda x: x, state)
     nnx.replace_by_pure_dict(state, _nest(values.items()))
     return nnx.merge(graph, state)
 
 
 def initialise(module: M, seed: int, embedding_std: float = 0.02) -> M:
-    """An abstract module (`nnx.eval_shape`) with random parameters, from a seed.
+    """Return an abstract module (`nnx.eval_shape`) with random parameters.
 
-    Kernels are normal and scaled by their inputs, norms and biases neutral, embeddings
-    as large as asked for. To be trained, tokens want a standard deviation of 1, torch's
-    default: small ones are all alike to the decoder. Made by numpy: a module's own
-    constructor compiles a program for each shape.
+    Kernels are normal with a variance of 1 / fan-in, norms and biases neutral,
+    embeddings normal with `embedding_std`. For training use 1, torch's default: with
+    small embeddings the decoder cannot tell tokens apart. Drawn with numpy: the
+    module's own constructor would compile a program for each shape.
     """
     rng = np.random.default_rng(seed)
 
@@ -72,7 +73,7 @@ def initialise(module: M, seed: int, embedding_std: float = 0.02) -> M:
         leaf = name.rsplit(".", 1)[-1]
         if leaf in ("bias", "scale"):
             return np.full(shape, float(leaf == "scale"), np.float32)
-        if leaf == "gamma":  # of a residual branch that starts as good as closed
+        if leaf == "gamma":  # LayerScale
             return np.full(shape, 1e-6, np.float32)
         std = 0.02
         if leaf == "embedding":
@@ -89,7 +90,7 @@ def initialise(module: M, seed: int, embedding_std: float = 0.02) -> M:
 
 
 def check_names(wanted: Mapping, got: Mapping, source: str) -> None:
-    """InputError unless both name the same tensors, (shape, dtype) each."""
+    """Raise InputError unless names, and (shape, dtype) by name, are equal."""
     missing = sorted(wanted.keys() - got.keys())
     unexpected = sorted(got.keys() - wanted.keys())
     misshapen = [
@@ -111,39 +112,48 @@ def save_weights(
 ) -> None:
     """Write the module's parameters and the manifest to `folder`.
 
-    `manifest` holds JSON values, `size` at least; the sha256 of the weights is added.
-    With a `dtype` of "float16" in it values are rounded to that, at half the bytes.
+    `manifest` has JSON values, at least `size`; the sha256 of the weights is added.
+    With a `dtype` of "float16" in it values are rounded to that. InputError where a
+    value overflows it, or the folder cannot be written.
     """
     folder = Path(folder)
     dtype = np.dtype(manifest.get(DTYPE, "float32"))
-    with np.errstate(over="ignore"):  # asked below, with the name
+    with np.errstate(over="ignore"):  # reported below, by name
         values = {k: np.asarray(v, dtype) for k, v in parameters(module).items()}
-    overflown = [k for k, v in values.items() if not np.isfinite(v).all()]
-    if overflown and dtype != np.float32:
-        raise InputError(f"{overflown[0]} does not fit {dtype}: save it as float32")
-    # A manifest beside the weights of another, after a kill, is noticed by its sha256.
+    overflowed = [k for k, v in values.items() if not np.isfinite(v).all()]
+    if overflowed and dtype != np.float32:
+        raise InputError(f"{overflowed[0]} overflows {dtype}: save it as float32")
+    # Killed between the two renames: the sha256 in the manifest does not match.
     with output_folder(folder) as aside:
         try:
             save_file(values, aside / WEIGHTS)
-        except SafetensorError as error:  # of the disk: what is written fits
+        except SafetensorError as error:  # an error of the disk
             raise InputError(
                 f"{folder}: the weights cannot be written ({error}): make room there, "
                 "or write elsewhere"
             ) from error
-        os.chmod(aside / WEIGHTS, 0o644)  # it was made for its owner alone
+        os.chmod(aside / WEIGHTS, 0o644)  # created with mode 600
         manifest = {**manifest, "sha256": file_sha256(aside / WEIGHTS)}
-        text = json.dumps(manifest, indent=2, ensure_ascii=False)
-        (aside / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        write_manifest(aside, manifest)
 
 
-def read_manifest(folder: str | Path) -> dict[str, Any]:
-    """What `save_weights` wrote beside the weights: `size`, `sha256` and more."""
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write a manifest of JSON values to a folder."""
+    text = json.dumps(manifest, indent=2, ensure_ascii=False)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: str | Path, size: str | None = None) -> dict[str, Any]:
+    """Read the manifest that `save_weights` wrote: `size`, `sha256` and more.
+
+    InputError where there is none, or where it is not of the expected `size`.
+    """
     path = Path(folder) / MANIFEST
+    valid = False
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         kinds = {"size": str, "sha256": str, "image_size": int | None}
-        if all(isinstance(manifest.get(key), kind) for key, kind in kinds.items()):
-            return manifest
+        valid = all(isinstance(manifest.get(key), kind) for key, kind in kinds.items())
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"no checkpoint in {folder}: give a folder that holds {MANIFEST} and "
@@ -151,24 +161,26 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
         ) from error
     except (ValueError, AttributeError, RecursionError):
         pass
-    raise InputError(f"{path} is not a checkpoint's manifest: convert it again")
-
-
-def load_weights(
-    module: M, folder: str | Path, prefix: str = "", size: str | None = None
-) -> M:
-    """The module with its parameters from `folder`; `module` may be abstract.
-
-    With a `prefix`, only tensors whose names start with it and a dot are read, as the
-    module's own. `size` is the size of SAM2.1 that is asked for, if the caller knows.
-    InputError where the folder holds no such checkpoint, or a damaged one.
-    """
-    manifest, path = read_manifest(folder), Path(folder) / WEIGHTS
+    if not valid:
+        raise InputError(f"{path} is not a checkpoint's manifest: convert it again")
     if size is not None and manifest["size"] != size:
         raise InputError(
             f"the checkpoint in {folder} is of size {manifest['size']}, not {size}: "
             f"ask for {manifest['size']} or give another checkpoint"
         )
+    return manifest
+
+
+def load_weights(
+    module: M, folder: str | Path, prefix: str = "", size: str | None = None
+) -> M:
+    """Return the module with its parameters from `folder`.
+
+    `module` may be abstract. With a `prefix`, only tensors whose names start with it
+    and a dot are read, without the prefix. `size` is the expected size of SAM2.1, if
+    any. InputError where the folder holds no such checkpoint, or a damaged one.
+    """
+    manifest, path = read_manifest(folder, size), Path(folder) / WEIGHTS
     if "format" in manifest:
         raise InputError(
             f"the checkpoint in {folder} is in the format {manifest['format']}: "
@@ -179,7 +191,7 @@ def load_weights(
         raise InputError(f"{path} is missing: convert the checkpoint again")
     if file_sha256(path) != manifest["sha256"]:
         raise InputError(
-            f"{path} is not the file that its manifest names, it is cut short or "
+            f"{path} does not match the sha256 in its manifest, it is cut short or "
             "changed: convert the checkpoint again"
         )
     start = f"{prefix}." if prefix else ""
@@ -197,7 +209,7 @@ def load_weights(
 
 
 def file_sha256(path: str | Path) -> str:
-    """The sha256 of a file, in hexadecimal digits."""
+    """Return the sha256 of a file, in hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

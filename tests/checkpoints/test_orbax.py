@@ -1,4 +1,4 @@
-"""Parameters go through an Orbax checkpoint unchanged."""
+"""Parameters are saved to and loaded from Orbax checkpoints unchanged."""
 
 import json
 

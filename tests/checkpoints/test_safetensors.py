@@ -1,4 +1,4 @@
-"""Parameters go through a folder unchanged, and nothing half right is loaded."""
+"""Parameters are saved and loaded unchanged; damaged folders are refused."""
 
 import json
 
@@ -80,7 +80,7 @@ def test_half_precision_halves_the_file_and_is_widened_when_read(folder, tmp_pat
         assert np.array_equal(read[name], np.float16(whole[name]).astype(np.float32))
     large = outer()
     large.token[...] = large.token[...] * 1e6
-    with pytest.raises(InputError, match="token does not fit float16: save it as"):
+    with pytest.raises(InputError, match="token overflows float16: save it as"):
         save_weights(large, half, {"size": "toy", "dtype": "float16"})
     assert np.array_equal(parameters(load_weights(abstract(), half))["token"], range(4))
 

@@ -1,4 +1,4 @@
-"""Pairs of both implementations and videos they have open, built once for all tests."""
+"""Pairs of both implementations, and videos open in both, built once."""
 
 import functools
 import sys
@@ -7,16 +7,16 @@ import types
 import numpy as np
 import pytest
 
+from tests.seeded import seeded
+
 
 @pytest.fixture(scope="session")
 def pair_of():
     """A cached function: the pair of a size, with seeded weights."""
     from porting.pair import make_pair
-    from porting.seeded import seeded_state
 
-    states = functools.cache(seeded_state)
     return functools.cache(
-        lambda size, image_size=None: make_pair(size, states(size), image_size)
+        lambda size, image_size=None: make_pair(size, seeded(size), image_size)
     )
 
 
@@ -62,7 +62,7 @@ def image_reference():
         def make(pair):
             predictor = SAM2ImagePredictor(pair.reference)
             low = pair.config.low_res_size
-            # Written down for 1024 pixels alone (sam2_image_predictor.py:62-66).
+            # Hard-coded for 1024 pixels (sam2_image_predictor.py:62-66).
             predictor._bb_feat_sizes = [(low,) * 2, (low // 2,) * 2, (low // 4,) * 2]
             return predictor
 

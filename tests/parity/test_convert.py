@@ -1,4 +1,4 @@
-"""Official checkpoints become folders, strict both ways."""
+"""Conversion of official checkpoints, strict in both directions."""
 
 import numpy as np
 import pytest
@@ -16,13 +16,14 @@ from porting.official import convert, port, recognise_size
 from porting.reference import build_reference
 from porting.seeded import save_checkpoint, seeded_state
 from tests.commands import run
+from tests.seeded import seeded
 
 pytestmark = pytest.mark.parity
 
 
 @pytest.fixture(scope="module")
 def toy():
-    return seeded_state("toy")
+    return seeded("toy")
 
 
 @pytest.fixture(scope="module")

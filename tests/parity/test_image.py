@@ -89,7 +89,7 @@ def test_a_batch_of_images_of_several_shapes(pair_of, image_reference):
 
 
 def test_an_image_enlarged_to_the_model(pair_of, image_reference):
-    """Antialiasing acts on shrinking alone."""
+    """Antialiasing has no effect on enlarging."""
     pair = pair_of("toy", 256)
     image = draw_video(1, 40, 60, seed=5)[0]
     embeddings = []

@@ -1,4 +1,4 @@
-"""The default size at the size it is used at: Large, 1024 pixels."""
+"""Parity of the Large size at 1024 pixels."""
 
 import pytest
 
@@ -37,8 +37,8 @@ def test_large_image_and_video(clip):
 
 
 def test_large_correction_and_reverse(clip, monkeypatch):
-    """A click on frame 2 once that was tracked, and back; prompted masks are compared
-    first, and both sides go on from the reference's, as in `tracking_rows`."""
+    """A correction on tracked frame 2, then reverse. Prompted masks are compared first,
+    and both sides continue from the reference's, as in `tracking_rows`."""
     monkeypatch.setattr(clip.pair.reference, "add_all_frames_to_correct_as_cond", True)
     ours, theirs, rows = OurSession(clip), ReferenceSession(clip), []
     with float32_memory():

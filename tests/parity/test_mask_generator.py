@@ -1,4 +1,4 @@
-"""Automatic masks: the steps of the reference one by one, and the whole of it."""
+"""Automatic masks: the steps of the reference one by one, and the whole generator."""
 
 import sys
 import types
@@ -86,7 +86,7 @@ def test_masks_that_crops_cut_off():
 
 
 def _batched_nms(boxes, scores, categories, iou_threshold):
-    """What torchvision's does, by the definition; all are of one category here."""
+    """torchvision's batched_nms by its definition, for one category."""
     kept = []
     for index in torch.argsort(scores, descending=True, stable=True).tolist():
         for other in kept:
@@ -125,9 +125,9 @@ def reference_generator(image_reference):
         yield make
 
 
-# Random networks answer with noise all over the image; cut high, it falls into small
-# masks of many shapes. Stability is asked for at all to leave out empty masks, of which
-# the reference makes records without a stability.
+# Random networks give noise all over the image; with a high threshold it falls into
+# small masks of many shapes. The stability threshold only removes empty masks, which
+# the reference returns with a stability of nan.
 SMALL = dict(mask_threshold=6.0, pred_iou_thresh=0.0, stability_score_thresh=0.01)
 ASKED = {
     "good and stable": (

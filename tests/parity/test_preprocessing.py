@@ -1,4 +1,4 @@
-"""From a folder through each side's own reader to masks of the video's size."""
+"""Each implementation's own reader of frames, and masks at the video's size."""
 
 import numpy as np
 import pytest
@@ -58,7 +58,7 @@ def test_masks_come_at_the_videos_own_size(folder, pair_of):
 
 @pytest.mark.parametrize("side", [128, 512])
 def test_a_mask_prompt_of_another_size_than_the_model(side, pair_of):
-    """Shrunk with antialiasing or enlarged, then cut at a half (its own semantics)."""
+    """Resized with antialiasing, then thresholded at 0.5, as the reference does."""
     pair = pair_of("toy", 256)
     y, x = np.mgrid[0:side, 0 : side * 3 // 2] / side
     mask = (x - 0.6) ** 2 + (y - 0.5) ** 2 < 0.1

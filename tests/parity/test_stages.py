@@ -56,7 +56,7 @@ def test_many_points(clip_of, size):
 
 @pytest.mark.parametrize("size", ["toy", "tiny"])
 def test_both_sides_of_every_branch_occur(clip_of, size):
-    """Else the tests above would compare one side alone."""
+    """Otherwise the tests above would compare one side of a branch only."""
     import jax
 
     from c2g_jax.sam2 import mask_decoder, track
@@ -76,7 +76,7 @@ def test_both_sides_of_every_branch_occur(clip_of, size):
     assert set(present) == {True, False}
     assert set(single) == {True, False}
     assert set(stable) == {True, False}
-    # None so near to a fence that rounding decides.
+    # No score is so near 0 that rounding decides.
     assert np.abs(answer.object_score).min() > 1e-3
     masks = np.asarray(answer.mask_logits)[present] > 0
     assert ((masks.mean(axis=(1, 2)) > 0.02) & (masks.mean(axis=(1, 2)) < 0.98)).all()

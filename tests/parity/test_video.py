@@ -1,6 +1,7 @@
-"""Videos through both predictors, on their own calls; 10 frames where not said."""
+"""Videos through both predictors, by their own methods; 10 frames by default."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ SIDE = 256
 
 
 def at(*shares):
-    """Pixels of the video from shares of its sides."""
+    """Pixels of the video from coordinates in [0, 1]."""
     return [[x * WIDTH, y * HEIGHT] for x, y in shares]
 
 
@@ -63,11 +64,19 @@ PROMPTS = {
 }
 
 
+@pytest.fixture(scope="module")
+def rows_of(clip_of):
+    """A cached function: the rows of a size and of prompts by name."""
+    return functools.cache(
+        lambda size, name: tracking_rows(clip_of(size, SIDE), PROMPTS[name])
+    )
+
+
 @pytest.mark.parametrize("size", ["toy", "tiny"])
 @pytest.mark.parametrize("name", PROMPTS)
-def test_video(clip_of, size, name):
+def test_video(rows_of, size, name):
     prompts = PROMPTS[name]
-    rows = tracking_rows(clip_of(size, SIDE), prompts)
+    rows = rows_of(size, name)
     # Frame t attends to the prompted frame and to t - 1 others: banks of 0 to 8.
     frames = [row.stage for row in rows if row.stage.startswith("frame")]
     assert len(frames) == 10 - min(prompt.frame for prompt in prompts)
@@ -75,19 +84,19 @@ def test_video(clip_of, size, name):
 
 
 @pytest.mark.parametrize("size", ["toy", "tiny"])
-def test_an_object_hides_and_comes_back(clip_of, size):
-    """The seeded model loses sight of it in between, by both sides' account."""
+def test_an_object_hides_and_comes_back(clip_of, rows_of, size):
+    """The object score turns negative and positive again, on both sides."""
     clip = clip_of(size, SIDE)
-    for prompts in (PROMPTS["box"], PROMPTS["mask"], PROMPTS["points"]):
-        run = run_ours(clip, prompts)
+    for name in ("box", "mask", "points"):
+        run = run_ours(clip, PROMPTS[name])
         scores = [run[t, 1].object_score for t in range(10)]
         signs = "".join("+" if score > 0 else "-" for score in scores)
         if "+-" in signs and "+" in signs[signs.index("+-") + 1 :]:
             break
     else:
         pytest.fail(f"no video in which it leaves and returns, the last: {signs}")
-    assert min(abs(score) for score in scores) > 1e-3  # rounding decides none of them
-    assert_within(tracking_rows(clip, prompts))
+    assert min(abs(score) for score in scores) > 1e-3  # no sign is decided by rounding
+    assert_within(rows_of(size, name))
 
 
 def test_longer_than_every_ring(clip_of):
@@ -121,7 +130,7 @@ def test_an_object_that_joins_late_is_tracked_as_if_alone(clip_of, size):
 
 @pytest.mark.parametrize("size", ["toy", "tiny"])
 def test_corrections(clip_of, size, monkeypatch):
-    """A click on a tracked frame, against the reference that makes it conditioning."""
+    """A click on a tracked frame; the reference is set to make it conditioning."""
     clip = clip_of(size, SIDE)
     reference = clip.pair.reference
     monkeypatch.setattr(reference, "add_all_frames_to_correct_as_cond", True)
@@ -146,11 +155,11 @@ def test_masks_with_the_reference_as_it_is_shipped(clip_of, size):
     theirs = run_reference(clip, PROMPTS["mask"])
     rows = [compare_masks("", ours[key].masks, theirs[key].masks) for key in ours]
     row = worst("masks", rows)
-    assert row.error > 1e-6  # else it would not have been rounded
+    assert row.error > 1e-6  # otherwise nothing was rounded
     assert row.pixels <= 1e-3
 
 
-def test_runs_must_speak_of_the_same_frames(clip_of):
+def test_runs_must_have_the_same_frames(clip_of):
     run = run_ours(clip_of("toy", SIDE, 2), PROMPTS["box"])
     assert_within(run_rows(run, run))
     with pytest.raises(ValueError, match="the reference"):

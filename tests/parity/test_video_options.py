@@ -1,4 +1,4 @@
-"""Full banks, several prompted frames, strides, limits and other image sizes."""
+"""Full banks, several conditioning frames, strides, limits, other image sizes."""
 
 import pytest
 
@@ -47,8 +47,8 @@ def both_ways(clip, prompts, start, **options):
 
 @pytest.mark.parametrize(("size", "side"), [("toy", 256), ("tiny", 128)])
 def test_a_full_bank_with_several_prompted_frames(clip_of, size, side):
-    """20 frames: on the last ones four prompted and six recent memories, and nineteen
-    pointers, are attended to, and in reverse prompted frames on both sides in time."""
+    """20 frames: the last ones attend to four conditioning and six recent memories and
+    nineteen pointers; in reverse, conditioning frames lie on both sides in time."""
     assert_within(both_ways(clip_of(size, side, 20), PROMPTS, 18))
 
 

@@ -1,16 +1,18 @@
 """A seeded toy checkpoint in the official naming, and its twin in `transformers`."""
 
+import functools
+
 import pytest
+
+from c2g_jax.cli import launch
+from tests.commands import refusal_here
+from tests.seeded import seeded
 
 
 @pytest.fixture(scope="session")
 def official():
     """The state of a seeded toy checkpoint, in the official naming."""
-    pytest.importorskip("torch")
-    pytest.importorskip("sam2")
-    from porting.seeded import seeded_state
-
-    return seeded_state("toy")
+    return seeded("toy")
 
 
 @pytest.fixture
@@ -32,3 +34,14 @@ def transformers_model():
         return build_transformers(size, state, image_size, **changes)
 
     return model
+
+
+@pytest.fixture
+def refuse(monkeypatch, capsys):
+    """A function: the line with which a main refuses its flags, in this process."""
+
+    def line(module, *words):
+        start = functools.partial(launch.run, module.main)
+        return refusal_here(start, monkeypatch, capsys, "porting", *words)
+
+    return line

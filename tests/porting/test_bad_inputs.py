@@ -1,6 +1,4 @@
-"""What porting cannot use is told in one line that names the thing and the mend."""
-
-import functools
+"""Errors of porting are one line that names the problem and what to do."""
 
 import pytest
 
@@ -8,9 +6,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("sam2")
 
 
-from c2g_jax.cli import launch
 from porting import convert, verify
-from tests.commands import refusal_here
 
 PATCH = "image_encoder.trunk.patch_embed.proj.weight"
 WEIGHT = torch.ones(2, 2)
@@ -42,15 +38,15 @@ TABLE = [
     (convert, of("text.pt"), "text.pt cannot be read", "download it again"),
     (convert, of("text.safetensors"), "text.safetensors cannot", "download it again"),
     (convert, of("cut.pt"), "cut.pt cannot be read", "download it again"),
-    (convert, of("bomb"), "index.json is no index", "download it again"),
-    (convert, of("numbered.pt"), "numbered.pt names tensors by what is no text: 0, 1",
+    (convert, of("bomb"), "index.json is not an index", "download it again"),
+    (convert, of("numbered.pt"), "numbered.pt has tensor names that are not strings: 0",
      "under the names of the model's state dict"),
     (convert, of("scalar.pt"), "scalar.pt is of no size", "the sizes are toy"),
     (convert, of("integers.pt"), f"no floating-point numbers in {PATCH}", "give the"),
     (convert, of("complex.pt"), f"no floating-point numbers in {PATCH}", "give the"),
-    (convert, of("nan.pt"), f"no numbers in {PATCH}", "download it again"),
+    (convert, of("nan.pt"), f"non-finite values in {PATCH}", "download it again"),
     (convert, of("list.pt"), "list.pt holds no tensors", "give a state dict"),
-    (convert, of("mixed.pt"), "no tensor: epoch", "save the state dict alone"),
+    (convert, of("mixed.pt"), "non-tensors: epoch", "save the state dict alone"),
     (convert, of("nothing.pt"), "nothing.pt holds no tensors", "give a state dict"),
     (convert, (*READ, "--output={bad}/text.pt"), "is a file", "name a folder"),
     (convert, (*READ, "--output={bad}/text.pt/a"), "is a file", "name a folder"),
@@ -96,13 +92,12 @@ def bad(tmp_path_factory):
     ids=[f"{row[0].__name__}: {row[2][:40]}" for row in TABLE],
 )
 def test_one_line_and_nothing_left(
-    bad, monkeypatch, capsys, module, words, thing, mend
+    bad, monkeypatch, refuse, module, words, thing, mend
 ):
     words = [word.replace("{bad}", str(bad)) for word in words]
     monkeypatch.setattr("porting.seeded.seeded_state", None)  # it takes a while
     before = sorted(bad.rglob("*"))
-    start = functools.partial(launch.run, module.main)
-    line = refusal_here(start, monkeypatch, capsys, "porting", *words)
+    line = refuse(module, *words)
     assert thing in line
     assert mend in line
     assert sorted(bad.rglob("*")) == before

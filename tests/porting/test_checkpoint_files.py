@@ -68,7 +68,7 @@ def test_safetensors_in_the_official_naming(folder, tmp_path):
 
 
 def test_a_folder_of_the_hub_holds_the_same_twice(tmp_path):
-    """model.safetensors stands beside the official .pt there."""
+    """It has model.safetensors and the official .pt."""
     save_file(STATE, tmp_path / "model.safetensors")
     torch.save({"model": STATE}, tmp_path / "sam2.1_hiera_tiny.pt")
     files = read_checkpoint(tmp_path).files
@@ -92,10 +92,10 @@ BAD = {
     "objects": (write({"model": STATE, "args": Note()}), "Python objects"),
     "no tensors": (write({"epoch": 3}), "holds no tensors: give a state dict"),
     "a list": (write([STATE]), "holds no tensors"),
-    "mixed": (write(STATE | {"epoch": 3}), "holds what is no tensor: epoch"),
+    "mixed": (write(STATE | {"epoch": 3}), "holds non-tensors: epoch"),
     "not finite": (
         write(STATE | {"no_obj_ptr": torch.tensor([1.0, np.nan])}),
-        "no numbers in no_obj_ptr",
+        "non-finite values in no_obj_ptr",
     ),
     "cut short": (
         lambda path: (path / "x.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{"),
@@ -104,7 +104,7 @@ BAD = {
     "text": (lambda path: (path / "x.pt").write_text("x"), "cut short or another kind"),
     "a broken index": (
         lambda path: (path / "model.safetensors.index.json").write_text("{}"),
-        "no index of shards",
+        "not an index of shards",
     ),
 }
 
@@ -125,7 +125,7 @@ def test_what_is_not_there(tmp_path):
 
 
 def test_a_bit_that_flipped_is_noticed(tmp_path):
-    """In a .pt; torch reads its parts without a look at their checksums."""
+    """In a .pt; torch does not check the checksums."""
     path = tmp_path / "x.pt"
     torch.save({"model": STATE | {"more": torch.zeros(2000)}}, path)
     whole = path.read_bytes()

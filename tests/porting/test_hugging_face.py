@@ -1,7 +1,6 @@
-"""Checkpoints that `transformers` saved: every tensor, and what both compute."""
+"""Checkpoints of `transformers`: every tensor, and results of both models."""
 
 import json
-import types
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from porting.checkpoint_files import read_checkpoint
 from porting.compare import assert_within, compare, compare_masks
 from porting.official import ONLY_2_1, convert, load_folder, port
 from porting.pair import Clip, Pair
-from porting.reference import build_reference
+from porting.reference import Float32Torch, build_reference
 from porting.runs import ObjectOutput, OurSession, VideoPrompt, run_ours
 from porting.scenes import disc_centre, draw_video
 from porting.stages import run_rows
@@ -64,7 +63,7 @@ def test_a_checkpoint_in_shards(official, transformers_model, tmp_path):
     assert equal(read_checkpoint(tmp_path).state, official)
     first = min(tmp_path.glob("*.safetensors"))
     first.unlink()
-    with pytest.raises(InputError, match=f"not there: {first.name}"):
+    with pytest.raises(InputError, match=f"missing files: {first.name}"):
         read_checkpoint(tmp_path)
 
 
@@ -105,15 +104,6 @@ def test_image_features_are_those_of_transformers(size, transformers_model):
 
 def pixels(clip):
     return torch.from_numpy(clip.images.transpose(0, 3, 1, 2).copy())
-
-
-class Float32Torch(types.ModuleType):
-    """The torch module, but for bfloat16, which is float32."""
-
-    bfloat16 = torch.float32
-
-    def __getattr__(self, name):
-        return getattr(torch, name)
 
 
 @torch.inference_mode()
@@ -182,18 +172,18 @@ def test_a_video_is_tracked_as_transformers_does(kind, present, both):
     wanted = run_transformers(twin, clip, **theirs)
     session = OurSession(clip)
     session.prompt([VideoPrompt(0, 1, ours)])
-    # What is remembered of a prompted frame is cut at 0, so that a pixel at 0 would
-    # make the two part; from there on both have the same.
+    # Memories of prompted frames are binarised, so a logit near 0 could make the two
+    # differ: both continue from the same mask.
     logits = wanted[0, 1].mask_logits
     own = session.replace_mask(0, 1, logits)
     run = session.propagate()
     assert_within([compare_masks("prompted mask", own, logits), *run_rows(run, wanted)])
     found = {run[frame, 1].object_score > 0 for frame in range(1, 4)}
-    assert found == {present}  # else half of the tensors would not matter
+    assert found == {present}  # otherwise half of the tensors would not matter
 
 
 def test_the_pointer_of_a_mask_is_that_of_transformers(both):
-    """With one mask, as the reference asks; there the best of three would be taken."""
+    """With one mask, as in the reference; transformers takes the best of three."""
     clip, twin = both(True)
     y, x = np.mgrid[0:SIDE, 0:SIDE]
     mask = (x - X) ** 2 + (y - Y) ** 2 < 40**2
@@ -214,9 +204,9 @@ def test_the_pointer_of_a_mask_is_that_of_transformers(both):
 
 
 def test_the_image_half_is_completed_or_refused(saved, official, checkpoint, tmp_path):
-    """Of Sam2Model: it has no memory, which comes from another checkpoint."""
+    """Of Sam2Model, which has no memory modules; they come from another checkpoint."""
     transformers.Sam2Model.from_pretrained(saved).save_pretrained(tmp_path / "half")
-    with pytest.raises(InputError, match="half holds what segments images alone"):
+    with pytest.raises(InputError, match="half has no memory modules"):
         convert(tmp_path / "half", tmp_path / "out")
     assert not (tmp_path / "out").exists()
     half = read_checkpoint(tmp_path / "half").state
@@ -255,7 +245,7 @@ def test_a_sam_2_0_of_transformers(official, transformers_model, tmp_path):
     ],
 )
 def test_another_configuration_is_refused_by_name(name, value, saved, tmp_path):
-    """Settings that no shape shows, and that would change every result."""
+    """Settings that change results but no shape."""
     config = json.loads((saved / "config.json").read_text())
     *path, last = name.split(".")
     node = config

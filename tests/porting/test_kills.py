@@ -1,4 +1,4 @@
-"""`kill -9` of a conversion: its result is whole or not there, and it works again."""
+"""`kill -9` of a conversion leaves no incomplete result; it works again afterwards."""
 
 import signal
 

@@ -1,4 +1,4 @@
-"""SAM 2.0 runs as upstream runs it, and goes back to what it was."""
+"""SAM 2.0 gives the results of upstream, and converts back unchanged."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def test_sam_2_0_there_and_back(official_2_0, tmp_path):
 
 
 def test_sam_2_0_runs_as_the_reference_runs_it(official_2_0):
-    """The reference is built from its 2.0 configuration, which has other switches."""
+    """The reference is built from its 2.0 configuration."""
     pair = make_pair("toy", official_2_0, 128)
     assert pair.reference.no_obj_embed_spatial is None
     assert not pair.reference.add_tpos_enc_to_obj_ptrs
@@ -48,7 +48,7 @@ def test_sam_2_0_runs_as_the_reference_runs_it(official_2_0):
     prompts = [VideoPrompt(0, 1, dict(points=[[x * width, y * height]], labels=[1]))]
     assert_within(tracking_rows(clip, prompts))
     scores = {t: r.object_score for (t, _), r in run_ours(clip, prompts).items()}
-    assert min(scores.values()) < 0  # of an absent object nothing more is remembered
+    assert min(scores.values()) < 0  # absent: the 2.1 embedding would be added here
 
 
 def test_what_sam_2_0_lacks_does_matter(official, official_2_0):

@@ -6,9 +6,10 @@ from PIL import Image
 pytest.importorskip("torch")
 pytest.importorskip("sam2")
 
+from porting import verify
 from porting.official import convert
 from porting.scenes import draw_video
-from tests.commands import refusal, run
+from tests.commands import run
 
 pytestmark = pytest.mark.parity
 
@@ -47,8 +48,8 @@ def test_verify_on_an_image_and_a_video_of_yours(checkpoint, pictures, tmp_path)
     [
         (("--image=nowhere.png",), "nowhere.png: no such image"),
         (("--video=nowhere.mp4",), "nowhere.mp4: no such video"),
-        (("--image=a.png", "--max_frames=2"), "leave out --video, --max_frames"),
+        (("--image=a.png", "--max_frames=2"), "leave out --video and --max_frames"),
     ],
 )
-def test_verify_refuses_in_one_line(args, line):
-    assert line in refusal("porting.verify", "--seeded=toy", *args)
+def test_verify_refuses_in_one_line(args, line, refuse):
+    assert line in refuse(verify, "--seeded=toy", *args)

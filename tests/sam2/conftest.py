@@ -39,7 +39,7 @@ def features(toy, frames):
 
 @pytest.fixture
 def count_compilations():
-    """A function that runs another and returns how many XLA programs that compiled."""
+    """A function: call another and return how many XLA programs that compiled."""
 
     def count(run) -> int:
         compiled = []

@@ -1,4 +1,4 @@
-"""What users of other SAM2 implementations ran into with models and images.
+"""Faults reported for other SAM2 implementations, with models and images.
 
 One test each. The numbers are threads of facebookresearch/sam2 unless they say
 otherwise.
@@ -36,7 +36,7 @@ def test_weights_that_lack_a_part_are_refused_by_its_name(toy):
 
 
 def test_a_box_is_followed_by_one_padding_token(toy):
-    """huggingface/transformers 40787: without it masks of boxes are others."""
+    """huggingface/transformers 40787: without it the masks of boxes differ."""
     encoder = toy.sam_prompt_encoder
     coords, labels = pad_points([(np.float32([[4, 6], [90, 80]]), np.int32([2, 3]))])
     tokens, valid = encoder.encode_points(coords, labels)
@@ -50,8 +50,8 @@ def test_a_box_is_followed_by_one_padding_token(toy):
 
 
 def test_boxes_and_points_of_objects_go_in_pairs(toy, frames):
-    """235, 234, 262: a shape error, or nonsense. Corners in the wrong order, which
-    upstream accepts in silence, are refused."""
+    """235, 234, 262: a shape error, or wrong masks. Corners in the wrong order, which
+    upstream accepts silently, are refused."""
     predictor = Sam2ImagePredictor(toy)
     predictor.set_image(frames[0])
     boxes = np.array([[10, 30, 40, 60], [60, 20, 100, 70]])
@@ -89,7 +89,7 @@ def test_images_of_every_kind_are_converted_or_refused(toy, frames):
 
 
 def test_holes_are_filled_without_a_compiled_extension():
-    """564, 311, 243: upstream fills them on CUDA alone, and is silent elsewhere."""
+    """564, 311, 243: upstream fills them on CUDA only, elsewhere it silently skips."""
     logits = np.ones((256, 256), np.float32)
     logits[10:12, 10:14] = -1  # 8 pixels
     logits[50:53, 50:53] = -1  # 9 pixels
@@ -100,8 +100,8 @@ def test_holes_are_filled_without_a_compiled_extension():
 
 
 def test_a_lost_object_is_absent_and_can_come_back(toy, features):
-    """242, 379, 334: its mask spread over the whole frame. The network is made blind
-    for two frames, as if the object had left."""
+    """242, 379, 334: its mask spread over the whole frame. For two frames the object
+    score is negative, as if the object had left."""
     blind = blinded(toy)
     step = jax.jit(track.track_step)
     bank, active = memory.empty_bank(toy.config, 1), jnp.ones(1, bool)
@@ -117,7 +117,7 @@ def test_a_lost_object_is_absent_and_can_come_back(toy, features):
 
 @pytest.mark.parametrize("size", [64, 96, 160])
 def test_other_image_sizes_work(size, frames):
-    """138, 332: the image predictor knew 1024 alone."""
+    """138, 332: the image predictor supported 1024 only."""
     from c2g_jax.checkpoints.safetensors import initialise
 
     config = sam2_config("toy", size)
@@ -136,8 +136,8 @@ def test_image_sizes_that_do_not_fit_are_refused(size):
 
 
 def test_training_survives_a_mask_without_a_pixel(toy, features):
-    """716, 591: empty masks spoiled the loss. A few steps on the decoder, with one
-    object that has a mask and one that has none, go down and stay finite."""
+    """716, 591: empty masks made the loss diverge. A few steps on the decoder, with
+    one empty mask of two, reduce the loss and keep it finite."""
     targets = np.zeros((2, 32, 32), np.float32)
     targets[0, 8:20, 4:16] = 1
     points = [(np.float32([[40, 56]]), np.int32([1]))] * 2

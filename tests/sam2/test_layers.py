@@ -1,4 +1,4 @@
-"""Layers against the plain form of what they compute."""
+"""Layers against plain reference computations."""
 
 import dataclasses
 
@@ -110,7 +110,7 @@ def test_long_attention_in_blocks_equals_the_whole(queries, keys, monkeypatch):
     whole = attend(q, k, v, valid)
     monkeypatch.setattr(attention, "_BLOCK", 8)
     assert "scan" in str(jax.make_jaxpr(attend)(q, k, v, valid))
-    # Scores of tens are rounded by millionths.
+    # Scores are of order 10 and rounded to 1e-6.
     np.testing.assert_allclose(attend(q, k, v, valid), whole, atol=5e-6)
     np.testing.assert_allclose(attend(q, k, v), _attend(q, k, v, None), atol=5e-6)
     loud = [

@@ -18,7 +18,7 @@ gather = jax.jit(memory.gather)
 
 
 def entry(frame, n):
-    """A memory and a pointer that say which frame they are of, for n objects."""
+    """A memory and a pointer with the frame index as their values, for n objects."""
     size = CONFIG.feature_size
     spatial = jnp.full((n, size, size, CONFIG.mem_dim), float(frame))
     return spatial, jnp.full((n, CONFIG.d_model), float(frame))
@@ -52,7 +52,7 @@ def closest(conditioning, frame, limit):
 
 
 def literal(conditioning, tracked, frame, direction, stride=1, limit=None):
-    """The same from sets of frames, as sam2_base.py:530-640 tells it in dicts."""
+    """The same from sets of frames, as sam2_base.py:530-640 does with dicts."""
     chosen = closest(conditioning, frame, limit)
     others = (tracked - conditioning) | (conditioning - chosen)
     spatial = {(t, 6) for t in chosen}

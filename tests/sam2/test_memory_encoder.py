@@ -1,4 +1,4 @@
-"""Masks are encoded as each would be alone, however many go together."""
+"""Masks are encoded independently of the size of their group."""
 
 import jax.numpy as jnp
 import numpy as np

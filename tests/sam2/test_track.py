@@ -50,7 +50,7 @@ def test_padding_points_changes_nothing(toy, features):
 
 
 def test_objects_do_not_see_each_other(toy, features):
-    """Each object of a batch gets what it gets alone, absent slots or not."""
+    """Each object of a batch gets the same result as alone, with or without padding."""
     _, together = follow(toy, features[:4], prompt(PAIR, 4), 2, slots=4)
     for row, points in enumerate(PAIR):
         _, alone = follow(toy, features[:4], prompt([points]), 1)
@@ -126,7 +126,7 @@ def test_an_inactive_object_is_not_remembered(toy, features):
 
 
 def test_a_late_object_leaves_the_others_as_they_were(toy, features):
-    """Object 1 is prompted on frame 2; object 0 is bit-equal to going without."""
+    """Object 1 is prompted on frame 2; object 0 is as without it."""
     _, alone = follow(toy, features[:5], prompt(PAIR[:1], 2, 2), 1, slots=2)
     bank = memory.empty_bank(toy.config, 2)
     active = jnp.array([True, False])
@@ -173,7 +173,7 @@ def test_one_click_takes_the_best_of_three_and_two_the_single_mask(toy, features
 
 
 def test_gradients_reach_the_point(toy, features):
-    """Discovery trains through the place of its points."""
+    """Discovery is trained through the coordinates of its points."""
 
     def loss(coords):
         answer = track.segment(
@@ -213,5 +213,5 @@ def test_bfloat16_segments_as_float32_does(toy, frames):
     for ours, reference in zip(given, wanted, strict=True):
         assert ours.mask_logits.dtype == jnp.float32
         a, b = np.asarray(ours.mask_logits > 0), np.asarray(reference.mask_logits > 0)
-        # Eight bits of mantissa move edges of a random network's masks a little.
+        # Rounding to bfloat16 moves the edges of a random network's masks a little.
         assert np.mean(a != b) < 0.05

@@ -234,7 +234,7 @@ def test_a_full_disk_is_named_and_the_one_before_is_used(workdir, monkeypatch, h
             patch.setattr(checkpoints, "_free", lambda folder: 1000)
         else:
             patch.setattr(checkpoints.ocp, "save", full)
-        line = r"step 6 cannot be written .*bytes.* free.* goes on from step 3$"
+        line = r"step 6 cannot be written .*bytes.* free.* resumes from step 3$"
         with pytest.raises(InputError, match=line):
             make_run(workdir).train()
     assert [p.name for p in (workdir / CHECKPOINTS).iterdir()] == ["3"]

@@ -1,4 +1,4 @@
-"""A video predictor in a line: a click on an object, and all that follows from it."""
+"""Shorthands for a video predictor: click on an object, and propagate."""
 
 import numpy as np
 
@@ -16,6 +16,6 @@ def click(predictor, state, frame=0, obj_id=1, points=POINT, label=1):
 
 
 def follow(predictor, state, **options):
-    """The results of following everything, by frame."""
+    """Propagate; return the results by frame."""
     results = predictor.propagate_in_video(state, **options)
     return {result.frame_idx: result for result in results}

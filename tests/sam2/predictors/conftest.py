@@ -18,7 +18,7 @@ def predictor(toy):
 
 @pytest.fixture
 def scripted(monkeypatch):
-    """A function: a generator of masks whose model answers by `answer(x, y)`.
+    """A function: a mask generator whose model outputs are `answer(x, y)`.
 
     The model image has 128 pixels a side and masks of 32; `answer` takes a point of it
     and returns [(logits [32, 32], IoU), ...]. Points asked are in `.asked`.

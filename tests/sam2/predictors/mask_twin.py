@@ -8,7 +8,7 @@ from c2g_jax.sam2.predictors.image import Sam2ImagePredictor
 
 
 def literal_generate(model, image, settings):
-    """The whole of it in plain loops, one point, one mask and one pixel at a time."""
+    """The whole generator in plain loops."""
     s = settings
     height, width = image.shape[:2]
     crops = [(0, 0, width, height, 0)]
@@ -126,7 +126,7 @@ def literal_mend(mask, min_area):
 
 
 def flood(mask, value):
-    """Regions of a value as lists of pixels; neighbours by corners count."""
+    """8-connected regions of a value as lists of pixels."""
     height, width = mask.shape
     seen, regions = mask != value, []
     for start in map(tuple, np.argwhere(mask == value)):

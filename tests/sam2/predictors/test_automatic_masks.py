@@ -1,4 +1,4 @@
-"""Automatic masks of scripted answers, with records worked out by hand."""
+"""Automatic masks of scripted model outputs, with records computed by hand."""
 
 import json
 import tracemalloc
@@ -104,7 +104,7 @@ def test_threshold_and_offset_move_the_cuts(scripted):
 
 
 def test_stability_is_measured_at_full_size(scripted):
-    """Enlarged, the slopes at the border of a small mask count; not at low size."""
+    """The slopes at the border of a small mask count after resizing, not before."""
     generator = scripted(
         lambda x, y: [(block(10, 14, 10, 14), 0.9)],
         points_per_side=1,
@@ -117,7 +117,7 @@ def test_stability_is_measured_at_full_size(scripted):
 
 
 def test_an_empty_mask_is_no_record_even_without_thresholds(scripted):
-    """There the official generator gives records of no pixel, their stability nan."""
+    """The official generator returns empty masks there, with a stability of nan."""
     answers = [(block(0, 0, 0, 0), 0.9), (block(0, 0, 0, 0, outside=-0.5), 0.9)]
     generator = scripted(
         lambda x, y: answers,
@@ -155,7 +155,7 @@ def test_small_holes_and_islands_go_then_what_became_alike(scripted):
     assert [r["area"] for r in records] == [252, 256]  # boxes overlap by 15²/24²
     settings["min_mask_region_area"] = 3
     records = scripted(lambda x, y: answers, **settings).generate(IMAGE)
-    # A hole of 3 stays; the two are now alike, and the untouched one is preferred.
+    # A hole of 3 stays; the two now overlap, and the unchanged one is preferred.
     assert [(r["area"], r["bbox"]) for r in records] == [(256, [4, 4, 15, 15])]
     assert records[0]["predicted_iou"] == pytest.approx(0.9)
     alone = scripted(lambda x, y: answers[:1], **settings).generate(IMAGE)

@@ -1,4 +1,4 @@
-"""Automatic masks of crops: where they lie, which lead, which are left out."""
+"""Automatic masks of crops: coordinates, preference, masks cut off by a crop."""
 
 import numpy as np
 import pytest

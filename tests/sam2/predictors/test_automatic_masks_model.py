@@ -1,4 +1,4 @@
-"""Automatic masks of the toy model: against a slow twin, and what it refuses."""
+"""Automatic masks of the toy model against plain loops; invalid options."""
 
 import numpy as np
 import pytest

@@ -1,7 +1,7 @@
-"""What users of other SAM2 implementations ran into with videos, one test each.
+"""Faults reported for other SAM2 implementations with videos, one test each.
 
 The numbers are threads of facebookresearch/sam2 unless they say otherwise. Where the
-official predictor behaves otherwise than here, the test says why.
+official predictor differs from ours, the test says why.
 """
 
 import gc
@@ -83,7 +83,7 @@ def test_an_object_joins_after_tracking_has_begun(predictor, frames):
 
 
 def test_memory_does_not_grow_with_the_video(predictor, frames):
-    """264, 196, 288, 545: what is held, and the device's arrays, at 100 and 250."""
+    """264, 196, 288, 545: size of the history and of device arrays, at 100 and 250."""
     state = predictor.init_state(itertools.cycle(frames))
     click(predictor, state)
     click(predictor, state, obj_id=2, points=[[60, 45]])
@@ -116,7 +116,7 @@ def test_a_late_prompt_alone_works_in_every_precision(toy, half, frames, reverse
 
 
 def test_a_prompt_in_the_middle_reaches_both_ends(predictor, frames):
-    """418, 638: frames before the prompt had no masks, and asking raised KeyError."""
+    """418, 638: frames before the prompt had no masks: KeyError."""
     state = predictor.init_state(frames[:6])
     click(predictor, state, frame=3)
     forward = follow(predictor, state)
@@ -128,7 +128,7 @@ def test_a_prompt_in_the_middle_reaches_both_ends(predictor, frames):
 
 
 def test_any_number_of_objects_is_one_step_a_frame(predictor, frames, monkeypatch):
-    """367, 382, 636: time grew with every object, for each ran by itself."""
+    """367, 382, 636: time grew with every object, as each was tracked separately."""
     calls = []
     step = tracker.step
 

@@ -1,4 +1,4 @@
-"""Videos that leave the window of what is held behind: going back in them."""
+"""Videos longer than the window of the history: going back in them."""
 
 import itertools
 
@@ -14,21 +14,21 @@ LENGTH = 2 * WINDOW + 22
 
 @pytest.fixture(scope="module")
 def long_video(frames):
-    """The short video to and fro, long enough to leave the window behind."""
+    """The short video back and forth, longer than two windows."""
     order = itertools.cycle([*range(10), *range(8, 0, -1)])
     return frames[list(itertools.islice(order, LENGTH))]
 
 
 @pytest.fixture(scope="module")
 def tracked(predictor, long_video):
-    """A state that was tracked to the end, and what that gave by frame."""
+    """A state tracked to the end, and its results by frame."""
     state = predictor.init_state(long_video)
     click(predictor, state)
     return state, follow(predictor, state)
 
 
 def test_a_correction_far_back_equals_one_made_on_time(predictor, long_video, tracked):
-    """Object 1 is corrected on frame 70: then, and when the window has moved on."""
+    """Object 1 is corrected on frame 70: at once, and after the window has moved on."""
     early = predictor.init_state(long_video)
     click(predictor, early)
     follow(predictor, early, max_frame_num_to_track=75)
@@ -72,7 +72,7 @@ def test_reverse_far_back_equals_going_through(predictor, long_video):
 
 def test_what_is_held_does_not_grow(predictor, tracked):
     state, _ = tracked
-    assert len(state.history.frames) <= WINDOW + 16  # and what a snapshot brought back
+    assert len(state.history.frames) <= WINDOW + 16  # and the frames of a snapshot
     assert len(state.features) <= 2
     assert len(state.reader._held) <= 16
 

@@ -1,4 +1,4 @@
-"""Host-side mask work against literal twins."""
+"""Post-processing of masks against plain reference computations."""
 
 import jax
 import numpy as np
@@ -51,7 +51,7 @@ def test_filling_equals_the_literal_flood(seed, density, area):
     rng = np.random.default_rng(seed)
     logits = np.where(rng.random((12, 14)) < density, 1.0, -1.0).astype(np.float32)
     np.testing.assert_array_equal(fill_holes(logits, area), literal_fill(logits, area))
-    # A speck is a hole of the mask turned inside out.
+    # A sprinkle is a hole of the negated mask.
     turned = literal_fill(-logits, area)
     cleared = np.where(turned == np.float32(0.1), np.float32(-10), logits)
     np.testing.assert_array_equal(remove_sprinkles(logits, area), cleared)
@@ -72,7 +72,7 @@ def test_holes_of_eight_fill_and_of_nine_stay_even_when_linked_diagonally():
     np.testing.assert_array_equal(fill_holes(logits, 0), before)
 
 
-def test_each_pixel_goes_to_the_strongest_claim():
+def test_each_pixel_goes_to_the_highest_logit():
     logits = np.float32([[[2, -20, 3]], [[1, -3, 4]]])
     np.testing.assert_array_equal(
         suppress_overlaps(logits), [[[2, -20, -10]], [[-10, -3, 4]]]

@@ -1,4 +1,4 @@
-"""Where prompts may lie: one rule for images and videos, in pixels and in fractions."""
+"""Prompts inside and outside the frame: the same rule for images and videos."""
 
 import numpy as np
 import pytest
@@ -14,12 +14,12 @@ OFF_IT = [(160, 10), (10, 96), (-0.5, 10), (10, -1), (1e30, 10), (np.nan, 10)]
 
 
 class Answered(Exception):
-    """The prompt was taken, and the model would run now."""
+    """The prompt was accepted, and the model would run now."""
 
 
 @pytest.fixture
 def image_predictor(monkeypatch):
-    """An image is set, and the model is never asked."""
+    """A predictor with an image set, whose model is never run."""
     from c2g_jax.sam2.predictors import image as image_predictor
 
     def answer(*_):

@@ -103,9 +103,9 @@ def test_objects_of_one_video_do_not_touch_each_other(predictor, frames, single)
     for t, ids, masks in predictor.propagate_in_video(state):
         assert ids == [1, "box", 7]
         if t == 0:
-            # A given mask comes back, but for the coarse grid it is kept on.
+            # A mask prompt is returned, up to its low resolution.
             assert np.mean((masks[2, 0] > 0) != square) < 0.02
-        # Another bucket of objects rounds otherwise.
+        # Another bucket of objects rounds differently.
         assert np.mean((masks[0] > 0) != (single[t][0] > 0)) < 5e-3
 
 
@@ -207,7 +207,7 @@ def test_what_is_kept_does_not_grow_with_the_video(predictor, frames):
     state = predictor.init_state(itertools.cycle(frames))
     click(predictor, state)
     for result in predictor.propagate_in_video(state):
-        if result.frame_idx == 150:
+        if result.frame_idx == 100:
             break
     assert len(state.history.frames) <= WINDOW
     assert len(state.features) <= 2

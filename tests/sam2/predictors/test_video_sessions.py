@@ -1,4 +1,4 @@
-"""Winding use of the video predictor: adding, taking back, removing; its options."""
+"""Sequences of actions on the video predictor: add, clear, remove; its options."""
 
 import random
 
