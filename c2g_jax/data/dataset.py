@@ -6,7 +6,7 @@ frames it needs and no other.
 """
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from PIL import Image
 
 from c2g_jax.data.records import VideoRecord, video_record
 from c2g_jax.data.stored import Stored, damaged
-from c2g_jax.types import InputError
+from c2g_jax.media.frames import Video
+from c2g_jax.types import Frame, InputError
 from c2g_jax.vocabulary import Vocabulary
 
 CHUNK = 8  # frames a record, as the builder stores them
@@ -130,6 +131,21 @@ def open_dataset(
                 f"{split} has {len(rows[split])} chunks, and its videos need {want}",
             )
     return Dataset(name, videos.vocabulary(), records, rows, SIZES[config])
+
+
+def open_prepared(dataset: Dataset, video: VideoRecord) -> Video:
+    """The frames of a video at its own size, a chunk of them decoded at a time."""
+    fps, count = video.fps, video.num_frames
+
+    def frames(first: int) -> Iterator[Frame]:
+        for start in range(first - first % CHUNK, count, CHUNK):
+            rgb, _ = dataset.read(video, start, min(start + CHUNK, count))
+            for t in range(max(first, start), start + len(rgb)):
+                yield Frame(t, t / fps, rgb[t - start])
+
+    times = [t / fps for t in range(count)]
+    size = video.width, video.height
+    return Video(f"{video.video_id}.mp4", size, fps, count, frames, times)
 
 
 def _records(source: Iterable[Any], split: str) -> tuple[VideoRecord, ...]:

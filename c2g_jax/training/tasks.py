@@ -32,10 +32,10 @@ from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.model import Sam2
 from c2g_jax.training.loop import LoopConfig
 from c2g_jax.training.optim import Group, OptimConfig
+from c2g_jax.training.segmenter.initialisation import seeded_sam2
 from c2g_jax.training.segmenter.loss import SegmentLoss
 from c2g_jax.training.segmenter.recipe import Recipe
 from c2g_jax.training.segmenter.task import segmenter_task
-from c2g_jax.training.start import seeded_sam2
 from c2g_jax.training.state import Task
 from c2g_jax.types import InputError
 

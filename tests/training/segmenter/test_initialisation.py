@@ -9,7 +9,7 @@ from c2g_jax.checkpoints.safetensors import initialise, parameters
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.memory import Memories
 from c2g_jax.sam2.model import FrameFeatures, Sam2, abstract_sam2
-from c2g_jax.training.start import seeded_sam2
+from c2g_jax.training.segmenter.initialisation import seeded_sam2
 
 SIDE = 8  # cells of the image, across and down
 
