@@ -40,7 +40,7 @@ def flagged(monkeypatch):
 def exported(monkeypatch):
     """What a run writes as weights, of a toy task in the place of any other."""
     found = []
-    made = tasks.Prepared(
+    made = tasks.PreparedTask(
         ToyTask(),
         ToyLoader(),
         ToyLoader(1),

@@ -65,7 +65,7 @@ def colour_matrix(
     return np.concatenate([scale * mix, np.full((3, 1), offset)], axis=1)
 
 
-def tint(
+def jitter_colours(
     clip: Mapping[str, np.ndarray],
     rng: np.random.Generator,
     brightness: float,

@@ -123,7 +123,7 @@ def make_clip(
     clip["start"] = np.int32(start)
     if rng.random() < config.flip:
         clip = augmentation.mirror(clip)
-    return augmentation.tint(
+    return augmentation.jitter_colours(
         clip,
         rng,
         config.brightness,

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from c2g_jax.data.records import VideoRecord, video_record
-from c2g_jax.data.stored import Stored, damaged
+from c2g_jax.data.stored import StoredConfig, damaged
 from c2g_jax.media.frames import Video
 from c2g_jax.types import Frame, InputError
 from c2g_jax.vocabulary import Vocabulary
@@ -116,8 +116,8 @@ def open_dataset(
     """
     if config not in SIZES:
         raise InputError(f"config {config!r} holds no frames: use {' or '.join(SIZES)}")
-    videos = Stored(data_dir, name, VIDEOS)
-    chunks = Stored(data_dir, name, config)
+    videos = StoredConfig(data_dir, name, VIDEOS)
+    chunks = StoredConfig(data_dir, name, config)
     records, rows = {}, {}
     for split in videos.splits:
         if split not in chunks.splits:

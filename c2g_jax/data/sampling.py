@@ -10,7 +10,7 @@ def clip_span(num_frames: int, stride: int) -> int:
     return stride * (num_frames - 1) + 1
 
 
-def ahead(flags: np.ndarray, num_frames: int, stride: int = 1) -> np.ndarray:
+def any_in_clip(flags: np.ndarray, num_frames: int, stride: int = 1) -> np.ndarray:
     """bool [..., N]: is any of the clip's frames that starts here set in flags.
 
     Frames at which no whole clip can start are False.
@@ -35,7 +35,7 @@ def valid_subjects(
     related = np.zeros((len(subjects), video.num_frames), bool)
     for relation, valid in zip(video.relations, video.valid_relations, strict=True):
         related[np.searchsorted(subjects, relation[0])] |= valid
-    possible = ahead(related, num_frames, stride)
+    possible = any_in_clip(related, num_frames, stride)
     for row, subject in zip(possible, subjects, strict=True):
         row &= video.visible_mask(subject)
     return subjects, possible

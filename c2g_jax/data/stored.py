@@ -20,7 +20,7 @@ from c2g_jax.vocabulary import Vocabulary, load_vocabulary
 _LABELS = ("objects-category.labels.txt", "relations-predicate.labels.txt")
 
 
-class Stored:
+class StoredConfig:
     """One config of a prepared data set: DATA_DIR/NAME/CONFIG and its newest version.
 
     Raises InputError where there is none, or it is not whole.

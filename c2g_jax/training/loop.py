@@ -25,8 +25,8 @@ from c2g_jax.training import state as states
 from c2g_jax.training.interrupt import Interrupt
 from c2g_jax.training.metrics import MetricsLog, Window
 from c2g_jax.training.optim import OptimConfig
-from c2g_jax.training.prefetch import Prefetcher, Ready
-from c2g_jax.training.state import Parts, Task, TrainState
+from c2g_jax.training.prefetch import LoadedBatch, Prefetcher
+from c2g_jax.training.state import SplitParams, Task, TrainState
 from c2g_jax.training.step_trace import StepTrace, check_steps
 from c2g_jax.training.workdir import CHECKPOINTS, WEIGHTS, resumable
 from c2g_jax.types import InputError
@@ -83,17 +83,17 @@ class Run:
 
     def train(self) -> bool:
         """Train from the newest checkpoint to the end; False if stopped before."""
-        parts = states.take_apart(self.task)
+        parts = states.split_params(self.task)
         states.describe(parts)
         frozen = digest(parts.frozen)
         state, loader_state = self._resume(parts, frozen)
         first = int(state.step)
         check_steps(self.profile, first, self.loop.steps)
-        session = _Session(self, parts, frozen, first)
+        session = _TrainingProcess(self, parts, frozen, first)
         with contextlib.closing(session), Interrupt() as stop:
             return session.run(state, loader_state, stop)
 
-    def _resume(self, parts: Parts, frozen: str) -> tuple[TrainState, Any]:
+    def _resume(self, parts: SplitParams, frozen: str) -> tuple[TrainState, Any]:
         """The state to begin with, and the loader's."""
         state = states.first_state(self.optim, parts, self.mesh)
         saved = resumable(self.workdir, self.config, frozen)
@@ -104,10 +104,10 @@ class Run:
         return state, saved.manifest["loader"]
 
 
-class _Session:
+class _TrainingProcess:
     """One process's part of a run, from its first step to its last."""
 
-    def __init__(self, run: Run, parts: Parts, frozen: str, first: int):
+    def __init__(self, run: Run, parts: SplitParams, frozen: str, first: int):
         self._run, self._parts, self._first, self._frozen = run, parts, first, frozen
         self._main = jax.process_index() == 0
         self._values = sharding.put_replicated(run.mesh, parts.frozen)
@@ -188,7 +188,9 @@ class _Session:
             return bool(stop)
         return step % self._run.loop.log_every == 0 and sharding.any_process(bool(stop))
 
-    def _next(self, batches: Prefetcher, metrics, stop: Interrupt) -> Ready | None:
+    def _next(
+        self, batches: Prefetcher, metrics, stop: Interrupt
+    ) -> LoadedBatch | None:
         loss, alone = metrics[states.LOSS], jax.process_count() == 1
         ready, waited = batches.get(loss.is_ready, lambda: alone and bool(stop))
         self._window.wait(waited)

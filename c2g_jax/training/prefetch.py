@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 _POLL = 0.005  # seconds
 
 
-class Ready(NamedTuple):
+class LoadedBatch(NamedTuple):
     """A batch on the device, and the loader's state right after it."""
 
     batch: dict[str, Any]
@@ -33,7 +33,7 @@ class Prefetcher:
 
     def get(
         self, idle: Callable[[], bool], stop: Callable[[], bool]
-    ) -> tuple[Ready | None, float]:
+    ) -> tuple[LoadedBatch | None, float]:
         """The next batch, and the seconds that passed while the device was idle.
 
         None where `stop` says so before there is one, or the data has an end. What goes
@@ -67,11 +67,11 @@ class Prefetcher:
                 if batch is None:
                     return self._offer(None)
                 state = self._iterator.get_state()
-                self._offer(Ready(self._put(batch), state))
+                self._offer(LoadedBatch(self._put(batch), state))
         except BaseException as error:  # raised again where the batch is asked for
             self._offer(error)
 
-    def _offer(self, item: Ready | BaseException | None) -> None:
+    def _offer(self, item: LoadedBatch | BaseException | None) -> None:
         while not self._stop.is_set():
             try:
                 return self._queue.put(item, timeout=_POLL * 10)

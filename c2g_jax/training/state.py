@@ -50,7 +50,7 @@ class TrainState:
 
 
 @dataclass(frozen=True)
-class Parts:
+class SplitParams:
     """A task's model taken apart: its shape, and the parameters of either kind."""
 
     skeleton: nnx.Module  # abstract
@@ -65,25 +65,25 @@ class Parts:
         return with_parameters(self.skeleton, {**trained, **frozen})
 
 
-def take_apart(task: Task) -> Parts:
+def split_params(task: Task) -> SplitParams:
     """The parameters of a task's model, split by its filter."""
     values = parameters(task.model)
     trained, frozen = optim.split_names(values, task.trainable)
-    return Parts(
+    return SplitParams(
         jax.eval_shape(lambda: task.model),
         {name: values[name] for name in trained},
         {name: values[name] for name in frozen},
     )
 
 
-def describe(parts: Parts) -> None:
+def describe(parts: SplitParams) -> None:
     """Log how many parameters train and how many are frozen."""
     for what, values in (("train", parts.trained), ("are frozen", parts.frozen)):
         count = sum(x.size for x in values.values())
         logging.info("%s parameters in %d arrays %s", f"{count:,}", len(values), what)
 
 
-def first_state(config: OptimConfig, parts: Parts, mesh: Mesh) -> TrainState:
+def first_state(config: OptimConfig, parts: SplitParams, mesh: Mesh) -> TrainState:
     """The state before the first step, on all devices."""
     optimizer = optim.make_optimizer(config, parts.trained)
     # Copies: the state is donated to the step, the parts are kept.
@@ -98,7 +98,7 @@ def first_state(config: OptimConfig, parts: Parts, mesh: Mesh) -> TrainState:
 
 
 def make_train_step(
-    task: Task, config: OptimConfig, parts: Parts, mesh: Mesh, seed: int
+    task: Task, config: OptimConfig, parts: SplitParams, mesh: Mesh, seed: int
 ) -> Callable[..., tuple[TrainState, Metrics]]:
     """`step(state, frozen, batch)`, compiled; the state is donated.
 
@@ -135,7 +135,7 @@ def make_train_step(
 
 
 def make_eval_step(
-    task: Task, parts: Parts, mesh: Mesh, seed: int
+    task: Task, parts: SplitParams, mesh: Mesh, seed: int
 ) -> Callable[..., Metrics]:
     """`evaluate(params, frozen, batch, number)`: loss and terms without dropout.
 

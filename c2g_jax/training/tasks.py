@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
-class Prepared:
+class PreparedTask:
     """What a configuration asks for, built."""
 
     task: Task
@@ -54,7 +54,7 @@ class Prepared:
     export: Callable[[nnx.Module, Path, Mapping[str, Any]], None]
 
 
-def prepare_task(config: Any, local_batch: int) -> Prepared:
+def prepare_task(config: Any, local_batch: int) -> PreparedTask:
     """Open the data and fill the model; InputError for what does not exist."""
     if config.task not in _CLIPS:
         raise InputError(f"task {config.task!r}: use one of {', '.join(_CLIPS)}")
@@ -72,7 +72,7 @@ def prepare_task(config: Any, local_batch: int) -> Prepared:
             )
         task, export = click2graph_task(config, sam2, dataset), save_click2graph
     if config.trainable:
-        task = Filtered(task, tuple(config.trainable))
+        task = FilteredTask(task, tuple(config.trainable))
     shard = (jax.process_index(), jax.process_count())
     clips = build(
         ClipConfig,
@@ -86,7 +86,7 @@ def prepare_task(config: Any, local_batch: int) -> Prepared:
         clips, flip=0, brightness=0, contrast=0, saturation=0, hue=0, **whole
     )
     args = (local_batch, config.seed)
-    return Prepared(
+    return PreparedTask(
         task,
         clip_loader(
             dataset, config.data.train, clips, *args, config.data.workers, shard
@@ -98,7 +98,7 @@ def prepare_task(config: Any, local_batch: int) -> Prepared:
 
 
 @dataclasses.dataclass(frozen=True)
-class Filtered:
+class FilteredTask:
     """A task of which other parameters train."""
 
     inner: Task

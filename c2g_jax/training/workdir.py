@@ -71,7 +71,7 @@ def locked(workdir: Path, process: int = 0) -> Iterator[None]:
         yield
 
 
-class Saved(NamedTuple):
+class SavedStep(NamedTuple):
     """A checkpoint as it was read."""
 
     step: int
@@ -79,7 +79,7 @@ class Saved(NamedTuple):
     manifest: Mapping[str, Any]
 
 
-def newest(workdir: Path) -> Saved | None:
+def newest_step(workdir: Path) -> SavedStep | None:
     """The newest checkpoint that can be read; those that cannot are set aside.
 
     The first process of a run chooses. InputError where none of several can be read.
@@ -106,16 +106,18 @@ def newest(workdir: Path) -> Saved | None:
     step = in_first_process(choose)
     if step == _NONE:
         return None
-    return Saved(step, *(read.get(step) or load_step(folder, step)))
+    return SavedStep(step, *(read.get(step) or load_step(folder, step)))
 
 
-def resumable(workdir: Path, config: Mapping[str, Any], frozen: str) -> Saved | None:
+def resumable(
+    workdir: Path, config: Mapping[str, Any], frozen: str
+) -> SavedStep | None:
     """The newest checkpoint, if this run may go on from it.
 
     `config` as JSON values, and `frozen`, the sha256 of what does not train, must be
     those of the checkpoint; InputError names the difference.
     """
-    saved = newest(workdir)
+    saved = newest_step(workdir)
     if saved is None:
         return None
     folder = workdir / CHECKPOINTS / str(saved.step)

@@ -230,20 +230,22 @@ def test_tint_is_the_same_on_all_frames_and_light():
     rng = np.random.default_rng(0)
     frame = rng.integers(30, 220, (48, 48, 3)).astype(np.uint8)
     clip = {"frames": np.stack([frame] * 3)}
-    tinted = augmentation.tint(clip, rng, 0.1, 0.03, 0.03)["frames"]
+    tinted = augmentation.jitter_colours(clip, rng, 0.1, 0.03, 0.03)["frames"]
     assert (tinted == tinted[0]).all()
     assert 0 < np.abs(tinted[0].astype(int) - frame).max() < 40
-    same = augmentation.tint(clip, rng, 0, 0, 0)["frames"]
+    same = augmentation.jitter_colours(clip, rng, 0, 0, 0)["frames"]
     np.testing.assert_array_equal(same, clip["frames"])
 
 
 def test_hues_turn_where_they_are_asked_for():
     rng, other = np.random.default_rng(0), np.random.default_rng(0)
     clip = {"frames": np.full((2, 8, 8, 3), (200, 60, 60), np.uint8)}
-    turned = augmentation.tint(clip, rng, 0, 0, 0, hue=1)["frames"]
+    turned = augmentation.jitter_colours(clip, rng, 0, 0, 0, hue=1)["frames"]
     assert np.abs(turned.astype(int) - clip["frames"]).max() > 40
     assert abs(int(turned[0, 0, 0].sum()) - 320) < 5
-    augmentation.tint(clip, other, 0, 0, 0)  # draws as it did before there were hues
+    augmentation.jitter_colours(
+        clip, other, 0, 0, 0
+    )  # draws as it did before there were hues
     assert rng.random() != other.random()
 
 

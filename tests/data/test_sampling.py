@@ -74,5 +74,5 @@ def test_a_video_shorter_than_a_clip_has_none():
 def test_ahead_looks_at_the_clip_s_own_frames_alone():
     flags = np.zeros(10, bool)
     flags[5] = True
-    assert np.flatnonzero(sampling.ahead(flags, 3)).tolist() == [3, 4, 5]
-    assert np.flatnonzero(sampling.ahead(flags, 3, 2)).tolist() == [1, 3, 5]
+    assert np.flatnonzero(sampling.any_in_clip(flags, 3)).tolist() == [3, 4, 5]
+    assert np.flatnonzero(sampling.any_in_clip(flags, 3, 2)).tolist() == [1, 3, 5]

@@ -11,7 +11,7 @@ from c2g_jax.checkpoints.orbax import digest
 from c2g_jax.checkpoints.pretrained import load_click2graph, load_sam2
 from c2g_jax.training import tasks
 from c2g_jax.training.optim import group_of
-from c2g_jax.training.state import take_apart
+from c2g_jax.training.state import split_params
 from c2g_jax.types import InputError
 from tests.commands import ROOT
 from tests.equality import same_parameters
@@ -28,7 +28,7 @@ def load(name: str, data_dir: Path, variant: str = "tiny"):
 def test_the_segmenter_trains_whole_and_its_weights_are_read(prepared_toy, tmp_path):
     config = load("sam2_toy", prepared_toy)
     made = tasks.prepare_task(config, local_batch=1)
-    parts = take_apart(made.task)
+    parts = split_params(made.task)
     fixed = ("gaussian_matrix", "no_mem_pos_enc")  # nothing that could learn
     assert all(name.endswith(fixed) for name in parts.frozen)
     optim = tasks.optim_config(config)
@@ -54,7 +54,7 @@ def test_click2graph_goes_around_a_segmenter(prepared_toy, tmp_path, caplog):
     model = made.task.model
     assert same_parameters(model.sam2, segmenter.task.model)
     assert model.config.didm.ffn == config.didm.ffn
-    parts = take_apart(made.task)
+    parts = split_params(made.task)
     assert {name.split(".")[0] for name in parts.trained} == {"didm", "sch"}
     assert {name.split(".")[0] for name in parts.frozen} == {"sam2"}
     group_of(parts.trained, tasks.optim_config(config).groups)
@@ -70,8 +70,8 @@ def test_click2graph_goes_around_a_segmenter(prepared_toy, tmp_path, caplog):
     changed.popitem()
     assert named != digest(changed)
     # Another filter, by the configuration.
-    only = tasks.Filtered(made.task, (r"sch\..*",))
-    assert {n.split(".")[0] for n in take_apart(only).trained} == {"sch"}
+    only = tasks.FilteredTask(made.task, (r"sch\..*",))
+    assert {n.split(".")[0] for n in split_params(only).trained} == {"sch"}
 
 
 def test_held_out_clips_are_not_augmented(prepared_toy):

@@ -36,7 +36,7 @@ class SegmentLoss(AidWeights):
     mask_size: int = 128
 
 
-class Truth(NamedTuple):
+class FrameTargets(NamedTuple):
     """What is true of n objects on a frame."""
 
     masks: jax.Array  # bool [n, S, S]
@@ -45,7 +45,7 @@ class Truth(NamedTuple):
     present: jax.Array  # bool [n], has a pixel
 
 
-class Sums(NamedTuple):
+class LossSums(NamedTuple):
     """Terms summed over masks, and how many masks those are."""
 
     focal: jax.Array
@@ -56,21 +56,23 @@ class Sums(NamedTuple):
     scores: jax.Array
 
 
-def truth_of(masks: Bool[Array, "... n S S"], mask_size: int, low_res: int) -> Truth:
-    """The truth from masks at the size of the model image; any leading axes."""
+def frame_targets(
+    masks: Bool[Array, "... n S S"], mask_size: int, low_res: int
+) -> FrameTargets:
+    """The targets from masks at the size of the model image; any leading axes."""
     shares = cell_shares(masks, mask_size)
-    return Truth(
+    return FrameTargets(
         masks, shares, cell_shares(shares, low_res), jnp.any(masks, axis=(-2, -1))
     )
 
 
-def answer_sums(
+def mask_loss_sums(
     config: SegmentLoss,
     decoded: DecodedMasks,
     multimask: Bool[Array, "n"],
-    truth: Truth,
+    targets: FrameTargets,
     where: Bool[Array, "n"],
-) -> Sums:
+) -> LossSums:
     """The terms of one answer, summed over the objects in `where`.
 
     `multimask` says whose prompt was ambiguous: theirs are the last three masks, of
@@ -78,8 +80,8 @@ def answer_sums(
     others' is the first. Masks of objects that are not in view do not count.
     """
     candidates = decoded.logits
-    cost = config.focal * mask_focal(candidates, truth.coarse[:, None])
-    cost += config.dice * mask_dice(candidates, truth.coarse[:, None])
+    cost = config.focal * mask_focal(candidates, targets.coarse[:, None])
+    cost += config.dice * mask_dice(candidates, targets.coarse[:, None])
     best = jnp.where(multimask, 1 + jnp.argmin(cost[:, 1:], axis=1), 0)
     shown = jnp.where(multimask, 1 + jnp.argmax(decoded.ious[:, 1:], axis=1), 0)
 
@@ -87,36 +89,36 @@ def answer_sums(
         return resize_logits(logits, config.mask_size, config.mask_size)
 
     # Candidates need no gradient here: their IoU is what the prediction aims at.
-    ious = mask_iou(enlarge(jax.lax.stop_gradient(candidates)), truth.shares[:, None])
+    ious = mask_iou(enlarge(jax.lax.stop_gradient(candidates)), targets.shares[:, None])
     error = jnp.abs(decoded.ious - ious)
     error = jnp.where(multimask, jnp.mean(error[:, 1:], axis=1), error[:, 0])
-    seen = (where & truth.present).astype(jnp.float32)
+    seen = (where & targets.present).astype(jnp.float32)
     counted = where.astype(jnp.float32)
     focal, dice = jnp.zeros(()), jnp.zeros(())
     for index, share in ((best, 1 - config.shown), (shown, config.shown)):
         if share:
             mask = enlarge(candidates[jnp.arange(index.shape[0]), index])
-            focal += share * jnp.sum(mask_focal(mask, truth.shares) * seen)
-            dice += share * jnp.sum(mask_dice(mask, truth.shares) * seen)
-    return Sums(
+            focal += share * jnp.sum(mask_focal(mask, targets.shares) * seen)
+            dice += share * jnp.sum(mask_dice(mask, targets.shares) * seen)
+    return LossSums(
         focal=focal,
         dice=dice,
         iou=jnp.sum(error * seen),
         masks=jnp.sum(seen),
-        score=jnp.sum(score_error(decoded.object_score, truth.present) * counted),
+        score=jnp.sum(score_error(decoded.object_score, targets.present) * counted),
         scores=jnp.sum(counted),
     )
 
 
-def no_sums() -> Sums:
-    return Sums(*[jnp.zeros(())] * len(Sums._fields))
+def zero_sums() -> LossSums:
+    return LossSums(*[jnp.zeros(())] * len(LossSums._fields))
 
 
-def add(*sums: Sums) -> Sums:
+def add_sums(*sums: LossSums) -> LossSums:
     return jax.tree.map(lambda *parts: sum(parts[1:], parts[0]), *sums)
 
 
-def mean_terms(sums: Sums) -> dict[str, jax.Array]:
+def mean_terms(sums: LossSums) -> dict[str, jax.Array]:
     """Terms by name, unweighted; 0 where nothing counts."""
     masks = jnp.maximum(sums.masks, 1.0)
     return {

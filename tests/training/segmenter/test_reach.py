@@ -27,7 +27,7 @@ from tests.training.segmenter.toy_segmenter import small_sam2, two_squares
 class Trained:
     """What some steps leave: all arrays of the last state by name."""
 
-    parts: states.Parts
+    parts: states.SplitParams
     state: dict[str, np.ndarray]
     metrics: list[dict[str, float]]  # of each step
 
@@ -52,7 +52,7 @@ def learn(model, batch, steps: int, **recipe) -> Trained:
     """Steps as a run takes them, without the decay that moves all by itself."""
     loss = SegmentLoss(focal=4.0, mask_size=32, features=0.01)
     task = SegmenterTask(model, Recipe(loss, reverse=0.0, **recipe))
-    parts, mesh = states.take_apart(task), sharding.data_mesh(jax.devices()[:1])
+    parts, mesh = states.split_params(task), sharding.data_mesh(jax.devices()[:1])
     groups = {"all": Group(".*", 2e-3, "cosine")}
     optim = OptimConfig(steps, groups, weight_decay=0.0, clip_norm=1.0)
     state = states.first_state(optim, parts, mesh)

@@ -12,7 +12,7 @@ from c2g_jax.checkpoints.safetensors import parameters
 from c2g_jax.sam2 import memory
 from c2g_jax.sam2.mask_decoder import DecodedMasks
 from c2g_jax.training.segmenter.clip import ClipMemory, clip_memories
-from c2g_jax.training.segmenter.loss import SegmentLoss, answer_sums, truth_of
+from c2g_jax.training.segmenter.loss import SegmentLoss, frame_targets, mask_loss_sums
 from c2g_jax.training.segmenter.recipe import Recipe, draw_plan
 from c2g_jax.training.segmenter.task import TRAINABLE, segmenter_task
 from c2g_jax.types import InputError
@@ -60,10 +60,10 @@ def test_memories_of_a_clip_are_those_of_the_bank():
 
 
 def test_the_best_candidate_is_trained_and_all_are_judged():
-    """Four masks of 4 x 4 cells: the truth is the left half of the image."""
+    """Four masks of 4 x 4 cells: the target is the left half of the image."""
     config = SegmentLoss(mask_size=8)
     masks = jnp.zeros((2, 16, 16), bool).at[0, :, :8].set(True)
-    truth = truth_of(masks, 8, 4)
+    targets = frame_targets(masks, 8, 4)
     left = jnp.where(jnp.arange(4) < 2, 20.0, -20.0) * jnp.ones((4, 4))
     logits = jnp.stack([-left, -left, left, jnp.full((4, 4), 20.0)])
     decoded = DecodedMasks(
@@ -75,7 +75,7 @@ def test_the_best_candidate_is_trained_and_all_are_judged():
     many, single = jnp.ones(2, bool), jnp.zeros(2, bool)
 
     def sums(multimask, where=many):
-        return answer_sums(config, decoded, multimask, truth, where)
+        return mask_loss_sums(config, decoded, multimask, targets, where)
 
     best = sums(many)
     # The second object is not in view: its masks do not count, its score does.
@@ -95,7 +95,7 @@ def test_the_best_candidate_is_trained_and_all_are_judged():
 
 def test_the_mask_that_would_be_shown_may_count_too():
     """Of three masks the second is right, and the third is thought to be."""
-    truth = truth_of(jnp.zeros((1, 16, 16), bool).at[0, :, :8].set(True), 8, 4)
+    targets = frame_targets(jnp.zeros((1, 16, 16), bool).at[0, :, :8].set(True), 8, 4)
     left = jnp.where(jnp.arange(4) < 2, 20.0, -20.0) * jnp.ones((4, 4))
     decoded = DecodedMasks(
         jnp.stack([-left, -left, left, -left])[None],
@@ -107,7 +107,7 @@ def test_the_mask_that_would_be_shown_may_count_too():
 
     def dice(shown: float) -> float:
         config = SegmentLoss(mask_size=8, shown=shown)
-        return float(answer_sums(config, decoded, here, truth, here).dice)
+        return float(mask_loss_sums(config, decoded, here, targets, here).dice)
 
     assert dice(0.0) < 0.15
     assert dice(1.0) > 0.85
@@ -115,10 +115,10 @@ def test_the_mask_that_would_be_shown_may_count_too():
 
 
 def test_shares_of_cells():
-    truth = truth_of(jnp.zeros((1, 4, 4), bool).at[0, 0, :3].set(True), 2, 1)
-    assert truth.shares.tolist() == [[[0.5, 0.25], [0.0, 0.0]]]
-    assert truth.coarse.tolist() == [[[0.1875]]]
-    assert truth.present.tolist() == [True]
+    targets = frame_targets(jnp.zeros((1, 4, 4), bool).at[0, 0, :3].set(True), 2, 1)
+    assert targets.shares.tolist() == [[[0.5, 0.25], [0.0, 0.0]]]
+    assert targets.coarse.tolist() == [[[0.1875]]]
+    assert targets.present.tolist() == [True]
 
 
 def test_what_trains_is_named():
