@@ -1,8 +1,8 @@
-"""The loop: step after step, and nothing of it lost by a kill at any moment.
+"""The training loop, which resumes bit for bit after a kill at any moment.
 
-The device never waits for the host: step k is sent off before the numbers of step k - 1
-are read, and the next batches are put on the device by a thread. A checkpoint holds the
-state and the loader's position right after the last batch that went into it.
+The device never waits for the host: step k is dispatched before the metrics of step
+k - 1 are read, and a thread puts the next batches on the device. A checkpoint holds the
+state, and the loader's position right after the last batch that the state has seen.
 """
 
 import contextlib
@@ -33,16 +33,16 @@ from c2g_jax.types import InputError
 
 
 class Loader(Protocol):
-    """Endless batches: the iterator has get_state(), set_state() and close()."""
+    """Endless batches; the iterator also has get_state(), set_state() and close()."""
 
     def __iter__(self) -> Iterator[dict[str, Any]]: ...
 
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """How long, and how often what. Counts are of steps.
+    """Length of a run and intervals of its actions, in steps; 0 is never.
 
-    `eval_every` and `export_every` may be 0: never.
+    Only `eval_every` and `export_every` may be 0.
     """
 
     steps: int
@@ -52,22 +52,22 @@ class LoopConfig:
     keep: int = 2
     eval_every: int = 0
     eval_batches: int = 8
-    export_every: int = 0  # weights are written at the end in any case
+    export_every: int = 0  # weights are always exported at the end
 
     def __post_init__(self):
         least = {"steps": 1, "log_every": 1, "save_every": 1, "keep": 1}
         least |= {"eval_every": 0, "eval_batches": 1, "export_every": 0}
         for name, bound in least.items():
             if getattr(self, name) < bound:
-                raise InputError(f"{name} is {getattr(self, name)}: at least {bound}")
+                raise InputError(f"{name} {getattr(self, name)}: give at least {bound}")
 
 
 @dataclass
 class Run:
-    """Everything that a training needs; `train` is what there is to call.
+    """A training run; call `train`.
 
-    `export` writes a model to a folder. `config` is the configuration as JSON values,
-    to be compared with that of a checkpoint.
+    `export` writes a model to a folder. `config` is the configuration as JSON values;
+    it must match the checkpoint's when a run resumes.
     """
 
     task: Task
@@ -82,7 +82,7 @@ class Run:
     profile: tuple[int, int] | None = None  # first and last step to trace
 
     def train(self) -> bool:
-        """Train from the newest checkpoint to the end; False if stopped before."""
+        """Train from the newest checkpoint to the last step; False if interrupted."""
         parts = states.split_params(self.task)
         states.describe(parts)
         frozen = digest(parts.frozen)
@@ -94,7 +94,7 @@ class Run:
             return session.run(state, loader_state, stop)
 
     def _resume(self, parts: SplitParams, frozen: str) -> tuple[TrainState, Any]:
-        """The state to begin with, and the loader's."""
+        """Return the train state and the loader's state to start from."""
         state = states.first_state(self.optim, parts, self.mesh)
         saved = resumable(self.workdir, self.config, frozen)
         if saved is None:
@@ -105,7 +105,7 @@ class Run:
 
 
 class _TrainingProcess:
-    """One process's part of a run, from its first step to its last."""
+    """A run in this process, from its first step to its last."""
 
     def __init__(self, run: Run, parts: SplitParams, frozen: str, first: int):
         self._run, self._parts, self._first, self._frozen = run, parts, first, frozen
@@ -126,7 +126,7 @@ class _TrainingProcess:
             self._log.close()
 
     def run(self, state: TrainState, loader_state: Any, stop: Interrupt) -> bool:
-        """All steps; True at the end, False where `stop` came first."""
+        """Run all steps; True at the end, False if `stop` became true before."""
         loop = self._run.loop
         done = self._first
         if done < loop.steps:
@@ -143,8 +143,8 @@ class _TrainingProcess:
             self._save(done, state, loader_state)
         if done < loop.steps:
             logging.info(
-                "stopped after step %d of %d: the checkpoint is kept, and the same "
-                "command goes on from it", done, loop.steps,
+                "stopped after step %d of %d: the checkpoint is kept, the same "
+                "command resumes from it", done, loop.steps,
             )  # fmt: skip
             return False
         self._export(done, state)
@@ -183,7 +183,7 @@ class _TrainingProcess:
         return state, loader_state
 
     def _stops(self, step: int, stop: Interrupt) -> bool:
-        """Whether to end before this step; several processes do it at the same one."""
+        """Whether to stop before this step; all processes stop at the same step."""
         if jax.process_count() == 1:
             return bool(stop)
         return step % self._run.loop.log_every == 0 and sharding.any_process(bool(stop))
@@ -197,7 +197,7 @@ class _TrainingProcess:
         return ready
 
     def _read(self, sent: tuple[int, Any] | None) -> None:
-        """Wait for the numbers of a step that was sent off, and log them when due."""
+        """Wait for the metrics of a dispatched step, and log them when due."""
         if sent is None:
             return
         step, metrics = sent
@@ -208,11 +208,11 @@ class _TrainingProcess:
             kept = f"the checkpoint of step {steps[-1]}" if steps else "no checkpoint"
             raise InputError(
                 f"step {step + 1}: {wrong}; {kept} is kept: lower config.lr or "
-                "config.clip_norm, or raise config.warmup, and start again"
+                "config.clip_norm, or raise config.warmup, and run again"
             )
         self._window.add(row)
         done, loop = step + 1, self._run.loop
-        if step == self._first:  # which includes compilation
+        if step == self._first:  # it includes compilation, so it is not timed
             seconds = time.perf_counter() - self._began
             logging.info("first step after %.1f s", seconds)
             self._window.restart()
@@ -236,7 +236,7 @@ class _TrainingProcess:
         )  # fmt: skip
 
     def _validate(self, done: int, state: TrainState) -> None:
-        """Means over the first batches of held-out clips, the same ones every time."""
+        """Log means over the first validation batches, the same ones every time."""
         loader = self._run.eval_loader
         if loader is None:
             return
@@ -247,7 +247,7 @@ class _TrainingProcess:
             for number, batch in zip(numbers, batches, strict=False):
                 batch = sharding.put_batch(self._run.mesh, batch)
                 rows.append(self._evaluate(params, self._values, batch, number))
-                if number:  # one batch ahead, no more: memory stays flat
+                if number:  # at most one batch ahead, to bound memory
                     jax.block_until_ready(rows[number - 1])
         rows = jax.device_get(rows)
         names = (states.LOSS, *rows[0])
@@ -270,7 +270,7 @@ class _TrainingProcess:
         self._saved = done
 
     def _export(self, done: int, state: TrainState) -> None:
-        """The whole model for use, averaged if the run averages."""
+        """Export the whole model, with averaged parameters if there is an EMA."""
         params = jax.device_get(state.params if state.ema is None else state.ema)
         manifest = {"training": {"step": done, "config": self._run.config}}
         folder = self._run.workdir / WEIGHTS
@@ -286,7 +286,7 @@ def _due(done: int, every: int) -> bool:
 
 
 def _for_this_process(state: Any, iterator: Any) -> Any:
-    """A saved position as this process's own: it was written by the first one."""
+    """Return the loader state, saved by the first process, with this one's shard."""
     if jax.process_count() == 1:
         return state
     return {**state, "shard": iterator.get_state()["shard"]}

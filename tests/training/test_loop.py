@@ -139,7 +139,7 @@ def test_two_processes_train_as_one(whole):
     assert toy_run.train_together(workdir, 2, devices=2) == [True, True]
     for index in range(2):
         log = toy_run.log_of(workdir, index).read_text()
-        assert "going on from step 6" in log
+        assert "resuming from step 6" in log
         assert "saved step 12" in log
     check_lines(workdir, whole)
     step, values, loader = toy_run.last_state(workdir)

@@ -41,7 +41,7 @@ def step(optimizer, state, grads, params):
 def test_the_filter_splits_by_whole_names():
     names = ["sam2.didm.x", "didm.x", "sch.y"]
     assert split_names(names, (r"didm\..*",)) == (["didm.x"], ["sam2.didm.x", "sch.y"])
-    with pytest.raises(InputError, match=r"trainable 'dimd.*' fits no parameter"):
+    with pytest.raises(InputError, match=r"trainable 'dimd.*' matches no parameter"):
         split_names(names, (r"dimd\..*",))
     with pytest.raises(InputError, match="no parameter trains"):
         split_names(names, ())
@@ -51,7 +51,7 @@ def test_every_parameter_is_in_one_group():
     assert set(group_of(PARAMS, GROUPS).values()) == {"didm", "sch"}
     with pytest.raises(InputError, match=r"sch.kernel is in no group"):
         group_of(PARAMS, {"didm": GROUPS["didm"]})
-    with pytest.raises(InputError, match="is in groups didm, all of the optimiser"):
+    with pytest.raises(InputError, match="is in groups didm, all of the optimizer"):
         group_of(PARAMS, {"didm": GROUPS["didm"], "all": Group(".*", 1.0)})
 
 
@@ -146,8 +146,8 @@ def test_the_average_is_quick_at_first_and_then_slow():
         (lambda: config(accumulate=0), "accumulate 0: give at least 1"),
         (lambda: config(warmup=-1), "warmup -1: give at least 0"),
         (lambda: config(muon_rate=0.0), "muon_rate 0: give more than 0"),
-        (lambda: LoopConfig(steps=5, eval_batches=0), "eval_batches is 0: at least 1"),
-        (lambda: LoopConfig(steps=5, eval_every=-1), "eval_every is -1: at least 0"),
+        (lambda: LoopConfig(steps=5, eval_batches=0), "eval_batches 0: give at least 1"),
+        (lambda: LoopConfig(steps=5, eval_every=-1), "eval_every -1: give at least 0"),
         (lambda: config(ema=1.0), "ema 1: give 0, or a decay below 1"),
     ],
 )

@@ -13,7 +13,7 @@ from c2g_jax.types import InputError
 def test_a_batch_is_shared_evenly_or_refused():
     mesh = sharding.data_mesh(jax.devices()[:1])
     assert sharding.local_batch_size(mesh, 3) == 3
-    with pytest.raises(InputError, match="batch_size 0 cannot be shared by 1 devices"):
+    with pytest.raises(InputError, match="batch_size 0 cannot be divided over 1 devices"):
         sharding.local_batch_size(mesh, 0)
 
 
@@ -60,7 +60,7 @@ def test_processes_are_found_or_named(joined, monkeypatch):
         sharding.start_multihost()
     monkeypatch.setenv("JAX_NUM_PROCESSES", "2")
     monkeypatch.setenv("JAX_PROCESS_ID", "one")
-    with pytest.raises(InputError, match="JAX_PROCESS_ID=one: not a number"):
+    with pytest.raises(InputError, match="JAX_PROCESS_ID=one: give a number"):
         sharding.start_multihost()
     monkeypatch.setenv("JAX_PROCESS_ID", "1")
     sharding.start_multihost()
