@@ -118,9 +118,7 @@ def test_every_choice_is_a_field(name):
 
 
 def test_a_section_with_an_unknown_field_is_refused():
-    with pytest.raises(
-        InputError, match=r"config.loss has unknown fields bec: use"
-    ):
+    with pytest.raises(InputError, match=r"config.loss has unknown fields bec: use"):
         tasks.build(RelationLoss, {"bec": 1.0}, "loss")
     with pytest.raises(InputError, match=r"config.clip has unknown fields task"):
         tasks.build(ClipConfig, {"task": "x"}, "clip", task="segments")

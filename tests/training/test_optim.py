@@ -146,7 +146,10 @@ def test_the_average_is_quick_at_first_and_then_slow():
         (lambda: config(accumulate=0), "accumulate 0: give at least 1"),
         (lambda: config(warmup=-1), "warmup -1: give at least 0"),
         (lambda: config(muon_rate=0.0), "muon_rate 0: give more than 0"),
-        (lambda: LoopConfig(steps=5, eval_batches=0), "eval_batches 0: give at least 1"),
+        (
+            lambda: LoopConfig(steps=5, eval_batches=0),
+            "eval_batches 0: give at least 1",
+        ),
         (lambda: LoopConfig(steps=5, eval_every=-1), "eval_every -1: give at least 0"),
         (lambda: config(ema=1.0), "ema 1: give 0, or a decay below 1"),
     ],

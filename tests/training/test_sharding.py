@@ -13,7 +13,9 @@ from c2g_jax.types import InputError
 def test_a_batch_is_shared_evenly_or_refused():
     mesh = sharding.data_mesh(jax.devices()[:1])
     assert sharding.local_batch_size(mesh, 3) == 3
-    with pytest.raises(InputError, match="batch_size 0 cannot be divided over 1 devices"):
+    with pytest.raises(
+        InputError, match="batch_size 0 cannot be divided over 1 devices"
+    ):
         sharding.local_batch_size(mesh, 0)
 
 

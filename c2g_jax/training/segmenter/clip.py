@@ -1,7 +1,7 @@
-"""SAM2.1 on one clip in training: prompts on its first frame, corrections, memory.
+"""The forward pass of SAM2.1 on one training clip: prompts, corrections, memory.
 
-What is prompted is of `segment_recipe`. Parameters learn through the memory: what a
-frame remembers has a gradient from all frames after it.
+The first frame is prompted and the others are tracked, as `recipe` has it. Gradients
+flow through memory: a frame's memory has gradients from all later frames.
 """
 
 from typing import NamedTuple
@@ -37,7 +37,7 @@ from c2g_jax.training.segmenter.recipe import Plan, Recipe
 
 
 class FrameOutput(NamedTuple):
-    """What a frame says of n objects, as its memory is to hold it."""
+    """The final prediction for n objects on a frame, which memory encodes."""
 
     mask_logits: jax.Array  # float32 [n, 4h, 4w]
     present: jax.Array  # bool [n]
@@ -45,7 +45,7 @@ class FrameOutput(NamedTuple):
 
 
 class ClipMemory(NamedTuple):
-    """All frames so far; a clip is short, so none is overwritten."""
+    """Memories of all frames so far; clips are short, so none is overwritten."""
 
     spatial: tuple[jax.Array, ...]  # each [n, h, w, m]
     pointers: tuple[jax.Array, ...]  # each [n, c]
@@ -59,10 +59,11 @@ def clip_sums(
     key: PRNGKeyArray,
     train: bool = True,
 ) -> tuple[LossSums, dict[str, jax.Array]]:
-    """The terms of one clip of t frames summed, and IoUs to log.
+    """Return the summed mask losses of one clip of t frames, and named terms to log.
 
-    `clip` is what the loader makes for the task "segments". Objects that are not on the
-    first frame, as it may be after reversal, do not count.
+    `clip` is a clip of the task "segments" (`data.clips`). Objects that are not in view
+    on the first frame, which can be after reversal, are ignored. The named terms are
+    the auxiliary losses (`from_scratch.aid_losses`) and IoUs.
     """
     config, length = model.config, clip["frames"].shape[0]
     keys = jax.random.split(key, length + 2)
@@ -125,8 +126,8 @@ def clip_sums(
 
     if recipe.remat:
         track = jax.checkpoint(track)
-    # Not a scan: frame t attends to t memories, half as many as all have room for, and
-    # XLA runs the bodies of loops on one core of a CPU.
+    # Unrolled, not a scan: frame t attends to t memories, on average half of what a
+    # fixed size needs, and on a CPU XLA runs loop bodies on one core.
     memory, ious, errors = ClipMemory((), ()), [], []
     pointer_sums = [relations(output, 0)]
     for t in range(1, length):
@@ -150,7 +151,7 @@ def clip_sums(
 
 
 def _reversed(clip: dict[str, jax.Array], backward: jax.Array) -> dict[str, jax.Array]:
-    """The clip, or where `backward` says so its frames from the last to the first."""
+    """Return the clip, its frames reversed in time if `backward`."""
     time = dict(frames=0, segments=0, holds=2)
     return clip | {
         name: jnp.where(backward, jnp.flip(clip[name], axis), clip[name])
@@ -169,14 +170,14 @@ def _decode_frame(
     corrected: Bool[Array, ""],
     key: PRNGKeyArray,
 ) -> tuple[FrameOutput, LossSums, Array]:
-    """Decode, and click on what is wrong if the plan says so.
+    """Decode a frame, and correct it by clicks if `corrected`.
 
-    Without `prompts` the frame is tracked. The last output is what is remembered; the
-    IoU is that of the first, which is what a person would see.
+    Without `prompts` the frame is tracked. Returns the prediction after all clicks, the
+    losses of all decoder passes, and the IoU of the first one [n].
     """
     n, size = valid.shape[0], model.config.image_size
     keys = jax.random.split(key, max(recipe.corrections, 1))
-    # Clicks follow what was prompted, of which a tracked frame has nothing.
+    # Clicks come after the prompt's slots; a tracked frame has no prompt.
     first = no_prompt(n) if prompts is None else prompts
     slots = 0 if prompts is None else 2
 
@@ -235,7 +236,7 @@ def _hide_absent(logits: Array, present: Array) -> Array:
 def _remember(
     model: Sam2, memory: ClipMemory, features: FrameFeatures, output: FrameOutput
 ) -> ClipMemory:
-    """Append a frame. Unlike in use no mask is binarised (sam2_base.py:700)."""
+    """Append a frame. Masks are not binarised in training (sam2_base.py:700)."""
     size = model.config.image_size
     soft = jnp.zeros_like(output.present)
     spatial = model.encode_memory(
@@ -247,7 +248,7 @@ def _remember(
 def clip_memories(
     memory: ClipMemory, conditioning: Bool[Array, "t"], max_pointers: int
 ) -> Memories:
-    """What the frame after those in memory attends to, as `memory.gather` has it."""
+    """Return what the next frame attends to, as `sam2.memory.gather` does in use."""
     frame, n = len(memory.pointers), memory.pointers[0].shape[0]
     prompted = conditioning[:frame]
     age = frame - jnp.arange(frame)

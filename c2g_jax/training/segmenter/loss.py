@@ -1,8 +1,8 @@
-"""The loss of SAM2's masks on one frame, and sums of it over frames and clicks.
+"""SAM2's losses of one decoder pass, summed over frames and clicks.
 
-SAM2's recipe (arXiv 2408.00714, appendix; its weights 20, 1, 1, 1): focal and dice on
-the best of the candidates, the predicted IoU of all of them, and whether the object is
-in view.
+SAM2's recipe (arXiv 2408.00714, appendix; weights 20, 1, 1, 1): focal and dice loss of
+the best candidate mask, L1 loss of the predicted IoUs of all candidates, and cross
+entropy of the object score, which says whether the object is in view.
 """
 
 import dataclasses
@@ -21,32 +21,34 @@ from c2g_jax.sam2.masks import resize_logits
 
 @dataclasses.dataclass(frozen=True)
 class SegmentLoss(AidWeights):
-    """Weights of the terms, and the side at which masks are compared."""
+    """Weights of the losses, and the resolution at which masks are compared."""
 
     focal: float = 20.0
     dice: float = 1.0
     iou: float = 1.0
     score: float = 1.0
-    # Share, in the loss of an ambiguous prompt's masks, of the one that would be shown:
-    # the best by its own estimate. Upstream has 0, all for the best in truth; where a
-    # click means one thing alone, the three then differ by chance and not by meaning.
+    # For ambiguous prompts, the share of the mask loss that goes to the candidate with
+    # the highest predicted IoU, which a user would see. Upstream has 0: all goes to the
+    # candidate that fits best. Where clicks are never ambiguous, the three candidates
+    # then differ by chance, not by meaning.
     shown: float = 0.0
-    # In cells of the image; a multiple of the logits' own side, and a divisor of the
-    # image's. Twice the logits' side costs a fifth of the image's own and is as good.
+    # Side at which masks are compared, in cells: a multiple of the logits' side and a
+    # divisor of the image's. Twice the logits' side costs a fifth of the image's and is
+    # as good.
     mask_size: int = 128
 
 
 class FrameTargets(NamedTuple):
-    """What is true of n objects on a frame."""
+    """Ground truth of n objects on a frame."""
 
     masks: jax.Array  # bool [n, S, S]
-    shares: jax.Array  # float32 [n, s, s], share of each cell, s = mask_size
-    coarse: jax.Array  # float32 [n, 4h, 4w], the same at the size of the logits
-    present: jax.Array  # bool [n], has a pixel
+    shares: jax.Array  # float32 [n, s, s], covered share of a cell, s = mask_size
+    coarse: jax.Array  # float32 [n, 4h, 4w], the same at the logits' size
+    present: jax.Array  # bool [n], has pixels
 
 
 class LossSums(NamedTuple):
-    """Terms summed over masks, and how many masks those are."""
+    """Losses summed over objects, and their numbers: `masks` and `scores`."""
 
     focal: jax.Array
     dice: jax.Array
@@ -59,7 +61,7 @@ class LossSums(NamedTuple):
 def frame_targets(
     masks: Bool[Array, "... n S S"], mask_size: int, low_res: int
 ) -> FrameTargets:
-    """The targets from masks at the size of the model image; any leading axes."""
+    """Return the targets of masks at the size of the model image; any leading axes."""
     shares = cell_shares(masks, mask_size)
     return FrameTargets(
         masks, shares, cell_shares(shares, low_res), jnp.any(masks, axis=(-2, -1))
@@ -73,11 +75,12 @@ def mask_loss_sums(
     targets: FrameTargets,
     where: Bool[Array, "n"],
 ) -> LossSums:
-    """The terms of one answer, summed over the objects in `where`.
+    """Return the losses of one decoder pass, summed over the objects in `where`.
 
-    `multimask` says whose prompt was ambiguous: theirs are the last three masks, of
-    which the best one counts, and by `config.shown` the one that would be shown; the
-    others' is the first. Masks of objects that are not in view do not count.
+    `multimask` says whose prompt is ambiguous: these have the last three masks as
+    candidates, the others the first mask alone. The candidate with the least mask loss
+    learns, and by `config.shown` the one with the highest predicted IoU. Masks of
+    objects that are not in view are ignored; their scores are not.
     """
     candidates = decoded.logits
     cost = config.focal * mask_focal(candidates, targets.coarse[:, None])
@@ -88,7 +91,7 @@ def mask_loss_sums(
     def enlarge(logits: jax.Array) -> jax.Array:
         return resize_logits(logits, config.mask_size, config.mask_size)
 
-    # Candidates need no gradient here: their IoU is what the prediction aims at.
+    # No gradient to the candidates: their IoU is the target of the prediction.
     ious = mask_iou(enlarge(jax.lax.stop_gradient(candidates)), targets.shares[:, None])
     error = jnp.abs(decoded.ious - ious)
     error = jnp.where(multimask, jnp.mean(error[:, 1:], axis=1), error[:, 0])
@@ -119,7 +122,7 @@ def add_sums(*sums: LossSums) -> LossSums:
 
 
 def mean_terms(sums: LossSums) -> dict[str, jax.Array]:
-    """Terms by name, unweighted; 0 where nothing counts."""
+    """Return the mean losses by name, unweighted; 0 where there are no objects."""
     masks = jnp.maximum(sums.masks, 1.0)
     return {
         "focal": sums.focal / masks,

@@ -148,7 +148,7 @@ def test_a_part_may_train_alone():
 @pytest.mark.parametrize(
     ("train", "mask_size", "words"),
     [
-        ("encoder", 32, "choose one of all, decoder, memory"),
+        ("encoder", 32, "use one of all, decoder, memory"),
         ("all", 24, "a multiple of 16 that divides 64"),
         ("all", 0, "a multiple of 16 that divides 64"),
     ],
