@@ -108,7 +108,7 @@ def test_unknown_configs_are_refused(drawn_tree, tmp_path):
         call(f"--manual_dir={drawn_tree}", *flags)
 
 
-def test_what_is_wrong_with_the_build_is_said_before_the_drawing(tmp_path):
+def test_errors_of_the_build_come_before_the_drawing(tmp_path):
     with pytest.raises(InputError, match=r"config_names=2048"):
         call("--toy", f"--data_dir={tmp_path}", "--config_names=2048")
     assert not list(tmp_path.iterdir())

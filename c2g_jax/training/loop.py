@@ -89,9 +89,9 @@ class Run:
         state, loader_state = self._resume(parts, frozen)
         first = int(state.step)
         check_steps(self.profile, first, self.loop.steps)
-        session = _TrainingProcess(self, parts, frozen, first)
-        with contextlib.closing(session), Interrupt() as stop:
-            return session.run(state, loader_state, stop)
+        process = _TrainingProcess(self, parts, frozen, first)
+        with contextlib.closing(process), Interrupt() as stop:
+            return process.run(state, loader_state, stop)
 
     def _resume(self, parts: SplitParams, frozen: str) -> tuple[TrainState, Any]:
         """Return the train state and the loader's state to start from."""

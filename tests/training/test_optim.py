@@ -79,7 +79,7 @@ def test_groups_move_at_their_own_rates_and_biases_do_not_decay():
     assert moved["sch.kernel"] == pytest.approx(1 - 5e-4 * 1.1, abs=1e-7)
 
 
-def test_matrices_by_muon_move_as_far_in_each_direction_and_the_rest_as_before():
+def test_muon_moves_matrices_by_orthogonal_steps_and_nothing_else():
     params = PARAMS | {"sch.kernel": jnp.ones((2, 2, 2))}  # no matrix
     options = {"muon": r".*kernel", "muon_rate": 4.0, "weight_decay": 0.1}
     optimizer = make_optimizer(config(**options), params)
@@ -112,7 +112,7 @@ def test_gradients_are_clipped_by_their_common_norm():
     assert found == pytest.approx([0.1 * 0.6, 0.1 * 0.8])
 
 
-def test_accumulated_batches_move_as_one():
+def test_accumulated_batches_make_one_update():
     one, four = (make_optimizer(config(accumulate=k), PARAMS) for k in (1, 4))
     rng = np.random.default_rng(0)
     parts = [
@@ -130,7 +130,7 @@ def test_accumulated_batches_move_as_one():
         np.testing.assert_allclose(params[name], wanted[name], rtol=1e-6)
 
 
-def test_the_average_is_quick_at_first_and_then_slow():
+def test_the_decay_of_the_average_grows():
     old, new = {"a": jnp.zeros(())}, {"a": jnp.ones(())}
     early = average(config(ema=0.99), old, new, jnp.int32(1))
     late = average(config(ema=0.99), old, new, jnp.int32(10**6))
@@ -154,6 +154,6 @@ def test_the_average_is_quick_at_first_and_then_slow():
         (lambda: config(ema=1.0), "ema 1: give 0, or a decay below 1"),
     ],
 )
-def test_what_makes_no_sense_is_refused(make, line):
+def test_invalid_settings_are_refused(make, line):
     with pytest.raises(InputError, match=line):
         make()

@@ -1,4 +1,4 @@
-"""From the configurations that ship to a task, its clips and its weights."""
+"""The shipped configurations give a task, its clips and its weights."""
 
 import runpy
 from pathlib import Path
@@ -25,7 +25,7 @@ def load(name: str, data_dir: Path, variant: str = "tiny"):
     return config
 
 
-def test_the_segmenter_trains_whole_and_its_weights_are_read(prepared_toy, tmp_path):
+def test_the_segmenter_s_task_and_weights(prepared_toy, tmp_path):
     config = load("sam2_toy", prepared_toy)
     made = tasks.prepare_task(config, local_batch=1)
     parts = split_params(made.task)
@@ -43,7 +43,7 @@ def test_the_segmenter_trains_whole_and_its_weights_are_read(prepared_toy, tmp_p
     assert (whole.config.sam2.image_size, taught) == (64, False)
 
 
-def test_click2graph_goes_around_a_segmenter(prepared_toy, tmp_path, caplog):
+def test_click2graph_is_built_around_a_segmenter(prepared_toy, tmp_path, caplog):
     config = load("sam2_toy", prepared_toy)
     segmenter = tasks.prepare_task(config, local_batch=1)
     segmenter.export(segmenter.task.model, tmp_path / "sam2", {})
@@ -86,7 +86,7 @@ def test_held_out_clips_are_not_augmented(prepared_toy):
     assert not names & {v.video_id for v in made.loader.source.videos}
 
 
-def test_what_a_configuration_cannot_have(prepared_toy, tmp_path):
+def test_invalid_configurations_are_refused(prepared_toy, tmp_path):
     config = load("sam2_toy", prepared_toy)
     config.task = "sam3"
     with pytest.raises(InputError, match="task 'sam3': use one of segmenter, click2gr"):

@@ -93,19 +93,19 @@ def clip_sums(
             keys[0],
         )
 
-    def relations(output: FrameOutput, t: int) -> tuple[jax.Array, jax.Array]:
+    def relation_loss(output: FrameOutput, t: int) -> tuple[jax.Array, jax.Array]:
         seen = valid & targets.present[t] & output.present
         return pointer_loss(output.obj_ptr, clip["holds"][:, :, t], seen)
 
     if length == 1:
         output, sums, iou = by_prompts()
-        logged["relations"] = _ratio(*relations(output, 0))
+        logged["relations"] = _ratio(*relation_loss(output, 0))
         return sums, logged | {"first_iou": _mean(iou, valid)}
 
     def by_masks() -> tuple[FrameOutput, LossSums, jax.Array]:
-        given = segment_mask(model, start, here.masks)
-        output = FrameOutput(given.mask_logits, here.present, given.obj_ptr)
-        return output, zero_sums(), jnp.ones_like(given.iou)
+        masked = segment_mask(model, start, here.masks)
+        output = FrameOutput(masked.mask_logits, here.present, masked.obj_ptr)
+        return output, zero_sums(), jnp.ones_like(masked.iou)
 
     if recipe.mask_prompts and train:
         output, sums, iou = jax.lax.cond(plan.from_masks, by_masks, by_prompts)
@@ -128,23 +128,23 @@ def clip_sums(
         track = jax.checkpoint(track)
     # Unrolled, not a scan: frame t attends to t memories, on average half of what a
     # fixed size needs, and on a CPU XLA runs loop bodies on one core.
-    memory, ious, errors = ClipMemory((), ()), [], []
-    pointer_sums = [relations(output, 0)]
+    memory, ious, memory_sums = ClipMemory((), ()), [], []
+    pointer_sums = [relation_loss(output, 0)]
     for t in range(1, length):
         here = FrameTargets(*(x[t] for x in targets))
         last, now = _frame(features, t - 1), _frame(features, t)
-        memory, (output, more, tracked), error = track(
+        memory, (output, more, tracked), placed = track(
             last, now, output, memory, here, plan.corrected[t], keys[t]
         )
         sums = add_sums(sums, more)
         ious.append(tracked)
-        errors.append(error)
-        pointer_sums.append(relations(output, t))
+        memory_sums.append(placed)
+        pointer_sums.append(relation_loss(output, t))
     seen = valid & targets.present[1:]
     logged |= {
         "first_iou": _mean(iou, valid),
         "tracked_iou": _mean(jnp.stack(ious), seen),
-        "places": _ratio(*map(sum, zip(*errors, strict=True))),
+        "places": _ratio(*map(sum, zip(*memory_sums, strict=True))),
         "relations": _ratio(*map(sum, zip(*pointer_sums, strict=True))),
     }
     return sums, logged
