@@ -104,8 +104,8 @@ def make_train_step(
 
     Only trained parameters have gradients and moments.
     """
-    same, cut = sharding.replicated(mesh), sharding.sharded(mesh)
-    optimizer = optim.make_optimizer(config, parts.trained, cut)
+    replicated, sharded = sharding.replicated(mesh), sharding.sharded(mesh)
+    optimizer = optim.make_optimizer(config, parts.trained, sharded)
     rates = optim.schedules(config)
 
     def step(state: TrainState, frozen: Parameters, batch: dict[str, jax.Array]):
@@ -130,7 +130,10 @@ def make_train_step(
         return TrainState(seen, params, opt_state, ema), metrics
 
     return jax.jit(
-        step, in_shardings=(same, same, cut), out_shardings=same, donate_argnums=0
+        step,
+        in_shardings=(replicated, replicated, sharded),
+        out_shardings=replicated,
+        donate_argnums=0,
     )
 
 
@@ -149,8 +152,12 @@ def make_eval_step(
         loss, terms = task.loss(model, batch, key, jnp.int32(0), train=False)
         return {LOSS: loss, **terms}
 
-    same, cut = sharding.replicated(mesh), sharding.sharded(mesh)
-    return jax.jit(evaluate, in_shardings=(same, same, cut, same), out_shardings=same)
+    replicated, sharded = sharding.replicated(mesh), sharding.sharded(mesh)
+    return jax.jit(
+        evaluate,
+        in_shardings=(replicated, replicated, sharded, replicated),
+        out_shardings=replicated,
+    )
 
 
 def to_host(state: TrainState) -> dict[str, np.ndarray]:
