@@ -41,9 +41,8 @@ from c2g_jax.tracking.spans import SpanConfig, frames_of, held_spans, merge_span
 from c2g_jax.types import InputError, SceneGraph
 
 with launch.needing("train"):
-    from c2g_jax.data.dataset import Dataset, open_dataset
+    from c2g_jax.data.dataset import Dataset, open_dataset, open_prepared
     from c2g_jax.data.records import VideoRecord
-    from c2g_jax.data.stream import open_prepared
     from c2g_jax.evaluation import protocol_flags
     from c2g_jax.evaluation.protocol import Protocol
 

@@ -49,7 +49,7 @@ def seconds(run: Callable[[], Any]) -> float:
 
 def measure_step(run: Run) -> dict[str, float]:
     """Return seconds of the step and of the encoder on the frames of its batch."""
-    parts = states.take_apart(run.task)
+    parts = states.split_params(run.task)
     state = states.first_state(run.optim, parts, run.mesh)
     frozen = sharding.put_replicated(run.mesh, parts.frozen)
     iterator = iter(run.loader)

@@ -42,7 +42,7 @@ from c2g_jax.media.outputs import check_output, write_text
 from c2g_jax.types import InputError
 
 with launch.needing("train"):
-    from c2g_jax.data.dataset import Dataset, open_dataset
+    from c2g_jax.data.dataset import Dataset, open_dataset, open_prepared
     from c2g_jax.data.records import VideoRecord
     from c2g_jax.evaluation import protocol_flags
     from c2g_jax.evaluation.job import annotations_sha256, read_scores, score_writer
@@ -172,7 +172,6 @@ def work(job: Job, videos: Sequence[VideoRecord]) -> None:
     from c2g_jax.checkpoints.pretrained import load_click2graph, untrained
     from c2g_jax.correction.gains import video_gains
     from c2g_jax.correction.simulate import read_truth, simulate
-    from c2g_jax.data.stream import open_prepared
     from c2g_jax.session.session import Session
 
     keep_compiled()

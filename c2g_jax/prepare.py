@@ -1,15 +1,15 @@
-"""Prepare OpenPVSG, or a drawn world in its format, for training and evaluation.
+"""Prepare OpenPVSG, or the toy data set in its format, for training and evaluation.
 
     python -m c2g_jax.prepare --manual_dir=DOWNLOAD --data_dir=DATA
 
-DOWNLOAD holds pvsg.json and the released zips, which are read in place, or what was
-unpacked from them. DATA/open_pvsg is the result; DATA/open_pvsg/audit.txt says what is
-odd in the download and what was done about it. The same without preparing:
+DOWNLOAD holds pvsg.json and the released zips, which are read in place, or the
+unpacked files. The result is DATA/open_pvsg; DATA/open_pvsg/audit.txt lists the
+irregularities of the download and how each was handled. The audit alone:
 
     python -m c2g_jax.prepare --audit --manual_dir=DOWNLOAD --output=DIR
     python -m c2g_jax.prepare --audit --annotations=pvsg.json --output=DIR
 
-A world drawn by a program, prepared as DATA/toy_pvsg, and pictures of it:
+The toy data set, drawn by a program and prepared as DATA/toy_pvsg, and a preview of it:
 
     python -m c2g_jax.prepare --toy --data_dir=DATA
     python -m c2g_jax.prepare --toy --preview=DIR
@@ -40,25 +40,27 @@ from c2g_jax.types import InputError
 flags.declare_key_flag("data_dir")
 flags.declare_key_flag("output")
 MANUAL_DIR = flags.DEFINE_string(
-    "manual_dir", None, "Folder of the download: pvsg.json and zips, or a tree."
+    "manual_dir", None, "Folder of the download: pvsg.json and zips, or unpacked."
 )
 CONFIG_NAMES = flags.DEFINE_list(
     "config_names",
     None,
-    "Of videos, default and 1024. Default: all three, but no 1024 with --toy.",
+    "Configs to prepare, of videos, default, 1024. Default: all; --toy without 1024.",
 )
 WORKERS = flags.DEFINE_integer(
-    "workers", 0, "Processes that decode and encode. Default: one a core.", 0
+    "workers", 0, "Processes that decode and encode. 0: one per core.", 0
 )
-STRICT = flags.DEFINE_bool("strict", False, "Stop at the first fault of the download.")
+STRICT = flags.DEFINE_bool("strict", False, "Stop at the first fault in the download.")
 CHECKSUMS = flags.DEFINE_bool(
-    "checksums", False, "Compare the zips with the released ones' checksums, too."
+    "checksums", False, "Also verify the zips against the checksums of the release."
 )
-AUDIT = flags.DEFINE_bool("audit", False, "Report what the download holds, no more.")
+AUDIT = flags.DEFINE_bool(
+    "audit", False, "Only report on the download, prepare nothing."
+)
 ANNOTATIONS = flags.DEFINE_string(
-    "annotations", None, "With --audit: a pvsg.json alone, without videos and masks."
+    "annotations", None, "With --audit: a pvsg.json to audit without videos and masks."
 )
-TOY = flags.DEFINE_bool("toy", False, "Draw a world first, and prepare that.")
+TOY = flags.DEFINE_bool("toy", False, "Draw the toy data set, and prepare it.")
 TOY_SIZE = flags.DEFINE_enum(
     "toy_size", "full", ["tiny", "train", "val", "full"], "How many videos to draw."
 )
@@ -68,14 +70,14 @@ PREVIEW = flags.DEFINE_string(
 BEAM_PIPELINE_OPTIONS = flags.DEFINE_list(
     "beam_pipeline_options",
     None,
-    "Prepare on Apache Beam with these, such as runner=DirectRunner.",
+    "Prepare on Apache Beam with these options, such as runner=DirectRunner.",
 )
 
 DATASETS = Path(__file__).resolve().parents[1] / "datasets"
 NAME, TOY_NAME = "open_pvsg", "toy_pvsg"
-TOY_CONFIGS = ("videos", "default")  # drawn at 256 pixels, and trained at it
-SIZE = ".size"  # the file in a drawn download that says so, and of which --toy_size
-# Flags that mean nothing without another one, and those that do not go together.
+TOY_CONFIGS = ("videos", "default")  # drawn and trained at 256 pixels
+SIZE = ".size"  # file of a drawn download that holds its --toy_size
+# Flags that need another flag, and flags that exclude others.
 GOES_WITH = dict(annotations="audit", output="audit", preview="toy", toy_size="toy")
 EXCLUDES = {
     "annotations": ("manual_dir", "strict", "checksums"),
@@ -88,12 +90,12 @@ OF_A_BUILD = ("config_names", "strict", "beam_pipeline_options")
 def main(argv: Sequence[str]) -> None:
     del argv
     check_flags()
-    logging.set_verbosity(logging.WARNING)  # TFDS tells of each folder it looks at
+    logging.set_verbosity(logging.WARNING)  # TFDS logs every folder it reads
     with frame_progress() as begin, refused():
         if AUDIT.value:
             audit(begin)
             return
-        # What is wrong with these is said before hours of work, not after.
+        # Checked before hours of work, not after.
         options = build_options() if DATA_DIR.value else {}
         if TOY.value:
             prepare_toy(begin, options)
@@ -102,17 +104,17 @@ def main(argv: Sequence[str]) -> None:
 
 
 def check_flags() -> None:
-    """InputError where the flags do not fit together."""
+    """Raise InputError for missing or conflicting flags."""
     for name, other in GOES_WITH.items():
         if is_given(name) and not is_given(other):
-            raise InputError(f"--{name} goes with --{other}: add it")
+            raise InputError(f"--{name} needs --{other}: add it")
     for name, others in EXCLUDES.items():
         for other in others:
             if is_given(name) and is_given(other):
                 raise InputError(f"--{name} and --{other} together: leave one out")
     for name in ("manual_dir", "data_dir", "output", "preview", "annotations"):
         if flags.FLAGS[name].value == "":
-            raise InputError(f"--{name} is empty: name a place, or leave it out")
+            raise InputError(f"--{name} is empty: name a path, or leave it out")
     if AUDIT.value and not (ANNOTATIONS.value or MANUAL_DIR.value):
         raise InputError("nothing to audit: give --manual_dir or --annotations")
     if not (AUDIT.value or TOY.value) and not MANUAL_DIR.value:
@@ -121,10 +123,10 @@ def check_flags() -> None:
         raise InputError("no place for the prepared set: give --data_dir")
     for name in OF_A_BUILD if TOY.value and not DATA_DIR.value else ():
         if is_given(name):
-            raise InputError(f"--{name} goes with --data_dir: add it")
+            raise InputError(f"--{name} needs --data_dir: add it")
     written = {"output": OUTPUT.value, "preview": PREVIEW.value}
     if TOY.value and MANUAL_DIR.value and not Path(MANUAL_DIR.value, SIZE).is_file():
-        written["manual_dir"] = MANUAL_DIR.value  # where it is yet to be drawn
+        written["manual_dir"] = MANUAL_DIR.value  # it will be drawn there
     if DATA_DIR.value:
         written["data_dir"] = Path(DATA_DIR.value, TOY_NAME if TOY.value else NAME)
     for flag, folder in written.items():
@@ -139,13 +141,13 @@ def check_flags() -> None:
 
 
 def is_given(name: str) -> bool:
-    """Whether a flag is on the command line, and not to say no."""
+    """Whether a flag is on the command line, and not as --noNAME."""
     flag = flags.FLAGS[name]
     return flag.present > 0 and flag.value is not False
 
 
 def load(module: str) -> ModuleType:
-    """A module of the builders, which lie beside the library in a checkout."""
+    """Import a module of datasets/, which lies beside the library in a checkout."""
     if not (DATASETS / NAME).is_dir():
         raise InputError(
             f"there is no {DATASETS / NAME}: prepare runs in a checkout of the "
@@ -159,7 +161,7 @@ def load(module: str) -> ModuleType:
 
 @contextlib.contextmanager
 def refused() -> Iterator[None]:
-    """What the builder says of a download that cannot be used, as bad input."""
+    """Turn the builder's DownloadError into InputError."""
     try:
         yield
     except load("open_pvsg.quirks").DownloadError as error:
@@ -167,7 +169,7 @@ def refused() -> Iterator[None]:
 
 
 def audit(begin: Callable) -> None:
-    """Print the report of --annotations or --manual_dir, and write it to --output."""
+    """Print the audit of --annotations or --manual_dir, and write it to --output."""
     reports = load("open_pvsg.audit")
     if ANNOTATIONS.value:
         read = load("open_pvsg.pvsg_json").read_annotations
@@ -184,12 +186,12 @@ def audit(begin: Callable) -> None:
 
 
 def build_options() -> dict[str, Any]:
-    """What `build` is told by flags. Raises InputError."""
+    """Return the arguments of `build` from the flags. Raises InputError."""
     known = load("open_pvsg.build").CONFIGS
     configs = CONFIG_NAMES.value or (TOY_CONFIGS if TOY.value else known)
     for config in configs:
         if config not in known:
-            raise InputError(f"--config_names={config}: there are {', '.join(known)}")
+            raise InputError(f"--config_names={config}: use {', '.join(known)}")
     return {
         "configs": configs,
         "workers": workers(),
@@ -215,11 +217,11 @@ def prepare(root: Path, name: str, begin: Callable, options: Mapping[str, Any]) 
     )
     faults = {n: q["count"] for n, q in report["quirks"].items() if q["fault"]}
     faults = ", ".join(f"{name} {count}" for name, count in faults.items() if count)
-    print(f"faults of the download: {faults or 'none'}; see {folder / 'audit.txt'}")
+    print(f"faults in the download: {faults or 'none'}; see {folder / 'audit.txt'}")
 
 
 def prepare_toy(begin: Callable, options: Mapping[str, Any]) -> None:
-    """Draw the world where it is not drawn yet; its pictures; the prepared set."""
+    """Draw the toy data set unless it is there; then preview and prepare it."""
     with contextlib.ExitStack() as stack:
         if MANUAL_DIR.value:
             root = Path(MANUAL_DIR.value)
@@ -240,27 +242,27 @@ def prepare_toy(begin: Callable, options: Mapping[str, Any]) -> None:
 
 
 def is_drawn(root: Path) -> bool:
-    """Whether the world is at root. InputError where another thing is."""
+    """Whether root holds the toy data set; InputError if it holds anything else."""
     size_file = root / SIZE
     if size_file.is_file():
         size = size_file.read_text(encoding="utf-8").strip()
         if size != TOY_SIZE.value:
             raise InputError(
-                f"{root} holds a drawn world of the size {size}: use --toy_size={size} "
+                f"{root} holds a toy data set of size {size}: use --toy_size={size} "
                 "or another folder"
             )
         return True
     if root.exists() and any(root.iterdir()):
-        raise InputError(f"{root}: not a drawn world, and not empty: name another")
+        raise InputError(f"{root} is not empty and holds no toy data set: name another")
     return False
 
 
 def draw_toy(root: Path, begin: Callable) -> None:
-    """The drawn download at root, whole or not at all. Nobody else draws it."""
-    if is_drawn(root):  # by who had the lock before
+    """Draw the toy download at root, atomically; the caller holds its lock."""
+    if is_drawn(root):  # by the process that had the lock before
         return
     if root.exists():
-        root.rmdir()  # it is empty; what is new takes its place in one move
+        root.rmdir()  # empty; the new folder is renamed to it
     world = load("toy_pvsg.generate")
     run = functools.partial(load("open_pvsg.workers").run_tasks, workers=workers())
     frames = world.SIZES[TOY_SIZE.value].frames  # of each video
@@ -275,7 +277,7 @@ def draw_toy(root: Path, begin: Callable) -> None:
         report = world.generate(aside, TOY_SIZE.value, run=run, progress=drawn)
         (aside / SIZE).write_text(TOY_SIZE.value, encoding="utf-8")
     rate = report.frames / max(report.seconds, 1e-9)
-    print(f"{root}: {report.frames:,} frames drawn, {rate:.0f} a second")
+    print(f"{root}: {report.frames:,} frames drawn, {rate:.0f} per second")
 
 
 def workers() -> int:
@@ -283,13 +285,13 @@ def workers() -> int:
 
 
 def beam_options():
-    """The options for Apache Beam, as `tfds build` takes them; None without any."""
+    """Return the options for Apache Beam, as `tfds build` takes them, or None."""
     if not BEAM_PIPELINE_OPTIONS.value:
         return None
     with launch.needing("tfds-cli"):
         options = importlib.import_module("apache_beam.options.pipeline_options")
     paths = (str(DATASETS), os.environ.get("PYTHONPATH"))
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))  # of its workers
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))  # for its workers
     return options.PipelineOptions([f"--{o}" for o in BEAM_PIPELINE_OPTIONS.value])
 
 

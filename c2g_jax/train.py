@@ -1,17 +1,17 @@
-"""Train the segmenter, or Click2Graph around one; resumes where it was stopped.
+"""Train SAM2.1, or Click2Graph around a frozen one; resumes an interrupted run.
 
     python -m c2g_jax.train --config=configs/toy_pvsg.py --workdir=runs/toy
 
-Every field of the configuration can be set, as in --config.lr.sch=1e-3. The folder of
-the run gets
+Every field of the configuration can be overridden, as in --config.lr.sch=1e-3. The run
+writes to its folder
 
-    checkpoints/STEP    the newest states, to go on from
+    checkpoints/STEP    the newest train states, to resume from
     weights/            the model for use: predict --checkpoint=WORKDIR/weights
     metrics.jsonl, tensorboard/    losses by name, learning rates, speed
-    compiled/           programs, so that going on begins at once
+    compiled/           compiled programs, so that a resumed run starts at once
 
-The same command goes on from the newest checkpoint, after a kill too, and ends with the
-very same parameters. Ctrl-C ends the running step and saves first.
+The same command resumes from the newest checkpoint, even after a kill, and ends with
+exactly the same parameters. Ctrl-C finishes the current step and saves a checkpoint.
 """
 
 import logging
@@ -40,11 +40,11 @@ with launch.needing("train"):
     from c2g_jax.training.loop import Run
     from c2g_jax.training.workdir import locked, unless_refused
 
-WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run, made if missing.")
+WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; created if missing.")
 for _name in ("config", "multihost", "compilation_cache"):
     flags.declare_key_flag(_name)
 PROFILE_STEPS = flags.DEFINE_string(
-    "profile_steps", None, "FIRST:LAST, steps to trace into WORKDIR/profile."
+    "profile_steps", None, "FIRST:LAST: steps to trace into WORKDIR/profile."
 )
 
 
@@ -65,13 +65,13 @@ def main(argv: Sequence[str]) -> None:
 
 
 def train(workdir: Path, profile: tuple[int, int] | None) -> bool:
-    """Train as --config says; False if stopped before the end."""
+    """Train as --config says; False if interrupted."""
     config, mesh = CONFIG.value, sharding.data_mesh()
     optim, loop = tasks.optim_config(config), tasks.loop_config(config)
     local = sharding.local_batch_size(mesh, config.batch_size)
     prepared = tasks.prepare_task(config, local)
     kind = mesh.devices.flat[0].device_kind
-    logging.info("on %d x %s; the first step compiles, for minutes", mesh.size, kind)
+    logging.info("on %d x %s; the first step compiles for minutes", mesh.size, kind)
     run = Run(
         prepared.task,
         optim,
@@ -91,22 +91,22 @@ def train(workdir: Path, profile: tuple[int, int] | None) -> bool:
             raise
         raise InputError(
             f"no space left for {error.filename or workdir}: make room and run the "
-            "same command, it goes on from the newest checkpoint"
+            "same command, which resumes from the newest checkpoint"
         ) from error
 
 
 def read_steps(text: str | None) -> tuple[int, int] | None:
-    """The steps of --profile_steps."""
+    """Parse --profile_steps."""
     if text is None:
         return None
     found = re.fullmatch(r"(\d+):(\d+)", text)
     if not found or int(found[1]) > int(found[2]):
-        raise InputError(f"--profile_steps={text}: write FIRST:LAST, as 10:15")
+        raise InputError(f"--profile_steps={text}: write FIRST:LAST, such as 10:15")
     return int(found[1]), int(found[2])
 
 
 def run() -> None:
-    """For `python -m`."""
+    """Run the command line."""
     launch.run(main, check_overrides)
 
 

@@ -152,7 +152,7 @@ TABLE = [
     ("prepare", (), "no download", "give --manual_dir, or --toy"),
     ("prepare", ("--audit",), "nothing to audit", "give --manual_dir or --annotations"),
     ("prepare", ("--audit", "--toy"), "--audit and --toy", "leave one out"),
-    ("prepare", ("--annotations=a.json",), "--annotations goes with", "add it"),
+    ("prepare", ("--annotations=a.json",), "--annotations needs", "add it"),
     ("prepare", ("--toy",), "no place for the prepared set", "give --data_dir"),
     ("prepare", ("--toy_size=vast",), "toy_size", "tiny|train|val|full"),
     ("prepare", ("--workers=-1",), "workers", "non-negative integer"),

@@ -28,7 +28,7 @@ def test_prepares_a_download_without_tensorflow(drawn_tree, tmp_path):
     done = run_and_name({"tensorflow"}, MODULE, *flags)
     assert done.returncode == 0, done.stderr
     assert "3 of 3 videos, 47 of 47 frames" in done.stdout
-    assert "faults of the download: none" in done.stdout
+    assert "faults in the download: none" in done.stdout
     assert done.stderr.strip() == ""
     assert len(open_dataset(tmp_path).videos("train")) == 2
     again = run(MODULE, *flags)
@@ -67,23 +67,23 @@ def test_audits_a_download_and_strict_stops_at_a_fault(drawn_tree, tmp_path):
         (("--annotations=pvsg.json",), "--audit"),
         (("--audit",), "nothing to audit"),
         (("--audit", "--annotations=nowhere.json"), "nowhere.json"),
-        (("--preview=out",), "--preview goes with --toy"),
-        (("--preview=out", "--audit", "--manual_dir=x"), "preview goes with --toy"),
+        (("--preview=out",), "--preview needs --toy"),
+        (("--preview=out", "--audit", "--manual_dir=x"), "preview needs --toy"),
         (("--preview=out", "--audit", "--toy"), "--audit and --toy together"),
         (("--preview=", "--toy", "--data_dir=/tmp/none"), "--preview is empty"),
         (("--preview=README.md", "--toy"), "--preview=README.md: .*a file"),
         (("--preview=README.md/out", "--toy"), "--preview=README.md/out: .*a file"),
-        (("--preview=/tmp/no", "--toy", "--config_names=videos"), "goes with --data"),
-        (("--preview=/tmp/no", "--toy", "--strict"), "--strict goes with --data_dir"),
+        (("--preview=/tmp/no", "--toy", "--config_names=videos"), "needs --data"),
+        (("--preview=/tmp/no", "--toy", "--strict"), "--strict needs --data_dir"),
         (("--preview=/tmp/no", "--toy", "--manual_dir=/tmp/no"), "where --manual_d"),
         (("--preview=/tmp/no/toy_pvsg", "--toy", "--data_dir=/tmp/no"), "where --da"),
         (("--preview=/tmp/no", "--toy", "--manual_dir=README.md"), "manual_dir=READ"),
-        (("--preview=/tmp/no", "--toy", "--manual_dir=datasets"), "not a drawn"),
+        (("--preview=/tmp/no", "--toy", "--manual_dir=datasets"), "holds no toy data"),
         (("--toy", "--checksums", "--data_dir=/tmp/no"), "toy and --checksums"),
-        (("--toy_size=full", "--manual_dir=x", "--data_dir=y"), "toy_size goes with"),
+        (("--toy_size=full", "--manual_dir=x", "--data_dir=y"), "toy_size needs"),
         (("--toy",), "--data_dir"),
-        (("--manual_dir=x", "--data_dir=y", "--output=z"), "--output goes with --aud"),
-        (("--manual_dir=x", "--data_dir=y", "--toy_size=val"), "toy_size goes with"),
+        (("--manual_dir=x", "--data_dir=y", "--output=z"), "--output needs --aud"),
+        (("--manual_dir=x", "--data_dir=y", "--toy_size=val"), "toy_size needs"),
         (("--audit", "--toy"), "--audit and --toy together"),
         (("--audit", "--manual_dir=x", "--data_dir=y"), "--audit and --data_dir"),
         (("--audit", "--manual_dir=x", "--config_names=1024"), "and --config_names"),
@@ -108,7 +108,7 @@ def test_unknown_configs_are_refused(drawn_tree, tmp_path):
         call(f"--manual_dir={drawn_tree}", *flags)
 
 
-def test_what_is_wrong_with_the_build_is_said_before_the_drawing(tmp_path):
+def test_errors_of_the_build_come_before_the_drawing(tmp_path):
     with pytest.raises(InputError, match=r"config_names=2048"):
         call("--toy", f"--data_dir={tmp_path}", "--config_names=2048")
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""The main: flags, devices, and one line for whatever cannot be done."""
+"""The main: flags, devices, and errors in one line."""
 
 import runpy
 from types import SimpleNamespace
@@ -40,7 +40,7 @@ def flagged(monkeypatch):
 def exported(monkeypatch):
     """What a run writes as weights, of a toy task in the place of any other."""
     found = []
-    made = tasks.Prepared(
+    made = tasks.PreparedTask(
         ToyTask(),
         ToyLoader(),
         ToyLoader(1),
@@ -102,7 +102,7 @@ def test_a_refused_run_leaves_no_folder(tmp_path):
 
 
 @pytest.mark.usefixtures("exported")
-def test_what_cannot_be_done_ends_in_one_line(flagged):
+def test_errors_are_one_line(flagged):
     flagged(config=toy_config())
     with pytest.raises(InputError, match="--workdir is missing: name a folder"):
         train.main(["train"])

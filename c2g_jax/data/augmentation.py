@@ -1,4 +1,4 @@
-"""Changes to a finished clip that leave it as true as it was: mirrored, tinted."""
+"""Label-preserving augmentation of a finished clip: mirroring and colour jitter."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ _GREY = np.array([0.299, 0.587, 0.114])  # luma, as PIL weighs the channels
 
 
 def mirror(clip: Mapping[str, np.ndarray]) -> Clip:
-    """The clip seen in a mirror: frames, segments, points and prompts, left to right.
+    """Return the clip with frames, segments, points and prompts flipped left to right.
 
     OpenPVSG's predicates name no side, so the relations stay.
     """
@@ -50,11 +50,11 @@ def _mirror_prompts(
 def colour_matrix(
     brightness: float, contrast: float, saturation: float, grey: float, hue: float = 0.0
 ) -> np.ndarray:
-    """float64 [3, 4]: rgb1 to rgb; factors of 1 and a hue of 0 change nothing.
+    """Return the affine map of colours, rgb1 to rgb: float64 [3, 4].
 
-    Brightness scales, contrast stretches around the mean luma `grey` (0 to 255),
-    saturation away from each pixel's own luma; `hue` turns colours around the axis of
-    greys, in half turns.
+    Brightness scales, contrast scales around the mean luma `grey` (0 to 255),
+    saturation around each pixel's own luma; `hue` rotates colours around the grey axis,
+    in half turns. Factors of 1 and a hue of 0 give the identity.
     """
     scale = brightness * contrast
     offset = (1 - contrast) * brightness * grey
@@ -65,7 +65,7 @@ def colour_matrix(
     return np.concatenate([scale * mix, np.full((3, 1), offset)], axis=1)
 
 
-def tint(
+def jitter_colours(
     clip: Mapping[str, np.ndarray],
     rng: np.random.Generator,
     brightness: float,
@@ -73,9 +73,9 @@ def tint(
     saturation: float,
     hue: float = 0.0,
 ) -> Clip:
-    """The clip with all its frames tinted alike; each factor within 1 +- its share.
+    """Return the clip with one random `colour_matrix` applied to all its frames.
 
-    Colours turn by `hue` half turns at most, either way.
+    Each factor is drawn from 1 +- its argument, the hue from +- `hue` half turns.
     """
     reach = np.array([brightness, contrast, saturation])
     factors = 1 + rng.uniform(-1, 1, 3) * reach

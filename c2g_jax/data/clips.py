@@ -1,4 +1,4 @@
-"""One clip of a video as arrays of fixed shape, for either of two tasks.
+"""One clip of a video as arrays of fixed shape, for one of two tasks.
 
 Axes: t frame, K subjects, O objects of a subject, P predicates, N objects, S side of
 the square. Object ids are the video's own, 0 is padding; masks are `segments == id`.
@@ -6,7 +6,7 @@ the square. Object ids are the video's own, 0 is padding; masks are `segments ==
 "relations", for Click2Graph:
     frames uint8 [t, S, S, 3], segments uint8 [t, S, S]
     subjects, subject_labels int32 [K]: visible on the first frame, in a valid relation
-    objects, object_labels int32 [K, O]: what the subject has a valid relation with
+    objects, object_labels int32 [K, O]: the objects of the subject's valid relations
     predicates bool [K, O, t, P]: the relation holds and both masks have pixels
     points float32 [K, O, t, 2], point_valid bool [K, O, t]: inside the object, (x, y)
         in [0, 1]; 0 where it is not visible
@@ -40,24 +40,24 @@ Clip = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class ClipConfig:
-    """What a clip is. max_objects: of each subject, or of the clip for "segments"."""
+    """Settings of clips. max_objects: per subject, or per clip for "segments"."""
 
     task: str = "relations"
     num_frames: int = 8
-    stride: int = 1  # from one frame of the clip to the next, in frames of the video
+    stride: int = 1  # frames of the video per frame of the clip
     image_size: int = 1024
     max_subjects: int = 3
     max_objects: int | None = None  # None: 8 for "relations", 3 for "segments"
-    thing_weight: float = 2.0  # how much likelier "segments" takes a thing than stuff
-    crop: float = 1.0  # side of the window that "segments" sees, in sides of the frame
-    crop_to: float = 0.0  # above 0: the side is drawn, from `crop` up to it
+    thing_weight: float = 2.0  # weight of things against stuff in drawing "segments"
+    crop: float = 1.0  # side of a random crop, as a share of the frame; "segments" only
+    crop_to: float = 0.0  # if above 0, the side is drawn from [crop, crop_to]
     prompt_mix: tuple[float, float, float] = prompts.TRAINING_MIX
-    point_side: int | None = 128  # larger masks are thinned before a point is drawn
-    flip: float = 0.5  # how often a clip is mirrored
+    point_side: int | None = 128  # larger masks are subsampled before a point is drawn
+    flip: float = 0.5  # probability of mirroring
     brightness: float = 0.1
     contrast: float = 0.03
     saturation: float = 0.03
-    hue: float = 0.0  # how far colours turn, either way, in half turns
+    hue: float = 0.0  # largest rotation of colours, in half turns
 
     def __post_init__(self):
         if self.task not in TASKS:
@@ -92,7 +92,7 @@ class ClipConfig:
             raise InputError(f"thing_weight {self.thing_weight}: give 0 or more")
 
     def starts(self, video: VideoRecord) -> np.ndarray:
-        """int32 [k]: frames of the video from which a clip can be taken."""
+        """Return the frames at which a clip of the video can start: int32 [k]."""
         return STARTS[self.task](video, self.num_frames, self.stride)
 
 
@@ -103,7 +103,7 @@ def make_clip(
     config: ClipConfig,
     rng: np.random.Generator,
 ) -> Clip:
-    """The clip of this video from frame `start`, which config.starts(video) holds."""
+    """Return the clip that starts at frame `start`, one of config.starts(video)."""
     times = start + config.stride * np.arange(config.num_frames)
     frames, segments = dataset.read_frames(video, times.tolist())
     if config.crop < 1:
@@ -123,7 +123,7 @@ def make_clip(
     clip["start"] = np.int32(start)
     if rng.random() < config.flip:
         clip = augmentation.mirror(clip)
-    return augmentation.tint(
+    return augmentation.jitter_colours(
         clip,
         rng,
         config.brightness,
@@ -140,9 +140,10 @@ def _window(
     config: ClipConfig,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The same window of all frames, with a pixel of a chosen object of the first.
+    """Crop all frames to one window around a random pixel of a random object.
 
-    That pixel may lie anywhere in the window, as far as the frame allows.
+    The object is on the first frame. The pixel may lie anywhere in the window, as far
+    as the frame allows.
     """
     (chosen,) = _choose_segments(
         video, segments[0], replace(config, max_objects=1), rng
@@ -161,7 +162,7 @@ def _window(
 
 
 def square(frames: np.ndarray, segments: np.ndarray, size: int) -> Clip:
-    """frames (bicubic) and segments (nearest) at size x size; untouched if they fit."""
+    """Resize frames (bicubic) and segments (nearest) to size x size, if needed."""
     if frames.shape[1:3] != (size, size):
         frames = np.stack([resize_frame(frame, size) for frame in frames])
     if segments.shape[1:3] != (size, size):
@@ -171,14 +172,15 @@ def square(frames: np.ndarray, segments: np.ndarray, size: int) -> Clip:
 
 
 def _nearest(side: int, size: int) -> np.ndarray:
-    """int [size]: which of `side` pixels lies under the centre of each of `size`."""
-    return (2 * np.arange(size) + 1) * side // (2 * size)  # PIL rounds ties by chance
+    """Return the pixel, of `side`, under the centre of each of `size`: int [size]."""
+    # In integers: PIL rounds ties inconsistently.
+    return (2 * np.arange(size) + 1) * side // (2 * size)
 
 
 def _choose_segments(
     video: VideoRecord, first: np.ndarray, config: ClipConfig, rng: np.random.Generator
 ) -> np.ndarray:
-    """int32 [N]: objects that still have pixels in the square; things preferred."""
+    """Draw objects with pixels on the square's first frame: int32 [N], 0 is padding."""
     ids = np.intersect1d(np.unique(first), video.object_ids)
     rows = [video.row(object_id) for object_id in ids]
     weight = np.where(video.is_thing[rows], config.thing_weight, 1.0)
@@ -191,14 +193,14 @@ def _choose_segments(
 
 
 def _categories(video: VideoRecord) -> np.ndarray:
-    """int32 [256]: class of each id that `segments` may hold, or NO_CLASS."""
+    """Return the class of each id of `segments`, or NO_CLASS: int32 [256]."""
     table = np.full(256, NO_CLASS, np.int32)
     table[video.object_ids] = video.categories
     return table
 
 
 def _pick(ids: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
-    """At most so many of the ids, at random, in ascending order."""
+    """Draw at most `most` of the ids, in ascending order."""
     return ids if len(ids) <= most else np.sort(rng.choice(ids, most, replace=False))
 
 
@@ -210,7 +212,7 @@ def _relations(
     config: ClipConfig,
     rng: np.random.Generator,
 ) -> Clip:
-    """Everything of the task "relations" but the pixels and the predicates."""
+    """Return the arrays of "relations", except pixels and predicates."""
     k, o, t = config.max_subjects, config.max_objects, config.num_frames
     size = native.shape[2], native.shape[1]
     clip = {
@@ -260,7 +262,10 @@ def _predicates(
     objects: np.ndarray,
     count: int,
 ) -> np.ndarray:
-    """bool [K, O, t, P]: what holds between subjects [K] and their objects [K, O]."""
+    """Return which predicates hold: bool [K, O, t, P].
+
+    Between subjects [K] and their objects [K, O], on the frames `times` [t].
+    """
     predicates = np.zeros((*objects.shape, len(times), count), bool)
     valid = video.valid_relations[:, times]
     for (subject, other, predicate, *_), holds in zip(

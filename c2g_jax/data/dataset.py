@@ -1,12 +1,12 @@
-"""A prepared data set on disk: its videos, and the frames of any of them at random.
+"""A prepared data set on disk: its videos, and random access to their frames.
 
 `python -m c2g_jax.prepare` writes it through TFDS, in ArrayRecord files. Frames are
-stored in chunks of eight as JPEG, masks beside them as PNG, so that a clip decodes the
-frames it needs and no other.
+stored in chunks of eight, each as a JPEG with a PNG of its masks, so that a clip
+decodes only the frames it needs.
 """
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +14,22 @@ import numpy as np
 from PIL import Image
 
 from c2g_jax.data.records import VideoRecord, video_record
-from c2g_jax.data.stored import Stored, damaged
-from c2g_jax.types import InputError
+from c2g_jax.data.stored import StoredConfig, damaged
+from c2g_jax.media.frames import Video
+from c2g_jax.types import Frame, InputError
 from c2g_jax.vocabulary import Vocabulary
 
-CHUNK = 8  # frames a record, as the builder stores them
-VIDEOS = "videos"  # the config with one record a video
+CHUNK = 8  # frames per record, as the builder (datasets/open_pvsg) stores them
+VIDEOS = "videos"  # the config with one record per video
 SIZES = {"default": None, "1024": 1024}  # configs of frames: side of the square
 
 
 class Dataset:
-    """A prepared data set. Pickles, so that worker processes can read it too.
+    """A prepared data set. It can be pickled for worker processes.
 
-    chunks: {split: rows}, where rows[i] gives a dict with video_id, source, start and
-    the encoded frames and masks of one chunk. records: {split: VideoRecords in order}.
+    chunks: {split: rows}, where rows[i] is a dict with video_id, source, start and the
+    encoded frames and masks of one chunk. records: {split: VideoRecords in order}.
+    `size` is the side of square frames, or None for the videos' own sizes.
     """
 
     def __init__(
@@ -43,7 +45,7 @@ class Dataset:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The stored splits, SOURCE_train and SOURCE_val."""
+        """The stored splits: SOURCE_train and SOURCE_val."""
         return tuple(self._records)
 
     @property
@@ -52,7 +54,7 @@ class Dataset:
         return tuple(dict.fromkeys(split.rpartition("_")[0] for split in self.splits))
 
     def videos(self, split: str) -> tuple[VideoRecord, ...]:
-        """The videos of a stored split, or of "train" or "val" over all sources."""
+        """Return the videos of a split; "train" and "val" are of all sources."""
         names = [s for s in self.splits if split in (s, s.rpartition("_")[2])]
         if not names:
             known = ", ".join(("train", "val", *self.splits))
@@ -62,16 +64,17 @@ class Dataset:
     def read(
         self, video: VideoRecord, start: int, stop: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Frames start to stop - 1: uint8 [t, H, W, 3], and object ids uint8 [t, H, W].
+        """Read frames start to stop - 1 and their object ids.
 
-        Both at the video's own size (frames at 1024x1024 from the config "1024").
+        uint8 [t, H, W, 3] and uint8 [t, H, W], at the video's own size (frames at
+        1024x1024 from the config "1024").
         """
         return self.read_frames(video, range(start, stop))
 
     def read_frames(
         self, video: VideoRecord, numbers: Sequence[int]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As `read`, for any frames in any order; decodes these alone."""
+        """Read any frames in any order, as `read`; only these are decoded."""
         if not len(numbers) or not 0 <= min(numbers) <= max(numbers) < video.num_frames:
             raise ValueError(
                 f"frames {list(numbers)} of {video.video_id}, which has "
@@ -95,13 +98,13 @@ class Dataset:
             raise InputError(
                 f"{self.name}: row {video.first_row + number} of {video.split} holds "
                 f"{found[0]} from frame {found[1]}, not {wanted[0]} from frame "
-                f"{wanted[1]}: prepare the data set anew"
+                f"{wanted[1]}: prepare the data set again"
             )
         return chunk
 
 
 def _decode(data: bytes, mode: str | None = None) -> np.ndarray:
-    """An encoded image as uint8; of a palette image the indices, which are the ids."""
+    """Decode an image to uint8; a palette image to its indices, the object ids."""
     with Image.open(io.BytesIO(data)) as image:
         return np.asarray(image.convert(mode) if mode else image)
 
@@ -109,14 +112,14 @@ def _decode(data: bytes, mode: str | None = None) -> np.ndarray:
 def open_dataset(
     data_dir: str | Path, name: str = "open_pvsg", config: str = "default"
 ) -> Dataset:
-    """What `prepare` wrote to data_dir; config "default" or "1024" (resized frames).
+    """Open what `prepare` wrote to data_dir: config "default" or "1024" (resized).
 
-    Raises InputError where there is no such data set, or its parts disagree.
+    Raises InputError if there is no such data set, or its parts disagree.
     """
     if config not in SIZES:
         raise InputError(f"config {config!r} holds no frames: use {' or '.join(SIZES)}")
-    videos = Stored(data_dir, name, VIDEOS)
-    chunks = Stored(data_dir, name, config)
+    videos = StoredConfig(data_dir, name, VIDEOS)
+    chunks = StoredConfig(data_dir, name, config)
     records, rows = {}, {}
     for split in videos.splits:
         if split not in chunks.splits:
@@ -127,9 +130,24 @@ def open_dataset(
         if want != len(rows[split]):
             raise damaged(
                 chunks.folder,
-                f"{split} has {len(rows[split])} chunks, and its videos need {want}",
+                f"{split} has {len(rows[split])} chunks, but its videos need {want}",
             )
     return Dataset(name, videos.vocabulary(), records, rows, SIZES[config])
+
+
+def open_prepared(dataset: Dataset, video: VideoRecord) -> Video:
+    """Return a prepared video as a stream of frames, decoded one chunk at a time."""
+    fps, count = video.fps, video.num_frames
+
+    def frames(first: int) -> Iterator[Frame]:
+        for start in range(first - first % CHUNK, count, CHUNK):
+            rgb, _ = dataset.read(video, start, min(start + CHUNK, count))
+            for t in range(max(first, start), start + len(rgb)):
+                yield Frame(t, t / fps, rgb[t - start])
+
+    times = [t / fps for t in range(count)]
+    size = video.width, video.height
+    return Video(f"{video.video_id}.mp4", size, fps, count, frames, times)
 
 
 def _records(source: Iterable[Any], split: str) -> tuple[VideoRecord, ...]:

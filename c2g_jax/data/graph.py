@@ -1,4 +1,4 @@
-"""The truth of a prepared video, as the scene graph that a model should find."""
+"""The annotation of a prepared video as a scene graph."""
 
 from collections import defaultdict
 
@@ -11,9 +11,9 @@ from c2g_jax.types import ObjectTrack, Relation, SceneGraph, VideoInfo
 
 
 def true_graph(dataset: Dataset, video: VideoRecord) -> SceneGraph:
-    """All objects, their masks, and the relations as the annotation has them.
+    """Return all annotated objects with their masks, and all relations.
 
-    Scores are 1 and nothing is prompted. Reads every frame of the video.
+    Scores are 1, and no object has a prompt. Reads every frame of the video.
     """
     vocabulary = dataset.vocabulary
     masks: dict[int, dict[int, dict]] = {i: {} for i in video.object_ids.tolist()}

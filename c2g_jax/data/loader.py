@@ -1,9 +1,9 @@
-"""Batches of clips without end, in worker processes, resumed where they stopped.
+"""Endless batches of clips from worker processes, resumable bit for bit.
 
-Clip number i of the stream belongs to epoch i // clips; each epoch takes one clip of
-every usable video, in an order of its own. Order, start and everything drawn follow
-from (seed, epoch, video) alone, so neither the number of workers nor a restart changes
-a bit, and the state to save is how many batches were handed out.
+Clip i of the stream belongs to epoch i // clips; each epoch has one clip of every
+usable video, in its own order. The order depends on (seed, epoch) alone, a clip on
+(seed, epoch, video). So neither the number of workers nor a restart changes a batch,
+and the state to save is the number of batches taken.
 """
 
 import functools
@@ -26,7 +26,7 @@ from c2g_jax.types import InputError
 
 
 class ClipSource:
-    """The endless stream of clips as a grain source: clip i by its number."""
+    """The endless stream of clips as a grain source: clip i by its index."""
 
     def __init__(self, dataset: Dataset, split: str, config: ClipConfig, seed: int):
         if dataset.size not in (None, config.image_size):
@@ -35,7 +35,7 @@ class ClipSource:
                 f"{dataset.size}, not {config.image_size}: use the config default"
             )
         if dataset.size is not None and config.crop < 1:
-            # Its masks are of the video's own size: a window would be two.
+            # Frames are resized, masks are not: a crop would differ between them.
             raise InputError(
                 f"{dataset.name}: crop {config.crop:g} needs frames of the video's own "
                 "size: use the config default, or crop 1"
@@ -57,11 +57,11 @@ class ClipSource:
 
     @property
     def clips(self) -> int:
-        """Clips in an epoch: one for each video that has any."""
+        """Clips per epoch: one for each video that has any."""
         return len(self.starts)
 
     def order(self, epoch: int) -> np.ndarray:
-        """int [clips]: indices of the videos in the order of this epoch."""
+        """Return the indices of the videos in the order of an epoch: int [clips]."""
         return _shuffled(self.seed, epoch, tuple(self.starts))
 
     def __len__(self) -> int:
@@ -70,7 +70,7 @@ class ClipSource:
     def __getitem__(self, number: int) -> Clip:
         epoch, position = divmod(int(number), self.clips)
         index = int(self.order(epoch)[position])
-        # Zero stands for the order: NumPy pads the seed with zeros.
+        # index + 1, because 0 seeds the order (NumPy pads seeds with zeros).
         rng = np.random.default_rng((self.seed, epoch, index + 1))
         start = int(rng.choice(self.starts[index]))
         clip = make_clip(self.dataset, self.videos[index], start, self.config, rng)
@@ -83,7 +83,7 @@ def _shuffled(seed: int, epoch: int, indices: tuple[int, ...]) -> np.ndarray:
 
 
 class ClipIterator(Iterator[Clip]):
-    """Batches from the stream; `get_state` and `set_state` resume bit for bit."""
+    """Iterator over batches; `get_state` and `set_state` resume bit for bit."""
 
     def __init__(self, loader: "ClipLoader"):
         self._loader, self._batches, self._batch_iterator = loader, 0, None
@@ -95,39 +95,39 @@ class ClipIterator(Iterator[Clip]):
         self._batches += 1
         if not self._loader.num_workers:
             return batch
-        # A worker's arrays lie in shared memory, which should be free again soon.
+        # Copies, because a worker's arrays occupy shared memory.
         return {key: np.array(value) for key, value in batch.items()}
 
     def get_state(self) -> dict[str, Any]:
-        """What to save, as JSON: batches handed out, and of which stream."""
+        """Return the state as JSON values: batches taken, and the stream's identity."""
         return {"batches": self._batches, **self._loader.identity}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Go on after the state's last batch; InputError if it is another stream's."""
+        """Continue after the state's last batch; InputError for another stream's."""
         for key, ours in self._loader.identity.items():
             if state[key] != ours:
                 raise InputError(
                     f"the saved position in the data has {key} {state[key]}, this run "
-                    f"{ours}: start with the same data and settings"
+                    f"{ours}: use the same data and settings"
                 )
         self.close()
         self._batches = int(state["batches"])
 
     def close(self) -> None:
-        """Stop the worker processes; they start again with the next batch."""
+        """Stop the worker processes; the next batch starts them again."""
         if self._batch_iterator is not None:
             self._batch_iterator.close()
             self._batch_iterator = None
 
 
 def _worker(index: int, count: int) -> None:
-    """Begin a worker process: it ends with its parent, and leaves Ctrl-C to it."""
+    """Initialise a worker process: ignore Ctrl-C, and end with the parent process."""
     del index, count
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = os.getppid()
 
     def watch() -> None:
-        # A killed parent takes nobody with it, and its workers would stay for good.
+        # Workers outlive a killed parent otherwise.
         while os.getppid() == parent:
             time.sleep(1.0)
         os._exit(1)
@@ -136,7 +136,7 @@ def _worker(index: int, count: int) -> None:
 
 
 class ClipLoader:
-    """Iterable over batches: dicts of arrays with a leading axis b (see `clips`)."""
+    """Iterable of batches: dicts of arrays with a leading axis b (see `data.clips`)."""
 
     def __init__(
         self,
@@ -150,7 +150,7 @@ class ClipLoader:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What two streams must share for a position in one to hold in the other."""
+        """What must be equal for a saved position to be valid in another stream."""
         config = self.source.config
         return {
             "split": self.source.split,
@@ -163,16 +163,16 @@ class ClipLoader:
         }
 
     def batches(self, first: int) -> grain.IterDataset:
-        """The stream from batch `first` of this shard, as grain runs it."""
+        """Return this shard's stream from batch `first`, as a grain data set."""
         index, count = self.shard
         skip = index + first * self.batch_size * count
         clips = grain.MapDataset.source(self.source)[skip::count]
         batches = clips.batch(self.batch_size, drop_remainder=True)
-        # Decoding is what takes the time, and processes, not threads, spread it.
+        # Decoding dominates, and is spread over processes instead of threads.
         stream = batches.to_iter_dataset(grain.ReadOptions(1, 1))
         if not self.num_workers:
             return stream
-        if not flags.FLAGS.is_parsed():  # grain has flags of its own, and reads them
+        if not flags.FLAGS.is_parsed():  # grain reads absl flags of its own
             flags.FLAGS.mark_as_parsed()
         options = grain.MultiprocessingOptions(self.num_workers, 2)
         return stream.mp_prefetch(options, worker_init_fn=_worker)
@@ -190,10 +190,10 @@ def clip_loader(
     num_workers: int = 0,
     shard: tuple[int, int] = (0, 1),
 ) -> ClipLoader:
-    """Batches of clips of a split, for shard (index, count) of the processes.
+    """Return batches of clips of a split, for shard (index, count) of the processes.
 
-    Shards take turns: clip i goes to shard i % count, each batch_size a time. Raises
-    InputError where the split has no clip.
+    Clip i goes to shard i % count; batch_size is per shard. Raises InputError if the
+    split has no clip.
     """
     index, count = shard
     if not 0 <= index < count:

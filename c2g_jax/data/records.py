@@ -1,4 +1,4 @@
-"""One video of a prepared data set: what is in it, when it is seen, what it does."""
+"""The annotations of one prepared video: objects, visibility, relations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,12 +31,13 @@ class VideoRecord:
     summary: str = ""
     captions: tuple[dict[str, str], ...] = ()  # time, description
     questions: tuple[dict[str, str], ...] = ()  # time, question, answer
+    # int32 [s, 3]: object_id, start, end
     status: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), np.int32))
-    status_names: tuple[str, ...] = ()  # one a row of status: object_id, start, end
+    status_names: tuple[str, ...] = ()  # one per row of status
 
     @cached_property
     def visible_table(self) -> np.ndarray:
-        """bool [n, num_frames]: rows as object_ids; has the object a pixel there."""
+        """Whether each object has pixels on each frame: bool [n, num_frames]."""
         table = np.zeros((len(self.object_ids), self.num_frames), bool)
         for object_id, start, end in self.visible.tolist():
             table[self.row(object_id), start : end + 1] = True
@@ -47,20 +48,20 @@ class VideoRecord:
         return {object_id: i for i, object_id in enumerate(self.object_ids.tolist())}
 
     def row(self, object_id: int) -> int:
-        """Where object_ids holds it; KeyError where the video has no such object."""
+        """Return an id's index in object_ids; KeyError if the video has none."""
         return self._rows[int(object_id)]
 
     def visible_mask(self, object_id: int) -> np.ndarray:
-        """bool [num_frames]: on which frames the object has at least one pixel."""
+        """Return on which frames the object has pixels: bool [num_frames]."""
         return self.visible_table[self.row(object_id)]
 
     def category(self, object_id: int) -> int:
-        """Index of the object's name in vocabulary.objects."""
+        """Return the index of the object's class in vocabulary.objects."""
         return int(self.categories[self.row(object_id)])
 
     @cached_property
     def valid_relations(self) -> np.ndarray:
-        """bool [r, num_frames]: the relation holds and both masks have pixels."""
+        """Where a relation holds and both masks have pixels: bool [r, num_frames]."""
         times = np.arange(self.num_frames)
         starts, ends = self.relations[:, 3:4], self.relations[:, 4:5]
         holds = (starts <= times) & (times <= ends)
@@ -70,7 +71,7 @@ class VideoRecord:
 
 
 def video_record(record: Mapping[str, Any], split: str, first_row: int) -> VideoRecord:
-    """A record of the config `videos`, as TFDS reads it, as a VideoRecord."""
+    """Make a VideoRecord from a record of the config `videos`, as TFDS reads it."""
     objects = record["objects"]
     status = record["status"]
     return VideoRecord(
@@ -102,7 +103,7 @@ def _text(value: str | bytes) -> str:
 
 
 def _table(columns: Mapping[str, Any], names: str) -> np.ndarray:
-    """int32 [rows, columns] of the columns named, in that order."""
+    """Return the named columns, in that order: int32 [rows, columns]."""
     return np.stack([np.asarray(columns[n], np.int32) for n in names.split()], axis=1)
 
 

@@ -1,4 +1,4 @@
-"""Which clips a video offers, and which subjects in them, by its annotations alone."""
+"""The possible start frames of a video's clips and their subjects, from annotations."""
 
 import numpy as np
 
@@ -6,14 +6,14 @@ from c2g_jax.data.records import VideoRecord
 
 
 def clip_span(num_frames: int, stride: int) -> int:
-    """Frames of the video from the first to the last of a clip, both counted."""
+    """Return the number of video frames from a clip's first to its last, inclusive."""
     return stride * (num_frames - 1) + 1
 
 
-def ahead(flags: np.ndarray, num_frames: int, stride: int = 1) -> np.ndarray:
-    """bool [..., N]: is any of the clip's frames that starts here set in flags.
+def any_in_clip(flags: np.ndarray, num_frames: int, stride: int = 1) -> np.ndarray:
+    """Return whether `flags` [..., N] is set on any frame of the clip from each frame.
 
-    Frames at which no whole clip can start are False.
+    bool [..., N]; False at frames where no whole clip can start.
     """
     total = flags.shape[-1]
     starts = max(total - clip_span(num_frames, stride) + 1, 0)
@@ -26,29 +26,29 @@ def ahead(flags: np.ndarray, num_frames: int, stride: int = 1) -> np.ndarray:
 def valid_subjects(
     video: VideoRecord, num_frames: int, stride: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Subject ids int32 [s] and bool [s, N]: can a clip from this frame prompt them.
+    """Return subject ids int32 [s], and where a clip can prompt them: bool [s, N].
 
-    So it is where the subject is visible on the clip's first frame and, on a frame of
-    the clip, one of its relations holds with both masks there.
+    A clip from a frame can prompt a subject that is visible on that frame and has, on
+    some frame of the clip, a relation that holds with both masks visible.
     """
     subjects = np.unique(video.relations[:, 0])
     related = np.zeros((len(subjects), video.num_frames), bool)
     for relation, valid in zip(video.relations, video.valid_relations, strict=True):
         related[np.searchsorted(subjects, relation[0])] |= valid
-    possible = ahead(related, num_frames, stride)
+    possible = any_in_clip(related, num_frames, stride)
     for row, subject in zip(possible, subjects, strict=True):
         row &= video.visible_mask(subject)
     return subjects, possible
 
 
 def relation_starts(video: VideoRecord, num_frames: int, stride: int = 1) -> np.ndarray:
-    """int32 [k]: frames from which a clip has at least one subject to prompt."""
+    """Return the frames from which a clip has a subject to prompt: int32 [k]."""
     _, possible = valid_subjects(video, num_frames, stride)
     return np.flatnonzero(possible.any(axis=0)).astype(np.int32)
 
 
 def segment_starts(video: VideoRecord, num_frames: int, stride: int = 1) -> np.ndarray:
-    """int32 [k]: frames from which a whole clip fits and some object is visible."""
+    """Return the frames with a visible object from which a clip fits: int32 [k]."""
     starts = max(video.num_frames - clip_span(num_frames, stride) + 1, 0)
     seen = video.visible_table.any(axis=0)
     return np.flatnonzero(seen[:starts]).astype(np.int32)

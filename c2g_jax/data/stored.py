@@ -1,7 +1,7 @@
-"""The files of a prepared data set: found, whole, and read row by row.
+"""The files of a prepared data set: found, checked, and read row by row.
 
-Each record carries a checksum of its own, so that what is damaged is never read as
-something else; what is missing or cut off is said when the data set is opened.
+Each record has a checksum, so damaged records are never read as valid; missing or
+truncated files raise InputError when the data set is opened.
 """
 
 import os
@@ -20,10 +20,10 @@ from c2g_jax.vocabulary import Vocabulary, load_vocabulary
 _LABELS = ("objects-category.labels.txt", "relations-predicate.labels.txt")
 
 
-class Stored:
-    """One config of a prepared data set: DATA_DIR/NAME/CONFIG and its newest version.
+class StoredConfig:
+    """One config of a prepared data set: the newest version in DATA_DIR/NAME/CONFIG.
 
-    Raises InputError where there is none, or it is not whole.
+    Raises InputError if there is none, or it is incomplete.
     """
 
     def __init__(self, data_dir: str | Path, name: str, config: str):
@@ -40,7 +40,7 @@ class Stored:
         return tuple(self._builder.info.splits)
 
     def records(self, split: str) -> Iterator[Any]:
-        """The split's records as TFDS reads them."""
+        """Yield the split's records as TFDS reads them."""
         source = self._builder.as_data_source(split)
         for row in range(len(source)):
             try:
@@ -50,12 +50,12 @@ class Stored:
             yield record
 
     def chunks(self, split: str) -> "ChunkRows":
-        """The split's chunks of frames, by row."""
+        """Return the split's chunks of frames, by row."""
         rows = self._builder.as_data_source(split).data_source
         return ChunkRows(rows, self.folder, split)
 
     def vocabulary(self) -> Vocabulary:
-        """What the labels stand for, in their order. Of the config `videos`."""
+        """Return the names of the labels, in their order; for the config `videos`."""
         try:
             form = (self.folder / "features.json").read_text(encoding="utf-8")
             lists = [
@@ -78,7 +78,7 @@ class Stored:
         files = [os.fspath(path) for path in split.filepaths]
         for file in files:
             if not os.path.isfile(file):
-                raise damaged(self.folder, f"{os.path.basename(file)} is not there")
+                raise damaged(self.folder, f"{os.path.basename(file)} is missing")
         size = sum(map(os.path.getsize, files))
         if size != split.num_bytes:
             raise damaged(
@@ -88,7 +88,7 @@ class Stored:
 
 
 def damaged(folder: Path, what: str) -> InputError:
-    """An error about prepared files, with its mend."""
+    """Return an error about prepared files that says how to fix them."""
     return InputError(
         f"{folder} is damaged ({what}): remove that folder, and run "
         "python -m c2g_jax.prepare again"
@@ -97,7 +97,7 @@ def damaged(folder: Path, what: str) -> InputError:
 
 def _newest(data_dir: Path, name: str, config: str) -> Path:
     folder = data_dir / name / config
-    # A run that was killed leaves incomplete… beside them.
+    # A killed run leaves a folder "incomplete…" beside them.
     versions = [
         file.parent
         for file in folder.glob("*/dataset_info.json")
@@ -116,10 +116,10 @@ def _newest(data_dir: Path, name: str, config: str) -> Path:
 
 
 class ChunkRows:
-    """Chunk records of a stored split, their images left encoded.
+    """Chunk records of a stored split, with encoded images.
 
-    Parses the bytes itself: TFDS's SkipDecoding does not work on a sequence of images
-    without TensorFlow.
+    Parses the bytes itself, because TFDS's SkipDecoding needs TensorFlow for a sequence
+    of images.
     """
 
     def __init__(self, rows: Any, folder: Path, split: str):
@@ -127,7 +127,11 @@ class ChunkRows:
         self._features = _chunk_features()
 
     def __getstate__(self):
-        return self._rows, self._folder, self._split  # features hold locks
+        return (
+            self._rows,
+            self._folder,
+            self._split,
+        )  # without the features, which hold locks
 
     def __setstate__(self, state):
         self.__init__(*state)

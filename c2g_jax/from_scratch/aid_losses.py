@@ -38,14 +38,14 @@ class AidWeights:
     # weights they grow to forty times the position encodings that are added to them,
     # and the decoder no longer sees where anything is. 0 for a pretrained model.
     features: float = 0.0
-    classes: float = 0.0  # `class_error`
-    bodies: float = 0.0  # `body_error`
-    links: float = 0.0  # `link_error`
-    places: float = 0.0  # `memory_error`
-    relations: float = 0.0  # `pointer_error`
+    classes: float = 0.0  # `class_loss`
+    bodies: float = 0.0  # `body_loss`
+    links: float = 0.0  # `link_loss`
+    places: float = 0.0  # `memory_loss`
+    relations: float = 0.0  # `pointer_loss`
 
 
-def feature_terms(
+def feature_losses(
     weights: AidWeights,
     features: FrameFeatures,
     clip: dict[str, jax.Array],
@@ -60,33 +60,33 @@ def feature_terms(
     terms = {"features": sum(levels) / len(levels)}
     embedding, segments = features.embed, clip["segments"]
     if weights.classes:
-        terms["classes"] = class_error(
+        terms["classes"] = class_loss(
             features, segments, clip["categories"], num_classes
         )
     if weights.bodies:
-        terms["bodies"] = body_error(embedding, segments)
+        terms["bodies"] = body_loss(embedding, segments)
     if weights.links:
-        terms["links"] = link_error(embedding, segments, clip["objects"], clip["holds"])
+        terms["links"] = link_loss(embedding, segments, clip["objects"], clip["holds"])
     return terms
 
 
-def class_error(
+def class_loss(
     features: FrameFeatures,
     segments: UInt8[Array, "t S S"],
     categories: Int[Array, "256"],
     num_classes: int,
 ) -> Float[Array, ""]:
-    """Return the mean of `level_error` over the three feature levels.
+    """Return the mean of `level_loss` over the three feature levels.
 
     The embedding separates objects; the finer levels learn the appearance of stuff and
     of parts, which is where a mask gets its edge.
     """
     levels = jax.tree.leaves(features)
-    errors = [level_error(x, segments, categories, num_classes) for x in levels]
+    errors = [level_loss(x, segments, categories, num_classes) for x in levels]
     return sum(errors) / len(errors)
 
 
-def level_error(
+def level_loss(
     features: Float[Array, "t h w c"],
     segments: UInt8[Array, "t S S"],
     categories: Int[Array, "256"],
@@ -112,7 +112,7 @@ def level_error(
     return jnp.sum(error * counted) / jnp.maximum(jnp.sum(counted), 1)
 
 
-def body_error(
+def body_loss(
     embedding: Float[Array, "t h w c"], segments: UInt8[Array, "t S S"]
 ) -> Float[Array, ""]:
     """Return the mean cross entropy of "same object" over all pairs of a frame's cells.
@@ -140,7 +140,7 @@ def body_error(
     return jnp.sum(error * weight) / jnp.maximum(jnp.sum(weight), 1e-6)
 
 
-def link_error(
+def link_loss(
     embedding: Float[Array, "t h w c"],
     segments: UInt8[Array, "t S S"],
     objects: Int[Array, "n"],
@@ -176,7 +176,7 @@ def link_error(
     return jnp.sum(error * weight) / jnp.maximum(jnp.sum(weight), 1e-6)
 
 
-def memory_error(
+def memory_loss(
     image: Float[Array, "n h w c"],
     shares: Float[Array, "n h w"],
     where: Bool[Array, "n"],
@@ -204,7 +204,7 @@ def memory_error(
     return jnp.sum(error * where), jnp.sum(where.astype(jnp.float32))
 
 
-def pointer_error(
+def pointer_loss(
     pointers: Float[Array, "n c"],
     holds: Bool[Array, "n n p"],
     present: Bool[Array, "n"],

@@ -1,4 +1,4 @@
-"""Configuration files and their overrides, for mains that train or evaluate."""
+"""The flag --config: configuration files, overrides of their fields, comparisons."""
 
 import difflib
 import json
@@ -17,19 +17,19 @@ from c2g_jax.types import InputError
 CONFIG = config_flags.DEFINE_config_file(
     "config",
     None,
-    "Configuration file; --config.FIELD=VALUE sets a field of it, "
-    "--config=FILE.py:VARIANT asks for a variant.",
+    "Configuration file. --config.FIELD=VALUE overrides a field, "
+    "--config=FILE.py:VARIANT selects a variant.",
 )
 MULTIHOST = flags.DEFINE_bool(
-    "multihost", False, "One process of several, each with devices of its own."
+    "multihost", False, "Run as one of several processes, each with its own devices."
 )
 
 
 def check_overrides(argv: Sequence[str]) -> list[str]:
-    """The words of a command with --config in front, where config_flags wants it.
+    """Return the command line with --config first, as config_flags requires.
 
-    InputError for a configuration or a field of it that does not exist: said before
-    the flags are parsed, for config_flags would end in a traceback.
+    Raises InputError for a configuration or a field that does not exist. This runs
+    before the flags are parsed, because config_flags would end in a traceback.
     """
     first, rest = _split_config(argv[1:])
     if not first:
@@ -43,7 +43,7 @@ def check_overrides(argv: Sequence[str]) -> list[str]:
 
 
 def _split_config(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Each --config as one word, and the other words."""
+    """Return each --config=VALUE as one word, and the other words."""
     first, rest, words = [], [], list(words)
     while words:
         name, equals, value = (word := words.pop(0)).lstrip("-").partition("=")
@@ -69,7 +69,7 @@ def _load(value: str) -> ConfigDict:
         )
     try:
         return found["get_config"](variant) if variant else found["get_config"]()
-    except ValueError as error:  # how a configuration says that it has no such variant
+    except ValueError as error:  # raised by a configuration for an unknown variant
         raise InputError(f"--config={value}: {error}") from error
 
 
@@ -90,12 +90,12 @@ def _list(words: Sequence[str]) -> str:
 
 
 def to_json(config: ConfigDict) -> dict[str, Any]:
-    """The fields as JSON values, nested as they are."""
+    """Return the configuration as nested JSON values."""
     return json.loads(config.to_json())
 
 
 def check_finite(config: ConfigDict) -> None:
-    """InputError for a field that is infinite or no number: no run can use one."""
+    """Raise InputError for a field that is infinite or nan."""
     for name, value in _flat(to_json(config)).items():
         if isinstance(value, float) and not math.isfinite(value):
             raise InputError(f"--config.{name}={value}: give a finite number")
@@ -104,9 +104,9 @@ def check_finite(config: ConfigDict) -> None:
 def differences(
     mine: Mapping[str, Any], theirs: Mapping[str, Any], free: Sequence[str] = ()
 ) -> list[str]:
-    """Fields that differ, "NAME: theirs -> mine", but for those in `free`.
+    """List the fields that differ, as "NAME: theirs -> mine", except those in `free`.
 
-    A name in `free` stands for all fields below it too.
+    A name in `free` covers all fields below it.
     """
     mine, theirs = _flat(mine), _flat(theirs)
 

@@ -1,4 +1,4 @@
-"""Ctrl-C as a wish: the running step ends first. A second one is an order."""
+"""Ctrl-C or SIGTERM stops after the current step; a second one stops at once."""
 
 import signal
 import threading
@@ -8,7 +8,11 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupt:
-    """True once the user, or whoever runs the machine, has asked to stop."""
+    """Context manager that is true after SIGINT or SIGTERM.
+
+    A second signal raises KeyboardInterrupt. Signals are only handled in the main
+    thread.
+    """
 
     def __init__(self):
         self._asked, self._before = False, {}

@@ -1,8 +1,8 @@
-"""The loop: step after step, and nothing of it lost by a kill at any moment.
+"""The training loop, which resumes bit for bit after a kill at any moment.
 
-The device never waits for the host: step k is sent off before the numbers of step k - 1
-are read, and the next batches are put on the device by a thread. A checkpoint holds the
-state and the loader's position right after the last batch that went into it.
+The device never waits for the host: step k is dispatched before the metrics of step
+k - 1 are read, and a thread puts the next batches on the device. A checkpoint holds the
+state, and the loader's position right after the last batch that the state has seen.
 """
 
 import contextlib
@@ -25,24 +25,24 @@ from c2g_jax.training import state as states
 from c2g_jax.training.interrupt import Interrupt
 from c2g_jax.training.metrics import MetricsLog, Window
 from c2g_jax.training.optim import OptimConfig
-from c2g_jax.training.prefetch import Prefetcher, Ready
-from c2g_jax.training.state import Parts, Task, TrainState
+from c2g_jax.training.prefetch import LoadedBatch, Prefetcher
+from c2g_jax.training.state import SplitParams, Task, TrainState
 from c2g_jax.training.step_trace import StepTrace, check_steps
 from c2g_jax.training.workdir import CHECKPOINTS, WEIGHTS, resumable
 from c2g_jax.types import InputError
 
 
 class Loader(Protocol):
-    """Endless batches: the iterator has get_state(), set_state() and close()."""
+    """Endless batches; the iterator also has get_state(), set_state() and close()."""
 
     def __iter__(self) -> Iterator[dict[str, Any]]: ...
 
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """How long, and how often what. Counts are of steps.
+    """Length of a run and intervals of its actions, in steps; 0 is never.
 
-    `eval_every` and `export_every` may be 0: never.
+    Only `eval_every` and `export_every` may be 0.
     """
 
     steps: int
@@ -52,22 +52,22 @@ class LoopConfig:
     keep: int = 2
     eval_every: int = 0
     eval_batches: int = 8
-    export_every: int = 0  # weights are written at the end in any case
+    export_every: int = 0  # weights are always exported at the end
 
     def __post_init__(self):
         least = {"steps": 1, "log_every": 1, "save_every": 1, "keep": 1}
         least |= {"eval_every": 0, "eval_batches": 1, "export_every": 0}
         for name, bound in least.items():
             if getattr(self, name) < bound:
-                raise InputError(f"{name} is {getattr(self, name)}: at least {bound}")
+                raise InputError(f"{name} {getattr(self, name)}: give at least {bound}")
 
 
 @dataclass
 class Run:
-    """Everything that a training needs; `train` is what there is to call.
+    """A training run; call `train`.
 
-    `export` writes a model to a folder. `config` is the configuration as JSON values,
-    to be compared with that of a checkpoint.
+    `export` writes a model to a folder. `config` is the configuration as JSON values;
+    it must match the checkpoint's when a run resumes.
     """
 
     task: Task
@@ -82,19 +82,19 @@ class Run:
     profile: tuple[int, int] | None = None  # first and last step to trace
 
     def train(self) -> bool:
-        """Train from the newest checkpoint to the end; False if stopped before."""
-        parts = states.take_apart(self.task)
+        """Train from the newest checkpoint to the last step; False if interrupted."""
+        parts = states.split_params(self.task)
         states.describe(parts)
         frozen = digest(parts.frozen)
         state, loader_state = self._resume(parts, frozen)
         first = int(state.step)
         check_steps(self.profile, first, self.loop.steps)
-        session = _Session(self, parts, frozen, first)
-        with contextlib.closing(session), Interrupt() as stop:
-            return session.run(state, loader_state, stop)
+        process = _TrainingProcess(self, parts, frozen, first)
+        with contextlib.closing(process), Interrupt() as stop:
+            return process.run(state, loader_state, stop)
 
-    def _resume(self, parts: Parts, frozen: str) -> tuple[TrainState, Any]:
-        """The state to begin with, and the loader's."""
+    def _resume(self, parts: SplitParams, frozen: str) -> tuple[TrainState, Any]:
+        """Return the train state and the loader's state to start from."""
         state = states.first_state(self.optim, parts, self.mesh)
         saved = resumable(self.workdir, self.config, frozen)
         if saved is None:
@@ -104,10 +104,10 @@ class Run:
         return state, saved.manifest["loader"]
 
 
-class _Session:
-    """One process's part of a run, from its first step to its last."""
+class _TrainingProcess:
+    """A run in this process, from its first step to its last."""
 
-    def __init__(self, run: Run, parts: Parts, frozen: str, first: int):
+    def __init__(self, run: Run, parts: SplitParams, frozen: str, first: int):
         self._run, self._parts, self._first, self._frozen = run, parts, first, frozen
         self._main = jax.process_index() == 0
         self._values = sharding.put_replicated(run.mesh, parts.frozen)
@@ -126,7 +126,7 @@ class _Session:
             self._log.close()
 
     def run(self, state: TrainState, loader_state: Any, stop: Interrupt) -> bool:
-        """All steps; True at the end, False where `stop` came first."""
+        """Run all steps; True at the end, False if `stop` became true before."""
         loop = self._run.loop
         done = self._first
         if done < loop.steps:
@@ -143,8 +143,8 @@ class _Session:
             self._save(done, state, loader_state)
         if done < loop.steps:
             logging.info(
-                "stopped after step %d of %d: the checkpoint is kept, and the same "
-                "command goes on from it", done, loop.steps,
+                "stopped after step %d of %d: the checkpoint is kept, the same "
+                "command resumes from it", done, loop.steps,
             )  # fmt: skip
             return False
         self._export(done, state)
@@ -183,19 +183,21 @@ class _Session:
         return state, loader_state
 
     def _stops(self, step: int, stop: Interrupt) -> bool:
-        """Whether to end before this step; several processes do it at the same one."""
+        """Whether to stop before this step; all processes stop at the same step."""
         if jax.process_count() == 1:
             return bool(stop)
         return step % self._run.loop.log_every == 0 and sharding.any_process(bool(stop))
 
-    def _next(self, batches: Prefetcher, metrics, stop: Interrupt) -> Ready | None:
+    def _next(
+        self, batches: Prefetcher, metrics, stop: Interrupt
+    ) -> LoadedBatch | None:
         loss, alone = metrics[states.LOSS], jax.process_count() == 1
         ready, waited = batches.get(loss.is_ready, lambda: alone and bool(stop))
         self._window.wait(waited)
         return ready
 
     def _read(self, sent: tuple[int, Any] | None) -> None:
-        """Wait for the numbers of a step that was sent off, and log them when due."""
+        """Wait for the metrics of a dispatched step, and log them when due."""
         if sent is None:
             return
         step, metrics = sent
@@ -206,11 +208,11 @@ class _Session:
             kept = f"the checkpoint of step {steps[-1]}" if steps else "no checkpoint"
             raise InputError(
                 f"step {step + 1}: {wrong}; {kept} is kept: lower config.lr or "
-                "config.clip_norm, or raise config.warmup, and start again"
+                "config.clip_norm, or raise config.warmup, and run again"
             )
         self._window.add(row)
         done, loop = step + 1, self._run.loop
-        if step == self._first:  # which includes compilation
+        if step == self._first:  # it includes compilation, so it is not timed
             seconds = time.perf_counter() - self._began
             logging.info("first step after %.1f s", seconds)
             self._window.restart()
@@ -234,7 +236,7 @@ class _Session:
         )  # fmt: skip
 
     def _validate(self, done: int, state: TrainState) -> None:
-        """Means over the first batches of held-out clips, the same ones every time."""
+        """Log means over the first validation batches, the same ones every time."""
         loader = self._run.eval_loader
         if loader is None:
             return
@@ -245,7 +247,7 @@ class _Session:
             for number, batch in zip(numbers, batches, strict=False):
                 batch = sharding.put_batch(self._run.mesh, batch)
                 rows.append(self._evaluate(params, self._values, batch, number))
-                if number:  # one batch ahead, no more: memory stays flat
+                if number:  # at most one batch ahead, to bound memory
                     jax.block_until_ready(rows[number - 1])
         rows = jax.device_get(rows)
         names = (states.LOSS, *rows[0])
@@ -268,7 +270,7 @@ class _Session:
         self._saved = done
 
     def _export(self, done: int, state: TrainState) -> None:
-        """The whole model for use, averaged if the run averages."""
+        """Export the whole model, with averaged parameters if there is an EMA."""
         params = jax.device_get(state.params if state.ema is None else state.ema)
         manifest = {"training": {"step": done, "config": self._run.config}}
         folder = self._run.workdir / WEIGHTS
@@ -284,7 +286,7 @@ def _due(done: int, every: int) -> bool:
 
 
 def _for_this_process(state: Any, iterator: Any) -> Any:
-    """A saved position as this process's own: it was written by the first one."""
+    """Return the loader state, saved by the first process, with this one's shard."""
     if jax.process_count() == 1:
         return state
     return {**state, "shard": iterator.get_state()["shard"]}

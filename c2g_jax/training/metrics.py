@@ -1,4 +1,4 @@
-"""Numbers of a run: metrics.jsonl, and TensorBoard's events made from it."""
+"""Metrics of a run: metrics.jsonl, and TensorBoard events made from it."""
 
 import json
 import time
@@ -15,9 +15,10 @@ JSONL, EVENTS = "metrics.jsonl", "tensorboard"
 
 
 class MetricsLog:
-    """Writes a line a time. What a former run wrote after `step` is taken back.
+    """Appends lines to metrics.jsonl and TensorBoard.
 
-    Events cannot be taken back, so they are written anew from the lines that stay.
+    On resuming at `step`, lines of later steps are dropped. Event files cannot be
+    truncated, so they are rewritten from the remaining lines.
     """
 
     def __init__(self, workdir: Path, step: int):
@@ -34,7 +35,7 @@ class MetricsLog:
         self._file = self._path.open("a", encoding="utf-8")
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """The numbers of a step, those that are given."""
+        """Write the metrics of a step."""
         line = {"step": step, "time": round(time.time(), 3), **values}
         self._file.write(_line(line))
         self._file.flush()
@@ -51,7 +52,7 @@ class MetricsLog:
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """The lines of a metrics.jsonl; a last one that a kill cut short is left out."""
+    """Read a metrics.jsonl, without a last line that a kill cut short."""
     if not path.exists():
         return []
     return read_lines(path, "move it away")
@@ -62,27 +63,30 @@ def _line(values: Mapping[str, float]) -> str:
 
 
 class Window:
-    """Means of what was read since the last line, and how fast it went."""
+    """Means of the metrics since the last log line, and the speed."""
 
     def __init__(self):
         self._rows: list[dict[str, float]] = []
         self.restart()
 
     def add(self, row: dict[str, float]) -> None:
-        """The numbers of one step."""
+        """Add the metrics of one step."""
         self._rows.append(row)
         self._steps += 1
 
     def wait(self, seconds: float) -> None:
-        """The device had nothing to do, for want of data."""
+        """Add time in which the device waited for data."""
         self._waited += seconds
 
     def restart(self) -> None:
-        """Forget how long it took so far, and how many steps that were."""
+        """Restart the clock and the count of steps."""
         self._since, self._waited, self._steps = time.perf_counter(), 0.0, 0
 
     def close(self) -> dict[str, float]:
-        """Means by name, with steps_per_second and data_wait (share); starts anew."""
+        """Return means by name, steps_per_second and data_wait (a share); then reset.
+
+        Learning rates ("lr/...") are the last ones, not means.
+        """
         now = time.perf_counter()
         seconds = max(now - self._since, 1e-9)
         names = self._rows[0] if self._rows else ()

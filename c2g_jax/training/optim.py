@@ -1,7 +1,7 @@
-"""What trains, by name, and how: one filter, groups with their own learning rates.
+"""Which parameters train, and how: one filter, groups with their own learning rates.
 
-Parameters are dicts of arrays by their path in the module (`weights.parameters`), so
-that a regex says which ones are meant, everywhere in the same way.
+Parameters are dicts of arrays by their path in the module
+(`checkpoints.safetensors.parameters`); regexes over these names select them everywhere.
 """
 
 import re
@@ -22,12 +22,12 @@ Parameters = dict[str, jax.Array]
 
 @dataclass(frozen=True)
 class Group:
-    """Parameters that share a learning rate: those whose whole name fits `pattern`."""
+    """Parameters with one learning rate: those whose whole name matches `pattern`."""
 
     pattern: str
     lr: float
     schedule: str = CONSTANT
-    lr_end: float = 0.0  # where COSINE ends
+    lr_end: float = 0.0  # the last learning rate of COSINE
 
     def __post_init__(self):
         if self.schedule not in (CONSTANT, COSINE):
@@ -43,21 +43,21 @@ class Group:
 
 @dataclass(frozen=True)
 class OptimConfig:
-    """AdamW, or Muon where asked for. `steps` and `warmup` count batches."""
+    """AdamW, and Muon for some matrices. `steps` and `warmup` count batches."""
 
     steps: int
     groups: Mapping[str, Group] = field(default_factory=dict)
-    warmup: int = 0  # from 0 to the learning rate in a line
+    warmup: int = 0  # linear, from 0 to the learning rate
     b1: float = 0.9
     b2: float = 0.999
     weight_decay: float = 0.01
     no_decay: str = r".*\b(bias|scale)"  # names that do not decay
-    # Names whose matrices learn by Muon: momentum made orthogonal, each direction as
-    # long as any other. From nothing it needs less than half of AdamW's steps.
+    # Names whose matrices use Muon (`from_scratch.muon`). From random weights it needs
+    # less than half of AdamW's steps.
     muon: str = ""
-    muon_rate: float = 10.0  # its learning rate, in times the group's
-    clip_norm: float = 0.0  # of the gradients of all groups together; 0: any length
-    accumulate: int = 1  # batches whose mean gradient makes an update
+    muon_rate: float = 10.0  # its learning rate, as a multiple of the group's
+    clip_norm: float = 0.0  # global norm over all groups; 0: no clipping
+    accumulate: int = 1  # batches per update
     ema: float = 0.0  # decay of a moving average of the parameters; 0: none
 
     def __post_init__(self):
@@ -71,19 +71,19 @@ class OptimConfig:
 
 
 def is_trainable(name: str, trainable: Sequence[str]) -> bool:
-    """Whether a parameter trains. The one filter: split, optimiser and checkpoint."""
+    """Whether a parameter trains; the one filter of split, optimizer and checkpoint."""
     return any(re.fullmatch(pattern, name) for pattern in trainable)
 
 
 def split_names(
     names: Iterable[str], trainable: Sequence[str]
 ) -> tuple[list[str], list[str]]:
-    """The names that train and those that are frozen, each in order."""
+    """Return the names that train and those that are frozen, each sorted."""
     names = sorted(names)
     for pattern in trainable:
         if not any(re.fullmatch(pattern, name) for name in names):
             raise InputError(
-                f"trainable {pattern!r} fits no parameter of the model: mend the "
+                f"trainable {pattern!r} matches no parameter of the model: fix the "
                 "pattern in config.trainable, or leave it out"
             )
     trained = [name for name in names if is_trainable(name, trainable)]
@@ -93,22 +93,22 @@ def split_names(
 
 
 def group_of(names: Iterable[str], groups: Mapping[str, Group]) -> dict[str, str]:
-    """The group of each trainable parameter; InputError unless it is exactly one."""
+    """Return the group of each parameter; InputError unless exactly one matches."""
     labels = {}
     for name in names:
         found = [k for k, g in groups.items() if re.fullmatch(g.pattern, name)]
         if len(found) != 1:
             what = f"groups {', '.join(found)}" if found else "no group"
             raise InputError(
-                f"{name} is in {what} of the optimiser: let one pattern of "
-                "config.groups fit it"
+                f"{name} is in {what} of the optimizer: let exactly one pattern of "
+                "config.groups match it"
             )
         labels[name] = found[0]
     return labels
 
 
 def schedules(config: OptimConfig) -> dict[str, optax.Schedule]:
-    """Learning rate of each group after so many updates."""
+    """Return the learning rate of each group, by the number of updates so far."""
     updates = max(config.steps // config.accumulate, 1)
     warmup = min(config.warmup // config.accumulate, updates - 1)
     return {
@@ -123,15 +123,15 @@ def _schedule(group: Group, updates: int, warmup: int) -> optax.Schedule:
         rate = optax.cosine_decay_schedule(group.lr, updates, group.lr_end / group.lr)
     if not warmup:
         return rate
-    # One update late, so that the first one moves something.
+    # From lr / (warmup + 1), so that the first update is not zero.
     rise = optax.linear_schedule(group.lr / (warmup + 1), group.lr, warmup)
     return optax.join_schedules([rise, rate], [warmup])
 
 
 def make_optimizer(
-    config: OptimConfig, params: Parameters, cut: NamedSharding | None = None
+    config: OptimConfig, params: Parameters, sharding: NamedSharding | None = None
 ) -> optax.GradientTransformation:
-    """The optimiser of these parameters; Muon's work is shared as `cut` has it."""
+    """Return the optimizer of these parameters; `sharding` divides Muon's work."""
     labels = group_of(params, config.groups)
     used = {k: s for k, s in schedules(config).items() if k in labels.values()}
     decays = {name: not re.fullmatch(config.no_decay, name) for name in labels}
@@ -153,10 +153,10 @@ def make_optimizer(
         )
         each[_orthogonal(group)] = muon(
             lambda update, rate=rate: config.muon_rate * rate(update),
-            # Multiplied by the learning rate, it is to be as much as AdamW's.
+            # The product with the learning rate is then AdamW's.
             config.weight_decay / config.muon_rate,
             mask(_orthogonal(group)),
-            cut,
+            sharding,
         )
     clip = optax.identity()
     if config.clip_norm:
@@ -174,6 +174,6 @@ def _orthogonal(group: str) -> str:
 def average(
     config: OptimConfig, ema: Parameters, params: Parameters, updates: jax.Array
 ) -> Parameters:
-    """The moving average after `updates` updates; it is quicker at the beginning."""
+    """Return the moving average after `updates` updates; its decay grows with them."""
     decay = jnp.minimum(config.ema, (1.0 + updates) / (10.0 + updates))
     return optax.incremental_update(params, ema, 1.0 - decay)

@@ -1,4 +1,4 @@
-"""The next batches on the device while a step runs, and how long it waited for them."""
+"""Load the next batches onto the device while a step runs."""
 
 import queue
 import threading
@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 _POLL = 0.005  # seconds
 
 
-class Ready(NamedTuple):
-    """A batch on the device, and the loader's state right after it."""
+class LoadedBatch(NamedTuple):
+    """A batch on the device, and the loader's state after it."""
 
     batch: dict[str, Any]
     loader: Any
 
 
 class Prefetcher:
-    """Reads ahead in a thread of its own. `iterator` has get_state() and close()."""
+    """Reads ahead in its own thread. `iterator` has get_state() and close()."""
 
     def __init__(
         self,
@@ -33,11 +33,11 @@ class Prefetcher:
 
     def get(
         self, idle: Callable[[], bool], stop: Callable[[], bool]
-    ) -> tuple[Ready | None, float]:
-        """The next batch, and the seconds that passed while the device was idle.
+    ) -> tuple[LoadedBatch | None, float]:
+        """Return the next batch, and the seconds in which the device was idle.
 
-        None where `stop` says so before there is one, or the data has an end. What goes
-        wrong in reading is raised here.
+        None if `stop` becomes true before there is one, or the data ends. Exceptions of
+        the reading thread are raised here.
         """
         waited_from = None
         while True:
@@ -55,7 +55,7 @@ class Prefetcher:
             return item, 0.0 if waited_from is None else now - waited_from
 
     def close(self) -> None:
-        """Stop reading; the iterator is closed."""
+        """Stop reading and close the iterator."""
         self._stop.set()
         self._thread.join()
         self._iterator.close()
@@ -67,11 +67,11 @@ class Prefetcher:
                 if batch is None:
                     return self._offer(None)
                 state = self._iterator.get_state()
-                self._offer(Ready(self._put(batch), state))
-        except BaseException as error:  # raised again where the batch is asked for
+                self._offer(LoadedBatch(self._put(batch), state))
+        except BaseException as error:  # raised by `get`
             self._offer(error)
 
-    def _offer(self, item: Ready | BaseException | None) -> None:
+    def _offer(self, item: LoadedBatch | BaseException | None) -> None:
         while not self._stop.is_set():
             try:
                 return self._queue.put(item, timeout=_POLL * 10)

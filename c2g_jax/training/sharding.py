@@ -1,4 +1,4 @@
-"""Data parallel: parameters on every device, batches cut along their first axis."""
+"""Data parallelism: replicated parameters, batches sharded along their first axis."""
 
 import os
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from c2g_jax.types import InputError
 
 DATA = "data"
-# Where no cluster says who is who. The first is JAX's own.
+# Environment variables for runs without a cluster; the first is JAX's own.
 _ADDRESS = "JAX_COORDINATOR_ADDRESS"
 _COUNT, _INDEX = "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
-_SHUTDOWN = 60  # seconds that the others go on waiting for a process that failed
+_SHUTDOWN = 60  # seconds that other processes wait for one that failed
 
 
 def data_mesh(devices: list[jax.Device] | None = None) -> Mesh:
-    """All devices of all processes in a row."""
+    """Return a 1-D mesh of all devices of all processes."""
     devices = jax.devices() if devices is None else devices
     return jax.make_mesh(
         (len(devices),), (DATA,), axis_types=(AxisType.Auto,), devices=devices
@@ -26,17 +26,17 @@ def data_mesh(devices: list[jax.Device] | None = None) -> Mesh:
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """The same on every device."""
+    """Return the sharding of arrays that every device holds."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def sharded(mesh: Mesh) -> NamedSharding:
-    """The first axis cut over the devices."""
+    """Return the sharding of arrays divided over the devices by their first axis."""
     return NamedSharding(mesh, PartitionSpec(DATA))
 
 
 def put_batch(mesh: Mesh, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
-    """Arrays of this process's clips as parts of those of all processes."""
+    """Return global arrays made from each process's own clips."""
     return {
         name: jax.make_array_from_process_local_data(sharded(mesh), value)
         for name, value in batch.items()
@@ -44,7 +44,7 @@ def put_batch(mesh: Mesh, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Arra
 
 
 def put_replicated(mesh: Mesh, tree):
-    """Arrays, the same in every process, on every device; not copied where they are."""
+    """Put arrays, the same in every process, on every device; may share memory."""
     where = replicated(mesh)
     if jax.process_count() == 1:
         return jax.device_put(tree, where)
@@ -54,21 +54,25 @@ def put_replicated(mesh: Mesh, tree):
 
 
 def local_batch_size(mesh: Mesh, batch_size: int) -> int:
-    """Clips of a batch that this process reads; InputError if they cannot be shared."""
+    """Return the number of clips of a batch that each process reads.
+
+    Raises InputError unless batch_size is a multiple of the number of devices.
+    """
     if batch_size < 1 or batch_size % mesh.size:
         near = max(mesh.size, round(batch_size / mesh.size) * mesh.size)
         raise InputError(
-            f"batch_size {batch_size} cannot be shared by {mesh.size} devices: "
-            f"take a multiple, as {near}"
+            f"batch_size {batch_size} cannot be divided over {mesh.size} devices: "
+            f"use a multiple, such as {near}"
         )
     return batch_size // jax.process_count()
 
 
 def start_multihost() -> None:
-    """Join the other processes, found through the cluster's environment.
+    """Join the other processes of a run, found through the cluster's environment.
 
-    Without a cluster (Slurm, MPI, Kubernetes, TPU), three variables of the environment
-    say who they are. InputError where nothing does.
+    Without a cluster (Slurm, MPI, Kubernetes, TPU), three environment variables give
+    the coordinator, the number of processes and this one's index. Raises InputError if
+    neither is there.
     """
     known = {}
     if _COUNT in os.environ and _INDEX in os.environ:
@@ -77,17 +81,17 @@ def start_multihost() -> None:
         jax.distributed.initialize(shutdown_timeout_seconds=_SHUTDOWN, **known)
     except ValueError as error:
         raise InputError(
-            f"--multihost: {error} Start it through a cluster that JAX knows, or set "
+            f"--multihost: {error} Start it through a cluster that JAX detects, or set "
             f"{_ADDRESS}=HOST:PORT of the first process, {_COUNT}, and {_INDEX} from 0"
         ) from error
 
 
 def _number(name: str) -> int:
     if not os.environ[name].isdecimal():
-        raise InputError(f"{name}={os.environ[name]}: not a number")
+        raise InputError(f"{name}={os.environ[name]}: give a number")
     return int(os.environ[name])
 
 
 def any_process(answer: bool) -> bool:
-    """Whether any process says yes; all of them ask, and get the same answer."""
+    """Whether `answer` is true in any process; every process must call this."""
     return bool(np.any(multihost_utils.process_allgather(np.array(answer))))

@@ -1,4 +1,4 @@
-"""What changes from step to step, and the two programs that a run compiles."""
+"""The train state, and the two compiled programs of a run: train and eval step."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ LOSS, GRADIENT, RATE = "loss", "gradient_norm", "lr/"  # logged beside the terms
 
 
 class Task(Protocol):
-    """All that the loop knows of what it trains."""
+    """What the loop trains: a model, a filter of parameters, and a loss."""
 
     model: nnx.Module
     trainable: Sequence[str]  # regexes over the names of parameters
@@ -34,14 +34,14 @@ class Task(Protocol):
         step: jax.Array,
         train: bool = True,
     ) -> tuple[jax.Array, Metrics]:
-        """Mean loss over the first axis of a batch, and the terms to log by name."""
+        """Return the mean loss of a batch, and the terms to log by name."""
         ...
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class TrainState:
-    """All that a step changes. Randomness follows from the seed and `step`."""
+    """All that a step changes. Random keys depend on the seed and `step` alone."""
 
     step: jax.Array  # int32 [], batches seen
     params: Parameters  # those that train
@@ -50,43 +50,43 @@ class TrainState:
 
 
 @dataclass(frozen=True)
-class Parts:
-    """A task's model taken apart: its shape, and the parameters of either kind."""
+class SplitParams:
+    """A task's abstract model, and its trained and frozen parameters by name."""
 
-    skeleton: nnx.Module  # abstract
+    skeleton: nnx.Module  # shapes without values
     trained: Parameters
     frozen: Parameters
 
     def whole(
         self, trained: Parameters, frozen: Parameters | None = None
     ) -> nnx.Module:
-        """The model with these parameters; also inside jit."""
+        """Return the model with these parameters; also inside jit."""
         frozen = self.frozen if frozen is None else frozen
         return with_parameters(self.skeleton, {**trained, **frozen})
 
 
-def take_apart(task: Task) -> Parts:
-    """The parameters of a task's model, split by its filter."""
+def split_params(task: Task) -> SplitParams:
+    """Split the parameters of a task's model by its filter."""
     values = parameters(task.model)
     trained, frozen = optim.split_names(values, task.trainable)
-    return Parts(
+    return SplitParams(
         jax.eval_shape(lambda: task.model),
         {name: values[name] for name in trained},
         {name: values[name] for name in frozen},
     )
 
 
-def describe(parts: Parts) -> None:
+def describe(parts: SplitParams) -> None:
     """Log how many parameters train and how many are frozen."""
     for what, values in (("train", parts.trained), ("are frozen", parts.frozen)):
         count = sum(x.size for x in values.values())
         logging.info("%s parameters in %d arrays %s", f"{count:,}", len(values), what)
 
 
-def first_state(config: OptimConfig, parts: Parts, mesh: Mesh) -> TrainState:
-    """The state before the first step, on all devices."""
+def first_state(config: OptimConfig, parts: SplitParams, mesh: Mesh) -> TrainState:
+    """Return the state before the first step, on all devices."""
     optimizer = optim.make_optimizer(config, parts.trained)
-    # Copies: the state is donated to the step, the parts are kept.
+    # Copies, because the state is donated to the step.
     params = {name: jnp.array(x) for name, x in parts.trained.items()}
     state = TrainState(
         jnp.zeros((), jnp.int32),
@@ -98,14 +98,14 @@ def first_state(config: OptimConfig, parts: Parts, mesh: Mesh) -> TrainState:
 
 
 def make_train_step(
-    task: Task, config: OptimConfig, parts: Parts, mesh: Mesh, seed: int
+    task: Task, config: OptimConfig, parts: SplitParams, mesh: Mesh, seed: int
 ) -> Callable[..., tuple[TrainState, Metrics]]:
-    """`step(state, frozen, batch)`, compiled; the state is donated.
+    """Return the jitted `step(state, frozen, batch)`, which donates the state.
 
-    Only trained parameters are differentiated and have moments.
+    Only trained parameters have gradients and moments.
     """
-    same, cut = sharding.replicated(mesh), sharding.sharded(mesh)
-    optimizer = optim.make_optimizer(config, parts.trained, cut)
+    replicated, sharded = sharding.replicated(mesh), sharding.sharded(mesh)
+    optimizer = optim.make_optimizer(config, parts.trained, sharded)
     rates = optim.schedules(config)
 
     def step(state: TrainState, frozen: Parameters, batch: dict[str, jax.Array]):
@@ -130,17 +130,20 @@ def make_train_step(
         return TrainState(seen, params, opt_state, ema), metrics
 
     return jax.jit(
-        step, in_shardings=(same, same, cut), out_shardings=same, donate_argnums=0
+        step,
+        in_shardings=(replicated, replicated, sharded),
+        out_shardings=replicated,
+        donate_argnums=0,
     )
 
 
 def make_eval_step(
-    task: Task, parts: Parts, mesh: Mesh, seed: int
+    task: Task, parts: SplitParams, mesh: Mesh, seed: int
 ) -> Callable[..., Metrics]:
-    """`evaluate(params, frozen, batch, number)`: loss and terms without dropout.
+    """Return the jitted `evaluate(params, frozen, batch, number)`: loss and terms.
 
-    The key depends on the number of the batch alone, so that all evaluations ask the
-    same.
+    There is no dropout, and the key depends on the batch's number alone, so that all
+    evaluations draw the same prompts.
     """
 
     def evaluate(params, frozen, batch, number):
@@ -149,12 +152,16 @@ def make_eval_step(
         loss, terms = task.loss(model, batch, key, jnp.int32(0), train=False)
         return {LOSS: loss, **terms}
 
-    same, cut = sharding.replicated(mesh), sharding.sharded(mesh)
-    return jax.jit(evaluate, in_shardings=(same, same, cut, same), out_shardings=same)
+    replicated, sharded = sharding.replicated(mesh), sharding.sharded(mesh)
+    return jax.jit(
+        evaluate,
+        in_shardings=(replicated, replicated, sharded, replicated),
+        out_shardings=replicated,
+    )
 
 
 def to_host(state: TrainState) -> dict[str, np.ndarray]:
-    """The arrays of a state by name."""
+    """Return the arrays of a state by name, on the host."""
     leaves = jax.tree_util.tree_leaves_with_path(state)
     values = jax.device_get([leaf for _, leaf in leaves])
     return {_name(path): x for (path, _), x in zip(leaves, values, strict=True)}
@@ -163,7 +170,10 @@ def to_host(state: TrainState) -> dict[str, np.ndarray]:
 def from_host(
     like: TrainState, values: Mapping[str, np.ndarray], mesh: Mesh, source: str
 ) -> TrainState:
-    """A state such as `like` of arrays by name; InputError where they do not fit."""
+    """Return a state with the structure of `like` from arrays by name.
+
+    Raises InputError, which names `source`, if names, shapes or dtypes differ.
+    """
     paths, tree = jax.tree_util.tree_flatten_with_path(like)
     wanted = {_name(path): (tuple(x.shape), x.dtype) for path, x in paths}
     got = {name: (tuple(x.shape), x.dtype) for name, x in values.items()}
@@ -177,6 +187,6 @@ def _name(path: tuple) -> str:
 
 
 def not_finite(metrics: Mapping[str, float]) -> str:
-    """The terms that are no numbers any more, and what they are; empty if all are."""
+    """List the non-finite metrics, as "NAME is VALUE"; "" if all are finite."""
     wrong = [name for name, value in metrics.items() if not np.isfinite(value)]
     return ", ".join(f"{name} is {metrics[name]}" for name in wrong)

@@ -1,4 +1,4 @@
-"""Tracing some steps of a run with JAX's profiler."""
+"""Trace some steps of a run with JAX's profiler."""
 
 import logging
 from pathlib import Path
@@ -9,23 +9,23 @@ from c2g_jax.types import InputError
 
 
 def check_steps(steps: tuple[int, int] | None, begin: int, end: int) -> None:
-    """InputError where a run of steps `begin` to `end` - 1 lacks the first to trace."""
+    """Raise InputError unless the first step to trace is in `begin` to `end` - 1."""
     if steps is not None and not begin <= steps[0] < end:
         first, last = steps
         raise InputError(
             f"--profile_steps={first}:{last}: this run has the steps {begin} to "
-            f"{end - 1}: begin with one of them"
+            f"{end - 1}: start at one of them"
         )
 
 
 class StepTrace:
-    """Traces steps `first` to `last` of `steps`, if any, into a folder."""
+    """Traces the steps (first, last) of `steps`, if any, into a folder."""
 
     def __init__(self, steps: tuple[int, int] | None, folder: Path):
         self._steps, self._folder, self._tracing = steps, folder, False
 
     def before(self, step: int) -> None:
-        """Start or stop where this step asks for it; the device is let run dry."""
+        """Start or stop the trace before this step."""
         if self._steps is None:
             return
         first, last = self._steps
@@ -36,9 +36,9 @@ class StepTrace:
             self.close()
 
     def close(self) -> None:
-        """Stop, where that is still to be done."""
+        """Stop the trace, if it is running."""
         if self._tracing:
             jax.profiler.stop_trace()
             self._tracing = False
             first, last = self._steps
-            logging.info("steps %d to %d are traced in %s", first, last, self._folder)
+            logging.info("traced steps %d to %d in %s", first, last, self._folder)

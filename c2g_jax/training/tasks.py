@@ -1,6 +1,6 @@
-"""From a configuration to what the loop needs: the task, its clips, its export.
+"""Build what the loop needs from a configuration: the task, its clips, its export.
 
-The only place where a ConfigDict becomes the dataclasses of the library.
+The only place where a ConfigDict becomes the library's dataclasses.
 """
 
 import dataclasses
@@ -32,10 +32,10 @@ from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.model import Sam2
 from c2g_jax.training.loop import LoopConfig
 from c2g_jax.training.optim import Group, OptimConfig
+from c2g_jax.training.segmenter.initialisation import seeded_sam2
 from c2g_jax.training.segmenter.loss import SegmentLoss
 from c2g_jax.training.segmenter.recipe import Recipe
 from c2g_jax.training.segmenter.task import segmenter_task
-from c2g_jax.training.start import seeded_sam2
 from c2g_jax.training.state import Task
 from c2g_jax.types import InputError
 
@@ -45,8 +45,8 @@ T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
-class Prepared:
-    """What a configuration asks for, built."""
+class PreparedTask:
+    """A task with its loaders, and the function that exports its model."""
 
     task: Task
     loader: ClipLoader
@@ -54,8 +54,8 @@ class Prepared:
     export: Callable[[nnx.Module, Path, Mapping[str, Any]], None]
 
 
-def prepare_task(config: Any, local_batch: int) -> Prepared:
-    """Open the data and fill the model; InputError for what does not exist."""
+def prepare_task(config: Any, local_batch: int) -> PreparedTask:
+    """Open the data and load the model; InputError for what does not exist."""
     if config.task not in _CLIPS:
         raise InputError(f"task {config.task!r}: use one of {', '.join(_CLIPS)}")
     dataset = open_dataset(config.data.dir, config.data.name, config.data.config)
@@ -68,11 +68,12 @@ def prepare_task(config: Any, local_batch: int) -> Prepared:
     else:
         if not config.sam2.checkpoint:
             logging.warning(
-                "config.sam2.checkpoint is empty: the frozen SAM2.1 has learned nothing"
+                "config.sam2.checkpoint is empty: the frozen SAM2.1 is randomly "
+                "initialised"
             )
         task, export = click2graph_task(config, sam2, dataset), save_click2graph
     if config.trainable:
-        task = Filtered(task, tuple(config.trainable))
+        task = FilteredTask(task, tuple(config.trainable))
     shard = (jax.process_index(), jax.process_count())
     clips = build(
         ClipConfig,
@@ -86,20 +87,20 @@ def prepare_task(config: Any, local_batch: int) -> Prepared:
         clips, flip=0, brightness=0, contrast=0, saturation=0, hue=0, **whole
     )
     args = (local_batch, config.seed)
-    return Prepared(
+    return PreparedTask(
         task,
         clip_loader(
             dataset, config.data.train, clips, *args, config.data.workers, shard
         ),
-        # Without workers of its own: it is short, and theirs take seconds to start.
+        # No workers: it is short, and starting processes takes seconds.
         clip_loader(dataset, config.data.val, still, *args, 0, shard),
         export,
     )
 
 
 @dataclasses.dataclass(frozen=True)
-class Filtered:
-    """A task of which other parameters train."""
+class FilteredTask:
+    """A task with another choice of trainable parameters."""
 
     inner: Task
     trainable: tuple[str, ...]
@@ -114,7 +115,7 @@ class Filtered:
 
 
 def fill_sam2(config: Any) -> Sam2:
-    """The SAM2.1 of config.sam2.checkpoint, or from a seed where that is empty."""
+    """Load the SAM2.1 of config.sam2.checkpoint; if empty, initialise one randomly."""
     size, side, dtype = config.sam2.size, config.sam2.image_size, config.sam2.dtype
     if config.sam2.checkpoint:
         return load_sam2(config.sam2.checkpoint, size, side, dtype)
@@ -137,7 +138,7 @@ def click2graph_task(config: Any, sam2: Sam2, dataset: Dataset) -> Click2GraphTa
 
 
 def predicate_counts(dataset: Dataset, split: str) -> np.ndarray:
-    """float32 [p]: frames in which each predicate holds, over a split."""
+    """Count the frames of a split in which each predicate holds: float32 [p]."""
     counts = np.zeros(len(dataset.vocabulary.predicates), np.float32)
     for video in dataset.videos(split):
         rows = np.asarray(video.relations).reshape(-1, 5)
@@ -146,7 +147,7 @@ def predicate_counts(dataset: Dataset, split: str) -> np.ndarray:
 
 
 def optim_config(config: Any) -> OptimConfig:
-    """The optimiser of a configuration."""
+    """Return the optimizer's settings of a configuration."""
     groups = {}
     for name, pattern in config.groups.items():
         for field in ("lr", "schedule", "lr_end"):
@@ -161,13 +162,16 @@ def optim_config(config: Any) -> OptimConfig:
 
 
 def loop_config(config: Any) -> LoopConfig:
-    """How long and how often, of a configuration."""
+    """Return the loop's settings of a configuration."""
     names = [field.name for field in dataclasses.fields(LoopConfig)]
     return LoopConfig(**{name: config[name] for name in names})
 
 
 def build(kind: type[T], fields: Mapping[str, Any], where: str, **more: Any) -> T:
-    """A dataclass from a section of a configuration; InputError for unknown fields."""
+    """Make a dataclass from a section of a configuration and `more`.
+
+    Raises InputError for unknown fields.
+    """
     check_fields(fields, kind, where, more.keys())
     return kind(**{name: fields[name] for name in fields}, **more)
 
@@ -175,10 +179,10 @@ def build(kind: type[T], fields: Mapping[str, Any], where: str, **more: Any) -> 
 def check_fields(
     fields: Mapping[str, Any], kind: type, where: str, but: Collection[str] = ()
 ) -> None:
-    """InputError for fields that the dataclass lacks, or that are not to be set."""
+    """Raise InputError for fields that the dataclass lacks, or that are in `but`."""
     known = {field.name for field in dataclasses.fields(kind)} - set(but)
     if unknown := set(fields) - known:
         raise InputError(
-            f"config.{where} has {', '.join(sorted(unknown))}, which is unknown; "
-            f"known are {', '.join(sorted(known))}"
+            f"config.{where} has unknown fields {', '.join(sorted(unknown))}: use "
+            f"{', '.join(sorted(known))}"
         )

@@ -1,4 +1,4 @@
-"""The folder of a run: one run at a time, and what it resumes from."""
+"""The folder of a run: its lock, and the checkpoint that a run resumes from."""
 
 import contextlib
 import fcntl
@@ -19,7 +19,7 @@ from c2g_jax.types import InputError
 CHECKPOINTS, WEIGHTS, LOCK = "checkpoints", "weights", "lock"
 _NONE = -1  # no step
 
-# What two runs of one training may have apart, as fields of the configuration.
+# Fields of the configuration that may change when a run resumes.
 MAY_DIFFER = (
     "steps",
     "log_every",
@@ -36,7 +36,7 @@ MAY_DIFFER = (
 
 @contextlib.contextmanager
 def unless_refused(workdir: Path) -> Iterator[None]:
-    """A folder that is new goes again where the run is refused before it began."""
+    """Remove a new folder again if an InputError ends the run before it starts."""
     new = not workdir.exists()
     try:
         yield
@@ -50,14 +50,16 @@ def unless_refused(workdir: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def locked(workdir: Path, process: int = 0) -> Iterator[None]:
-    """Keep the folder to this run; the system lets go of it however it ends.
+    """Lock the folder for this run; the system releases it however the run ends.
 
-    Each process of a run on several hosts has a lock of its own.
+    Each process of a multi-host run has its own lock. Raises InputError if the folder
+    is in use.
     """
     workdir.mkdir(parents=True, exist_ok=True)
     with (workdir / f".{LOCK}-{process}").open("a+", encoding="ascii") as file:
         try:
-            # Unlike flock, not inherited by worker processes, which may end later.
+            # Unlike flock's, this lock is not inherited by worker processes, which may
+            # end later.
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             file.seek(0)
@@ -71,18 +73,19 @@ def locked(workdir: Path, process: int = 0) -> Iterator[None]:
         yield
 
 
-class Saved(NamedTuple):
-    """A checkpoint as it was read."""
+class SavedStep(NamedTuple):
+    """A checkpoint's step, arrays and manifest."""
 
     step: int
     values: dict[str, np.ndarray]
     manifest: Mapping[str, Any]
 
 
-def newest(workdir: Path) -> Saved | None:
-    """The newest checkpoint that can be read; those that cannot are set aside.
+def newest_step(workdir: Path) -> SavedStep | None:
+    """Return the newest readable checkpoint; unreadable ones are renamed.
 
-    The first process of a run chooses. InputError where none of several can be read.
+    The first process of a run chooses. None if there is no checkpoint; InputError if
+    there are some but none is readable.
     """
     folder, read = workdir / CHECKPOINTS, {}
 
@@ -92,30 +95,32 @@ def newest(workdir: Path) -> Saved | None:
             try:
                 read[step] = load_step(folder, step)
             except InputError as error:
-                logging.warning("%s; it is not used", error)
+                logging.warning("%s; it is skipped", error)
                 logging.warning("kept as %s", set_aside(folder, step))
             else:
                 return step
         if steps:
             raise InputError(
                 f"no checkpoint in {folder} can be read: name another --workdir to "
-                "begin anew"
+                "start over"
             )
         return _NONE
 
     step = in_first_process(choose)
     if step == _NONE:
         return None
-    return Saved(step, *(read.get(step) or load_step(folder, step)))
+    return SavedStep(step, *(read.get(step) or load_step(folder, step)))
 
 
-def resumable(workdir: Path, config: Mapping[str, Any], frozen: str) -> Saved | None:
-    """The newest checkpoint, if this run may go on from it.
+def resumable(
+    workdir: Path, config: Mapping[str, Any], frozen: str
+) -> SavedStep | None:
+    """Return the newest checkpoint, if this run may resume from it.
 
-    `config` as JSON values, and `frozen`, the sha256 of what does not train, must be
-    those of the checkpoint; InputError names the difference.
+    `config` (JSON values, except MAY_DIFFER) and `frozen` (the sha256 of the frozen
+    parameters) must equal the checkpoint's; InputError names the difference.
     """
-    saved = newest(workdir)
+    saved = newest_step(workdir)
     if saved is None:
         return None
     folder = workdir / CHECKPOINTS / str(saved.step)
@@ -123,7 +128,7 @@ def resumable(workdir: Path, config: Mapping[str, Any], frozen: str) -> Saved | 
     if apart:
         raise InputError(
             f"the checkpoint in {folder} was made with another configuration: "
-            f"{'; '.join(apart)} (checkpoint's -> this one): put it back, or name "
+            f"{'; '.join(apart)} (checkpoint -> this run): undo that, or name "
             f"another --workdir. These may differ: {', '.join(MAY_DIFFER)}"
         )
     was = saved.manifest["frozen"]
@@ -131,7 +136,7 @@ def resumable(workdir: Path, config: Mapping[str, Any], frozen: str) -> Saved | 
         raise InputError(
             f"the checkpoint in {folder} was made with other frozen parameters "
             f"(sha256 {was[:12]}, now {frozen[:12]}): give the weights that the run "
-            "began with"
+            "started with"
         )
-    logging.info("going on from step %d, %s", saved.step, folder)
+    logging.info("resuming from step %d, %s", saved.step, folder)
     return saved

@@ -21,7 +21,7 @@ from c2g_jax.sam2 import memory, track
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.prompts import Prompts
 from c2g_jax.training.optim import Group, OptimConfig, make_optimizer
-from c2g_jax.training.state import take_apart
+from c2g_jax.training.state import split_params
 from tests.data.fake import fake_dataset
 
 SIZE, FRAMES = 64, 2
@@ -142,7 +142,7 @@ def learning(model, batch):
     and moments, the loss, the terms, and which parameters the gradient reaches.
     """
     task = Click2GraphTask(model, LOSS)
-    parts = take_apart(task)
+    parts = split_params(task)
     config = OptimConfig(30, {"all": Group(".*", 1e-3)}, weight_decay=0.0)
     optimizer = make_optimizer(config, parts.trained)
 
@@ -182,7 +182,7 @@ def test_gradients_go_where_they_belong(learning):
 
 def test_detached_points_learn_nothing_from_masks(model, batch):
     task = Click2GraphTask(model, RelationLoss(detach_points=True))
-    parts = take_apart(task)
+    parts = split_params(task)
 
     @jax.jit
     @jax.grad

@@ -1,4 +1,4 @@
-"""A drawn data set in memory, with the records that a prepared one has."""
+"""A synthetic data set in memory, with the records of a prepared one."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ SIZES = ((40, 56), (32, 32), (50, 30))  # height, width
 
 
 def spans(flags) -> list[tuple[int, int]]:
-    """Inclusive spans in which flags [n] are set, by walking along them."""
+    """Return the inclusive spans in which flags [n] are set."""
     found = []
     for i, flag in enumerate(flags):
         if flag and (i == 0 or not flags[i - 1]):

@@ -1,4 +1,4 @@
-"""A clip against the masks and spans that it was cut from."""
+"""A clip against the masks and spans of its video."""
 
 import dataclasses
 from fractions import Fraction
@@ -71,7 +71,7 @@ def test_a_crop_is_one_window_of_all_frames_with_pixels_of_an_object():
     assert seen
 
 
-def test_what_fits_is_not_resized():
+def test_frames_of_the_right_size_are_not_resized():
     frames = np.zeros((2, 8, 8, 3), np.uint8)
     segments = np.ones((2, 8, 8), np.uint8)
     clip = square(frames, segments, 8)
@@ -174,7 +174,7 @@ def test_segments_takes_objects_with_pixels_and_prefers_things():
     assert things / stuff > 0.03
 
 
-def test_segments_says_what_holds_between_its_objects():
+def test_segments_has_the_relations_between_its_objects():
     seen = 0
     for video, times, _, clip in clips(SEGMENTS):
         chosen, holds = clip["objects"].tolist(), clip["holds"]
@@ -195,7 +195,7 @@ def test_stride_takes_every_other_frame():
         np.testing.assert_array_equal(clip["segments"], want["segments"])
 
 
-def test_mirroring_is_one_change_of_everything():
+def test_mirroring_flips_everything():
     kinds = set()
     for config in (PLAIN, SEGMENTS):
         flipped = dataclasses.replace(config, flip=1)
@@ -226,24 +226,26 @@ def test_mirroring_is_one_change_of_everything():
     assert kinds >= {POINT, BOX}
 
 
-def test_tint_is_the_same_on_all_frames_and_light():
+def test_colour_jitter_is_the_same_on_all_frames_and_small():
     rng = np.random.default_rng(0)
     frame = rng.integers(30, 220, (48, 48, 3)).astype(np.uint8)
     clip = {"frames": np.stack([frame] * 3)}
-    tinted = augmentation.tint(clip, rng, 0.1, 0.03, 0.03)["frames"]
+    tinted = augmentation.jitter_colours(clip, rng, 0.1, 0.03, 0.03)["frames"]
     assert (tinted == tinted[0]).all()
     assert 0 < np.abs(tinted[0].astype(int) - frame).max() < 40
-    same = augmentation.tint(clip, rng, 0, 0, 0)["frames"]
+    same = augmentation.jitter_colours(clip, rng, 0, 0, 0)["frames"]
     np.testing.assert_array_equal(same, clip["frames"])
 
 
-def test_hues_turn_where_they_are_asked_for():
+def test_hues_turn_if_asked_for():
     rng, other = np.random.default_rng(0), np.random.default_rng(0)
     clip = {"frames": np.full((2, 8, 8, 3), (200, 60, 60), np.uint8)}
-    turned = augmentation.tint(clip, rng, 0, 0, 0, hue=1)["frames"]
+    turned = augmentation.jitter_colours(clip, rng, 0, 0, 0, hue=1)["frames"]
     assert np.abs(turned.astype(int) - clip["frames"]).max() > 40
     assert abs(int(turned[0, 0, 0].sum()) - 320) < 5
-    augmentation.tint(clip, other, 0, 0, 0)  # draws as it did before there were hues
+    augmentation.jitter_colours(
+        clip, other, 0, 0, 0
+    )  # draws as it did before there were hues
     assert rng.random() != other.random()
 
 
@@ -274,7 +276,7 @@ def test_colours_change_as_their_names_say():
     np.testing.assert_allclose(unchanged, 80)
 
 
-def test_bad_settings_are_named():
+def test_invalid_settings_are_refused():
     with pytest.raises(InputError, match="clip task 'pairs': use one of relations"):
         ClipConfig(task="pairs")
     for name in ("num_frames", "stride", "max_objects", "point_side"):

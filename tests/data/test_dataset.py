@@ -44,7 +44,7 @@ def test_frames_come_in_the_order_asked_for():
 
 
 @pytest.mark.parametrize("numbers", [[], [-1, 0], [0, 9]])
-def test_frames_that_are_not_there(numbers):
+def test_missing_frames_are_refused(numbers):
     video = DATASET.videos("toy_val")[0]
     with pytest.raises(ValueError, match="which has 9 "):
         DATASET.read_frames(video, numbers)
@@ -62,7 +62,7 @@ def test_no_other_frame_is_decoded(monkeypatch):
     assert len(decoded) == 12  # six frames, six masks
 
 
-def test_rows_that_are_another_video_s_are_refused():
+def test_rows_of_another_video_are_refused():
     video = DATASET.videos("toy_val")[1]
     rows = {"toy_val": DATASET._chunks["toy_val"][1:]}
     shifted = Dataset("fake", VOCABULARY, {"toy_val": (video,)}, rows)
@@ -72,7 +72,7 @@ def test_rows_that_are_another_video_s_are_refused():
         shifted.read(video, 0, 2)
 
 
-def test_a_data_set_travels_to_another_process():
+def test_a_data_set_can_be_pickled():
     copy = pickle.loads(pickle.dumps(DATASET))
     video = copy.videos("toy_val")[2]
     np.testing.assert_array_equal(copy.read(video, 3, 9)[1], DRAWN["toy_val-2"][3:9])
@@ -86,7 +86,7 @@ def test_texts_of_a_video():
     assert video.status.shape == (0, 3)
 
 
-def test_what_is_not_prepared_is_named(tmp_path):
+def test_a_missing_data_set_is_named(tmp_path):
     with pytest.raises(InputError, match=r"c2g_jax\.prepare --manual_dir=DOWNLOAD --d"):
         open_dataset(tmp_path)
     with pytest.raises(InputError, match=r"c2g_jax\.prepare --toy --data_dir="):

@@ -1,4 +1,4 @@
-"""The true graph of a video says what its record and its pixels say."""
+"""The true graph of a video against its record and its pixels."""
 
 import numpy as np
 

@@ -140,7 +140,7 @@ def test_workers_give_the_same_and_resume_as_exactly(plain):
 
 
 @pytest.mark.parametrize("count", [2, 3])
-def test_shards_share_out_the_stream(plain, count):
+def test_shards_partition_the_stream(plain, count):
     source = loader().source
     epochs = 2 * count  # ends where all shards are through the same epochs
     clips = source.clips * epochs
@@ -183,7 +183,7 @@ def test_a_state_of_another_stream_is_refused(other, named):
         iter(loader()).set_state(state)
 
 
-def test_what_cannot_be_is_named():
+def test_invalid_settings_are_refused():
     with pytest.raises(InputError, match="no split 'test': use one of train, val, toy"):
         clip_loader(DATASET, "test", CONFIG, 1)
     with pytest.raises(InputError, match="no video of 'val' has a clip of 99 frames"):

@@ -1,4 +1,4 @@
-"""From the drawn world on disk, through the builder, to batches."""
+"""The toy data set: from the download through the builder to batches."""
 
 import json
 

@@ -63,7 +63,7 @@ def test_distance_counts_what_lies_beyond_the_image_as_outside(mask):
 
 
 @shapes
-def test_a_point_is_as_likely_as_it_is_deep(mask):
+def test_a_point_is_drawn_in_proportion_to_its_depth(mask):
     counts, distance = drawn(mask), slow_distance(mask)
     assert counts[~mask].sum() == 0
     if mask.sum() > 1:

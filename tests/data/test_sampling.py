@@ -1,4 +1,4 @@
-"""What the annotations say of clips, against a look at every pixel."""
+"""Start frames and subjects of clips, against a search of every pixel."""
 
 import numpy as np
 import pytest
@@ -71,8 +71,8 @@ def test_a_video_shorter_than_a_clip_has_none():
     assert sampling.segment_starts(short, short.num_frames).tolist() in ([0], [])
 
 
-def test_ahead_looks_at_the_clip_s_own_frames_alone():
+def test_any_in_clip_looks_at_the_clip_s_frames_alone():
     flags = np.zeros(10, bool)
     flags[5] = True
-    assert np.flatnonzero(sampling.ahead(flags, 3)).tolist() == [3, 4, 5]
-    assert np.flatnonzero(sampling.ahead(flags, 3, 2)).tolist() == [1, 3, 5]
+    assert np.flatnonzero(sampling.any_in_clip(flags, 3)).tolist() == [3, 4, 5]
+    assert np.flatnonzero(sampling.any_in_clip(flags, 3, 2)).tolist() == [1, 3, 5]

@@ -1,4 +1,4 @@
-"""A prepared set that is damaged: it says so, and never reads as something else."""
+"""Damaged prepared sets are refused, and never read as valid data."""
 
 import shutil
 from pathlib import Path
@@ -102,7 +102,7 @@ def test_names_that_are_lost_are_not_made_up(copy, file, lines):
         open_dataset(copy.parent, NAME)
 
 
-def test_what_is_there_instead_is_named(copy):
+def test_a_missing_data_set_s_alternatives_are_named(copy):
     with pytest.raises(InputError, match=r"there is toy_pvsg/default, toy_pvsg/vid"):
         open_dataset(copy.parent, "open_pvsg")
     with pytest.raises(InputError, match="'videos' holds no frames: use default or 1"):

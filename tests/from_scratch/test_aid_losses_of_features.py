@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from c2g_jax.from_scratch.aid_losses import (
-    body_error,
-    class_error,
-    level_error,
-    link_error,
+    body_loss,
+    class_loss,
+    level_loss,
+    link_loss,
 )
 from c2g_jax.sam2.model import FrameFeatures
 from c2g_jax.types import NO_CLASS
@@ -40,7 +40,7 @@ def test_a_cell_of_two_classes_has_both_as_targets_by_area():
     segments[:, :, 16:24] = 9  # half of the second, and the rest is nothing
     square = np.concatenate([segments, np.zeros_like(segments)], axis=1)
     embed = np.concatenate([embed, embed], axis=1)
-    got = level_error(embed, square, class_table(i5=2, i9=0), NUM)
+    got = level_loss(embed, square, class_table(i5=2, i9=0), NUM)
     unit = embed[0, 0] / np.linalg.norm(embed[0, 0], axis=1, keepdims=True)
     logits = 16 * unit @ class_directions(8).T
     says = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
@@ -53,16 +53,16 @@ def test_only_the_direction_of_features_matters():
     codes = class_directions(128)
     segments = np.full((2, 8, 8), 7, np.uint8)
     embed = np.broadcast_to(codes[3], (2, 2, 2, 128))
-    right = level_error(0.01 * embed, segments, class_table(i7=3), NUM)
+    right = level_loss(0.01 * embed, segments, class_table(i7=3), NUM)
     assert float(right) < 1e-4
-    assert float(level_error(50.0 * embed, segments, class_table(i7=3), NUM)) < 1e-4
-    assert float(level_error(embed, segments, class_table(i7=1), NUM)) > 8.0
+    assert float(level_loss(50.0 * embed, segments, class_table(i7=3), NUM)) < 1e-4
+    assert float(level_loss(embed, segments, class_table(i7=1), NUM)) > 8.0
 
 
 def test_without_classes_error_and_gradient_are_zero():
     embed = jnp.zeros((1, 2, 2, 8))
     segments = np.zeros((1, 8, 8), np.uint8)
-    value, gradient = jax.value_and_grad(level_error)(
+    value, gradient = jax.value_and_grad(level_loss)(
         embed, segments, class_table(), NUM
     )
     assert float(value) == 0.0
@@ -78,12 +78,12 @@ def test_all_levels_weigh_the_same():
         for side, dim in ((4, 32), (16, 4), (8, 8))
     )
     known = class_table(i5=2, i6=1)
-    each = [level_error(x, segments, known, NUM) for x in (embed, fine, middle)]
-    got = class_error(FrameFeatures(embed, (fine, middle)), segments, known, NUM)
+    each = [level_loss(x, segments, known, NUM) for x in (embed, fine, middle)]
+    got = class_loss(FrameFeatures(embed, (fine, middle)), segments, known, NUM)
     assert float(got) == pytest.approx(sum(map(float, each)) / 3, rel=1e-6)
 
 
-def plain_body_error(embedding: np.ndarray, ids: np.ndarray) -> float:
+def plain_body_loss(embedding: np.ndarray, ids: np.ndarray) -> float:
     """The definition, pair by pair: embedding [t, h, w, c], ids of cells [t, h, w]."""
     total = weight = 0.0
     for frame, bodies in zip(embedding, ids, strict=True):
@@ -109,20 +109,20 @@ def test_the_body_error_equals_a_plain_loop():
     ids = rng.integers(0, 4, (2, 3, 3)).astype(np.uint8)
     segments = np.zeros((2, 12, 12), np.uint8)
     segments[:, 2::4, 2::4] = ids  # what lies under the centres, and nothing else
-    got = body_error(jnp.asarray(embedding), jnp.asarray(segments))
-    assert float(got) == pytest.approx(plain_body_error(embedding, ids), rel=1e-5)
+    got = body_loss(jnp.asarray(embedding), jnp.asarray(segments))
+    assert float(got) == pytest.approx(plain_body_loss(embedding, ids), rel=1e-5)
 
 
 def test_the_body_error_is_least_for_one_direction_per_object():
     bodies = np.repeat(np.array([[1, 1], [2, 3]], np.uint8), 4, 0).repeat(4, 1)[None]
     ways = jnp.eye(4)[jnp.array([[0, 0], [1, 2]])][None]
-    assert float(body_error(ways, bodies)) < 0.02
-    assert float(body_error(5.0 * ways, bodies)) < 0.02  # the length says nothing
-    assert float(body_error(jnp.ones((1, 2, 2, 4)), bodies)) > 4.0  # all are one
+    assert float(body_loss(ways, bodies)) < 0.02
+    assert float(body_loss(5.0 * ways, bodies)) < 0.02  # the length says nothing
+    assert float(body_loss(jnp.ones((1, 2, 2, 4)), bodies)) > 4.0  # all are one
 
 
 def test_without_objects_body_error_and_gradient_are_zero():
-    value, gradient = jax.value_and_grad(body_error)(
+    value, gradient = jax.value_and_grad(body_loss)(
         jnp.zeros((1, 2, 2, 4)), jnp.zeros((1, 8, 8), jnp.uint8)
     )
     assert float(value) == 0.0
@@ -132,7 +132,7 @@ def test_without_objects_body_error_and_gradient_are_zero():
 IDS = np.array([3, 5, 8, 0], np.int32)
 
 
-def plain_link_error(
+def plain_link_loss(
     embedding: np.ndarray, cells: np.ndarray, holds: np.ndarray
 ) -> float:
     """The definition, cell by cell: embedding [t, h, w, c], cells [t, h, w] of ids."""
@@ -169,9 +169,9 @@ def drawn_link_case(seed: int):
 def test_the_link_error_equals_a_plain_loop(seed):
     embedding, cells, holds = drawn_link_case(seed)
     segments = cells.repeat(2, axis=1).repeat(2, axis=2)
-    got = link_error(jnp.asarray(embedding), segments, IDS, holds)
+    got = link_loss(jnp.asarray(embedding), segments, IDS, holds)
     assert float(got) == pytest.approx(
-        plain_link_error(embedding, cells, holds), rel=1e-3
+        plain_link_loss(embedding, cells, holds), rel=1e-3
     )
 
 
@@ -184,13 +184,13 @@ def test_the_link_error_falls_as_cells_point_at_their_objects():
     embedding = np.random.default_rng(1).normal(size=(1, 4, 4, 64))
     embedding[cells == 3] = subject
     embedding[cells == 5] = np.roll(subject, -16)
-    there = float(link_error(jnp.asarray(embedding), cells, IDS, holds))
+    there = float(link_loss(jnp.asarray(embedding), cells, IDS, holds))
     backward = holds.swapaxes(0, 1)
     assert there < 0.01
-    assert float(link_error(jnp.asarray(embedding), cells, IDS, backward)) > 1
+    assert float(link_loss(jnp.asarray(embedding), cells, IDS, backward)) > 1
 
 
 def test_without_relations_the_link_error_is_zero():
     embedding, cells, holds = drawn_link_case(0)
-    assert float(link_error(jnp.asarray(embedding), cells, IDS, holds & False)) == 0
-    assert float(link_error(jnp.asarray(embedding), cells * 0, IDS, holds)) == 0
+    assert float(link_loss(jnp.asarray(embedding), cells, IDS, holds & False)) == 0
+    assert float(link_loss(jnp.asarray(embedding), cells * 0, IDS, holds)) == 0

@@ -1,4 +1,4 @@
-"""A run: what it learns, what it writes, and what is left of it when it is killed."""
+"""A run: what it learns, logs and saves, and how it resumes after a kill."""
 
 import contextlib
 import itertools
@@ -30,7 +30,7 @@ def sha256(workdir):
 
 @pytest.fixture(scope="module", autouse=True)
 def _programs(tmp_path_factory):
-    """What the runs in this process have in common is compiled once."""
+    """Runs of this process share compiled programs."""
     names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
     before = {name: getattr(jax.config, name) for name in names}
     compilation_cache.reset_cache()
@@ -44,7 +44,7 @@ def _programs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The folder of a run that nothing disturbed, in a process of its own."""
+    """The folder of an uninterrupted run, made in its own process."""
     workdir = tmp_path_factory.mktemp("runs") / "whole"
     assert toy_run.train(workdir) is True
     return workdir
@@ -66,7 +66,7 @@ def workdir(tmp_path):
     return folder
 
 
-def test_killed_anywhere_the_same_command_ends_in_the_same_bits(whole):
+def test_a_killed_run_resumes_to_the_same_bits(whole):
     workdir = whole.with_name("killed")
     # Checkpoints are after steps 3, 6, 9 and 12.
     # The reader is at most four batches ahead.
@@ -86,10 +86,10 @@ def test_killed_anywhere_the_same_command_ends_in_the_same_bits(whole):
     assert sorted(p.name for p in (workdir / CHECKPOINTS).iterdir()) == ["12", "9"]
 
 
-def test_a_clock_that_goes_back_changes_no_duration(
+def test_a_wall_clock_that_goes_back_changes_no_duration(
     whole, workdir, monkeypatch, caplog
 ):
-    """By an hour whenever it is asked, also before going on: as when it is set."""
+    """Back by an hour at each reading, also before resuming: as when it is set."""
     now = itertools.count(1.7e9, -3600.0)
     monkeypatch.setattr(time, "time", lambda: next(now))
     caplog.set_level(logging.INFO)
@@ -116,14 +116,14 @@ def test_a_clock_that_goes_back_changes_no_duration(
 
 
 def check_lines(workdir, whole):
-    """All numbers of a run are those of another, but for rounding."""
+    """Compare the metrics of two runs, up to rounding."""
     for ours, theirs in zip(toy_run.lines(workdir), toy_run.lines(whole), strict=True):
         assert ours.keys() == theirs.keys()
         for name in ours:
             assert ours[name] == pytest.approx(theirs[name], rel=1e-5, abs=1e-6), name
 
 
-def test_eight_devices_lose_what_one_loses(whole):
+def test_eight_devices_have_the_losses_of_one(whole):
     workdir = whole.with_name("eight")
     assert toy_run.train(workdir, devices=8) is True
     check_lines(workdir, whole)
@@ -139,7 +139,7 @@ def test_two_processes_train_as_one(whole):
     assert toy_run.train_together(workdir, 2, devices=2) == [True, True]
     for index in range(2):
         log = toy_run.log_of(workdir, index).read_text()
-        assert "going on from step 6" in log
+        assert "resuming from step 6" in log
         assert "saved step 12" in log
     check_lines(workdir, whole)
     step, values, loader = toy_run.last_state(workdir)
@@ -178,7 +178,7 @@ def test_what_is_logged(whole):
     assert rows[-1]["lr/head"] == pytest.approx(3e-2)
 
 
-def test_held_out_batches_are_the_same_every_time(workdir):
+def test_validation_batches_are_the_same_every_time(workdir):
     make_run(workdir, eval_every=6, eval_batches=2, steps=6, ema=0.0).train()
     make_run(workdir, eval_every=1, eval_batches=2, steps=7, ema=0.0).train()
     rows = [row for row in toy_run.lines(workdir) if "val/loss" in row]
@@ -189,7 +189,7 @@ def test_held_out_batches_are_the_same_every_time(workdir):
     assert rows[1]["val/loss"] == pytest.approx(rows[0]["val/loss"], rel=0.1)
 
 
-def test_a_number_that_is_none_stops_the_run(workdir):
+def test_a_non_finite_metric_stops_the_run(workdir):
     with pytest.raises(
         InputError, match="step 8: loss is nan, size is nan; the checkpoint of step 6"
     ):
@@ -256,7 +256,7 @@ def test_another_configuration_is_refused_with_the_difference(workdir):
         make_run(workdir, task, steps=5, config=config).train()
 
 
-def test_one_run_a_folder(workdir):
+def test_a_folder_is_locked_to_one_run(workdir):
     process, pipe = toy_run.start(workdir, wait=True)
     assert pipe.recv() == "locked"
     with (
@@ -271,7 +271,7 @@ def test_one_run_a_folder(workdir):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_asked_to_stop_it_ends_the_step_and_saves(workdir, number):
+def test_a_signal_ends_the_run_after_the_step_and_saves(workdir, number):
     process, pipe = toy_run.start(workdir, steps=10**7, save_every=10**6)
     log = workdir / "metrics.jsonl"
     while not (log.exists() and log.stat().st_size):
@@ -292,7 +292,7 @@ def test_steps_are_traced(workdir):
         make_run(workdir.with_name("other"), profile=(5, 6), steps=5).train()
 
 
-def test_what_goes_wrong_in_reading_is_raised(workdir):
+def test_errors_of_the_loader_are_raised(workdir):
     class Broken(toy_run.ToyLoader):
         def __iter__(self):
             self.at = {5: lambda: 1 / 0}.get
@@ -304,7 +304,7 @@ def test_what_goes_wrong_in_reading_is_raised(workdir):
         make_run(workdir, loader=Broken()).train()
 
 
-def test_weights_meanwhile(workdir):
+def test_weights_are_exported_during_a_run(workdir):
     seen = []
     run = make_run(workdir, steps=6, export_every=2)
     export = run.export

@@ -41,7 +41,7 @@ def step(optimizer, state, grads, params):
 def test_the_filter_splits_by_whole_names():
     names = ["sam2.didm.x", "didm.x", "sch.y"]
     assert split_names(names, (r"didm\..*",)) == (["didm.x"], ["sam2.didm.x", "sch.y"])
-    with pytest.raises(InputError, match=r"trainable 'dimd.*' fits no parameter"):
+    with pytest.raises(InputError, match=r"trainable 'dimd.*' matches no parameter"):
         split_names(names, (r"dimd\..*",))
     with pytest.raises(InputError, match="no parameter trains"):
         split_names(names, ())
@@ -51,7 +51,7 @@ def test_every_parameter_is_in_one_group():
     assert set(group_of(PARAMS, GROUPS).values()) == {"didm", "sch"}
     with pytest.raises(InputError, match=r"sch.kernel is in no group"):
         group_of(PARAMS, {"didm": GROUPS["didm"]})
-    with pytest.raises(InputError, match="is in groups didm, all of the optimiser"):
+    with pytest.raises(InputError, match="is in groups didm, all of the optimizer"):
         group_of(PARAMS, {"didm": GROUPS["didm"], "all": Group(".*", 1.0)})
 
 
@@ -79,7 +79,7 @@ def test_groups_move_at_their_own_rates_and_biases_do_not_decay():
     assert moved["sch.kernel"] == pytest.approx(1 - 5e-4 * 1.1, abs=1e-7)
 
 
-def test_matrices_by_muon_move_as_far_in_each_direction_and_the_rest_as_before():
+def test_muon_moves_matrices_by_orthogonal_steps_and_nothing_else():
     params = PARAMS | {"sch.kernel": jnp.ones((2, 2, 2))}  # no matrix
     options = {"muon": r".*kernel", "muon_rate": 4.0, "weight_decay": 0.1}
     optimizer = make_optimizer(config(**options), params)
@@ -112,7 +112,7 @@ def test_gradients_are_clipped_by_their_common_norm():
     assert found == pytest.approx([0.1 * 0.6, 0.1 * 0.8])
 
 
-def test_accumulated_batches_move_as_one():
+def test_accumulated_batches_make_one_update():
     one, four = (make_optimizer(config(accumulate=k), PARAMS) for k in (1, 4))
     rng = np.random.default_rng(0)
     parts = [
@@ -130,7 +130,7 @@ def test_accumulated_batches_move_as_one():
         np.testing.assert_allclose(params[name], wanted[name], rtol=1e-6)
 
 
-def test_the_average_is_quick_at_first_and_then_slow():
+def test_the_decay_of_the_average_grows():
     old, new = {"a": jnp.zeros(())}, {"a": jnp.ones(())}
     early = average(config(ema=0.99), old, new, jnp.int32(1))
     late = average(config(ema=0.99), old, new, jnp.int32(10**6))
@@ -146,11 +146,14 @@ def test_the_average_is_quick_at_first_and_then_slow():
         (lambda: config(accumulate=0), "accumulate 0: give at least 1"),
         (lambda: config(warmup=-1), "warmup -1: give at least 0"),
         (lambda: config(muon_rate=0.0), "muon_rate 0: give more than 0"),
-        (lambda: LoopConfig(steps=5, eval_batches=0), "eval_batches is 0: at least 1"),
-        (lambda: LoopConfig(steps=5, eval_every=-1), "eval_every is -1: at least 0"),
+        (
+            lambda: LoopConfig(steps=5, eval_batches=0),
+            "eval_batches 0: give at least 1",
+        ),
+        (lambda: LoopConfig(steps=5, eval_every=-1), "eval_every -1: give at least 0"),
         (lambda: config(ema=1.0), "ema 1: give 0, or a decay below 1"),
     ],
 )
-def test_what_makes_no_sense_is_refused(make, line):
+def test_invalid_settings_are_refused(make, line):
     with pytest.raises(InputError, match=line):
         make()

@@ -1,4 +1,4 @@
-"""Devices and processes: what they share, and what is said when that cannot be."""
+"""Devices and processes: how they divide a batch and find each other."""
 
 import jax
 import numpy as np
@@ -10,14 +10,16 @@ from c2g_jax.training import sharding
 from c2g_jax.types import InputError
 
 
-def test_a_batch_is_shared_evenly_or_refused():
+def test_a_batch_is_divided_evenly_or_refused():
     mesh = sharding.data_mesh(jax.devices()[:1])
     assert sharding.local_batch_size(mesh, 3) == 3
-    with pytest.raises(InputError, match="batch_size 0 cannot be shared by 1 devices"):
+    with pytest.raises(
+        InputError, match="batch_size 0 cannot be divided over 1 devices"
+    ):
         sharding.local_batch_size(mesh, 0)
 
 
-def test_what_the_first_process_does_is_known_to_all(monkeypatch):
+def test_the_first_process_s_result_reaches_all(monkeypatch):
     assert in_first_process(lambda: 7) == 7
     assert in_first_process(lambda: None) == 0
     with pytest.raises(ZeroDivisionError):
@@ -42,7 +44,7 @@ def test_what_the_first_process_does_is_known_to_all(monkeypatch):
 
 @pytest.fixture
 def joined(monkeypatch):
-    """What JAX is told of the other processes; it is not asked to find them."""
+    """Record the arguments of jax.distributed.initialize, without calling it."""
     found = []
 
     def initialize(**known):
@@ -60,7 +62,7 @@ def test_processes_are_found_or_named(joined, monkeypatch):
         sharding.start_multihost()
     monkeypatch.setenv("JAX_NUM_PROCESSES", "2")
     monkeypatch.setenv("JAX_PROCESS_ID", "one")
-    with pytest.raises(InputError, match="JAX_PROCESS_ID=one: not a number"):
+    with pytest.raises(InputError, match="JAX_PROCESS_ID=one: give a number"):
         sharding.start_multihost()
     monkeypatch.setenv("JAX_PROCESS_ID", "1")
     sharding.start_multihost()

@@ -1,4 +1,4 @@
-"""From the configurations that ship to a task, its clips and its weights."""
+"""The shipped configurations give a task, its clips and its weights."""
 
 import runpy
 from pathlib import Path
@@ -11,7 +11,7 @@ from c2g_jax.checkpoints.orbax import digest
 from c2g_jax.checkpoints.pretrained import load_click2graph, load_sam2
 from c2g_jax.training import tasks
 from c2g_jax.training.optim import group_of
-from c2g_jax.training.state import take_apart
+from c2g_jax.training.state import split_params
 from c2g_jax.types import InputError
 from tests.commands import ROOT
 from tests.equality import same_parameters
@@ -25,10 +25,10 @@ def load(name: str, data_dir: Path, variant: str = "tiny"):
     return config
 
 
-def test_the_segmenter_trains_whole_and_its_weights_are_read(prepared_toy, tmp_path):
+def test_the_segmenter_s_task_and_weights(prepared_toy, tmp_path):
     config = load("sam2_toy", prepared_toy)
     made = tasks.prepare_task(config, local_batch=1)
-    parts = take_apart(made.task)
+    parts = split_params(made.task)
     fixed = ("gaussian_matrix", "no_mem_pos_enc")  # nothing that could learn
     assert all(name.endswith(fixed) for name in parts.frozen)
     optim = tasks.optim_config(config)
@@ -43,18 +43,18 @@ def test_the_segmenter_trains_whole_and_its_weights_are_read(prepared_toy, tmp_p
     assert (whole.config.sam2.image_size, taught) == (64, False)
 
 
-def test_click2graph_goes_around_a_segmenter(prepared_toy, tmp_path, caplog):
+def test_click2graph_is_built_around_a_segmenter(prepared_toy, tmp_path, caplog):
     config = load("sam2_toy", prepared_toy)
     segmenter = tasks.prepare_task(config, local_batch=1)
     segmenter.export(segmenter.task.model, tmp_path / "sam2", {})
     config = load("toy_pvsg", prepared_toy)
     config.sam2.checkpoint = str(tmp_path / "sam2")
     made = tasks.prepare_task(config, local_batch=1)
-    assert "has learned nothing" not in caplog.text
+    assert "is randomly initialised" not in caplog.text
     model = made.task.model
     assert same_parameters(model.sam2, segmenter.task.model)
     assert model.config.didm.ffn == config.didm.ffn
-    parts = take_apart(made.task)
+    parts = split_params(made.task)
     assert {name.split(".")[0] for name in parts.trained} == {"didm", "sch"}
     assert {name.split(".")[0] for name in parts.frozen} == {"sam2"}
     group_of(parts.trained, tasks.optim_config(config).groups)
@@ -70,8 +70,8 @@ def test_click2graph_goes_around_a_segmenter(prepared_toy, tmp_path, caplog):
     changed.popitem()
     assert named != digest(changed)
     # Another filter, by the configuration.
-    only = tasks.Filtered(made.task, (r"sch\..*",))
-    assert {n.split(".")[0] for n in take_apart(only).trained} == {"sch"}
+    only = tasks.FilteredTask(made.task, (r"sch\..*",))
+    assert {n.split(".")[0] for n in split_params(only).trained} == {"sch"}
 
 
 def test_held_out_clips_are_not_augmented(prepared_toy):
@@ -86,7 +86,7 @@ def test_held_out_clips_are_not_augmented(prepared_toy):
     assert not names & {v.video_id for v in made.loader.source.videos}
 
 
-def test_what_a_configuration_cannot_have(prepared_toy, tmp_path):
+def test_invalid_configurations_are_refused(prepared_toy, tmp_path):
     config = load("sam2_toy", prepared_toy)
     config.task = "sam3"
     with pytest.raises(InputError, match="task 'sam3': use one of segmenter, click2gr"):

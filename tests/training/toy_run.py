@@ -1,7 +1,7 @@
-"""A training that costs nothing, in processes that can be killed.
+"""A tiny training run, in processes that can be killed.
 
-Processes are forked from a server that has imported everything, so that each starts in
-a moment; JAX itself starts in the process.
+Processes are forked from a server that has imported everything, so that they start
+quickly; JAX itself is initialised in each process.
 """
 
 import dataclasses
@@ -40,7 +40,7 @@ class Net(nnx.Module):
 
 
 class ToyTask:
-    """Classes of four numbers, with noise that the key draws; `body` is frozen."""
+    """Classification of four numbers, with random noise; `body` is frozen."""
 
     trainable = (r"hidden\..*", r"head\..*")
 
@@ -62,7 +62,7 @@ class ToyTask:
 
 
 class ToyLoader:
-    """Batch number i is drawn from (seed, i); a process has its rows of it."""
+    """Batch i is drawn from (seed, i); each process has its rows of it."""
 
     def __init__(self, seed=0, at=None, shard=(0, 1)):
         self.seed, self.at, self.shard = seed, at, shard
@@ -132,11 +132,11 @@ def make_run(workdir, task=None, loader=None, config=None, profile=None, **optio
 
 
 def kill_at(point: str, count: int):
-    """Have this process die by SIGKILL at the count-th pass of a point.
+    """Make this process die by SIGKILL at the count-th pass of a point.
 
-    "reading": a batch is read; "writing": a checkpoint's tree is written but not named
-    in a manifest; "renaming": it is whole, but not yet in its place; "logging": half a
-    line of metrics is written. Returns what the loader is to call, if anything.
+    "reading": a batch is read; "writing": a checkpoint's tree is written, but no
+    manifest; "renaming": it is complete, but not yet renamed; "logging": half a line of
+    metrics is written. Returns the function that the loader must call, if any.
     """
     passed = iter(range(1, 10**6))
 
@@ -179,7 +179,7 @@ def kill_at(point: str, count: int):
 
 
 def work(pipe, workdir, devices, kill, options):
-    """The process: train, and send what came of it."""
+    """Train in this process, and send the result."""
     os.environ["JAX_PLATFORMS"] = "cpu"
     os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
     index, count, port = options.pop("member", (0, 1, None))
@@ -216,7 +216,7 @@ def log_of(workdir, index=0):
 
 
 def start(workdir, devices=1, kill=None, **options):
-    """A process that trains, and the pipe to it."""
+    """Start a process that trains; return it and the pipe to it."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     ours, theirs = context.Pipe()
@@ -228,7 +228,7 @@ def start(workdir, devices=1, kill=None, **options):
 
 
 def finish(process, pipe):
-    """What the process sent last, or "killed"."""
+    """Return what the process sent last, or "killed"."""
     said = None
     try:
         while True:
@@ -244,7 +244,7 @@ def train(workdir, devices=1, kill=None, **options):
 
 
 def train_together(workdir, count, kill=None, **options):
-    """As `train`, what came of each of so many processes; the first one is killed."""
+    """Train in `count` processes of one run; `kill` is for the first one."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -254,7 +254,7 @@ def train_together(workdir, count, kill=None, **options):
     ]
     said = [finish(*runs[0])]
     for run in runs[1:]:
-        if said == ["killed"]:  # whoever runs them ends the others too
+        if said == ["killed"]:  # a cluster would end the others too
             run[0].kill()
         said.append(finish(*run))
     return said

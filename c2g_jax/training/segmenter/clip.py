@@ -1,7 +1,7 @@
-"""SAM2.1 on one clip in training: prompts on its first frame, corrections, memory.
+"""The forward pass of SAM2.1 on one training clip: prompts, corrections, memory.
 
-What is prompted is of `segment_recipe`. Parameters learn through the memory: what a
-frame remembers has a gradient from all frames after it.
+The first frame is prompted and the others are tracked, as `recipe` has it. Gradients
+flow through memory: a frame's memory has gradients from all later frames.
 """
 
 from typing import NamedTuple
@@ -13,9 +13,9 @@ from jaxtyping import Array, Bool, PRNGKeyArray
 from c2g_jax.click2graph.losses import mask_iou
 from c2g_jax.data.masks import cell_shares, object_masks
 from c2g_jax.from_scratch.aid_losses import (
-    feature_terms,
-    memory_error,
-    pointer_error,
+    feature_losses,
+    memory_loss,
+    pointer_loss,
 )
 from c2g_jax.sam2.mask_decoder import DecodedMasks
 from c2g_jax.sam2.masks import NO_OBJECT, resize_logits
@@ -26,18 +26,18 @@ from c2g_jax.sam2.prompts import ABSENT, Prompts, no_prompt
 from c2g_jax.sam2.track import LONG, segment_mask
 from c2g_jax.training.segmenter import clicks
 from c2g_jax.training.segmenter.loss import (
-    Sums,
-    Truth,
-    add,
-    answer_sums,
-    no_sums,
-    truth_of,
+    FrameTargets,
+    LossSums,
+    add_sums,
+    frame_targets,
+    mask_loss_sums,
+    zero_sums,
 )
 from c2g_jax.training.segmenter.recipe import Plan, Recipe
 
 
-class Answer(NamedTuple):
-    """What a frame says of n objects, as its memory is to hold it."""
+class FrameOutput(NamedTuple):
+    """The final prediction for n objects on a frame, which memory encodes."""
 
     mask_logits: jax.Array  # float32 [n, 4h, 4w]
     present: jax.Array  # bool [n]
@@ -45,7 +45,7 @@ class Answer(NamedTuple):
 
 
 class ClipMemory(NamedTuple):
-    """All frames so far; a clip is short, so none is overwritten."""
+    """Memories of all frames so far; clips are short, so none is overwritten."""
 
     spatial: tuple[jax.Array, ...]  # each [n, h, w, m]
     pointers: tuple[jax.Array, ...]  # each [n, c]
@@ -58,29 +58,30 @@ def clip_sums(
     plan: Plan,
     key: PRNGKeyArray,
     train: bool = True,
-) -> tuple[Sums, dict[str, jax.Array]]:
-    """The terms of one clip of t frames summed, and IoUs to log.
+) -> tuple[LossSums, dict[str, jax.Array]]:
+    """Return the summed mask losses of one clip of t frames, and named terms to log.
 
-    `clip` is what the loader makes for the task "segments". Objects that are not on the
-    first frame, as it may be after reversal, do not count.
+    `clip` is a clip of the task "segments" (`data.clips`). Objects that are not in view
+    on the first frame, which can be after reversal, are ignored. The named terms are
+    the auxiliary losses (`from_scratch.aid_losses`) and IoUs.
     """
     config, length = model.config, clip["frames"].shape[0]
     keys = jax.random.split(key, length + 2)
     if train and length > 1:
-        clip = _turned(clip, jax.random.uniform(keys[-1]) < recipe.reverse)
+        clip = _reversed(clip, jax.random.uniform(keys[-1]) < recipe.reverse)
     masks = object_masks(clip["segments"], clip["objects"])
-    truth = truth_of(masks, recipe.loss.mask_size, config.low_res_size)
+    targets = frame_targets(masks, recipe.loss.mask_size, config.low_res_size)
     features = model.encode_image(normalize_frames(clip["frames"]))
-    logged = feature_terms(recipe.loss, features, clip, recipe.num_classes)
-    start, here = _frame(features, 0), Truth(*(x[0] for x in truth))
+    logged = feature_losses(recipe.loss, features, clip, recipe.num_classes)
+    start, here = _frame(features, 0), FrameTargets(*(x[0] for x in targets))
     valid = here.present
     prompts = clicks.first_prompts(
         keys[-2], here.masks, recipe.boxes, 2 + recipe.corrections
     )
 
-    def by_prompts() -> tuple[Answer, Sums, jax.Array]:
+    def by_prompts() -> tuple[FrameOutput, LossSums, jax.Array]:
         image = model.without_memory(start)
-        return _answer(
+        return _decode_frame(
             recipe,
             model,
             image,
@@ -92,65 +93,65 @@ def clip_sums(
             keys[0],
         )
 
-    def relations(answer: Answer, t: int) -> tuple[jax.Array, jax.Array]:
-        seen = valid & truth.present[t] & answer.present
-        return pointer_error(answer.obj_ptr, clip["holds"][:, :, t], seen)
+    def relation_loss(output: FrameOutput, t: int) -> tuple[jax.Array, jax.Array]:
+        seen = valid & targets.present[t] & output.present
+        return pointer_loss(output.obj_ptr, clip["holds"][:, :, t], seen)
 
     if length == 1:
-        answer, sums, iou = by_prompts()
-        logged["relations"] = _ratio(*relations(answer, 0))
+        output, sums, iou = by_prompts()
+        logged["relations"] = _ratio(*relation_loss(output, 0))
         return sums, logged | {"first_iou": _mean(iou, valid)}
 
-    def by_masks() -> tuple[Answer, Sums, jax.Array]:
-        given = segment_mask(model, start, here.masks)
-        answer = Answer(given.mask_logits, here.present, given.obj_ptr)
-        return answer, no_sums(), jnp.ones_like(given.iou)
+    def by_masks() -> tuple[FrameOutput, LossSums, jax.Array]:
+        masked = segment_mask(model, start, here.masks)
+        output = FrameOutput(masked.mask_logits, here.present, masked.obj_ptr)
+        return output, zero_sums(), jnp.ones_like(masked.iou)
 
     if recipe.mask_prompts and train:
-        answer, sums, iou = jax.lax.cond(plan.from_masks, by_masks, by_prompts)
+        output, sums, iou = jax.lax.cond(plan.from_masks, by_masks, by_prompts)
     else:
-        answer, sums, iou = by_prompts()
+        output, sums, iou = by_prompts()
     conditioning = plan.corrected.at[0].set(True)
 
-    def track(last, now, before, memory, truth, corrected, key):
+    def track(last, now, before, memory, targets, corrected, key):
         memory = _remember(model, memory, last, before)
         image = model.with_memory(
             now, clip_memories(memory, conditioning, config.max_obj_ptrs), LONG
         )
-        answered = _answer(
-            recipe, model, image, now, None, truth, valid, corrected, key
+        outcome = _decode_frame(
+            recipe, model, image, now, None, targets, valid, corrected, key
         )
-        shares = cell_shares(truth.coarse, config.feature_size)
-        return memory, answered, memory_error(image, shares, valid & truth.present)
+        shares = cell_shares(targets.coarse, config.feature_size)
+        return memory, outcome, memory_loss(image, shares, valid & targets.present)
 
     if recipe.remat:
         track = jax.checkpoint(track)
-    # Not a scan: frame t attends to t memories, half as many as all have room for, and
-    # XLA runs the bodies of loops on one core of a CPU.
-    memory, ious, errors = ClipMemory((), ()), [], []
-    said = [relations(answer, 0)]
+    # Unrolled, not a scan: frame t attends to t memories, on average half of what a
+    # fixed size needs, and on a CPU XLA runs loop bodies on one core.
+    memory, ious, memory_sums = ClipMemory((), ()), [], []
+    pointer_sums = [relation_loss(output, 0)]
     for t in range(1, length):
-        here = Truth(*(x[t] for x in truth))
+        here = FrameTargets(*(x[t] for x in targets))
         last, now = _frame(features, t - 1), _frame(features, t)
-        memory, (answer, more, tracked), error = track(
-            last, now, answer, memory, here, plan.corrected[t], keys[t]
+        memory, (output, more, tracked), placed = track(
+            last, now, output, memory, here, plan.corrected[t], keys[t]
         )
-        sums = add(sums, more)
+        sums = add_sums(sums, more)
         ious.append(tracked)
-        errors.append(error)
-        said.append(relations(answer, t))
-    seen = valid & truth.present[1:]
+        memory_sums.append(placed)
+        pointer_sums.append(relation_loss(output, t))
+    seen = valid & targets.present[1:]
     logged |= {
         "first_iou": _mean(iou, valid),
         "tracked_iou": _mean(jnp.stack(ious), seen),
-        "places": _ratio(*map(sum, zip(*errors, strict=True))),
-        "relations": _ratio(*map(sum, zip(*said, strict=True))),
+        "places": _ratio(*map(sum, zip(*memory_sums, strict=True))),
+        "relations": _ratio(*map(sum, zip(*pointer_sums, strict=True))),
     }
     return sums, logged
 
 
-def _turned(clip: dict[str, jax.Array], backward: jax.Array) -> dict[str, jax.Array]:
-    """The clip, or where `backward` says so its frames from the last to the first."""
+def _reversed(clip: dict[str, jax.Array], backward: jax.Array) -> dict[str, jax.Array]:
+    """Return the clip, its frames reversed in time if `backward`."""
     time = dict(frames=0, segments=0, holds=2)
     return clip | {
         name: jnp.where(backward, jnp.flip(clip[name], axis), clip[name])
@@ -158,41 +159,41 @@ def _turned(clip: dict[str, jax.Array], backward: jax.Array) -> dict[str, jax.Ar
     }
 
 
-def _answer(
+def _decode_frame(
     recipe: Recipe,
     model: Sam2,
     image: jax.Array,
     features: FrameFeatures,
     prompts: Prompts | None,
-    truth: Truth,
+    targets: FrameTargets,
     valid: Bool[Array, "n"],
     corrected: Bool[Array, ""],
     key: PRNGKeyArray,
-) -> tuple[Answer, Sums, Array]:
-    """Decode, and click on what is wrong if the plan says so.
+) -> tuple[FrameOutput, LossSums, Array]:
+    """Decode a frame, and correct it by clicks if `corrected`.
 
-    Without `prompts` the frame is tracked. The last answer is what is remembered; the
-    IoU is that of the first, which is what a person would see.
+    Without `prompts` the frame is tracked. Returns the prediction after all clicks, the
+    losses of all decoder passes, and the IoU of the first one [n].
     """
     n, size = valid.shape[0], model.config.image_size
     keys = jax.random.split(key, max(recipe.corrections, 1))
-    # Clicks follow what was prompted, of which a tracked frame has nothing.
+    # Clicks come after the prompt's slots; a tracked frame has no prompt.
     first = no_prompt(n) if prompts is None else prompts
     slots = 0 if prompts is None else 2
 
-    def decode(prompts: Prompts) -> tuple[DecodedMasks, jax.Array, jax.Array, Sums]:
+    def decode(prompts: Prompts) -> tuple[DecodedMasks, jax.Array, jax.Array, LossSums]:
         decoded = model.decode(image, features, prompts)
         ambiguous = prompts.num_points <= 1
         best = 1 + jnp.argmax(decoded.ious[:, 1:], axis=1)
         index = jnp.where(ambiguous, best, 0)
-        sums = answer_sums(recipe.loss, decoded, ambiguous, truth, valid)
+        sums = mask_loss_sums(recipe.loss, decoded, ambiguous, targets, valid)
         logits = decoded.logits[jnp.arange(n), index]
         token = decoded.tokens[jnp.arange(n), index]
         return logits, token, decoded.object_score, sums
 
     logits, token, score, sums = decode(first)
     seen = resize_logits(logits, recipe.loss.mask_size, recipe.loss.mask_size)
-    iou = mask_iou(seen, truth.shares)
+    iou = mask_iou(seen, targets.shares)
 
     def click(logits, token, score, sums):
         if prompts is None:
@@ -203,49 +204,51 @@ def _answer(
         else:
             given = prompts
         for turn in range(recipe.corrections):
-            wrong = _hide(logits, _is_present(recipe, truth, score))
+            wrong = _hide_absent(logits, _is_present(recipe, targets, score))
             point, label = clicks.correction(
-                keys[turn], truth.masks, resize_logits(wrong, size, size) > 0
+                keys[turn], targets.masks, resize_logits(wrong, size, size) > 0
             )
             given = clicks.add_point(given, slots + turn, point, label)
             given = given._replace(mask_logits=logits)
             logits, token, score, more = decode(given)
-            sums = add(sums, more)
+            sums = add_sums(sums, more)
         return logits, token, score, sums
 
     if recipe.corrections:
         logits, token, score, sums = jax.lax.cond(
             corrected, click, lambda *x: x, logits, token, score, sums
         )
-    present = _is_present(recipe, truth, score)
+    present = _is_present(recipe, targets, score)
     pointer = model.absent_pointer(model.obj_ptr_proj(token), present)
-    return Answer(_hide(logits, present), present, pointer), sums, iou
+    return FrameOutput(_hide_absent(logits, present), present, pointer), sums, iou
 
 
-def _is_present(recipe: Recipe, truth: Truth, score: Array) -> Bool[Array, "n"]:
-    return truth.present if recipe.true_presence else score > 0
+def _is_present(
+    recipe: Recipe, targets: FrameTargets, score: Array
+) -> Bool[Array, "n"]:
+    return targets.present if recipe.true_presence else score > 0
 
 
-def _hide(logits: Array, present: Array) -> Array:
+def _hide_absent(logits: Array, present: Array) -> Array:
     return jnp.where(present[:, None, None], logits, NO_OBJECT)
 
 
 def _remember(
-    model: Sam2, memory: ClipMemory, features: FrameFeatures, answer: Answer
+    model: Sam2, memory: ClipMemory, features: FrameFeatures, output: FrameOutput
 ) -> ClipMemory:
-    """Append a frame. Unlike in use no mask is binarised (sam2_base.py:700)."""
+    """Append a frame. Masks are not binarised in training (sam2_base.py:700)."""
     size = model.config.image_size
-    soft = jnp.zeros_like(answer.present)
+    soft = jnp.zeros_like(output.present)
     spatial = model.encode_memory(
-        features, resize_logits(answer.mask_logits, size, size), answer.present, soft
+        features, resize_logits(output.mask_logits, size, size), output.present, soft
     )
-    return ClipMemory((*memory.spatial, spatial), (*memory.pointers, answer.obj_ptr))
+    return ClipMemory((*memory.spatial, spatial), (*memory.pointers, output.obj_ptr))
 
 
 def clip_memories(
     memory: ClipMemory, conditioning: Bool[Array, "t"], max_pointers: int
 ) -> Memories:
-    """What the frame after those in memory attends to, as `memory.gather` has it."""
+    """Return what the next frame attends to, as `sam2.memory.gather` does in use."""
     frame, n = len(memory.pointers), memory.pointers[0].shape[0]
     prompted = conditioning[:frame]
     age = frame - jnp.arange(frame)

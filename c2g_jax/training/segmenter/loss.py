@@ -1,8 +1,8 @@
-"""The loss of SAM2's masks on one frame, and sums of it over frames and clicks.
+"""SAM2's losses of one decoder pass, summed over frames and clicks.
 
-SAM2's recipe (arXiv 2408.00714, appendix; its weights 20, 1, 1, 1): focal and dice on
-the best of the candidates, the predicted IoU of all of them, and whether the object is
-in view.
+SAM2's recipe (arXiv 2408.00714, appendix; weights 20, 1, 1, 1): focal and dice loss of
+the best candidate mask, L1 loss of the predicted IoUs of all candidates, and cross
+entropy of the object score, which says whether the object is in view.
 """
 
 import dataclasses
@@ -21,32 +21,34 @@ from c2g_jax.sam2.masks import resize_logits
 
 @dataclasses.dataclass(frozen=True)
 class SegmentLoss(AidWeights):
-    """Weights of the terms, and the side at which masks are compared."""
+    """Weights of the losses, and the resolution at which masks are compared."""
 
     focal: float = 20.0
     dice: float = 1.0
     iou: float = 1.0
     score: float = 1.0
-    # Share, in the loss of an ambiguous prompt's masks, of the one that would be shown:
-    # the best by its own estimate. Upstream has 0, all for the best in truth; where a
-    # click means one thing alone, the three then differ by chance and not by meaning.
+    # For ambiguous prompts, the share of the mask loss that goes to the candidate with
+    # the highest predicted IoU, which a user would see. Upstream has 0: all goes to the
+    # candidate that fits best. Where clicks are never ambiguous, the three candidates
+    # then differ by chance, not by meaning.
     shown: float = 0.0
-    # In cells of the image; a multiple of the logits' own side, and a divisor of the
-    # image's. Twice the logits' side costs a fifth of the image's own and is as good.
+    # Side at which masks are compared, in cells: a multiple of the logits' side and a
+    # divisor of the image's. Twice the logits' side costs a fifth of the image's and is
+    # as good.
     mask_size: int = 128
 
 
-class Truth(NamedTuple):
-    """What is true of n objects on a frame."""
+class FrameTargets(NamedTuple):
+    """Ground truth of n objects on a frame."""
 
     masks: jax.Array  # bool [n, S, S]
-    shares: jax.Array  # float32 [n, s, s], share of each cell, s = mask_size
-    coarse: jax.Array  # float32 [n, 4h, 4w], the same at the size of the logits
-    present: jax.Array  # bool [n], has a pixel
+    shares: jax.Array  # float32 [n, s, s], covered share of a cell, s = mask_size
+    coarse: jax.Array  # float32 [n, 4h, 4w], the same at the logits' size
+    present: jax.Array  # bool [n], has pixels
 
 
-class Sums(NamedTuple):
-    """Terms summed over masks, and how many masks those are."""
+class LossSums(NamedTuple):
+    """Losses summed over objects, and their numbers: `masks` and `scores`."""
 
     focal: jax.Array
     dice: jax.Array
@@ -56,68 +58,71 @@ class Sums(NamedTuple):
     scores: jax.Array
 
 
-def truth_of(masks: Bool[Array, "... n S S"], mask_size: int, low_res: int) -> Truth:
-    """The truth from masks at the size of the model image; any leading axes."""
+def frame_targets(
+    masks: Bool[Array, "... n S S"], mask_size: int, low_res: int
+) -> FrameTargets:
+    """Return the targets of masks at the size of the model image; any leading axes."""
     shares = cell_shares(masks, mask_size)
-    return Truth(
+    return FrameTargets(
         masks, shares, cell_shares(shares, low_res), jnp.any(masks, axis=(-2, -1))
     )
 
 
-def answer_sums(
+def mask_loss_sums(
     config: SegmentLoss,
     decoded: DecodedMasks,
     multimask: Bool[Array, "n"],
-    truth: Truth,
+    targets: FrameTargets,
     where: Bool[Array, "n"],
-) -> Sums:
-    """The terms of one answer, summed over the objects in `where`.
+) -> LossSums:
+    """Return the losses of one decoder pass, summed over the objects in `where`.
 
-    `multimask` says whose prompt was ambiguous: theirs are the last three masks, of
-    which the best one counts, and by `config.shown` the one that would be shown; the
-    others' is the first. Masks of objects that are not in view do not count.
+    `multimask` says whose prompt is ambiguous: these have the last three masks as
+    candidates, the others the first mask alone. The candidate with the least mask loss
+    learns, and by `config.shown` the one with the highest predicted IoU. Masks of
+    objects that are not in view are ignored; their scores are not.
     """
     candidates = decoded.logits
-    cost = config.focal * mask_focal(candidates, truth.coarse[:, None])
-    cost += config.dice * mask_dice(candidates, truth.coarse[:, None])
+    cost = config.focal * mask_focal(candidates, targets.coarse[:, None])
+    cost += config.dice * mask_dice(candidates, targets.coarse[:, None])
     best = jnp.where(multimask, 1 + jnp.argmin(cost[:, 1:], axis=1), 0)
     shown = jnp.where(multimask, 1 + jnp.argmax(decoded.ious[:, 1:], axis=1), 0)
 
     def enlarge(logits: jax.Array) -> jax.Array:
         return resize_logits(logits, config.mask_size, config.mask_size)
 
-    # Candidates need no gradient here: their IoU is what the prediction aims at.
-    ious = mask_iou(enlarge(jax.lax.stop_gradient(candidates)), truth.shares[:, None])
+    # No gradient to the candidates: their IoU is the target of the prediction.
+    ious = mask_iou(enlarge(jax.lax.stop_gradient(candidates)), targets.shares[:, None])
     error = jnp.abs(decoded.ious - ious)
     error = jnp.where(multimask, jnp.mean(error[:, 1:], axis=1), error[:, 0])
-    seen = (where & truth.present).astype(jnp.float32)
+    seen = (where & targets.present).astype(jnp.float32)
     counted = where.astype(jnp.float32)
     focal, dice = jnp.zeros(()), jnp.zeros(())
     for index, share in ((best, 1 - config.shown), (shown, config.shown)):
         if share:
             mask = enlarge(candidates[jnp.arange(index.shape[0]), index])
-            focal += share * jnp.sum(mask_focal(mask, truth.shares) * seen)
-            dice += share * jnp.sum(mask_dice(mask, truth.shares) * seen)
-    return Sums(
+            focal += share * jnp.sum(mask_focal(mask, targets.shares) * seen)
+            dice += share * jnp.sum(mask_dice(mask, targets.shares) * seen)
+    return LossSums(
         focal=focal,
         dice=dice,
         iou=jnp.sum(error * seen),
         masks=jnp.sum(seen),
-        score=jnp.sum(score_error(decoded.object_score, truth.present) * counted),
+        score=jnp.sum(score_error(decoded.object_score, targets.present) * counted),
         scores=jnp.sum(counted),
     )
 
 
-def no_sums() -> Sums:
-    return Sums(*[jnp.zeros(())] * len(Sums._fields))
+def zero_sums() -> LossSums:
+    return LossSums(*[jnp.zeros(())] * len(LossSums._fields))
 
 
-def add(*sums: Sums) -> Sums:
+def add_sums(*sums: LossSums) -> LossSums:
     return jax.tree.map(lambda *parts: sum(parts[1:], parts[0]), *sums)
 
 
-def mean_terms(sums: Sums) -> dict[str, jax.Array]:
-    """Terms by name, unweighted; 0 where nothing counts."""
+def mean_terms(sums: LossSums) -> dict[str, jax.Array]:
+    """Return the mean losses by name, unweighted; 0 where there are no objects."""
     masks = jnp.maximum(sums.masks, 1.0)
     return {
         "focal": sums.focal / masks,

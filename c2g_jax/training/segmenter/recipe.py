@@ -1,6 +1,6 @@
-"""How clips are prompted and corrected while SAM2.1 trains on them.
+"""How clips are prompted and corrected in training SAM2.1.
 
-The recipe is upstream's (sam2/configs/sam2.1_training).
+Upstream's recipe (sam2/configs/sam2.1_training).
 """
 
 import dataclasses
@@ -18,30 +18,32 @@ class Recipe:
     """How a clip is prompted and corrected."""
 
     loss: SegmentLoss = dataclasses.field(default_factory=SegmentLoss)
-    num_classes: int = 126  # of the vocabulary, for the loss of classes
-    mask_prompts: float = 0.5  # how often a video starts from masks; images never do
+    num_classes: int = 126  # objects in the vocabulary, for `class_loss`
+    mask_prompts: float = (
+        0.5  # probability that a video starts from masks; images never do
+    )
     boxes: float = 0.5  # share of boxes among the other prompts
-    # So many clicks correct a frame in turn. The first frame is among the corrected
-    # ones, of which there are one to `corrected_frames`, drawn for each step.
+    # Correction clicks per corrected frame, one after the other. A step corrects the
+    # first frame and up to `corrected_frames` - 1 random ones.
     corrections: int = 7
     corrected_frames: int = 2
-    corrected: float = 1.0  # how often a step that does not start from masks corrects
-    reverse: float = 0.5  # how often a clip runs backward in time
-    # True: whether an object is in view is taken from the truth where memories are
-    # made. Upstream takes its own prediction, which is worth nothing at first.
+    corrected: float = 1.0  # probability of corrections, if not started from masks
+    reverse: float = 0.5  # probability that a clip runs backward in time
+    # Whether memories use the true presence of an object instead of the predicted one,
+    # which upstream uses. From random weights the prediction is useless at first.
     true_presence: bool = False
-    remat: bool = False  # compute each frame again in the backward pass, to save memory
+    remat: bool = False  # recompute each frame in the backward pass to save memory
 
 
 class Plan(NamedTuple):
-    """What a step does with all of its clips: no clip of a batch waits for another."""
+    """What a step does with its clips; the same for all, so that none waits."""
 
     from_masks: jax.Array  # bool
     corrected: jax.Array  # bool [t]
 
 
 def draw_plan(key: PRNGKeyArray, recipe: Recipe, num_frames: int) -> Plan:
-    """The plan of one training step."""
+    """Draw the plan of one training step."""
     keys = jax.random.split(key, 4)
     from_masks = jax.random.uniform(keys[0]) < recipe.mask_prompts
     from_masks &= num_frames > 1
@@ -57,5 +59,5 @@ def draw_plan(key: PRNGKeyArray, recipe: Recipe, num_frames: int) -> Plan:
 
 
 def plain_plan(num_frames: int) -> Plan:
-    """The plan of evaluation: points and boxes, and no corrections."""
+    """Return the plan of evaluation: points and boxes, no corrections."""
     return Plan(jnp.zeros((), bool), jnp.zeros(num_frames, bool))

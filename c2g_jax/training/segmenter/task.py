@@ -1,4 +1,4 @@
-"""Training SAM2.1 itself, as the loop sees it: from nothing, or from a checkpoint."""
+"""The task of training SAM2.1 itself, for the training loop."""
 
 import dataclasses
 
@@ -11,8 +11,8 @@ from c2g_jax.training.segmenter.loss import mean_terms
 from c2g_jax.training.segmenter.recipe import Recipe, draw_plan, plain_plan
 from c2g_jax.types import InputError
 
-# Never trained: one is a constant that is stored with the weights, the other is read by
-# no published configuration.
+# Never trained: the first is a constant stored with the weights, the second is unused
+# in all published configurations.
 _FIXED = r"(?!.*(gaussian_matrix|no_mem_pos_enc)$)"
 TRAINABLE = {
     "all": (_FIXED + r".*",),
@@ -28,7 +28,7 @@ TRAINABLE = {
 
 @dataclasses.dataclass(frozen=True)
 class SegmenterTask:
-    """The model, its loss, and which parameters train (patterns of whole names)."""
+    """A SAM2.1, its recipe, and regexes of the whole names that train."""
 
     model: Sam2
     recipe: Recipe
@@ -42,11 +42,11 @@ class SegmenterTask:
         step: jax.Array,
         train: bool = True,
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Mean loss of the clips of a batch, and the mean of each term.
+        """Return the mean loss of a batch's clips, and the mean of each term.
 
-        `batch` is what the loader makes for the task "segments". Without `train` the
-        clips run forward from points and boxes, and nothing is corrected. The terms
-        `first_iou` and `tracked_iou` are IoUs of masks and have no weight.
+        `batch` holds clips of the task "segments" (`data.clips`). Without `train`,
+        clips run forward from points and boxes, without corrections. The terms
+        `first_iou` and `tracked_iou` are IoUs of masks, only logged.
         """
         del step
         frames = batch["frames"]
@@ -69,14 +69,17 @@ class SegmenterTask:
 
 
 def segmenter_task(model: Sam2, recipe: Recipe, train: str) -> SegmenterTask:
-    """The task of training "all", the "decoder" or the "memory" of a SAM2.1."""
+    """Return the task of training "all", the "decoder" or the "memory" of a SAM2.1.
+
+    Raises InputError for another `train`, or a loss.mask_size that does not fit.
+    """
     if train not in TRAINABLE:
         names = ", ".join(TRAINABLE)
-        raise InputError(f"train={train!r}: choose one of {names}")
+        raise InputError(f"train={train!r}: use one of {names}")
     least, most = model.config.low_res_size, model.config.image_size
     size = recipe.loss.mask_size
     if size < 1 or size % least or most % size:
         raise InputError(
-            f"loss.mask_size={size}: give a multiple of {least} that divides {most}"
+            f"loss.mask_size={size}: use a multiple of {least} that divides {most}"
         )
     return SegmenterTask(model, recipe, TRAINABLE[train])

@@ -1,4 +1,4 @@
-"""Simulated prompts: always where they should be, and all places alike."""
+"""Prompts drawn on the device: in the right place, and uniform."""
 
 import jax
 import jax.numpy as jnp
@@ -22,13 +22,13 @@ def masks():
 
 
 def draw(function, *args, **options):
-    """The function's answer for many keys, stacked in front."""
+    """Return the function's results for many keys, stacked in front."""
     keys = jax.random.split(jax.random.key(0), DRAWS)
     args = [jnp.asarray(x) for x in args]
     return jax.jit(jax.vmap(lambda key: function(key, *args, **options)))(keys)
 
 
-def test_pixels_are_of_the_region_and_all_of_them_come(masks):
+def test_random_pixels_cover_the_region_and_nothing_else(masks):
     pixels, found = draw(clicks.random_pixel, masks)
     assert found[0].tolist() == [True, True, True, False]
     for i in range(3):
@@ -108,7 +108,7 @@ def test_corrections_click_on_what_is_wrong(masks):
     assert len(np.unique(np.asarray(points[:, 3]), axis=0)) > 50
 
 
-def test_where_all_is_right_the_click_is_inside(masks):
+def test_a_correction_of_a_perfect_mask_is_inside(masks):
     points, labels = draw(clicks.correction, masks[:3], masks[:3])
     x, y = np.moveaxis(np.asarray(points, int), -1, 0)
     assert masks[np.arange(3), y, x].all()

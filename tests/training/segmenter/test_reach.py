@@ -1,10 +1,10 @@
-"""The segmenter learns: every parameter that trains has a gradient and moves, and the
-loss of one clip falls.
+"""The segmenter learns: every trained parameter has a gradient and moves, and the loss
+of one clip falls.
 
-No single step reaches all: a prompt has its own embeddings, of the candidate masks the
-best one learns, and only clicks on an answer give a mask to the prompt encoder. So two
-runs of some steps, on a clip by points, boxes and masks, and on an image by points,
-boxes and corrections.
+No single step reaches all parameters: each kind of prompt has its own embeddings, only
+the best candidate mask learns, and only corrections give a mask to the prompt encoder.
+So there are two runs: on a clip with points, boxes and masks, and on an image with
+points, boxes and corrections.
 """
 
 import dataclasses
@@ -25,9 +25,9 @@ from tests.training.segmenter.toy_segmenter import small_sam2, two_squares
 
 @dataclasses.dataclass
 class Trained:
-    """What some steps leave: all arrays of the last state by name."""
+    """The result of some steps: all arrays of the last state by name."""
 
-    parts: states.Parts
+    parts: states.SplitParams
     state: dict[str, np.ndarray]
     metrics: list[dict[str, float]]  # of each step
 
@@ -49,10 +49,10 @@ class Trained:
 
 
 def learn(model, batch, steps: int, **recipe) -> Trained:
-    """Steps as a run takes them, without the decay that moves all by itself."""
+    """Train as a run does, without weight decay, which would move every parameter."""
     loss = SegmentLoss(focal=4.0, mask_size=32, features=0.01)
     task = SegmenterTask(model, Recipe(loss, reverse=0.0, **recipe))
-    parts, mesh = states.take_apart(task), sharding.data_mesh(jax.devices()[:1])
+    parts, mesh = states.split_params(task), sharding.data_mesh(jax.devices()[:1])
     groups = {"all": Group(".*", 2e-3, "cosine")}
     optim = OptimConfig(steps, groups, weight_decay=0.0, clip_norm=1.0)
     state = states.first_state(optim, parts, mesh)
@@ -67,7 +67,7 @@ def learn(model, batch, steps: int, **recipe) -> Trained:
 
 @pytest.fixture(scope="module")
 def model():
-    """It says at first that nothing is in view, so that absence is remembered too."""
+    """A model that predicts absence at first, so that memories encode it too."""
     model = small_sam2()
     score = model.sam_mask_decoder.pred_obj_score_head.layers[-1]
     score.bias[...] -= 1.0
@@ -88,7 +88,7 @@ def image_run(model) -> Trained:
     return learn(model, image, 20, corrections=1)
 
 
-def test_all_that_trains_is_reached_and_moves(clip_run, image_run):
+def test_every_trained_parameter_has_a_gradient_and_moves(clip_run, image_run):
     trained = set(clip_run.parts.trained)
     for run in (clip_run, image_run):
         assert run.moved <= run.reached
@@ -98,7 +98,7 @@ def test_all_that_trains_is_reached_and_moves(clip_run, image_run):
     assert not {n for n in image_run.moved if n.startswith("memory_")}
 
 
-def test_what_is_fixed_stays_as_it_is(model, clip_run):
+def test_frozen_parameters_stay(model, clip_run):
     parts = clip_run.parts
     fixed = ("gaussian_matrix", "no_mem_pos_enc")
     assert all(name.endswith(fixed) for name in parts.frozen)

@@ -1,4 +1,4 @@
-"""The segmenter's task: what it reads, what it plans, and what it remembers."""
+"""The segmenter's task: plans, memories, losses, and trainable parts."""
 
 import re
 import types
@@ -12,14 +12,14 @@ from c2g_jax.checkpoints.safetensors import parameters
 from c2g_jax.sam2 import memory
 from c2g_jax.sam2.mask_decoder import DecodedMasks
 from c2g_jax.training.segmenter.clip import ClipMemory, clip_memories
-from c2g_jax.training.segmenter.loss import SegmentLoss, answer_sums, truth_of
+from c2g_jax.training.segmenter.loss import SegmentLoss, frame_targets, mask_loss_sums
 from c2g_jax.training.segmenter.recipe import Recipe, draw_plan
 from c2g_jax.training.segmenter.task import TRAINABLE, segmenter_task
 from c2g_jax.types import InputError
 from tests.training.segmenter.toy_segmenter import small_sam2
 
 
-def test_plans_cover_all_that_a_step_may_do():
+def test_plans_cover_all_cases_of_a_step():
     recipe = Recipe(mask_prompts=0.5, corrections=2, corrected_frames=2)
     draw = jax.jit(jax.vmap(lambda key: draw_plan(key, recipe, 4)))
     plan = draw(jax.random.split(jax.random.key(0), 400))
@@ -59,11 +59,11 @@ def test_memories_of_a_clip_are_those_of_the_bank():
     np.testing.assert_allclose(see(ours), see(banks), atol=1e-5)
 
 
-def test_the_best_candidate_is_trained_and_all_are_judged():
-    """Four masks of 4 x 4 cells: the truth is the left half of the image."""
+def test_the_best_candidate_has_the_mask_loss_and_all_have_the_iou_loss():
+    """Four masks of 4 x 4 cells: the target is the left half of the image."""
     config = SegmentLoss(mask_size=8)
     masks = jnp.zeros((2, 16, 16), bool).at[0, :, :8].set(True)
-    truth = truth_of(masks, 8, 4)
+    targets = frame_targets(masks, 8, 4)
     left = jnp.where(jnp.arange(4) < 2, 20.0, -20.0) * jnp.ones((4, 4))
     logits = jnp.stack([-left, -left, left, jnp.full((4, 4), 20.0)])
     decoded = DecodedMasks(
@@ -75,7 +75,7 @@ def test_the_best_candidate_is_trained_and_all_are_judged():
     many, single = jnp.ones(2, bool), jnp.zeros(2, bool)
 
     def sums(multimask, where=many):
-        return answer_sums(config, decoded, multimask, truth, where)
+        return mask_loss_sums(config, decoded, multimask, targets, where)
 
     best = sums(many)
     # The second object is not in view: its masks do not count, its score does.
@@ -93,9 +93,9 @@ def test_the_best_candidate_is_trained_and_all_are_judged():
     assert float(nobody.masks) == float(nobody.scores) == float(nobody.score) == 0.0
 
 
-def test_the_mask_that_would_be_shown_may_count_too():
-    """Of three masks the second is right, and the third is thought to be."""
-    truth = truth_of(jnp.zeros((1, 16, 16), bool).at[0, :, :8].set(True), 8, 4)
+def test_the_shown_candidate_may_have_a_share_of_the_mask_loss():
+    """Of three candidates, the second fits; the third has the highest IoU score."""
+    targets = frame_targets(jnp.zeros((1, 16, 16), bool).at[0, :, :8].set(True), 8, 4)
     left = jnp.where(jnp.arange(4) < 2, 20.0, -20.0) * jnp.ones((4, 4))
     decoded = DecodedMasks(
         jnp.stack([-left, -left, left, -left])[None],
@@ -107,7 +107,7 @@ def test_the_mask_that_would_be_shown_may_count_too():
 
     def dice(shown: float) -> float:
         config = SegmentLoss(mask_size=8, shown=shown)
-        return float(answer_sums(config, decoded, here, truth, here).dice)
+        return float(mask_loss_sums(config, decoded, here, targets, here).dice)
 
     assert dice(0.0) < 0.15
     assert dice(1.0) > 0.85
@@ -115,13 +115,13 @@ def test_the_mask_that_would_be_shown_may_count_too():
 
 
 def test_shares_of_cells():
-    truth = truth_of(jnp.zeros((1, 4, 4), bool).at[0, 0, :3].set(True), 2, 1)
-    assert truth.shares.tolist() == [[[0.5, 0.25], [0.0, 0.0]]]
-    assert truth.coarse.tolist() == [[[0.1875]]]
-    assert truth.present.tolist() == [True]
+    targets = frame_targets(jnp.zeros((1, 4, 4), bool).at[0, 0, :3].set(True), 2, 1)
+    assert targets.shares.tolist() == [[[0.5, 0.25], [0.0, 0.0]]]
+    assert targets.coarse.tolist() == [[[0.1875]]]
+    assert targets.present.tolist() == [True]
 
 
-def test_what_trains_is_named():
+def test_names_of_the_trainable_parts():
     names = set(parameters(small_sam2()))
     sets = {
         key: {n for n in names if any(re.fullmatch(p, n) for p in patterns)}
@@ -148,11 +148,11 @@ def test_a_part_may_train_alone():
 @pytest.mark.parametrize(
     ("train", "mask_size", "words"),
     [
-        ("encoder", 32, "choose one of all, decoder, memory"),
+        ("encoder", 32, "use one of all, decoder, memory"),
         ("all", 24, "a multiple of 16 that divides 64"),
         ("all", 0, "a multiple of 16 that divides 64"),
     ],
 )
-def test_what_may_not_be_asked_for(train, mask_size, words):
+def test_invalid_settings_are_refused(train, mask_size, words):
     with pytest.raises(InputError, match=words):
         segmenter_task(small_sam2(), Recipe(SegmentLoss(mask_size=mask_size)), train)

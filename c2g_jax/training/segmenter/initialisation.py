@@ -1,7 +1,8 @@
-"""How SAM2.1 starts where it learns from nothing.
+"""Random weights from which SAM2.1 learns in hours.
 
-Upstream never does: its encoder is pretrained, and so is its decoder when memory begins
-to learn. All kernels drawn alike would do in the end; these do in hours.
+Upstream never starts from random weights: its encoder is pretrained, and so is its
+decoder when memory training starts. A plain random initialisation gets there too, but
+much later.
 """
 
 import re
@@ -12,13 +13,13 @@ from c2g_jax.checkpoints.safetensors import fill_parameters, initialise, paramet
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.model import Sam2, abstract_sam2
 
-# At first: five in the logit of a cell of memory that looks the same, and three less
-# for one that is three cells away.
+# Scales of memory attention's initial logits: 5 for a memory cell with the same
+# features, and 3 less for one that is three cells away.
 _LIKENESS, _NEARNESS = 2.0, 1.5
 
 
 def seeded_sam2(config: Sam2Config, seed: int) -> Sam2:
-    """A model to train, from a seed."""
+    """Return a model with random weights from a seed."""
     abstract = abstract_sam2(config)
     model = initialise(abstract, seed, embedding_std=1.0)
     values = parameters(model)
@@ -28,10 +29,10 @@ def seeded_sam2(config: Sam2Config, seed: int) -> Sam2:
 
 
 def quiet_features(values: dict[str, np.ndarray]) -> None:
-    """Make image features no larger than position encodings.
+    """Scale image features down to the size of position encodings, in place.
 
-    They are added to each other, and by the position alone the decoder finds a prompt's
-    place in the image. `SegmentLoss.features` keeps them so.
+    Both are added, and the decoder locates a prompt in the image by the position
+    encodings. The loss term "features" keeps them small.
     """
     for name, value in values.items():
         if re.fullmatch(
@@ -41,13 +42,13 @@ def quiet_features(values: dict[str, np.ndarray]) -> None:
 
 
 def matching_memory(values: dict[str, np.ndarray]) -> None:
-    """Make memory attention look for what is alike and near.
+    """Make memory attention attend to similar and near memory cells, in place.
 
-    Keys turn a memory back into the features it was made of, which queries are, and
-    both have a bias in common: as they turn with their place, it is felt over a few
-    cells. The other branches begin small. Where queries and keys know nothing of each
-    other, each cell sees the mean of all memories, and as that says nothing of where an
-    object is, attention does not learn to do better.
+    Keys invert the projection of features to memories, so that they match queries,
+    which are features. Queries and keys share a bias, which RoPE turns into a
+    preference for cells within a few cells' distance. The other branches start small.
+    With unrelated queries and keys, each cell would attend to the mean of all memories,
+    which carries no information on the object's place, and attention would not learn.
     """
     made = np.asarray(values["memory_encoder.pix_feat_proj.kernel"])[0, 0]
     made = made @ np.asarray(values["memory_encoder.out_proj.kernel"])[0, 0]  # [c, m]

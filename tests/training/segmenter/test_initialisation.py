@@ -1,4 +1,4 @@
-"""What a model that starts from nothing can do already."""
+"""What the random initialisation gives memory attention."""
 
 import jax
 import jax.numpy as jnp
@@ -9,13 +9,13 @@ from c2g_jax.checkpoints.safetensors import initialise, parameters
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.memory import Memories
 from c2g_jax.sam2.model import FrameFeatures, Sam2, abstract_sam2
-from c2g_jax.training.start import seeded_sam2
+from c2g_jax.training.segmenter.initialisation import seeded_sam2
 
 SIDE = 8  # cells of the image, across and down
 
 
 def share_inside(model: Sam2) -> float:
-    """How much of what a mask changes in the tracked frame lies under the mask."""
+    """Return the share of a mask's effect on the next frame that lies in the mask."""
     config = model.config
     shape = (1, SIDE, SIDE, config.d_model)
     features = FrameFeatures(jax.random.normal(jax.random.key(0), shape), ())
@@ -40,7 +40,7 @@ def share_inside(model: Sam2) -> float:
     return change[inside].sum() / change.sum()
 
 
-def test_a_mask_arrives_where_it_was():
+def test_initial_memory_attention_keeps_a_mask_s_place():
     config = sam2_config("toy", 16 * SIDE)
     plain = initialise(abstract_sam2(config), 0)
     assert share_inside(plain) < 0.2  # it covers 0.14 of the image
