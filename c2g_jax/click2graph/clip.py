@@ -33,7 +33,7 @@ class Subjects(NamedTuple):
 
 
 class Queries(NamedTuple):
-    """What is segmented at q points of each of k subjects on a frame, and its classes."""
+    """Masks and class logits at q points of each of k subjects on a frame."""
 
     points: jax.Array  # float32 [k, q, 2], (x, y) in [0, 1]
     mask_logits: jax.Array  # float32 [k, q, 4h, 4w]

@@ -229,7 +229,10 @@ def _log_prior(counts: Float[Array, "p"]) -> Float[Array, "p+1"]:
 
 
 def _effective(counts: Float[Array, "p"], beta: float) -> Float[Array, "p+1"]:
-    """Return inverse effective numbers, of mean 1 over predicates that occur; "none" 1."""
+    """Return inverse effective numbers of mean 1 over predicates that occur.
+
+    "None" has weight 1.
+    """
     occurs = counts > 0
     weight = (1.0 - beta) / (1.0 - beta ** jnp.maximum(counts, 1.0))
     return jnp.append(weight / masked_mean(weight, occurs), 1.0)
