@@ -128,18 +128,18 @@ def test_every_frame_is_looked_at_as_in_use(model, clip, parts):
     got = prediction.found.mask_logits[t].reshape(2 * q, *rows.mask_logits.shape[1:])
     np.testing.assert_allclose(got, rows.mask_logits, rtol=1e-3, atol=1e-3)
     feature = pool_mask(here.embed, seen)
-    names = model.sch(
+    logits = model.sch(
         jnp.repeat(feature, q, axis=0),
         pool_mask(here.embed, rows.mask_logits > 0),
         jnp.repeat(subjects.obj_ptr[t], q, axis=0),
         rows.obj_ptr,
     )
-    for mine, theirs in zip(prediction.found.names, names, strict=True):
+    for mine, theirs in zip(prediction.found.class_logits, logits, strict=True):
         np.testing.assert_allclose(
             mine[t].reshape(theirs.shape), theirs, rtol=1e-3, atol=1e-4
         )
     true = clip_targets(clip, SIZE // 4).points
-    np.testing.assert_array_equal(prediction.shown.points, true)
+    np.testing.assert_array_equal(prediction.at_truth.points, true)
 
 
 @pytest.fixture(scope="module")
