@@ -1,27 +1,28 @@
-"""Click2Graph on OpenPVSG as its paper has it (arXiv 2511.15948).
+"""Click2Graph on OpenPVSG as in its paper (arXiv 2511.15948, section 3.6).
 
     python -m c2g_jax.train --config=configs/open_pvsg.py --workdir=runs/open_pvsg \
         --config.sam2.checkpoint=weights/large --config.data.dir=data
 
 `python -m c2g_jax.prepare` makes the data, `python -m porting.convert` the checkpoint
-of SAM2.1-Large. One batch is one clip for each of the devices: with 8 GPUs say
-`--config=configs/open_pvsg.py:8`. Where the paper is silent the reason stands beside.
+of SAM2.1-Large. A batch has one clip per device: with 8 GPUs, use
+`--config=configs/open_pvsg.py:8`. "Paper:" marks the paper's figures; where the paper
+does not specify a value, the comment gives the reason for ours.
 """
 
 from ml_collections import ConfigDict
 
 _VIDEOS = 338  # in the training split
-_EPOCHS = 400  # the paper's
+_EPOCHS = 400  # paper: 3.6
 
 
 def get_config(devices: str = "1") -> ConfigDict:
-    """The run on so many devices."""
+    """Return the configuration for a number of devices."""
     config = ConfigDict()
     config.task = "click2graph"
     config.seed = 0
 
-    # A step is a batch: one clip a device, as SAM2 is fine-tuned, with 8 frames each.
-    # An epoch takes one clip of every video, or 400 of them would be years.
+    # A step is a batch: one 8-frame clip per device, as in SAM2's fine-tuning. An epoch
+    # is one clip of every video: with all clips, 400 epochs would take years.
     config.batch_size = int(devices)
     config.steps = _EPOCHS * _VIDEOS // config.batch_size
     config.accumulate = 1
@@ -29,31 +30,31 @@ def get_config(devices: str = "1") -> ConfigDict:
     config.save_every = 500
     config.keep = 2
     config.eval_every = 5000
-    config.eval_batches = 62  # as many as there are validation videos, for one device
+    config.eval_batches = 62  # the number of validation videos, on one device
     config.export_every = 0
 
-    config.trainable = ()  # the task's own: DIDM and SCH; SAM2.1 is frozen (the paper)
+    config.trainable = ()  # the task's own: DIDM and SCH. Paper: SAM2.1 is frozen
     config.groups = ConfigDict(dict(didm=r"didm\..*", sch=r"sch\..*"))
-    # The paper: SCH at 5e-4, DIDM from 5e-5 to 1e-5 by a cosine. Of SCH it names no
-    # schedule, so there is none; nor of a warmup.
+    # Paper: SCH at 5e-4, DIDM from 5e-5 to 1e-5 by cosine annealing. It names neither
+    # a schedule for SCH nor a warmup, so there is none.
     config.lr = ConfigDict(dict(didm=5e-5, sch=5e-4))
     config.lr_end = ConfigDict(dict(didm=1e-5, sch=5e-4))
     config.schedule = ConfigDict(dict(didm="cosine", sch="constant"))
     config.warmup = 0
-    # AdamW is the paper's; its moments are the usual ones, for none are named.
+    # Paper: AdamW. Its betas are not specified: the usual ones.
     config.b1, config.b2 = 0.9, 0.999
-    # Not named either: optax's and torch's own. Biases and norms stay out, as in SAM2.
+    # Not specified: torch's default. None for biases and norms, as in SAM2.
     config.weight_decay = 0.01
     config.no_decay = r".*\b(bias|scale)"
-    config.clip_norm = 0.1  # silent; SAM2's and DETR's
-    config.ema = 0.0  # the paper has none
-    config.muon, config.muon_rate = "", 10.0  # none: AdamW, as the paper has it
+    config.clip_norm = 0.1  # not specified; SAM2's and DETR's
+    config.ema = 0.0  # none in the paper
+    config.muon, config.muon_rate = "", 10.0  # no Muon
 
     config.data = ConfigDict(
         dict(
             dir="data",
             name="open_pvsg",
-            # Frames at their own size; "1024" holds them resized, for slow CPUs.
+            # Frames at their original size; "1024" has them resized, for slow CPUs.
             config="default",
             train="train",
             val="val",
@@ -62,12 +63,13 @@ def get_config(devices: str = "1") -> ConfigDict:
     )
     config.clip = ConfigDict(
         dict(
-            num_frames=8,  # the paper
-            stride=1,  # silent; consecutive frames, as SAM2 is fine-tuned
-            max_subjects=3,  # silent; SAM2's max_num_objects
-            max_objects=8,  # of a subject; more are left out, and counted as overflow
-            prompt_mix=(0.49, 0.49, 0.02),  # point, box, mask: the paper
-            # Silent; SAM2's recipe, lightly. No predicate knows left from right.
+            num_frames=8,  # paper: 3.6
+            stride=1,  # not specified; consecutive frames, as in SAM2's fine-tuning
+            max_subjects=3,  # not specified; SAM2's max_num_objects
+            max_objects=8,  # per subject; more are dropped, and counted as overflow
+            prompt_mix=(0.49, 0.49, 0.02),  # paper: section 6; point, box, mask
+            # Not specified; SAM2's augmentations, weaker. No predicate depends on
+            # left and right, so flips preserve labels.
             flip=0.5,
             brightness=0.1,
             contrast=0.03,
@@ -77,52 +79,59 @@ def get_config(devices: str = "1") -> ConfigDict:
     )
     config.sam2 = ConfigDict(
         dict(
-            size="large",  # the paper, and 1024 pixels too
+            size="large",  # paper: 3.6, as is 1024 pixels
             image_size=1024,
-            dtype="bfloat16",  # silent; of the frozen model, DIDM and SCH are float32
+            # Not specified; of the frozen SAM2.1 alone. DIDM and SCH are float32.
+            dtype="bfloat16",
             checkpoint="weights/large",
         )
     )
-    # Silent but for "lightweight" and about 5 M in all: DETR's widths, three layers.
+    # Paper: "lightweight", about 5 M parameters with SCH: DETR's widths, three layers.
     config.didm = ConfigDict(
         dict(
             num_layers=3,
             num_heads=8,
             ffn=1024,
-            num_queries=3,
+            num_queries=3,  # paper: 3.3, N_q
             dropout=0.1,
-            positions="keys",  # as in DETR
-            queries="learned",  # the paper; no published encoder was taught to point
+            # Paper: 3.3. Other values are for models trained from scratch, see
+            # c2g_jax/from_scratch/didm.py.
+            positions="keys",
+            queries="learned",
         )
-    )  # three queries: the paper
+    )
+    # Paper: 3.4, predicates from pointers. For others see c2g_jax/from_scratch/sch.py.
     config.sch = ConfigDict(dict(hidden=512, dropout=0.1, predicate="pointers"))
     config.loss = ConfigDict(
         dict(
-            # The paper: 10 BCE + 1 Dice + 1 IoU + 20 L2 + 10, 10 and 20 for names.
+            # Paper: 3.6, the weights lambda.
             bce=10.0,
             dice=1.0,
             iou=1.0,
             point=20.0,
-            point_cap=0.0,  # not in the paper: all points are pulled, however far
-            pointing=0.0,  # not in the paper: for queries that are not learned
             subject=10.0,
             object=10.0,
             predicate=20.0,
-            none_weight=0.1,  # of queries without an object; DETR's eos_coef
-            # Silent on the cost: distance of the points, known before any mask is
-            # decoded. On each frame by itself; "clip" keeps a query on one object.
+            none_weight=0.1,  # not specified; of unmatched queries, DETR's eos_coef
+            # The matching cost is not specified: the distance of points, known before
+            # any mask is decoded. Each frame is matched independently; "clip" keeps a
+            # query on one object.
             match_point=20.0,
             match_object=0.0,
             match_mask=0.0,
             match_per="frame",
-            layer_points=True,  # silent; the L2 of each layer, as DETR has it
-            detach_points=False,  # the masks of objects move the points
-            # A pair with several predicates (3 in 100) draws one of them a step.
+            layer_points=True,  # not specified; L2 of each layer, as in DETR
+            detach_points=False,  # not specified; object masks train DIDM too
+            # A pair with several predicates (3 %) draws one of them at each step.
             soft_predicates=False,
-            true_points=0.0,  # not in the paper: names at true points as well
-            # Long tails: silent, so plain cross entropy; "on" is a third of all.
+            # Paper: plain cross entropy, though "on" is a third of all predicates.
             logit_adjustment=0.0,
             effective_beta=0.0,
+            # Not in the paper: classes at ground-truth points too; a cap on point
+            # errors, and where pointed queries start (c2g_jax/from_scratch).
+            true_points=0.0,
+            point_cap=0.0,
+            pointing=0.0,
         )
     )
     return config

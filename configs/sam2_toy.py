@@ -1,4 +1,4 @@
-"""The promptable video segmenter itself, SAM2.1 at the size `toy`, from nothing.
+"""The promptable video segmenter alone: SAM2.1 of size `toy`, from scratch.
 
     python -m c2g_jax.train --config=configs/sam2_toy.py:start \
         --workdir=runs/toy/start --config.data.dir=data
@@ -15,14 +15,14 @@
         --workdir=runs/toy/clicks --config.data.dir=data \
         --config.sam2.checkpoint=runs/toy/videos/weights
 
-Windows of images first, at the frame's own scale but a quarter of its pixels, which
-teach prompts four times faster; then whole images, which teach to tell many objects
-apart; then windows of clips, which teach memory; then whole ones; last the decoder
-alone, for the mask that a click shows. SAM2's recipe (sam2/configs/sam2.1_training):
-simulated points and boxes, clicks on what is wrong, masks; best of three masks, IoU of
-all, presence. What differs is said beside it.
+Stages: crops of images, at full scale but a quarter of the pixels, to train prompting
+four times faster; whole images, to separate many objects; crops of clips, to train
+memory; whole clips; last the decoder alone, for the mask that a single click selects.
+SAM2's recipe (sam2/configs/sam2.1_training): simulated points and boxes, correction
+clicks, masks; the best of three masks, the IoU of all, the object score. Comments mark
+the differences.
 
-To fine-tune a ported checkpoint instead, with upstream's own figures:
+To fine-tune a ported checkpoint instead, with upstream's values:
 
     python -m c2g_jax.train --config=configs/sam2_toy.py:finetune --workdir=… \
         --config.data.dir=… --config.data.name=open_pvsg \
@@ -31,7 +31,7 @@ To fine-tune a ported checkpoint instead, with upstream's own figures:
 
 from ml_collections import ConfigDict
 
-# Encoder, what sits on it, and memory: upstream's learning rates differ by part.
+# Upstream's learning rates differ between encoder, decoder and memory.
 GROUPS = dict(
     encoder=r"image_encoder\..*",
     decoder=r"sam_(mask_decoder|prompt_encoder)\..*",
@@ -40,7 +40,7 @@ GROUPS = dict(
 
 
 def get_config(variant: str = "videos") -> ConfigDict:
-    """Variants: start, images, memory, videos, clicks; finetune; tiny, the least."""
+    """Return the configuration of a stage, of "finetune", or of "tiny", a test run."""
     config = ConfigDict()
     config.task = "segmenter"
     config.seed = 0
@@ -56,7 +56,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
     config.eval_batches = 8
     config.export_every = 500
 
-    config.trainable = ()  # what `train` names
+    config.trainable = ()  # as `train` selects
     config.groups = ConfigDict(GROUPS)
     config.lr = ConfigDict(dict.fromkeys(GROUPS, 4e-4))
     config.lr_end = ConfigDict(dict.fromkeys(GROUPS, 1e-5))
@@ -64,11 +64,11 @@ def get_config(variant: str = "videos") -> ConfigDict:
     config.warmup = 200
     config.b1, config.b2 = 0.9, 0.999
     config.weight_decay = 0.05
-    # Neither norms and biases, nor what images leave without any gradient.
+    # No decay of norms and biases, nor of parameters that images give no gradient.
     config.no_decay = r".*(bias|scale|gamma|embed\w*|enc|ptr|spatial)"
     config.clip_norm = 1.0
     config.ema = 0.998
-    # Upstream has AdamW alone, and a pretrained encoder.
+    # Upstream uses AdamW alone, and a pretrained encoder.
     config.muon, config.muon_rate = r".*kernel", 10.0
 
     config.data = ConfigDict(
@@ -96,8 +96,8 @@ def get_config(variant: str = "videos") -> ConfigDict:
         dict(size="toy", image_size=256, dtype="float32", checkpoint="")
     )
     config.loss = ConfigDict(
-        # Upstream has focal 20. From nothing that is too much: it is least where
-        # nothing is seen, and most objects here are small.
+        # Upstream has focal 20. From scratch that is too much: empty masks minimise
+        # it, as most objects here are small.
         dict(
             focal=4.0,
             dice=1.0,
@@ -117,18 +117,18 @@ def get_config(variant: str = "videos") -> ConfigDict:
         dict(
             mask_prompts=0.2,
             boxes=0.5,
-            # Upstream has 7 clicks; each is a pass of the decoder, and here most of
-            # what is prompted is prompted once.
+            # Upstream has 7 clicks. Each is a pass of the decoder, and here most
+            # objects are prompted once.
             corrections=1,
             corrected_frames=2,
             corrected=0.5,
             reverse=0.5,
-            true_presence=True,  # from nothing, a guess would empty the memory
+            true_presence=True,  # from scratch, predicted presence would empty memory
             remat=False,
         )
     )
     if variant in ("start", "images", "clicks"):
-        # The image is most of the work: ask for nearly all that is on it.
+        # Encoding the image is most of the cost: prompt nearly all of its objects.
         config.clip.num_frames, config.clip.max_objects = 1, 6
     if variant == "start":
         config.steps, config.batch_size = 10000, 8
@@ -136,20 +136,20 @@ def get_config(variant: str = "videos") -> ConfigDict:
         config.lr_end = ConfigDict(dict.fromkeys(GROUPS, 5e-5))
     elif variant == "images":
         config.steps, config.batch_size = 4000, 4
-        # By Muon ten times as much; three times that would undo what is learned.
+        # Muon's rate is ten times this; three times more would undo the first stage.
         config.lr = ConfigDict(dict.fromkeys(GROUPS, 3e-4))
         config.lr_end = ConfigDict(dict.fromkeys(GROUPS, 2e-5))
     elif variant == "clicks":
         config.train, config.steps, config.batch_size = "decoder", 1000, 4
         config.lr = ConfigDict(dict.fromkeys(GROUPS, 3e-4))
-        # A click means one thing in the drawn world: let the surest mask be right,
-        # not one of three.
+        # In the toy data a click is unambiguous: train the mask of the highest
+        # predicted IoU, not the best of three.
         config.loss.shown = 0.7
-        for aid in ("classes", "bodies", "links"):  # of what is frozen here
+        for aid in ("classes", "bodies", "links"):  # they train the frozen encoder
             config.loss[aid] = 0.0
     elif variant == "memory":
         config.train, config.steps = "memory", 1500
-        # All places in memory need a clip of 8.
+        # A clip of 8 frames fills the memory bank.
         config.clip.num_frames = 8
         config.recipe.mask_prompts = 0.5
         config.lr = ConfigDict(dict.fromkeys(GROUPS, 5e-4))
@@ -157,7 +157,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
     elif variant == "videos":
         config.clip.num_frames = 6
         config.recipe.mask_prompts = 0.3
-        # Seven times as much for the encoder cost images 0.05 of IoU.
+        # A 7 times higher rate for the encoder cost 0.05 of the IoU on images.
         config.lr = ConfigDict(dict(encoder=3e-5, decoder=6e-5, memory=4e-4))
         config.lr_end = ConfigDict(dict(encoder=3e-6, decoder=6e-6, memory=4e-5))
     elif variant == "finetune":
@@ -183,7 +183,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
         config.eval_batches, config.export_every, config.data.workers = 1, 0, 0
     else:
         names = "start, images, memory, videos, clicks, finetune, tiny"
-        raise ValueError(f"variant {variant!r}: {names}")
+        raise ValueError(f"variant {variant!r}: use one of {names}")
     if variant in ("start", "memory"):
         config.clip.crop = 0.5
         config.sam2.image_size, config.loss.mask_size = 128, 64

@@ -1,17 +1,17 @@
-"""Click2Graph on the drawn world, around the toy SAM2.1 of configs/sam2_toy.py.
+"""Click2Graph on the synthetic toy data, around the SAM2.1 of configs/sam2_toy.py.
 
     python -m c2g_jax.train --config=configs/toy_pvsg.py --workdir=runs/toy \
         --config.sam2.checkpoint=runs/toy/clicks/weights --config.data.dir=data
 
-Losses, matching and freezing are the paper's, as in configs/open_pvsg.py. What differs
-is said beside it: the model is small, starts from nothing and has little time.
+Losses, matching and freezing follow the paper, as in configs/open_pvsg.py. Comments
+mark the differences: the model is small, and trains briefly and from scratch.
 """
 
 from ml_collections import ConfigDict
 
 
 def get_config(variant: str = "") -> ConfigDict:
-    """The run; variant "tiny" is the least there is, to see that everything works."""
+    """Return the configuration; variant "tiny" is a minimal run, to test everything."""
     config = ConfigDict()
     config.task = "click2graph"
     config.seed = 0
@@ -29,8 +29,8 @@ def get_config(variant: str = "") -> ConfigDict:
 
     config.trainable = ()  # the task's own: DIDM and SCH, SAM2.1 is frozen
     config.groups = ConfigDict(dict(didm=r"didm\..*", sch=r"sch\..*"))
-    # Ten times the paper's for DIDM: it has 135,000 steps for a decoder that DETR's
-    # users know to be slow, here are a few thousand.
+    # Ten times the paper's for DIDM: a decoder as slow to train as DETR's has 135,000
+    # steps there, and a few thousand here.
     config.lr = ConfigDict(dict(didm=5e-4, sch=5e-4))
     config.lr_end = ConfigDict(dict(didm=1e-5, sch=1e-5))
     config.schedule = ConfigDict(dict(didm="cosine", sch="cosine"))
@@ -38,9 +38,9 @@ def get_config(variant: str = "") -> ConfigDict:
     config.b1, config.b2 = 0.9, 0.999
     config.weight_decay = 0.01
     config.no_decay = r".*\b(bias|scale)"
-    config.clip_norm = 1.0  # the paper's losses are large at first; 0.1 would crawl
+    config.clip_norm = 1.0  # initial losses are large: 0.1 would train very slowly
     config.ema = 0.998
-    # The paper has AdamW alone, and 45 times as many steps.
+    # The paper uses AdamW alone, for 45 times as many steps.
     config.muon, config.muon_rate = r".*kernel", 10.0
 
     config.data = ConfigDict(
@@ -51,11 +51,11 @@ def get_config(variant: str = "") -> ConfigDict:
     )  # fmt: skip
     config.clip = ConfigDict(
         dict(
-            # The paper has clips of 8. DIDM and SCH look at each frame by itself, and
-            # as many frames of as many videos show more.
+            # The paper has 8. DIDM and SCH process each frame independently, and the
+            # same number of frames from more videos is more diverse.
             num_frames=1,
             stride=1,
-            # Two of a frame's subjects have a relation at most, nearly always.
+            # Frames rarely have more than two subjects with relations.
             max_subjects=2,
             max_objects=3,
             prompt_mix=(0.49, 0.49, 0.02),
@@ -76,15 +76,14 @@ def get_config(variant: str = "") -> ConfigDict:
             ffn=512,
             num_queries=3,
             dropout=0.1,
-            positions="everywhere",  # by keys alone, points learn nothing for long
-            # The encoder is taught to point: of three points, queries that know of no
-            # image hit 0.46 of the objects after 2,400 steps, these 0.73 before any.
+            positions="everywhere",  # with keys alone, points do not train for long
+            # The encoder is trained to point. With 3 points, learned queries hit 0.46
+            # of the objects after 2,400 steps, pointed ones 0.73 before any step.
             queries="pointed",
         )
     )
-    # Names of 600 videos are learned by heart before those of others are known. A
-    # predicate told from pointers alone was true for 0.60 of validation pairs, one told
-    # from features too for 0.68.
+    # SCH overfits to 600 videos, hence the dropout. Predicates from pointers alone were
+    # right for 0.60 of validation pairs, from features too for 0.68.
     config.sch = ConfigDict(dict(hidden=256, dropout=0.3, predicate="features"))
     config.loss = ConfigDict(
         dict(
@@ -93,10 +92,10 @@ def get_config(variant: str = "") -> ConfigDict:
             none_weight=0.1,
             match_point=20.0, match_object=0.0, match_mask=0.0, match_per="frame",
             layer_points=True, soft_predicates=False,
-            # Masks that are wrong pull points astray while there is much to learn.
+            # Early in training, wrong masks give points misleading gradients.
             detach_points=True,
-            # Names are learned from true points too: points that miss teach none, and
-            # here is no time to wait for them.
+            # Classes are trained at ground-truth points too: points that miss teach
+            # none, and the run is short.
             true_points=1.0,
             logit_adjustment=0.0, effective_beta=0.0,
         )
@@ -107,5 +106,5 @@ def get_config(variant: str = "") -> ConfigDict:
         config.log_every, config.save_every, config.eval_every = 1, 2, 2
         config.eval_batches, config.data.workers, config.warmup = 1, 0, 1
     elif variant:
-        raise ValueError(f"variant {variant!r}: there is tiny")
+        raise ValueError(f"variant {variant!r}: the only variant is tiny")
     return config

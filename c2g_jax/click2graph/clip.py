@@ -33,13 +33,13 @@ class Subjects(NamedTuple):
 
 
 class Queries(NamedTuple):
-    """What is segmented at q points of each of k subjects on a frame, and its classes."""
+    """Masks and class logits at q points of each of k subjects on a frame."""
 
     points: jax.Array  # float32 [k, q, 2], (x, y) in [0, 1]
     mask_logits: jax.Array  # float32 [k, q, 4h, 4w]
     iou: jax.Array  # float32 [k, q]
     object_score: jax.Array  # float32 [k, q]
-    names: SchLogits  # [k, q, classes]
+    class_logits: SchLogits  # [k, q, classes]
 
 
 class ClipPrediction(NamedTuple):
@@ -48,7 +48,7 @@ class ClipPrediction(NamedTuple):
     subjects: Subjects
     discovered: DidmOutput
     found: Queries  # at DIDM's points
-    shown: Queries | None  # at ground-truth points, where those were given
+    at_truth: Queries | None  # at ground-truth points, where those were given
 
 
 def encode_clip(model: Click2Graph, frames: UInt8[Array, "t S S 3"]) -> FrameFeatures:
@@ -118,12 +118,12 @@ def predict_clip(
         discovered = model.didm(here.embed, subject.mask_logits > 0, keys[0])
         points = discovered.points
         points = jax.lax.stop_gradient(points) if detach_points else points
-        found = name_points(model, here, subject, points, keys[1])
+        found = classify_points(model, here, subject, points, keys[1])
         found = found._replace(points=discovered.points)
-        shown = None
+        at_truth = None
         if given is not None:
-            shown = name_points(model, here, subject, given, keys[2])
-        return discovered, found, shown
+            at_truth = classify_points(model, here, subject, given, keys[2])
+        return discovered, found, at_truth
 
     keys = None if key is None else jax.random.split(key, length)
     frames = (features, subjects, keys, true_points)
@@ -132,7 +132,7 @@ def predict_clip(
     return ClipPrediction(subjects, *jax.lax.map(frame, frames))
 
 
-def name_points(
+def classify_points(
     model: Click2Graph,
     features: FrameFeatures,
     subjects: Subjects,
@@ -148,14 +148,14 @@ def name_points(
 
     subject_feature = pool_mask(features.embed, subjects.mask_logits > 0)
     object_feature = pool_mask(features.embed, rows.mask_logits > 0)
-    names = model.sch(
+    class_logits = model.sch(
         pairs(subject_feature),
         object_feature,
         pairs(subjects.obj_ptr),
         rows.obj_ptr,
         key,
     )
-    found = (rows.mask_logits, rows.iou, rows.object_score, names)
+    found = (rows.mask_logits, rows.iou, rows.object_score, class_logits)
     found = jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), found)
     return Queries(points, *found)
 

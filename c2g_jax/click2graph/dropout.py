@@ -1,4 +1,4 @@
-"""Dropout as a pure function of its key."""
+"""Dropout as a pure function of its random key."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 def dropout(x: jax.Array, rate: float, key: jax.Array | None) -> jax.Array:
     """Zero each entry with probability `rate` and scale the rest by 1 / (1 - rate).
 
-    Without a key (inference) x comes back as it is.
+    Without a key (inference), return x unchanged.
     """
     if key is None or rate == 0.0:
         return x
@@ -16,5 +16,5 @@ def dropout(x: jax.Array, rate: float, key: jax.Array | None) -> jax.Array:
 
 
 def split_key(key: jax.Array | None, num: int) -> list[jax.Array | None]:
-    """So many independent keys, or so many Nones where there is no key."""
+    """Return `num` independent keys, or as many Nones if `key` is None."""
     return [None] * num if key is None else list(jax.random.split(key, num))

@@ -61,31 +61,31 @@ class RelationLoss(MatchingCost):
         options. A term to which nothing in the clip contributes is 0.
         """
         keys = jax.random.split(key)
-        found, shown, active = prediction.found, prediction.shown, targets.active
+        found, at_truth = prediction.found, prediction.at_truth
+        active = targets.active
         visible = visible_subjects(prediction, targets)
         assigned, matched = assign(self, found, targets)
         terms = subject_terms(prediction, targets, visible)
         terms |= object_mask_terms(found, targets, assigned, matched)
         terms["point"] = self.point_error(found.points, targets, assigned, matched)
         if self.layer_points:
+            layer_points = jnp.moveaxis(prediction.discovered.layer_points, 1, 0)
             layers = [
                 self.point_error(points, targets, *assign_points(self, points, targets))
-                for points in jnp.moveaxis(prediction.discovered.layer_points, 1, 0)[
-                    :-1
-                ]
+                for points in layer_points[:-1]
             ]
             terms["layer_points"] = sum(layers, jnp.zeros(()))
         weight = jnp.where(matched, 1.0, self.none_weight) * visible[..., None]
-        terms |= name_terms(
+        terms |= class_terms(
             self, found, targets, assigned, matched, weight, keys[0], counts
         )
-        if shown is not None:
+        if at_truth is not None:
             each = jnp.broadcast_to(jnp.arange(active.shape[-1]), active.shape)
             weight = (active & visible[..., None]).astype(jnp.float32)
-            at_truth = name_terms(
-                self, shown, targets, each, active, weight, keys[1], counts
+            taught = class_terms(
+                self, at_truth, targets, each, active, weight, keys[1], counts
             )
-            terms |= {f"shown_{name}": value for name, value in at_truth.items()}
+            terms |= {f"shown_{name}": value for name, value in taught.items()}
         weights = self.weights()
         total = sum(weights[name] * terms[name] for name in weights if name in terms)
         terms["matched"] = jnp.sum(matched) / jnp.maximum(jnp.sum(active), 1)
@@ -163,11 +163,11 @@ def subject_terms(
     prediction: ClipPrediction, targets: ClipTargets, visible: Bool[Array, "t k"]
 ) -> dict[str, jax.Array]:
     """Return L_sub over visible subjects, and mask terms of subjects for the log."""
-    logits, true = prediction.subjects.mask_logits, targets.subject_masks
-    names = prediction.found.names.subject  # [t, k, q, classes], equal for all q
+    classes = prediction.found.class_logits.subject  # [t, k, q, c], equal for all q
     labels = targets.subject_labels[None, :, None]
-    labels = jnp.broadcast_to(labels, names.shape[:-1])
-    error = optax.softmax_cross_entropy_with_integer_labels(names, labels)
+    labels = jnp.broadcast_to(labels, classes.shape[:-1])
+    error = optax.softmax_cross_entropy_with_integer_labels(classes, labels)
+    logits, true = prediction.subjects.mask_logits, targets.subject_masks
     return {
         "subject": masked_mean(jnp.mean(error, axis=-1), visible),
         "subject_bce": masked_mean(mask_bce(logits, true), visible),
@@ -176,7 +176,7 @@ def subject_terms(
     }
 
 
-def name_terms(
+def class_terms(
     config: RelationLoss,
     queries: Queries,
     targets: ClipTargets,
@@ -192,13 +192,13 @@ def name_terms(
     present are excluded: they have no object pointer.
     """
     weight = weight * (queries.object_score > 0)
-    names = queries.names
     labels = jnp.broadcast_to(
         targets.object_labels, (*assigned.shape[:1], *targets.object_labels.shape)
     )
     labels = jnp.take_along_axis(labels, assigned, axis=-1)
-    labels = jnp.where(matched, labels, names.object.shape[-1] - 1)
-    error = optax.softmax_cross_entropy_with_integer_labels(names.object, labels)
+    logits = queries.class_logits.object
+    labels = jnp.where(matched, labels, logits.shape[-1] - 1)  # the last is "none"
+    error = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
     terms = {"object": _weighted_mean(error, weight)}
 
     true = jnp.take_along_axis(targets.predicates, assigned[..., None], axis=2)
@@ -208,7 +208,7 @@ def name_terms(
         one = jax.random.categorical(key, jnp.where(true, 0.0, -1e9))
         share = jax.nn.one_hot(one, true.shape[-1])
     share = jnp.concatenate([share * matched[..., None], ~matched[..., None]], axis=-1)
-    logits = names.predicate
+    logits = queries.class_logits.predicate
     if config.logit_adjustment:
         logits += config.logit_adjustment * _log_prior(counts)
     error = optax.softmax_cross_entropy(logits, share)
@@ -229,7 +229,10 @@ def _log_prior(counts: Float[Array, "p"]) -> Float[Array, "p+1"]:
 
 
 def _effective(counts: Float[Array, "p"], beta: float) -> Float[Array, "p+1"]:
-    """Return inverse effective numbers, of mean 1 over predicates that occur; "none" 1."""
+    """Return inverse effective numbers of mean 1 over predicates that occur.
+
+    "None" has weight 1.
+    """
     occurs = counts > 0
     weight = (1.0 - beta) / (1.0 - beta ** jnp.maximum(counts, 1.0))
     return jnp.append(weight / masked_mean(weight, occurs), 1.0)

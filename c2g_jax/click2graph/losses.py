@@ -1,8 +1,8 @@
-"""Losses of masks and of what the decoder says of them, in float32.
+"""Losses of masks (paper 3.5, L_mask) and of the decoder's scores, in float32.
 
-All work on the last two axes and keep the leading ones, so that callers weigh each mask
-by itself. Targets are bool, or the share of a cell that an object covers. Losses start
-from logits; the formulas are optax's.
+All reduce the last two axes and keep the leading ones, so that callers can weight each
+mask. Targets are bool, or the fraction of a cell that an object covers. Predictions are
+logits; the formulas are optax's.
 """
 
 import jax
@@ -15,7 +15,7 @@ Target = Bool[Array, "... h w"] | Float[Array, "... h w"]
 
 
 def mask_bce(logits: Float[Array, "... h w"], target: Target) -> Float[Array, "..."]:
-    """Mean binary cross entropy of each mask."""
+    """Return the mean binary cross entropy of each mask (L_BCE)."""
     logits, target = _aligned(logits, target)
     return jnp.mean(optax.sigmoid_binary_cross_entropy(logits, target), axis=_PIXELS)
 
@@ -26,25 +26,28 @@ def mask_focal(
     alpha: float = 0.25,
     gamma: float = 2.0,
 ) -> Float[Array, "..."]:
-    """Mean focal loss of each mask, with SAM2's alpha and gamma (arXiv 1708.02002)."""
+    """Return the mean focal loss of each mask (arXiv 1708.02002), SAM2's parameters."""
     logits, target = _aligned(logits, target)
     each = optax.sigmoid_focal_loss(logits, target, alpha=alpha, gamma=gamma)
     return jnp.mean(each, axis=_PIXELS)
 
 
 def mask_dice(logits: Float[Array, "... h w"], target: Target) -> Float[Array, "..."]:
-    """1 - (2 |PT| + 1) / (|P| + |T| + 1) of each mask, P its probabilities."""
+    """Return 1 - (2 |PT| + 1) / (|P| + |T| + 1) of each mask (L_Dice).
+
+    P are the probabilities, T the target.
+    """
     logits, target = _aligned(logits, target)
-    # optax halves what the formula above has; its `smooth` is half a pixel, so.
+    # optax has (|PT| + s) / ((|P| + |T|) / 2 + s), which is the same for s = 0.5.
     return optax.losses.dice_loss(
         logits[..., None], target[..., None], smooth=0.5, axis=(-3, -2)
     )
 
 
 def mask_iou(logits: Float[Array, "... h w"], target: Target) -> Float[Array, "..."]:
-    """IoU of the mask, logits above 0, with the target above a half.
+    """Return the IoU of each mask (logits > 0) with its target (> 0.5), no gradient.
 
-    1 where both are empty. No gradient.
+    It is 1 where both are empty.
     """
     logits, target = jax.lax.stop_gradient(_aligned(logits, target))
     mask, target = logits > 0, target > 0.5
@@ -56,9 +59,9 @@ def mask_iou(logits: Float[Array, "... h w"], target: Target) -> Float[Array, ".
 def iou_error(
     predicted: Float[Array, "..."], logits: Float[Array, "... h w"], target: Target
 ) -> Float[Array, "..."]:
-    """L1 distance of the predicted IoU from the true one, as SAM2 trains it.
+    """Return the L1 error of the predicted IoU (L_IoU), as SAM2 trains it.
 
-    Only the prediction has a gradient.
+    The true IoU has no gradient.
     """
     return jnp.abs(predicted.astype(jnp.float32) - mask_iou(logits, target))
 
@@ -66,7 +69,7 @@ def iou_error(
 def score_error(
     score: Float[Array, "..."], present: Bool[Array, "..."]
 ) -> Float[Array, "..."]:
-    """Binary cross entropy of the logit that an object is in view."""
+    """Return the binary cross entropy of the object score, the logit of presence."""
     present = present.astype(jnp.float32)
     return optax.sigmoid_binary_cross_entropy(score.astype(jnp.float32), present)
 
@@ -74,15 +77,15 @@ def score_error(
 def masked_mean(
     values: Float[Array, "..."], where: Bool[Array, "..."] | Float[Array, "..."]
 ) -> Float[Array, ""]:
-    """Mean of the values that count, 0 if none does."""
+    """Return the mean of `values`, weighted by `where`; 0 if all weights are 0."""
     where = where.astype(jnp.float32)
-    # A value that does not count may be anything, infinite too.
+    # Values of weight 0 may be non-finite.
     total = jnp.sum(jnp.where(where > 0, values, 0.0) * where)
     return total / jnp.maximum(jnp.sum(where), 1.0)
 
 
 def _aligned(logits: jax.Array, target: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Both in float32 and of one shape, which optax asks for."""
+    """Return both in float32 and of one shape, which optax requires."""
     shape = jnp.broadcast_shapes(logits.shape, target.shape)
     logits, target = logits.astype(jnp.float32), target.astype(jnp.float32)
     return jnp.broadcast_to(logits, shape), jnp.broadcast_to(target, shape)

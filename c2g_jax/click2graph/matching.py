@@ -47,7 +47,7 @@ def assign(
     """Match the q queries of each subject to its o objects, by the whole cost."""
     extra = 0.0
     if config.match_object:
-        likely = jax.nn.softmax(found.names.object)  # [t, k, q, classes]
+        likely = jax.nn.softmax(found.class_logits.object)  # [t, k, q, classes]
         labels = targets.object_labels[None, :, None, :]
         labels = jnp.broadcast_to(labels, (*likely.shape[:3], labels.shape[-1]))
         extra += config.match_object * (

@@ -1,4 +1,4 @@
-"""What the cells of a feature map say of a mask: its mean feature, and its share."""
+"""Pooling of image features over masks (paper 3.3 step 2, 3.4 step 1)."""
 
 import functools
 
@@ -12,15 +12,15 @@ def pool_mask(
     masks: Bool[Array, "b H W"] | Float[Array, "b H W"],
     eps: float = 1e-6,
 ) -> Float[Array, "b c"]:
-    """Mean feature under each mask, every cell weighted by its covered area.
+    """Return the mean feature of each mask, cells weighted by their covered area.
 
-    Masks are bool or soft in [0, 1], of any size. `eps` is the least mass, in cells:
-    an empty mask pools to zero, and its gradients stay finite.
+    Masks are bool or soft in [0, 1], of any size. `eps` is the minimum area, in cells:
+    an empty mask pools to zero, with finite gradients.
     """
     _, h, w, _ = features.shape
     weights = cell_cover(masks, h, w)
     features = features.astype(jnp.float32)
-    if features.shape[0] == 1:  # one frame: a product of matrices
+    if features.shape[0] == 1:  # a single frame: one matrix product
         total = jnp.einsum("byx,yxc->bc", weights, features[0], precision="highest")
     else:
         total = jnp.einsum("byx,byxc->bc", weights, features, precision="highest")
@@ -31,7 +31,7 @@ def pool_mask(
 def cell_cover(
     masks: Bool[Array, "b H W"] | Float[Array, "b H W"], h: int, w: int
 ) -> Float[Array, "b h w"]:
-    """The share of each of h x w cells that each mask covers."""
+    """Return the fraction of each of h x w cells that each mask covers."""
     rows, columns = area_matrix(masks.shape[1], h), area_matrix(masks.shape[2], w)
     return jnp.einsum(
         "yr,brc,xc->byx", rows, masks.astype(jnp.float32), columns, precision="highest"
@@ -40,7 +40,10 @@ def cell_cover(
 
 @functools.lru_cache(maxsize=64)
 def area_matrix(pixels: int, cells: int) -> np.ndarray:
-    """The share of each cell that each pixel covers: float32 [cells, pixels]."""
+    """Return the fraction of each cell that each pixel covers, [cells, pixels].
+
+    float32, along one axis of the image.
+    """
     edges = np.arange(cells + 1) * (pixels / cells)
     starts = np.arange(pixels)
     overlap = np.minimum(edges[1:, None], starts + 1) - np.maximum(

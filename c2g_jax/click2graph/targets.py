@@ -1,4 +1,4 @@
-"""What is true of a clip, in the form that the loss of Click2Graph compares with."""
+"""Ground truth of a training clip, in the form that the loss of paper 3.5 needs."""
 
 from typing import NamedTuple
 
@@ -9,30 +9,29 @@ from c2g_jax.data.masks import cell_shares, object_masks
 
 
 class ClipTargets(NamedTuple):
-    """What is true of a clip: k subjects with at most o objects each on t frames."""
+    """Ground truth of k subjects with at most o objects each, over t frames."""
 
-    subject_masks: jax.Array  # float32 [t, k, 4h, 4w], share of each cell
+    subject_masks: jax.Array  # float32 [t, k, 4h, 4w], covered fraction of cells
     subject_labels: jax.Array  # int32 [k]
     subject_valid: jax.Array  # bool [t, k], in view
     object_masks: jax.Array  # float32 [t, k, o, 4h, 4w]
     object_labels: jax.Array  # int32 [k, o]
-    points: jax.Array  # float32 [t, k, o, 2]
+    points: jax.Array  # float32 [t, k, o, 2], p*: interior points, (x, y) in [0, 1]
     predicates: jax.Array  # bool [t, k, o, p]
 
     @property
     def active(self) -> jax.Array:
-        """bool [t, k, o]: in a relation with its subject on that frame."""
+        """Objects in a relation with their subject on that frame: bool [t, k, o]."""
         return jnp.any(self.predicates, axis=-1)
 
 
 def clip_targets(clip: dict[str, jax.Array], low_res: int) -> ClipTargets:
-    """The targets of one clip as the loader gives it, masks at the size of logits.
+    """Return the targets of one clip of the loader, masks at the size of mask logits.
 
-    SAM2.1 is frozen and masks only move points here, for which a quarter of the
-    resolution is plenty; a cell's value is the share of it that the object covers.
+    A quarter of the image's resolution is enough: SAM2.1 is frozen, and masks only
+    provide a gradient for points. A cell holds the fraction that the object covers.
     """
     segments, subjects, objects = clip["segments"], clip["subjects"], clip["objects"]
-
     k, o = objects.shape
     subject_shares = cell_shares(object_masks(segments, subjects), low_res)
     object_shares = cell_shares(object_masks(segments, objects.reshape(-1)), low_res)

@@ -14,13 +14,13 @@ def queries(points, t=1, k=1) -> Queries:
     """Queries at points [q, 2], the same for all frames and subjects; all logits 0."""
     points = jnp.broadcast_to(jnp.asarray(points), (t, k, len(points), 2))
     shape = points.shape[:3]
-    names = SchLogits(
+    logits = SchLogits(
         jnp.zeros((*shape, CLASSES)),
         jnp.zeros((*shape, CLASSES + 1)),
         jnp.zeros((*shape, PREDICATES + 1)),
     )
     return Queries(
-        points, jnp.zeros((*shape, 2, 2)), jnp.zeros(shape), jnp.ones(shape), names
+        points, jnp.zeros((*shape, 2, 2)), jnp.zeros(shape), jnp.ones(shape), logits
     )
 
 

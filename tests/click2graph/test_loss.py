@@ -9,7 +9,7 @@ import pytest
 
 from c2g_jax.click2graph.clip import Queries
 from c2g_jax.click2graph.didm import DidmOutput
-from c2g_jax.click2graph.loss import RelationLoss, name_terms
+from c2g_jax.click2graph.loss import RelationLoss, class_terms
 from c2g_jax.click2graph.matching import CLIP, assign
 from c2g_jax.click2graph.targets import ClipTargets, clip_targets
 from tests.click2graph.by_hand import (
@@ -66,25 +66,25 @@ def named(found, true, config=None, counts=None, key=0, weight=None):
     objects, matched = assign(config, found, true)
     if weight is None:
         weight = jnp.where(matched, 1.0, config.none_weight)
-    return name_terms(
+    return class_terms(
         config, found, true, objects, matched, weight, jax.random.key(key), counts
     )
 
 
-def with_names(found, obj, predicate) -> Queries:
+def with_logits(found, obj, predicate) -> Queries:
     shape = found.points.shape[:3]
-    names = found.names._replace(
+    logits = found.class_logits._replace(
         object=jnp.broadcast_to(jnp.asarray(obj, jnp.float32), (*shape, CLASSES + 1)),
         predicate=jnp.broadcast_to(
             jnp.asarray(predicate, jnp.float32), (*shape, PREDICATES + 1)
         ),
     )
-    return found._replace(names=names)
+    return found._replace(class_logits=logits)
 
 
 def test_cross_entropy_by_hand_with_a_query_that_found_none():
     found = queries([(0.1, 0.1), FAR])
-    found = with_names(found, np.log([0.5, 0.2, 0.1, 0.2]), np.log([0.7, 0.1, 0.2]))
+    found = with_logits(found, np.log([0.5, 0.2, 0.1, 0.2]), np.log([0.7, 0.1, 0.2]))
     true = targets([(0.1, 0.1)], [[1, 0]])
     terms = named(found, true)
     # The first is of class 0 and predicate 0, the second "none", weighing a tenth.
@@ -95,7 +95,7 @@ def test_cross_entropy_by_hand_with_a_query_that_found_none():
 
 
 def test_a_pair_with_two_predicates_draws_one_or_shares():
-    found = with_names(queries([(0.1, 0.1)]), [0] * 4, np.log([0.6, 0.3, 0.1]))
+    found = with_logits(queries([(0.1, 0.1)]), [0] * 4, np.log([0.6, 0.3, 0.1]))
     true = targets([(0.1, 0.1)], [[1, 1]])
     drawn = {round(float(named(found, true, key=k)["predicate"]), 4) for k in range(20)}
     assert drawn == {round(-np.log(0.6), 4), round(-np.log(0.3), 4)}
@@ -115,7 +115,7 @@ def test_what_is_out_of_view_teaches_no_names_and_no_masks():
 
 def test_long_tail_options_by_hand():
     counts = jnp.array([90.0, 10.0])
-    found = with_names(queries([(0.1, 0.1)]), [0] * 4, [1.0, 1.0, 1.0])
+    found = with_logits(queries([(0.1, 0.1)]), [0] * 4, [1.0, 1.0, 1.0])
     true = targets([(0.1, 0.1)], [[0, 1]])
     adjusted = named(found, true, RelationLoss(logit_adjustment=1.0), counts)
     logs = np.log([90.0, 10.0]) - np.log([90.0, 10.0]).mean()
@@ -124,7 +124,7 @@ def test_long_tail_options_by_hand():
     assert float(adjusted["predicate"]) == pytest.approx(expected, abs=1e-5)
 
     # Two pairs, one of each predicate: the rare one weighs more.
-    found = with_names(
+    found = with_logits(
         queries([(0.1, 0.1), (0.9, 0.9)]), [0] * 4, np.log([0.8, 0.1, 0.1])
     )
     true = targets([(0.1, 0.1), (0.9, 0.9)], [[1, 0], [0, 1]])

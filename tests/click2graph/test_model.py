@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from c2g_jax.click2graph.didm import discover
 from c2g_jax.click2graph.model import Click2Graph, mask_ious, segment_points
 from c2g_jax.click2graph.pooling import pool_mask
 from c2g_jax.click2graph.sch import best_triplets
@@ -41,6 +40,7 @@ BOUNDS = {
     "remember": 2,
 }
 segment, segment_at = jax.jit(track.segment), jax.jit(segment_points)
+discover = jax.jit(lambda didm, features, masks: didm(features, masks).points)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -91,7 +91,7 @@ def test_masks_are_differentiable_in_points_and_in_didm(model, video):
 
     @jax.jit
     def loss(didm, shift, mask, sam2, features):
-        points = discover(didm, features.embed, mask).points[0]
+        points = didm(features.embed, mask).points[0]
         answer = segment_points(sam2, features, points + shift)
         return jnp.mean(answer.candidates)
 
@@ -160,7 +160,7 @@ def twin(model: Click2Graph, video: list[Frame], prompt: Prompt):
             answers[prompt.object_id] = answer
         subject = answers[prompt.object_id]
         seen = subject.mask_logits > 0
-        points = jax.jit(discover)(model.didm, features.embed, seen).points
+        points = discover(model.didm, features.embed, seen)
         triplets = []
         for point in points[0]:
             fresh = segment_at(sam2, features, point[None])

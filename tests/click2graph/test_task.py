@@ -1,5 +1,7 @@
 """Click2Graph in training: as in use, with gradients where they belong."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,8 +11,7 @@ import pytest
 from c2g_jax.checkpoints.pretrained import seeded_click2graph
 from c2g_jax.checkpoints.safetensors import parameters
 from c2g_jax.click2graph.clip import encode_clip, follow_subjects, predict_clip
-from c2g_jax.click2graph.didm import discover
-from c2g_jax.click2graph.loss import RelationLoss, term_weights
+from c2g_jax.click2graph.loss import RelationLoss
 from c2g_jax.click2graph.model import click2graph_config, follow, segment_points
 from c2g_jax.click2graph.pooling import pool_mask
 from c2g_jax.click2graph.targets import clip_targets
@@ -18,11 +19,11 @@ from c2g_jax.click2graph.task import Click2GraphTask
 from c2g_jax.data.clips import ClipConfig
 from c2g_jax.data.loader import clip_loader
 from c2g_jax.sam2 import memory, track
-from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.prompts import Prompts
 from c2g_jax.training.optim import Group, OptimConfig, make_optimizer
 from c2g_jax.training.state import split_params
 from tests.data.fake import fake_dataset
+from tests.small_click2graph import SAM2
 
 SIZE, FRAMES = 64, 2
 LOSS = RelationLoss(true_points=1.0, soft_predicates=True)
@@ -30,8 +31,15 @@ LOSS = RelationLoss(true_points=1.0, soft_predicates=True)
 
 @pytest.fixture(scope="module")
 def model():
-    model = seeded_click2graph(click2graph_config(sam2_config("toy", SIZE)), seed=0)
-    # Everything is in view: where nothing is there is nothing to learn.
+    """One block a stage, two layers of DIDM: all there is to test, quick to compile."""
+    config = click2graph_config(SAM2)
+    config = dataclasses.replace(
+        config,
+        didm=dataclasses.replace(config.didm, num_layers=2, ffn=64),
+        sch=dataclasses.replace(config.sch, hidden=64),
+    )
+    model = seeded_click2graph(config, seed=0)
+    # Everything is in view, as absent objects teach nothing.
     score = model.sam2.sam_mask_decoder.pred_obj_score_head.layers[-1]
     score.bias[...] += 100.0
     return model
@@ -114,24 +122,24 @@ def test_every_frame_is_looked_at_as_in_use(model, clip, parts):
     t, q = 1, model.config.didm.num_queries
     here = jax.tree.map(lambda x: x[t][None], features)
     seen = subjects.mask_logits[t] > 0
-    points = discover(model.didm, here.embed, seen).points
+    points = model.didm(here.embed, seen).points
     np.testing.assert_allclose(prediction.found.points[t], points, atol=1e-5)
     rows = segment_points(model.sam2, here, points.reshape(-1, 2))
     got = prediction.found.mask_logits[t].reshape(2 * q, *rows.mask_logits.shape[1:])
     np.testing.assert_allclose(got, rows.mask_logits, rtol=1e-3, atol=1e-3)
     feature = pool_mask(here.embed, seen)
-    names = model.sch(
+    logits = model.sch(
         jnp.repeat(feature, q, axis=0),
         pool_mask(here.embed, rows.mask_logits > 0),
         jnp.repeat(subjects.obj_ptr[t], q, axis=0),
         rows.obj_ptr,
     )
-    for mine, theirs in zip(prediction.found.names, names, strict=True):
+    for mine, theirs in zip(prediction.found.class_logits, logits, strict=True):
         np.testing.assert_allclose(
             mine[t].reshape(theirs.shape), theirs, rtol=1e-3, atol=1e-4
         )
     true = clip_targets(clip, SIZE // 4).points
-    np.testing.assert_array_equal(prediction.shown.points, true)
+    np.testing.assert_array_equal(prediction.at_truth.points, true)
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +171,7 @@ def learning(model, batch):
 
 
 def only(*terms: str) -> dict[str, float]:
-    return {name: float(name in terms) for name in term_weights(LOSS)}
+    return {name: float(name in terms) for name in LOSS.weights()}
 
 
 def names_of(reached) -> set[str]:
@@ -205,9 +213,7 @@ def test_all_that_trains_learns_one_clip_and_nothing_else(learning, model):
         assert len([key for key in held if f"'{name}'" in key]) == 2, name
     params, losses, met = parts.trained, [], set()
     for _ in range(30):
-        params, moments, loss, terms, reached = step(
-            params, moments, term_weights(LOSS)
-        )
+        params, moments, loss, terms, reached = step(params, moments, LOSS.weights())
         losses.append(float(loss))
         met |= names_of(reached)
     assert np.isfinite(losses).all()

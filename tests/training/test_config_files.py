@@ -46,7 +46,7 @@ def test_a_missing_configuration_is_refused(tmp_path):
     (tmp_path / "empty.py").write_text("")
     with pytest.raises(InputError, match="has no get_config"):
         check_overrides(["train", f"--config={tmp_path / 'empty.py'}"])
-    with pytest.raises(InputError, match=r"py:large: variant 'large': there"):
+    with pytest.raises(InputError, match=r"py:large: variant 'large': the only"):
         check_overrides(["train", f"{TOY}:large"])
     check_overrides(["train", f"{TOY}:tiny", "--config.lr.sch=1", "--noconfig.didm"])
 
