@@ -1,10 +1,10 @@
-"""How often scoring encodes a frame: the work that is to be shared."""
+"""Count how often scoring encodes a frame, which trials should share."""
 
 from c2g_jax.evaluation import trials
 
 
 class Encodings:
-    """Counts each call of `trials.encode_frame` from now on, for good."""
+    """Counts each call of `trials.encode_frame`; the patch stays for the process."""
 
     def __init__(self):
         self.count, self._real = 0, trials.encode_frame
