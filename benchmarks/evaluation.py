@@ -1,12 +1,12 @@
-"""Scoring a model on a few videos, beside the plain loop, in one run on one machine.
+"""Time the scoring of a model on a few videos, compared with a plain loop.
 
     python -m benchmarks.evaluation --videos=2 --runs=4
 
 The plain loop goes through a video once for each subject and run, and encodes every
-frame each time; ours encodes a frame once for all of them. Both score a seeded model of
-the toy size, at 64 pixels where --image_size does not say else, on drawn videos, after
-a round that compiles. Their counts are compared. The metric alone, from masks of the
-model's size to counts, is timed apart.
+frame each time; ours encodes each frame once for all of them. Both score a randomly
+initialised model of the toy size, at 64 pixels without --image_size, on synthetic
+videos, after a round that compiles; their counts are compared. The metrics alone, from
+masks of the model's size to counts, are timed apart.
 """
 
 import statistics
@@ -60,7 +60,7 @@ flags.declare_key_flag("json")
 
 
 def open_videos(folder: str) -> tuple[Dataset, tuple[VideoRecord, ...]]:
-    """Those of the flags, or drawn ones."""
+    """Open the videos given by the flags, or generate synthetic ones."""
     if DATA_DIR.value:
         dataset = open_dataset(DATA_DIR.value, NAME.value or "toy_pvsg")
     else:
@@ -77,17 +77,17 @@ def open_videos(folder: str) -> tuple[Dataset, tuple[VideoRecord, ...]]:
     return dataset, dataset.videos("val")[: VIDEOS.value]
 
 
-def hits(guesses: TrialPredictions, protocol: Protocol) -> Counter:
-    """All counts of all trials, and no sum of overlaps: those are rounded."""
+def hits(predictions: TrialPredictions, protocol: Protocol) -> Counter:
+    """Add up all counts of all trials, except the sum of IoUs, which is rounded."""
     total = Counter()
-    for trial, own in guesses.items():
+    for trial, own in predictions.items():
         total.update(score_prompt(trial.truth, own, trial.frame, protocol))
     del total["subject IoU"]
     return total
 
 
 def metric_alone(dataset: Dataset, video: VideoRecord, protocol: Protocol, model):
-    """Subject-frames a second from logits to counts: masks are the truth, shrunk."""
+    """Return subject frames a second, from the logits of true masks to counts."""
     size = model.config.sam2.low_res_size
     segments = dataset.read(video, 0, video.num_frames)[1]
     rows = np.arange(size) * video.height // size
@@ -103,31 +103,31 @@ def metric_alone(dataset: Dataset, video: VideoRecord, protocol: Protocol, model
     began, done = time.perf_counter(), 0
     while time.perf_counter() - began < 2:
         for truth in truths:
-            guesses = [
+            predictions = [
                 predictions_of_scene(
                     *scenes[truth, t], truth, frames[t], classes, protocol, None
                 )
                 for t in truth.frames.tolist()
             ]
-            score_subject(truth, guesses, int(truth.frames[0]), protocol)
-            done += len(guesses)
+            score_subject(truth, predictions, int(truth.frames[0]), protocol)
+            done += len(predictions)
     return done / (time.perf_counter() - began)
 
 
 def _true_scene(truth, small: np.ndarray) -> tuple[Scene, SubjectRows]:
-    """The subject and three objects as rows of a scene; small uint8 [h, w] of ids."""
+    """Build a scene of a subject and three objects; small uint8 [h, w] are ids."""
     ids = [truth.subject_id, *np.resize(truth.objects, 3).tolist()]
     logits = np.stack([np.where(small == i, 8, -8).astype(np.float32) for i in ids])
-    words = np.zeros(4, int)
-    best = BestTriplet(words, words, words, np.full(4, 0.5))
-    segmentation = Segmentation(logits, words, words, words, None, None)
+    zeros = np.zeros(4, int)
+    best = BestTriplet(zeros, zeros, zeros, np.full(4, 0.5))
+    segmentation = Segmentation(logits, zeros, zeros, zeros, None, None)
     points = np.full((3, 2), 0.5, np.float32)
     scene = Scene(points, segmentation, logits.sum((1, 2)), np.eye(4), best)
     return scene, SubjectRows(0, (1, 2, 3), (1, 2, 3), points)
 
 
 def measure(dataset: Dataset, videos, protocol: Protocol, model) -> dict:
-    """{side: {"seconds", "encodings"}} over all videos, and the trials."""
+    """Return {side: {"seconds", "encodings"}} over all videos, and the trials."""
     encodings = Encodings()
     scoring, trials = scoring_model(model, protocol), {}
     for video in videos:
@@ -176,11 +176,11 @@ def report(figures: dict) -> None:
         ratio = f"{other / one:.1f}"
         table.add_row(name, form.format(one), form.format(other), ratio)
     console = Console()
-    console.print(f"{figures['trials']} trials, subjects times runs")
+    console.print(f"{figures['trials']} trials (subjects x runs)")
     console.print(table)
-    console.print(f"the same counts: {ours['hits'] == plain['hits']}")
+    console.print(f"equal counts: {ours['hits'] == plain['hits']}")
     console.print(
-        f"metric alone: {figures['metric frames a second']:,.0f} frames of a subject "
+        f"metrics alone: {figures['metric frames a second']:,.0f} frames of a subject "
         "with three objects a second"
     )
 

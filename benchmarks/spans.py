@@ -1,14 +1,14 @@
-r"""When a relation holds: which SpanConfig makes the best spans of guesses.
+r"""Find the SpanConfig that makes the best relation spans from frame predictions.
 
     python -m benchmarks.spans --checkpoint=FOLDER --data_dir=data --name=toy_pvsg \
         --split=train --max_videos=60 --output=DIR
 
 Every subject of a video is clicked on its first frame with a relation and tracked, once
-a video: the graphs stay in DIR/graphs, and the same command takes them up. Then spans
-are made of their guesses by every setting of a grid and compared with the true ones:
-F1 of spans (a predicted and a true one of the same pair and predicate meet where they
-overlap by half of their union, each once) and F1 of frames. Prints the best settings
-and the defaults, and writes all to DIR/spans.json.
+for each video; the graphs are kept in DIR/graphs and reused. Spans are then made from
+their predictions with every setting of a grid, and compared with the true spans: F1 of
+spans (a predicted and a true span of the same pair and predicate match if their IoU is
+at least a half, each once) and F1 of frames. Prints the best settings and the defaults,
+and writes all to DIR/spans.json.
 """
 
 import contextlib
@@ -55,18 +55,18 @@ GRID = dict(
     min_confidence=(0.0, 0.02, 0.05, 0.1, 0.2, 0.3),
     start_confidence=(0.0, 0.1, 0.2, 0.3, 0.5, 0.7),
 )
-OVERLAP = 0.5  # of two spans that meet, intersection over union
-SHOWN = 10
+OVERLAP = 0.5  # least intersection over union of two matching spans
+SHOWN = 10  # settings in the printed table
 
 Key = tuple[int, int, str]  # subject, object, predicate
 Span = tuple[int, int]
 
 
-class Guessed(NamedTuple):
-    """One video: what was said, and the true spans.
+class VideoSpans(NamedTuple):
+    """The predictions and the true spans of one video.
 
-    confidences: by relation and frame. Objects go by their true ids, those that are
-    none by the negative of their own.
+    confidences: by relation and frame. Objects have their true ids; predicted objects
+    that match none have the negative of their own.
     """
 
     num_frames: int
@@ -76,7 +76,7 @@ class Guessed(NamedTuple):
 
 @dataclasses.dataclass
 class Counts:
-    """What was said, what is true and what is both, in spans and in frames."""
+    """Predicted ("said"), true and matched ("met") spans and frames."""
 
     said_spans: int = 0
     true_spans: int = 0
@@ -86,64 +86,67 @@ class Counts:
     met_frames: int = 0
 
     def f1(self) -> tuple[float, float]:
-        """Of spans and of frames; 0 where nothing is said or true."""
+        """Return the F1 of spans and of frames; 0 without any."""
         spans = self.said_spans + self.true_spans
         frames = self.said_frames + self.true_frames
         return 2 * self.met_spans / max(spans, 1), 2 * self.met_frames / max(frames, 1)
 
 
 def grid() -> Iterator[SpanConfig]:
-    """All settings; a start below what counts at all is the same as none."""
+    """Yield all settings; leaves out a start_confidence without effect."""
     for values in itertools.product(*GRID.values()):
         config = SpanConfig(**dict(zip(GRID, values, strict=True)))
         if not 0 < config.start_confidence <= config.min_confidence:
             yield config
 
 
-def count(videos: Iterable[Guessed], config: SpanConfig) -> Counts:
-    """Spans by a setting against the true ones."""
+def count(videos: Iterable[VideoSpans], config: SpanConfig) -> Counts:
+    """Compare the spans made with a setting with the true ones."""
     counts = Counts()
     for video in videos:
         for key in video.confidences.keys() | video.spans.keys():
             confidences = video.confidences.get(key, {})
-            said = held_spans(confidences, config, video.num_frames)
+            predicted = held_spans(confidences, config, video.num_frames)
             true = video.spans.get(key, ())
-            said_frames, true_frames = frames_of(said), frames_of(true)
-            counts.said_spans += len(said)
+            predicted_frames, true_frames = frames_of(predicted), frames_of(true)
+            counts.said_spans += len(predicted)
             counts.true_spans += len(true)
-            counts.met_spans += meetings(said, true)
-            counts.said_frames += len(said_frames)
+            counts.met_spans += count_matches(predicted, true)
+            counts.said_frames += len(predicted_frames)
             counts.true_frames += len(true_frames)
-            counts.met_frames += len(said_frames & true_frames)
+            counts.met_frames += len(predicted_frames & true_frames)
     return counts
 
 
-def meetings(said: Sequence[Span], true: Sequence[Span]) -> int:
-    """How many spans meet, each once. Spans of one kind lie apart, so that one span
-    overlaps at most one other by more than half, and ties alone need an order."""
-    met, left = 0, list(true)
-    for first, last in said:
+def count_matches(predicted: Sequence[Span], true: Sequence[Span]) -> int:
+    """Count the matching spans, each once.
+
+    Spans of one list are disjoint, so a span can exceed an IoU of a half with one other
+    only; the order decides ties alone.
+    """
+    matched, left = 0, list(true)
+    for first, last in predicted:
         for span in left:
             shared = min(last, span[1]) - max(first, span[0]) + 1
             union = max(last, span[1]) - min(first, span[0]) + 1
             if shared >= OVERLAP * union:
-                met += 1
+                matched += 1
                 left.remove(span)
                 break
-    return met
+    return matched
 
 
-def guessed(graph: SceneGraph, truth, tracks: Mapping[int, int]) -> Guessed:
-    """What a graph says, by the true ids of its tracks {true id: track}."""
+def video_spans(graph: SceneGraph, truth, tracks: Mapping[int, int]) -> VideoSpans:
+    """Collect predictions and true spans; `tracks` are {true id: id in the graph}."""
     true_of = {track: true for true, track in tracks.items()}
     confidences: dict[Key, dict[int, float]] = defaultdict(dict)
     for entry in graph.frames:
         subject = true_of.get(entry.subject_id, -entry.subject_id)
-        for guess in entry.triplets:
-            other = true_of.get(guess.object_id, -guess.object_id)
-            by_frame = confidences[subject, other, guess.predicate]
+        for triplet in entry.triplets:
+            other = true_of.get(triplet.object_id, -triplet.object_id)
+            by_frame = confidences[subject, other, triplet.predicate]
             known = by_frame.get(entry.frame, 0.0)
-            by_frame[entry.frame] = max(known, guess.confidence)
+            by_frame[entry.frame] = max(known, triplet.confidence)
     spans: dict[Key, Sequence[Span]] = {}
     for own in truth.subjects:
         for column, predicate in np.unique(own.units[:, 1:], axis=0).tolist():
@@ -151,7 +154,7 @@ def guessed(graph: SceneGraph, truth, tracks: Mapping[int, int]) -> Guessed:
             name = truth.vocabulary.predicates[predicate]
             key = own.subject_id, int(own.objects[column]), name
             spans[key] = merge_spans(own.units[rows, 0])
-    return Guessed(graph.video.num_frames, dict(confidences), spans)
+    return VideoSpans(graph.video.num_frames, dict(confidences), spans)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -163,11 +166,12 @@ def main(argv: Sequence[str]) -> None:
     check_output(output)
     dataset = open_dataset(DATA_DIR.value, NAME.value or DEFAULT_NAME)
     videos = dataset.videos(split)[: MAX_VIDEOS.value]
-    seen = list(look(dataset, videos, Protocol(split=split, runs=1), output / "graphs"))
-    found = [(count(seen, config), config) for config in grid()]
+    protocol = Protocol(split=split, runs=1)
+    predicted = list(predict_videos(dataset, videos, protocol, output / "graphs"))
+    found = [(count(predicted, config), config) for config in grid()]
     found.sort(key=lambda pair: pair[0].f1(), reverse=True)
-    usual = (count(seen, SpanConfig()), SpanConfig())
-    show([*found[:SHOWN], usual], len(seen))
+    default = (count(predicted, SpanConfig()), SpanConfig())
+    show([*found[:SHOWN], default], len(predicted))
     rows = [
         {
             **dataclasses.asdict(config),
@@ -175,11 +179,11 @@ def main(argv: Sequence[str]) -> None:
             "span F1": counts.f1()[0],
             "frame F1": counts.f1()[1],
         }
-        for counts, config in (usual, *found)
+        for counts, config in (default, *found)
     ]
     document = {
         "data": f"{dataset.name}/{split}",
-        "videos": len(seen),
+        "videos": len(predicted),
         "default": rows[0],
         "settings": rows[1:],
     }
@@ -188,10 +192,10 @@ def main(argv: Sequence[str]) -> None:
     print(f"written to {output / 'spans.json'}")
 
 
-def look(
+def predict_videos(
     dataset: Dataset, videos: Sequence[VideoRecord], protocol: Protocol, folder: Path
-) -> Iterator[Guessed]:
-    """What the model says of each video; from the folder where it has said it."""
+) -> Iterator[VideoSpans]:
+    """Yield the predictions for each video; reads and writes graphs in the folder."""
     from c2g_jax.checkpoints.pretrained import load_click2graph
     from c2g_jax.checkpoints.safetensors import read_manifest
     from c2g_jax.correction.simulate import click_subjects, match_tracks, read_truth
@@ -215,14 +219,16 @@ def look(
                 write_scene_graph(path, dataclasses.replace(graph, provenance=made_by))
             graph = read_scene_graph(path)
             if graph.provenance.get("sha256") != sha256:
-                raise InputError(f"{path} is of other weights: name another --output")
+                raise InputError(
+                    f"{path} was made with other weights: use another --output"
+                )
             clicked = dict(graph.provenance["clicked"])
-            yield guessed(graph, truth, match_tracks(graph, truth, clicked))
+            yield video_spans(graph, truth, match_tracks(graph, truth, clicked))
             advance(video.num_frames)
 
 
 def show(rows: Sequence[tuple[Counts, SpanConfig]], videos: int) -> None:
-    """The rows as a table; the last one are the defaults."""
+    """Print the rows as a table; the last row has the defaults."""
     table = Table("", *GRID, "F1 of spans", "F1 of frames", title=f"{videos} videos")
     for place, (counts, config) in enumerate(rows, 1):
         values = (f"{value:g}" for value in dataclasses.astuple(config))

@@ -3,22 +3,22 @@ r"""Score a model, or the predictions of any system, on a prepared data set.
     python -m c2g_jax.evaluate --checkpoint=FOLDER --data_dir=data --name=toy_pvsg \
         --tables=2,3,4 --output=DIR
 
-prompts every subject of the split, follows it with what it interacts with, and gives
-R@K, SpIR and PLR, with PVSG's own metric beside them: as results.json, results.csv,
-results.md and pictures in DIR, printed as well. --tables are those of the paper: 2 for
-clicks by source, 3 for points, boxes and masks, 4 for DIDM beside the heuristic.
---config=configs/FILE.py names the data in the place of --data_dir and --name.
+prompts every subject of the split, tracks it with the objects that it interacts with,
+and computes R@K, SpIR and PLR, and the official PVSG metric. It writes results.json,
+results.csv, results.md and plots to DIR, and prints the tables. --tables are those of
+the paper: 2 for points by source, 3 for points, boxes and masks, 4 for DIDM and the
+heuristic. --config=configs/FILE.py replaces --data_dir and --name.
 
-The scores of each video are kept in DIR/scores. The same command goes on from there
-after Ctrl-C or a kill. With --shard=0/2 and --shard=1/2 two processes, on two devices
-or hosts that share DIR, take half of the videos each; the one that ends last writes the
-results of all.
+The scores of each video are kept in DIR/scores: after Ctrl-C or a kill, run the same
+command to resume. With --shard=0/2 and --shard=1/2 two processes, on two devices or
+hosts that share DIR, score half of the videos each; the one that ends last writes the
+results.
 
     python -m c2g_jax.evaluate --predictions=FOLDER --data_dir=data --name=toy_pvsg \
         --output=DIR
 
-scores files FOLDER/VIDEO/SUBJECT/RUN.json in the form of scene_graph.json instead,
-without a model.
+scores files FOLDER/VIDEO/SUBJECT/RUN.json, in the format of scene_graph.json, without
+a model.
 """
 
 import dataclasses
@@ -69,25 +69,25 @@ for _name in ("name", "max_videos", "config"):
     flags.declare_key_flag(_name)
 flags.declare_key_flag("compilation_cache")
 TABLES = flags.DEFINE_list(
-    "tables", None, "Tables of the paper to fill: 2, 3, 4. Default: 2."
+    "tables", None, "Tables of the paper to reproduce: 2, 3, 4. Default: 2."
 )
 SYSTEMS = flags.DEFINE_list(
-    "systems", None, "In the place of --tables: didm, heuristic, oracle."
+    "systems", None, "Instead of --tables: didm, heuristic, oracle."
 )
 PROMPT_KINDS = flags.DEFINE_list(
-    "prompt_kinds", None, "In the place of --tables: point, box, mask."
+    "prompt_kinds", None, "Instead of --tables: point, box, mask."
 )
 RUNS_OF = flags.DEFINE_list(
-    "runs_of", [], "SYSTEM/KIND=RUNS,..., where not as --runs has it: didm/box=5."
+    "runs_of", [], "SYSTEM/KIND=RUNS,..., in place of --runs: didm/box=5."
 )
 SHARD = flags.DEFINE_string(
-    "shard", "0/1", "I/N: every N-th video from the I-th on, I from 0."
+    "shard", "0/1", "I/N: score every N-th video from the I-th on, I from 0."
 )
 PREDICTIONS = flags.DEFINE_string(
     "predictions", None, "Folder of VIDEO/SUBJECT/RUN.json to score, without a model."
 )
 PLOTS = flags.DEFINE_bool(
-    "plots", None, "Draw the results. Default: where matplotlib is installed."
+    "plots", None, "Plot the results. Default: if matplotlib is installed."
 )
 flags.adopt_module_key_flags(protocol_flags)
 
@@ -96,10 +96,10 @@ def main(argv: Sequence[str]) -> None:
     del argv
     job = read_job()
     scored = read_scores(job.output, job.fingerprint)
-    share = job.videos[job.shard[0] :: job.shard[1]]
-    mine = [video for video in share if video.video_id not in scored]
-    if mine:
-        score(job, mine)
+    shard = job.videos[job.shard[0] :: job.shard[1]]
+    left = [video for video in shard if video.video_id not in scored]
+    if left:
+        score(job, left)
         scored = read_scores(job.output, job.fingerprint)
     done = [scored[v.video_id] for v in job.videos if v.video_id in scored]
     if len(done) < len(job.videos):
@@ -118,14 +118,14 @@ def run() -> None:
 
 
 def check(argv: Sequence[str]) -> Sequence[str]:
-    """The words in order; InputError for a --config or a field that does not exist."""
+    """Return the arguments; raises InputError for an unknown --config or field."""
     if any(re.match(r"--?(no)?config($|[=.])", word) for word in argv[1:]):
         return check_overrides(argv)
     return argv
 
 
 def read_job() -> Job:
-    """The job in the flags; InputError for whatever in them cannot be done."""
+    """Return the job given by the flags; raises InputError for invalid flags."""
     if not OUTPUT.value:
         raise InputError("--output is missing: name a folder for the results")
     output = Path(OUTPUT.value)
@@ -146,8 +146,8 @@ def read_job() -> Job:
         tables, plan, origin = (), {}, read_predictions(files)
         fingerprint["predictions"] = origin["predictions"]
     else:
-        asked = (TABLES.value, SYSTEMS.value, PROMPT_KINDS.value, RUNS_OF.value)
-        tables, plan = read_plan(*asked, protocol.runs)
+        given = (TABLES.value, SYSTEMS.value, PROMPT_KINDS.value, RUNS_OF.value)
+        tables, plan = read_plan(*given, protocol.runs)
         origin = read_checkpoint()
         fingerprint["model"] = origin
         fingerprint["runs"] = {"/".join(part): runs for part, runs in plan.items()}
@@ -168,7 +168,7 @@ def read_job() -> Job:
 
 
 def open_data(protocol: Protocol) -> tuple[Dataset, Protocol]:
-    """The data set of the flags or of --config, and the protocol with its split."""
+    """Return the data set of the flags or --config, and the protocol with its split."""
     folder, name = DATA_DIR.value, NAME.value
     if CONFIG.value is not None:
         data = CONFIG.value.data
@@ -181,7 +181,7 @@ def open_data(protocol: Protocol) -> tuple[Dataset, Protocol]:
 
 
 def read_predictions(folder: Path) -> dict[str, Any]:
-    """Where files come from, for the results; InputError where there are none."""
+    """Return the provenance of files; raises InputError if there are none."""
     if CHECKPOINT.value or TABLES.value or SYSTEMS.value or PROMPT_KINDS.value:
         raise InputError(
             "--predictions are scored without a model: leave out --checkpoint, "
@@ -192,7 +192,7 @@ def read_predictions(folder: Path) -> dict[str, Any]:
 
 
 def read_checkpoint() -> dict[str, Any]:
-    """Where the model comes from, for the results and to tell it from another."""
+    """Return the provenance of the model, which is also its fingerprint."""
     if not CHECKPOINT.value:
         raise InputError("nothing to score: give --checkpoint or --predictions")
     from c2g_jax.checkpoints.safetensors import (
@@ -208,7 +208,7 @@ def read_checkpoint() -> dict[str, Any]:
 
 
 def load_model() -> Any:
-    """The Click2Graph of --checkpoint; says so where it has not learned everything."""
+    """Load the Click2Graph of --checkpoint; warns if parts of it are not trained."""
     from c2g_jax.checkpoints.pretrained import load_click2graph, untrained
 
     keep_compiled()

@@ -1,9 +1,9 @@
-"""Draw what an evaluation or a training has written.
+"""Plot the results of an evaluation, or the losses of a training run.
 
     python -m c2g_jax.plot --results=DIR/results.json --output=pictures
     python -m c2g_jax.plot --metrics=WORKDIR/metrics.jsonl --output=pictures
 
-The first gives scores.png and confusion.png, as the evaluation itself does where
+The first writes scores.png and confusion.png, which the evaluation itself writes if
 matplotlib is installed; the second losses.png.
 """
 
@@ -22,13 +22,13 @@ from c2g_jax.types import InputError
 
 flags.declare_key_flag("output")
 RESULTS = flags.DEFINE_string("results", None, "results.json of an evaluation.")
-METRICS = flags.DEFINE_string("metrics", None, "metrics.jsonl of a training.")
+METRICS = flags.DEFINE_string("metrics", None, "metrics.jsonl of a training run.")
 
 
 def main(argv: Sequence[str]) -> None:
     del argv
     if not OUTPUT.value:
-        raise InputError("--output is missing: name a folder for the pictures")
+        raise InputError("--output is missing: name a folder for the plots")
     if not RESULTS.value and not METRICS.value:
         raise InputError("nothing to draw: give --results or --metrics")
     with launch.needing("plot"):
@@ -54,20 +54,20 @@ def run() -> None:
 
 
 def read_results(path: Path) -> dict[str, Any]:
-    """The document in the file; InputError where it is none."""
+    """Read results.json; raises InputError for a file that is none."""
     document = _parsed(path, _text(path))
     try:
         _check_results(document)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
-            f"{path}: no results of c2g_jax.evaluate in it "
+            f"{path}: has no results of c2g_jax.evaluate "
             f"({type(error).__name__}: {error}): name its results.json"
         ) from None
     return document
 
 
 def _check_results(document: Any) -> None:
-    """Some error, unless all that is drawn of a document is there."""
+    """Raise some error unless the document has everything that is plotted."""
     names = [*(f"R@{int(k)}" for k in document["protocol"]["ks"]), "SpIR", "PLR"]
     for own in document[document["dataset"]].values():
         for found in own.values():
@@ -77,33 +77,33 @@ def _check_results(document: Any) -> None:
                 for name, key in itertools.product(names, ("mean", "std")):
                     value = part.get(name, {}).get(key)
                     if value is not None and not _is_number(value):
-                        raise ValueError(f"{name} is no number")
-            for said in found["confusion"].values():
-                if not all(map(_is_number, said.values())):
-                    raise ValueError("confusion has no numbers")
+                        raise ValueError(f"{name} is not a number")
+            for predicted in found["confusion"].values():
+                if not all(map(_is_number, predicted.values())):
+                    raise ValueError("confusion has entries that are not numbers")
 
 
 def _is_number(value: Any) -> bool:
-    """Whether it can be drawn: JSON as Python reads it knows NaN and Infinity too."""
+    """Return whether it can be plotted; Python's JSON also reads NaN and Infinity."""
     return type(value) in (int, float) and abs(value) < 1e300
 
 
 def read_losses(path: Path) -> list[dict[str, float]]:
-    """The whole lines of the file; InputError where it is none, or empty."""
+    """Read the complete lines of metrics.jsonl; raises InputError for other files."""
     lines = [_parsed(path, line) for line in _text(path).split("\n")[:-1]]
     if not lines or not all(isinstance(n, dict) and "step" in n for n in lines):
         raise InputError(
-            f"{path}: no metrics of c2g_jax.train in it: name a metrics.jsonl"
+            f"{path}: has no metrics of c2g_jax.train: name a metrics.jsonl"
         )
     for number, line in enumerate(lines, 1):
         for name, value in line.items():
             if not _is_number(value):
                 raise InputError(
-                    f"{path}: line {number}: {name} is {json.dumps(value)[:40]} and no "
-                    "number: name a metrics.jsonl as c2g_jax.train writes it"
+                    f"{path}: line {number}: {name} is {json.dumps(value)[:40]}, not a "
+                    "number: name a metrics.jsonl written by c2g_jax.train"
                 )
     if not any("loss" in line for line in lines):
-        raise InputError(f"{path}: no line of training yet: train on, then draw")
+        raise InputError(f"{path}: has no training losses yet: plot again later")
     return lines
 
 
@@ -113,7 +113,7 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}: check the name") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a text: check the name") from error
+        raise InputError(f"{path}: not a text file: check the name") from error
 
 
 def _parsed(path: Path, text: str) -> Any:

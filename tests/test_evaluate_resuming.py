@@ -66,7 +66,7 @@ def test_stopped_by_ctrl_c_it_keeps_what_it_has_and_goes_on(
             call(f"--output={out}")
     said = capsys.readouterr().err
     assert "2 of " in said
-    assert "the same command goes on from there" in said
+    assert "run the same command to resume" in said
     assert not (out / "results.json").exists()
     with monkeypatch.context() as patch:
         seen = []

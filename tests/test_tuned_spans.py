@@ -8,7 +8,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 from benchmarks import spans as tool
-from benchmarks.spans import Counts, Guessed, count, grid, guessed, meetings
+from benchmarks.spans import Counts, VideoSpans, count, count_matches, grid, video_spans
 from c2g_jax.checkpoints import pretrained
 from c2g_jax.checkpoints import safetensors as weights
 from c2g_jax.correction.simulate import read_truth
@@ -35,13 +35,13 @@ KEY = (1, 2, "holding")
     ],
 )
 def test_spans_meet_by_half_of_their_union(said, true, met):
-    assert meetings(said, true) == met
+    assert count_matches(said, true) == met
 
 
 def test_counts_by_hand():
     """A gap of two on frames 3 and 4, a flicker on 15, and one that is not so."""
     confidences = dict.fromkeys((0, 1, 2, 5, 6, 15), 0.5)
-    video = Guessed(
+    video = VideoSpans(
         20, {KEY: confidences, (1, -9, "holding"): {4: 0.1}}, {KEY: [(0, 6)]}
     )
     strict = SpanConfig(0, 1, 0.0, 0.0)
@@ -76,7 +76,7 @@ def test_guesses_go_by_true_ids(data):
         (),
         frames=(SubjectFrame(3, 4, points, said),),
     )
-    found = guessed(graph, truth, {1: 4, 11: 5})
+    found = video_spans(graph, truth, {1: 4, 11: 5})
     assert found.confidences == {
         (1, 11, "holding"): {3: 0.4},
         (1, -7, "holding"): {3: 0.6},

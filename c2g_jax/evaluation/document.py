@@ -1,6 +1,6 @@
-"""results.json: everything that was measured and how; and the tables made of it.
+"""results.json, with all results and how they were made, and the tables made of it.
 
-Markdown for people, a CSV with a line a number, pictures where they are wanted.
+results.md has Markdown tables, results.csv one line for each number.
 """
 
 import csv
@@ -32,10 +32,10 @@ def make_document(
     scores: Sequence[Mapping],
     provenance: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What results.json holds, of the scores of all videos in their order.
+    """Build the content of results.json from the scores of all videos, in order.
 
-    {"dataset": "NAME/SPLIT", "NAME/SPLIT": {system: {prompt kind: results}}, "ground
-    truth", "protocol", "provenance"}; `results.summarise` says what results are.
+    {"dataset": "NAME/SPLIT", "NAME/SPLIT": {system: {kind of prompt: results}}, "ground
+    truth", "protocol", "provenance"}; for the results see `results.summarise`.
     """
     name, ks = f"{dataset.name}/{protocol.split}", protocol.ks
     return {
@@ -48,7 +48,10 @@ def make_document(
 
 
 def provenance(words: Sequence[str], origin: Mapping[str, Any]) -> dict[str, Any]:
-    """What made the results; no time, and no shard, for the last of them writes."""
+    """Return command, origin and versions; without time and shard, which do not matter.
+
+    `words` are the command-line arguments, `origin` describes the model or the files.
+    """
     command = " ".join(["python -m c2g_jax.evaluate", *words])
     return {
         "command": re.sub(r" --?shard[= ]\S+", "", command),
@@ -64,7 +67,7 @@ def provenance(words: Sequence[str], origin: Mapping[str, Any]) -> dict[str, Any
 def write_document(
     document: Mapping[str, Any], output: Path, tables: Sequence[int], plots: bool
 ) -> str:
-    """Write results.json, .csv, .md, and pictures if wanted; gives the text of .md."""
+    """Write results.json, .csv and .md, and plots if asked; returns the Markdown."""
     page = markdown(document, tables)
     with output_folder(output, owned=PICTURES) as folder:
         text = json.dumps(document, indent=2, ensure_ascii=False)
@@ -78,12 +81,11 @@ def write_document(
     return page
 
 
-Parts = Sequence[tuple[str, str]]  # systems and their kinds of prompt
 ALL = "all"  # in the place of a source
 
 
 def markdown(document: Mapping[str, Any], tables: Sequence[int]) -> str:
-    """The whole page; `document` as results.json holds it, tables of the paper."""
+    """Return results.md of results.json's content, with these tables of the paper."""
     name = document["dataset"]
     systems = document[name]
     parts = [(system, kind) for system, own in systems.items() for kind in own]
@@ -102,7 +104,7 @@ def markdown(document: Mapping[str, Any], tables: Sequence[int]) -> str:
         sections.append("## What could be reached" if tables else "## Scores")
         if any(system == "oracle" for system, _ in others):
             sections.append(
-                "oracle: points of the true objects; masks and names are the model's."
+                "oracle: true objects' points; masks and labels are predicted."
             )
         sections.append(_table(systems, others, main))
     more = [name for k in ks for name in (f"mR@{k}", f"pair_any@{k}", f"tube R@{k}")]
@@ -110,9 +112,9 @@ def markdown(document: Mapping[str, Any], tables: Sequence[int]) -> str:
     share = document["protocol"]["tube_share"]
     sections += [
         "## Beside them",
-        "mR: the mean over predicates. pair_any: of the pairs, those with any right "
-        f"triplet. tube: of whole relations, those hit on {share:.0%} of their frames. "
-        "Precision: of the masks, and of the points, those that hit.",
+        "mR: mean over predicates. pair_any: share of pairs with any right triplet. "
+        f"tube: share of whole relations that are hit on {share:.0%} of their frames. "
+        "Precision: share of predicted masks, and of points, that hit.",
         _table(systems, parts, more),
     ]
     sections += ["## Other means", _macro_table(systems, parts, main)]
@@ -123,14 +125,14 @@ def markdown(document: Mapping[str, Any], tables: Sequence[int]) -> str:
     if judged:
         sections += [
             "## PVSG's own metric",
-            "Over whole videos, whoever was prompted: not to compare with R@K above.",
+            "Over whole videos and all subjects: not comparable with R@K above.",
             _table(systems, judged, official),
         ]
     return "\n\n".join(sections) + "\n"
 
 
 def csv_text(document: Mapping[str, Any]) -> str:
-    """system, prompt, source, metric, mean, std, runs; a line a number."""
+    """Return results.csv: system, prompt, source, metric, mean, std, runs."""
     file = io.StringIO()
     write = csv.writer(file, lineterminator="\n").writerow
     write(("system", "prompt", "source", "metric", "mean", "std", "runs"))
@@ -158,8 +160,8 @@ def _ground_truth(document: Mapping[str, Any]) -> Iterator[str]:
         f"{name} {value:.2f}" for name, value in truth["ceilings"].items() if value
     )
     yield (
-        f"With {protocol['queries']} objects a frame and a name for each, at most: "
-        f"{reach} ({truth['crowded frames']:,} frames have more objects)."
+        f"Ceilings with {protocol['queries']} objects a frame and one predicate for "
+        f"each: {reach} ({truth['crowded frames']:,} frames have more objects)."
     )
     missing = {
         f"{system}, {kind}": found["missing"]
@@ -169,8 +171,8 @@ def _ground_truth(document: Mapping[str, Any]) -> Iterator[str]:
     }
     if missing:
         listed = ", ".join(f"{amount:,} of {part}" for part, amount in missing.items())
-        yield f"Runs without a file, which count as having found nothing: {listed}."
-    yield "Shares in percent, mean ± standard deviation over runs."
+        yield f"Runs without a file, counted as runs without hits: {listed}."
+    yield "In percent (subject IoU: 0 to 1), mean ± standard deviation over runs."
 
 
 def _is_in(part: tuple[str, str], tables: Sequence[int]) -> bool:
@@ -179,11 +181,11 @@ def _is_in(part: tuple[str, str], tables: Sequence[int]) -> bool:
 
 def _table(
     systems: Mapping[str, Any],
-    parts: Parts,
+    parts: Sequence[plan.Part],
     metrics: Sequence[str],
     with_paper: bool = False,
 ) -> str:
-    """A row for each source and part, all sources last, where there are several."""
+    """Return a table with a row for each source and part, then for all sources."""
     own = [name for name in plan.PAPER_METRICS if with_paper and name in metrics]
     heads = ["source", "system", "prompt", "runs", *metrics]
     heads += [f"paper's {name}" for name in own]
@@ -194,18 +196,20 @@ def _table(
             values = found if source is None else found["sources"].get(source, {})
             row = [source or ALL, system, kind, str(found["runs"])]
             row += [_number(name, values.get(name)) for name in metrics]
-            said = plan.paper_numbers(system, kind, source)
-            rows.append(row + [said.get(name, "") for name in own])
+            numbers = plan.paper_numbers(system, kind, source)
+            rows.append(row + [numbers.get(name, "") for name in own])
     return grid(heads, rows)
 
 
-def _sources(systems: Mapping[str, Any], parts: Parts) -> list[str | None]:
+def _sources(
+    systems: Mapping[str, Any], parts: Sequence[plan.Part]
+) -> list[str | None]:
     names = dict.fromkeys(n for s, k in parts for n in systems[s][k]["sources"])
     return [*names, None] if len(names) > 1 else [*names]
 
 
 def _macro_table(
-    systems: Mapping[str, Any], parts: Parts, metrics: Sequence[str]
+    systems: Mapping[str, Any], parts: Sequence[plan.Part], metrics: Sequence[str]
 ) -> str:
     rows = [
         [f"over {name}s", system, kind, *(_number(m, values.get(m)) for m in metrics)]
@@ -224,7 +228,7 @@ def _number(metric: str, value: Mapping[str, float | None] | None) -> str:
 
 
 def grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table whose columns stand in line in a terminal, too."""
+    """Return a Markdown table with aligned columns."""
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
 
     def line(cells: Sequence[str]) -> str:

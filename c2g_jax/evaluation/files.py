@@ -1,9 +1,9 @@
-"""Scoring predictions that lie in files, of any system: VIDEO/SUBJECT/RUN.json.
+"""Score the predictions of any system from files VIDEO/SUBJECT/RUN.json.
 
-Each file is a `scene_graph.json` whose only prompted object is the subject; SUBJECT is
-its object_id in the data set, RUN counts from 0. `frames` holds the predictions that
-R@K, SpIR and PLR judge, `relations` those that PVSG's metric does, `run` names the
-prompt. A graph that nobody prompted goes to VIDEO/all/RUN.json, for that metric alone.
+Each file is a `scene_graph.json` whose only prompted object is the subject. SUBJECT is
+its object_id in the data set, RUN counts from 0. R@K, SpIR and PLR score "frames", the
+PVSG metric scores "relations"; "run" names the kind of prompt. The graph of a system
+without prompts is VIDEO/all/RUN.json and gets the PVSG metric alone.
 """
 
 import time
@@ -31,13 +31,15 @@ from c2g_jax.export.scene_graph_json import read_scene_graph
 from c2g_jax.media.rle import check_code
 from c2g_jax.types import InputError, SceneGraph
 
-EVERYTHING = "all"  # in the place of a subject
-SLACK = 8  # frames by which a video may decode shorter or longer than the annotation
-UNNAMED = "prompt"  # the kind of prompt where `run` does not tell
+EVERYTHING = "all"  # in the place of SUBJECT
+SLACK = 8  # frames by which a decoded video may be shorter or longer than annotated
+UNNAMED = "prompt"  # the kind of prompt, if "run" does not name one
 
 
 @dataclass(frozen=True)
 class PredictionFile:
+    """One file, by its place in the folder."""
+
     video_id: str
     subject: int | None  # None: the whole graph
     run: int
@@ -46,14 +48,17 @@ class PredictionFile:
 
 @dataclass
 class Throughput:
-    """How much was compared, and in what time; reading files and frames is apart."""
+    """Work and time of the metrics alone, without reading files and frames."""
 
-    frames: int = 0
+    frames: int = 0  # of subjects
     seconds: float = 0.0
 
 
 def find_files(folder: str | Path) -> list[PredictionFile]:
-    """All VIDEO/SUBJECT/RUN.json in a folder; InputError for names that are none."""
+    """Return all VIDEO/SUBJECT/RUN.json of a folder.
+
+    Raises InputError for files with other names, and for a folder without any.
+    """
     found = []
     for path in sorted(Path(folder).glob("*/*/*.json")):
         subject, run = path.parent.name, path.stem
@@ -77,12 +82,12 @@ def score_files(
     begin: Callable[[str, int], Callable[[int], object]] = lambda *_: lambda frames: 0,
     work: Throughput | None = None,
 ) -> Iterator[dict]:
-    """The scores of each of some videos of the split, as `results` adds them up.
+    """Yield the scores of each of `videos`, as input of `results.summarise`.
 
-    A subject or a video without a file counts as found nothing, and in "missing";
-    "nothing" has the counts of that, for which kinds there are is known at the end.
-    `begin` is that of `report.frame_progress`. InputError, before the first scores, for
-    any file of the folder that cannot be scored.
+    A run without a file counts as a run without hits, and in "missing". Its counts are
+    in "nothing", since the kinds of prompt are known only when all videos are scored.
+    `begin` is that of `report.frame_progress`. Raises InputError, before the first
+    scores, for any file of the folder that cannot be scored.
     """
     work = work or Throughput()
     files, names = find_files(folder), LabelIds(dataset.vocabulary)
@@ -102,10 +107,10 @@ def _check_files(
     protocol: Protocol,
     begin: Callable[[str, int], Callable[[int], object]],
 ) -> None:
-    """Read all files once, those of other videos too, and refuse what is wrong.
+    """Read all files once, also those of other videos; raises InputError for any fault.
 
-    The scores of the others would be lost with it: they are of a folder as it was, and
-    mending a file makes another one of it.
+    Scores are kept with a hash of the folder: if a faulty file were found later, fixing
+    it would invalidate the scores of all others.
     """
     known = {v.video_id: v for v in dataset.videos(protocol.split)}
     for file in files:
@@ -115,23 +120,23 @@ def _check_files(
     advance = begin("checked", sum(known[f.video_id].num_frames for f in files))
     for file in files:
         graph, video = read_scene_graph(file.path), known[file.video_id]
-        _check(graph, video, file)
+        _check_video(graph, video, file)
         _check_parts(graph, names, file)
         advance(video.num_frames)
 
 
 def _check_place(file: PredictionFile, video: VideoRecord | None, split: str) -> None:
-    """InputError for a file that nothing would be compared with."""
+    """Raise InputError for a file of an unknown video or subject."""
     if video is None:
         raise InputError(
-            f"{file.path}: {file.video_id} is no video of {split}: remove it, or give "
-            "another --split"
+            f"{file.path}: {file.video_id} is no video of {split}: remove the file, or "
+            "use another --split"
         )
     subjects = np.unique(video.relations[:, 0]).tolist()
     if file.subject is not None and file.subject not in subjects:
         raise InputError(
-            f"{file.path}: object {file.subject} is the subject of no relation there: "
-            f"remove it, or name it by its subject, of {subjects}"
+            f"{file.path}: object {file.subject} is the subject of no relation of the "
+            f"video: remove the file, or name it by one of {subjects}"
         )
 
 
@@ -154,7 +159,7 @@ def _score_video(
     system: dict = defaultdict(lambda: {"subjects": defaultdict(dict), "official": {}})
     missing = Counter()
     for run in runs:
-        claims, tracks = defaultdict(list), {}
+        relations, tracks = defaultdict(list), {}
         for subject_id in (*subjects, None):
             file = by_place.get((subject_id, run))
             if file is None:
@@ -162,24 +167,24 @@ def _score_video(
                 continue
             graph = read_scene_graph(file.path)
             kind = str(graph.run.get("prompt", UNNAMED))
-            claims[kind] += relations_of_graph(graph, names, subject_id)
+            relations[kind] += relations_of_graph(graph, names, subject_id)
             tracks |= {(subject_id, o.object_id): o.masks for o in graph.objects}
             if subject_id is not None:
                 own = subjects[subject_id]
                 began = time.perf_counter()
                 prompt = prompt_frame(video, own, run, protocol)
                 part = scored_truth(own, prompt, protocol)
-                speaker = graph.frames[0].subject_id
-                guesses = predictions_of_graph(
-                    graph, speaker, part, coded, names, protocol
+                shown_id = graph.frames[0].subject_id  # in the file
+                predictions = predictions_of_graph(
+                    graph, shown_id, part, coded, names, protocol
                 )
-                counts = score_prompt(own, guesses, prompt, protocol)
+                counts = score_prompt(own, predictions, prompt, protocol)
                 work.seconds += time.perf_counter() - began
                 work.frames += len(part.frames)
                 system[kind]["subjects"][subject_id][run] = counts
         overlap = overlap_of_masks(tracks, coded, video.num_frames)
-        for kind, own_claims in claims.items():
-            counts = pvsg_official.score_video(records, own_claims, overlap)
+        for kind, predicted in relations.items():
+            counts = pvsg_official.score_video(records, predicted, overlap)
             system[kind]["official"][run] = counts
     return {
         "video": video.video_id,
@@ -192,7 +197,7 @@ def _score_video(
 
 
 def _nothing(video, subjects, records, runs, protocol) -> dict:
-    """Counts without hits, for subjects and runs that have no file."""
+    """Return the counts of every subject and run as if it had no file: no hits."""
     found: dict = {
         "subjects": defaultdict(dict),
         "official": pvsg_official.score_video(records, [], lambda *_: np.zeros(0)),
@@ -206,7 +211,7 @@ def _nothing(video, subjects, records, runs, protocol) -> dict:
     return found
 
 
-def _check(graph: SceneGraph, video: VideoRecord, file: PredictionFile) -> None:
+def _check_video(graph: SceneGraph, video: VideoRecord, file: PredictionFile) -> None:
     size = graph.video.width, graph.video.height
     if size != (video.width, video.height):
         raise InputError(
@@ -220,11 +225,11 @@ def _check(graph: SceneGraph, video: VideoRecord, file: PredictionFile) -> None:
         )
     index = graph.run.get("index", file.run)
     if index != file.run:
-        raise InputError(f"{file.path}: it says that it is run {index}: rename it")
+        raise InputError(f'{file.path}: its "run" has index {index}: rename the file')
 
 
 def _check_parts(graph: SceneGraph, names: LabelIds, file: PredictionFile) -> None:
-    """InputError for masks, relations and guesses that nothing can be made of."""
+    """Raise InputError for masks, relations and predictions that are malformed."""
     height, width = graph.video.height, graph.video.width
     try:
         for track in graph.objects:
@@ -232,35 +237,35 @@ def _check_parts(graph: SceneGraph, names: LabelIds, file: PredictionFile) -> No
                 check_code(code)
                 if list(code["size"]) != [height, width]:
                     raise ValueError(f"a mask of frame {t} is not {width}x{height}")
-        said = [guess for entry in graph.frames for guess in entry.triplets]
-        for guess in said:
-            names.object(guess.subject_category)
-            names.object(guess.object_category)
-            names.predicate(guess.predicate)
-        claims = relations_of_graph(graph, names, None)
-        shares = [c.score for c in claims] + [guess.confidence for guess in said]
-        if not np.isfinite(np.array(shares, float)).all():
-            raise ValueError("a score that is no number")
-        np.array([guess.object_id for guess in said], int)
+        triplets = [x for entry in graph.frames for x in entry.triplets]
+        for x in triplets:
+            names.object(x.subject_category)
+            names.object(x.object_category)
+            names.predicate(x.predicate)
+        relations = relations_of_graph(graph, names, None)
+        scores = [r.score for r in relations] + [x.confidence for x in triplets]
+        if not np.isfinite(np.array(scores, float)).all():
+            raise ValueError("a score is not a finite number")
+        np.array([x.object_id for x in triplets], int)
         np.array([(entry.frame, entry.subject_id) for entry in graph.frames], int)
-    # What JSON may hold in the place of each of these.
+    # JSON may hold values of any type in each of these places.
     except (
         LookupError, TypeError, ValueError, ArithmeticError, AttributeError
     ) as error:  # fmt: skip
         raise InputError(
-            f"{file.path}: not a whole scene graph ({type(error).__name__}: {error}): "
-            "write it anew with predict"
+            f"{file.path}: not a valid scene graph ({type(error).__name__}: {error}): "
+            "write it again with predict"
         ) from None
     if file.subject is None:
         return
     if not graph.frames:
         raise InputError(
-            f'{file.path}: it has no "frames", the predictions of single frames: '
-            "write them, or give the graph as VIDEO/all/RUN.json"
+            f'{file.path}: has no "frames", the predictions on single frames: '
+            "write them, or name the file VIDEO/all/RUN.json"
         )
-    speakers = {entry.subject_id for entry in graph.frames}
-    if len(speakers) > 1:
+    subjects = {entry.subject_id for entry in graph.frames}
+    if len(subjects) > 1:
         raise InputError(
-            f'{file.path}: its "frames" speak of {len(speakers)} subjects: '
+            f'{file.path}: its "frames" have {len(subjects)} subjects: '
             "write one file for each prompted subject"
         )

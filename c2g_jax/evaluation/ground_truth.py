@@ -1,8 +1,8 @@
-"""What is scored of a video: its units, who is prompted when, and what is within reach.
+"""The scored ground truth of a video: its units, prompted frames, and recall ceilings.
 
-A unit is a (frame, subject, object, predicate) that holds with both masks in view;
-spans count both of their ends. The ceilings say how many of the units a model can find
-that speaks of so many objects a frame and gives each one name.
+A unit is an annotated (frame, subject, object, predicate) with both masks in view; the
+annotated spans include their last frame. A ceiling is the share of units that a model
+can reach with a limited number of objects a frame and one predicate for each.
 """
 
 import dataclasses
@@ -26,13 +26,13 @@ from c2g_jax.evaluation.protocol import (
 
 @dataclass(frozen=True, eq=False)
 class SubjectTruth:
-    """What one subject of a video does on the frames that are scored."""
+    """The relations of one subject of a video, on the scored frames."""
 
     subject_id: int
     category: int
-    objects: np.ndarray  # int32 [g], ids of all it relates to; the columns of tables
-    categories: np.ndarray  # int32 [g]
-    units: np.ndarray  # int32 [u, 3]: frame, column, predicate; ascending, no two alike
+    objects: np.ndarray  # int32 [g], ids of its objects; a column is an index in here
+    categories: np.ndarray  # int32 [g], of the objects
+    units: np.ndarray  # int32 [u, 3]: frame, column, predicate; ascending and unique
 
     @cached_property
     def frames(self) -> np.ndarray:
@@ -47,9 +47,9 @@ class SubjectTruth:
 
 @dataclass(frozen=True, eq=False)
 class VideoTruth:
-    """The subjects to prompt in a video, ascending, and what was left out, by reason.
+    """The subjects to prompt in a video, by ascending id, and how the units were made.
 
-    counts: "annotated" (frame, record) pairs, those dropped, and "units", what stays.
+    counts: "annotated" (frame, relation) pairs; those dropped, by reason; "units".
     """
 
     subjects: tuple[SubjectTruth, ...]
@@ -57,9 +57,9 @@ class VideoTruth:
 
 
 def video_truth(video: VideoRecord, protocol: Protocol) -> VideoTruth:
-    """The ground truth of a video; the frame of the prompt is not considered here."""
+    """Return the ground truth of a video, of all frames whatever the prompted one."""
     counts, units = Counter(), []
-    seen = video.visible_table
+    visible = video.visible_table
     for subject, other, predicate, start, end in video.relations.tolist():
         counts["annotated"] += max(0, end - start + 1)
         first, last = max(start, 0), min(end, video.num_frames - 1)
@@ -68,8 +68,8 @@ def video_truth(video: VideoRecord, protocol: Protocol) -> VideoTruth:
         if subject == other:
             counts["self-relation"] += len(times)
             continue
-        of_subject = seen[video.row(subject), first : last + 1]
-        of_object = seen[video.row(other), first : last + 1]
+        of_subject = visible[video.row(subject), first : last + 1]
+        of_object = visible[video.row(other), first : last + 1]
         counts["no mask of both"] += int((~of_subject & ~of_object).sum())
         counts["no mask of the subject"] += int((~of_subject & of_object).sum())
         counts["no mask of the object"] += int((of_subject & ~of_object).sum())
@@ -79,12 +79,12 @@ def video_truth(video: VideoRecord, protocol: Protocol) -> VideoTruth:
             continue
         units.extend((t, subject, other, predicate) for t in valid.tolist())
     table = np.array(units, np.int32).reshape(-1, 4)
-    whole = np.unique(table, axis=0)
-    counts["said twice"] += len(table) - len(whole)
-    counts["units"] = len(whole)
+    unique = np.unique(table, axis=0)
+    counts["said twice"] += len(table) - len(unique)
+    counts["units"] = len(unique)
     subjects = tuple(
-        _subject_truth(video, subject, whole[whole[:, 1] == subject])
-        for subject in np.unique(whole[:, 1]).tolist()
+        _subject_truth(video, subject, unique[unique[:, 1] == subject])
+        for subject in np.unique(unique[:, 1]).tolist()
     )
     return VideoTruth(subjects, counts)
 
@@ -104,7 +104,7 @@ def _subject_truth(video: VideoRecord, subject: int, rows: np.ndarray) -> Subjec
 def prompt_frame(
     video: VideoRecord, truth: SubjectTruth, run: int, protocol: Protocol
 ) -> int:
-    """The frame on which a subject is prompted; it is in view there."""
+    """Return the frame on which a subject is prompted, where it is in view."""
     if protocol.prompt_frame == FIRST_INTERACTION:
         return int(truth.frames[0])
     if protocol.prompt_frame == FIRST_VISIBLE:
@@ -114,7 +114,7 @@ def prompt_frame(
 
 
 def scored_truth(truth: SubjectTruth, prompt: int, protocol: Protocol) -> SubjectTruth:
-    """The truth of the frames that count for a prompt on that frame."""
+    """Return the truth on the frames that are scored for a prompt on frame `prompt`."""
     if protocol.directions == BOTH:
         return truth
     return dataclasses.replace(truth, units=truth.units[truth.units[:, 0] >= prompt])
@@ -123,18 +123,17 @@ def scored_truth(truth: SubjectTruth, prompt: int, protocol: Protocol) -> Subjec
 def discovery_frames(
     frames: Sequence[int], prompt: int, protocol: Protocol
 ) -> np.ndarray:
-    """bool [f]: on which frames DIDM looks for objects."""
-    away = np.abs(np.asarray(frames, np.int64) - prompt)
+    """Return bool [f]: whether DIDM runs on each frame."""
+    distance = np.abs(np.asarray(frames, np.int64) - prompt)
     every = protocol.discover_every
-    return away % every == 0 if every else away == 0
+    return distance % every == 0 if every else distance == 0
 
 
 def video_ceiling(video: VideoRecord, protocol: Protocol) -> Counter:
-    """Counts that add up over videos, of what is scored for the prompts of run 0.
+    """Count what is scored for the prompts of run 0, and how much can be reached.
 
-    Keys: "subjects", "subject frames" and "crowded frames" (more objects than
-    queries), "units", "pairs", and within reach "R@K" of the units, "SpIR" of the
-    pairs.
+    Keys: "subjects", "subject frames", "crowded frames" (more objects than queries),
+    "units", "pairs"; reachable at most: "R@K" of the units, "SpIR" of the pairs.
     """
     counts: Counter = Counter()
     for truth in video_truth(video, protocol).subjects:
@@ -142,23 +141,24 @@ def video_ceiling(video: VideoRecord, protocol: Protocol) -> Counter:
         part = scored_truth(truth, prompt, protocol)
         objects = np.unique(part.pairs[:, 0], return_counts=True)[1]
         units = np.unique(part.units[:, 0], return_counts=True)[1]
-        seen = np.minimum(objects, protocol.queries)
+        reached = np.minimum(objects, protocol.queries)
         counts["subjects"] += 1
         counts["subject frames"] += len(objects)
         counts["crowded frames"] += int((objects > protocol.queries).sum())
         counts["units"] += int(units.sum())
         counts["pairs"] += int(objects.sum())
-        counts["SpIR"] += int(seen.sum())
-        named = units if protocol.multi_predicate else seen
+        counts["SpIR"] += int(reached.sum())
+        predicted = units if protocol.multi_predicate else reached
         for k in protocol.ks:
-            counts[f"R@{k}"] += int(np.minimum(named, k).sum())
+            counts[f"R@{k}"] += int(np.minimum(predicted, k).sum())
     return counts
 
 
 def truth_summary(scores: Sequence[Mapping], ks: Sequence[int]) -> dict[str, Any]:
-    """What is scored, what was left out and why, and the shares within reach.
+    """Summarise what is scored, what was left out and why, and the recall ceilings.
 
-    `scores` with the "truth" and "ceiling" of each video; whole, and by source.
+    `scores` have the "truth" and "ceiling" of each video. Over all videos, and in
+    "sources" for each source; ceilings in percent.
     """
     sources = dict.fromkeys(score["source"] for score in scores)
     return _summary(scores, ks) | {
@@ -175,7 +175,7 @@ def _summary(scores: Sequence[Mapping], ks: Sequence[int]) -> dict[str, Any]:
         truth.update(score["truth"])
         ceiling.update(score["ceiling"])
     kept, annotated = truth.pop("units", 0), truth.pop("annotated", 0)
-    within = {f"R@{k}": ceiling["units"] for k in ks} | {"SpIR": ceiling["pairs"]}
+    totals = {f"R@{k}": ceiling["units"] for k in ks} | {"SpIR": ceiling["pairs"]}
     return {
         "videos": len(scores),
         "subjects": ceiling["subjects"],
@@ -190,6 +190,6 @@ def _summary(scores: Sequence[Mapping], ks: Sequence[int]) -> dict[str, Any]:
         },
         "ceilings": {
             name: 100 * ceiling[name] / total if total else None
-            for name, total in within.items()
+            for name, total in totals.items()
         },
     }

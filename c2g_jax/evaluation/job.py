@@ -1,9 +1,9 @@
-"""The job: score the videos that were asked for, keep each, write the results of all.
+"""The evaluation job: score videos one by one, resumably, and write the results.
 
-Scores of single videos lie in OUTPUT/scores, so that long work is taken up again. A
-file for each shard: a line that says what is scored and how, then a line a video. A
-last line that was cut short by a kill counts for nothing. Processes that share the
-folder see each other's videos, and each writes to a file of its own.
+The scores of each video are kept in OUTPUT/scores, so that a job can be resumed. Each
+shard has a JSON Lines file: first the fingerprint of what is scored and how, then one
+line for each video. An incomplete last line, left by a kill, is ignored. Processes that
+share the folder read each other's scores, and write each to a file of its own.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from c2g_jax.media.json_lines import read_lines
 from c2g_jax.training.config_files import differences
 from c2g_jax.types import InputError
 
-if TYPE_CHECKING:  # JAX is not needed for files
+if TYPE_CHECKING:  # files are scored without JAX
     from c2g_jax.click2graph.model import Click2Graph
 
 Begin = Callable[[str, int], Callable[[int], None]]  # as `frame_progress` gives it
@@ -37,7 +37,7 @@ Begin = Callable[[str, int], Callable[[int], None]]  # as `frame_progress` gives
 
 @dataclass(frozen=True)
 class Job:
-    """What to score and how, checked as far as it can be before the model runs."""
+    """What to score and how; checked as far as possible without the model."""
 
     dataset: Dataset
     protocol: Protocol
@@ -45,16 +45,19 @@ class Job:
     shard: tuple[int, int]
     tables: tuple[int, ...]
     plan: Plan  # of the model's runs; empty for files
-    predictions: Path | None  # the files
+    predictions: Path | None  # folder of files to score in the place of a model
     load_model: Callable[[], "Click2Graph"]
     output: Path
     fingerprint: Mapping[str, Any]
-    origin: Mapping[str, Any]  # of the model or the files, for the results
+    origin: Mapping[str, Any]  # of the model or the files, for results.json
     plots: bool
 
 
 def score(job: Job, videos: Sequence[VideoRecord]) -> None:
-    """Score the videos, and say what is kept where that is interrupted."""
+    """Score the videos and keep each as soon as it is done.
+
+    On Ctrl-C prints how many are kept and re-raises KeyboardInterrupt.
+    """
     by_id, kept = {v.video_id: v for v in videos}, 0
     file = score_writer(job.output, job.shard, job.fingerprint)
     with file as append, frame_progress() as begin:
@@ -66,16 +69,16 @@ def score(job: Job, videos: Sequence[VideoRecord]) -> None:
         except KeyboardInterrupt:
             print(
                 f"{kept} of {len(videos)} videos are scored and kept in {job.output}: "
-                "the same command goes on from there",
+                "run the same command to resume",
                 file=sys.stderr,
             )
             raise
 
 
 def write_results(job: Job, scores: Sequence[Mapping], command: Sequence[str]) -> str:
-    """Write the results of all videos to the output; gives the tables as a page.
+    """Write the results of all videos to the output folder; returns results.md.
 
-    `command` are the words that asked for them.
+    `command` are the command-line arguments, for the provenance.
     """
     document = make_document(
         job.dataset, job.protocol, scores, provenance(command, job.origin)
@@ -106,8 +109,8 @@ def _of_files(job: Job, videos: Sequence[VideoRecord], begin: Begin) -> Iterator
     )
     if work.seconds:
         print(
-            f"metrics alone: {work.frames:,} frames of subjects compared in "
-            f"{work.seconds:.1f} s, {work.frames / work.seconds:,.0f} a second"
+            f"metrics alone: {work.frames:,} subject frames in {work.seconds:.1f} s, "
+            f"{work.frames / work.seconds:,.0f} a second"
         )
 
 
@@ -115,9 +118,9 @@ FOLDER = "scores"
 
 
 def read_scores(output: Path, fingerprint: Mapping[str, Any]) -> dict[str, dict]:
-    """{video: scores} of all shards; {} where there are none.
+    """Return {video: scores} of all shards; {} if there are none.
 
-    InputError where a file is damaged or has another fingerprint, with the difference.
+    Raises InputError for a damaged file, or another fingerprint, with the differences.
     """
     found: dict[str, dict] = {}
     for path in sorted((output / FOLDER).glob("*.jsonl")):
@@ -133,21 +136,21 @@ def read_scores(output: Path, fingerprint: Mapping[str, Any]) -> dict[str, dict]
 def score_writer(
     output: Path, shard: tuple[int, int], fingerprint: Mapping[str, Any]
 ) -> Iterator[Callable[[Mapping], None]]:
-    """Gives append(scores), for one process at a time; a torn last line goes.
+    """Yield append(scores), which writes a video's scores to the shard's file.
 
-    Without any scores there is no file, and no folder that is new. InputError where
-    another process has it.
+    An incomplete last line is removed first. If nothing is appended, the file and new
+    folders are removed again. Raises InputError if another process has the file.
     """
     path, new = output / FOLDER / f"{shard[0]}-of-{shard[1]}.jsonl", not output.exists()
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
         try:
-            # Unlike lockf, kept while the same process reads the file elsewhere.
+            # Unlike lockf, flock survives that this process opens the file elsewhere.
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise InputError(
-                f"{path} is in use by another process: wait for it, or give each a "
-                "--shard of its own"
+                f"{path} is in use by another process: wait for it, or give each "
+                "process a --shard of its own"
             ) from error
         _cut_torn_line(file)
 
@@ -161,7 +164,7 @@ def score_writer(
         finally:
             if not os.path.getsize(path):
                 path.unlink()
-                with contextlib.suppress(OSError):  # others may have something there
+                with contextlib.suppress(OSError):  # other shards may have files
                     path.parent.rmdir()
                     if new:
                         output.rmdir()
@@ -169,7 +172,7 @@ def score_writer(
 
 def _write(file: TextIO, line: Mapping) -> None:
     file.write(json.dumps(line) + "\n")
-    file.flush()  # from here on a kill does not take it
+    file.flush()  # survives a kill from here on
 
 
 def _cut_torn_line(file: TextIO) -> None:
@@ -179,7 +182,7 @@ def _cut_torn_line(file: TextIO) -> None:
 
 
 def _whole_lines(path: Path) -> list[dict]:
-    return read_lines(path, "move it away, what it held is scored anew")
+    return read_lines(path, "move it away, its videos are scored again")
 
 
 def _check(path: Path, head: Mapping, fingerprint: Mapping[str, Any]) -> None:
@@ -187,12 +190,12 @@ def _check(path: Path, head: Mapping, fingerprint: Mapping[str, Any]) -> None:
     if apart:
         raise InputError(
             f"{path} was scored in another way: {'; '.join(apart)} (there -> now): "
-            "put it back, remove that file, or name another --output"
+            "change it back, remove that file, or use another --output"
         )
 
 
 def annotations_sha256(videos: Iterable[VideoRecord]) -> str:
-    """Of all in the videos that scores depend on, but for the pixels."""
+    """Hash everything of the videos that scores depend on, except the pixels."""
     digest = hashlib.sha256()
     for video in videos:
         shape = video.video_id, video.height, video.width, video.num_frames
@@ -209,10 +212,10 @@ def annotations_sha256(videos: Iterable[VideoRecord]) -> str:
 
 
 def files_sha256(folder: Path) -> str:
-    """Of the names, sizes and times of a folder's predictions, which may be huge."""
+    """Hash names, sizes and times of a folder's predictions, not their contents."""
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*/*/*.json")):
-        told = path.stat()
+        stat = path.stat()
         name = path.relative_to(folder).as_posix()
-        digest.update(f"{name} {told.st_size} {told.st_mtime_ns}\n".encode())
+        digest.update(f"{name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()

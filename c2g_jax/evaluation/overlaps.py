@@ -1,7 +1,7 @@
-"""Overlaps of predicted masks with true ones, at the size of the video.
+"""IoUs of run-length encoded masks with the true ones, at the size of the video.
 
-True masks are disjoint, so a frame of them is one picture of object ids. It is coded
-once; from then on run lengths are compared, and nothing is decoded.
+True masks are disjoint: a frame of them is one image of object ids. It is encoded once,
+and IoUs are computed on run lengths without decoding anything.
 """
 
 from collections import defaultdict
@@ -19,10 +19,10 @@ from c2g_jax.types import InputError
 
 @dataclass(frozen=True, eq=False)
 class CodedFrame:
-    """The true masks of one frame, in little memory.
+    """The true masks of one frame, run-length encoded.
 
-    masks: {id: COCO run lengths} of the objects asked for that are in view. starts,
-    values: the runs of the picture of ids, column by column.
+    masks: {id: COCO RLE} of those objects asked for that are in view. starts, values:
+    the runs of the image of ids, column by column.
     """
 
     height: int
@@ -32,16 +32,16 @@ class CodedFrame:
     values: np.ndarray  # uint8 [runs]
 
     def ids_under(self, points: np.ndarray) -> np.ndarray:
-        """The id under each point (x, y) in pixels: int [q] of float [q, 2]."""
+        """Return int [q], the id at each point (x, y) of float [q, 2], in pixels."""
         x, y = pixels(points, self.height, self.width)
         run = np.searchsorted(self.starts, x * self.height + y, side="right") - 1
         return self.values[run].astype(int)
 
 
 def coded_frame(segments: np.ndarray, ids: Iterable[int]) -> CodedFrame:
-    """The picture of ids uint8 [H, W], with the masks of `ids`."""
-    there = set(np.unique(segments).tolist())
-    masks = {i: encode_mask(segments == i) for i in ids if i in there}
+    """Encode an image of ids, uint8 [H, W], and the masks of `ids`."""
+    visible = set(np.unique(segments).tolist())
+    masks = {i: encode_mask(segments == i) for i in ids if i in visible}
     flat = segments.ravel(order="F")
     starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
     return CodedFrame(*segments.shape, masks, starts, flat[starts])
@@ -50,28 +50,29 @@ def coded_frame(segments: np.ndarray, ids: Iterable[int]) -> CodedFrame:
 def coded_frames(
     dataset: Dataset, video: VideoRecord, numbers: Iterable[int], ids: Iterable[int]
 ) -> Iterator[tuple[int, CodedFrame]]:
-    """The true masks of `ids` on some frames of a video, with the frames' numbers."""
+    """Yield (frame, true masks of `ids`) for some frames of a video."""
     by_chunk = defaultdict(list)
     for t in numbers:
         by_chunk[t // CHUNK].append(t)
-    for some in by_chunk.values():  # a chunk at a time in memory
-        for t, segments in zip(some, dataset.read_frames(video, some)[1], strict=True):
+    for chunk in by_chunk.values():  # one chunk at a time in memory
+        segments_of = dataset.read_frames(video, chunk)[1]
+        for t, segments in zip(chunk, segments_of, strict=True):
             yield t, coded_frame(segments, ids)
 
 
 def pixels(
     points: np.ndarray, height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Column and row int [q] of the pixels that points (x, y) lie in.
+    """Return the columns and rows, int [q], of the pixels at points (x, y).
 
-    A pixel reaches from its number to the next; a point on the far border is its last.
+    Pixel i covers [i, i + 1); a point on the far border belongs to the last pixel.
     """
     points = np.floor(np.asarray(points, np.float64).reshape(-1, 2)).astype(int)
     return np.clip(points[:, 0], 0, width - 1), np.clip(points[:, 1], 0, height - 1)
 
 
 def columns_of(ids: np.ndarray, objects: np.ndarray) -> np.ndarray:
-    """Where each of `ids` [q] stands in `objects` [g]; -1 where it does not."""
+    """Return int [q], the index of each of `ids` [q] in `objects` [g], -1 if absent."""
     match = np.asarray(ids)[:, None] == np.asarray(objects)
     if not match.size:
         return np.full(len(match), -1)
@@ -81,9 +82,9 @@ def columns_of(ids: np.ndarray, objects: np.ndarray) -> np.ndarray:
 def ious(
     masks: Sequence[Mapping | None], objects: Sequence[Mapping | None]
 ) -> np.ndarray:
-    """float [n, g] of masks as run lengths; None is an empty one, 0 with any other.
+    """Return float [n, g], the IoUs of RLE masks; None is an empty mask, with IoU 0.
 
-    Raises InputError where the sizes differ.
+    Raises InputError if the sizes differ.
     """
     found = np.zeros((len(masks), len(objects)))
     rows = [i for i, mask in enumerate(masks) if mask is not None]

@@ -1,8 +1,8 @@
-"""What is scored: systems, the kinds of prompt they get, and how many runs of each.
+"""The plan: which systems are scored, with which kinds of prompt, for how many runs.
 
-Also the paper's tables (arXiv 2511.15948): what each compares, and its numbers, of
-Click2Graph on OpenPVSG. The rows of DIDM in its Table 4 mix kinds of prompt, so that
-those of Table 3 stand here.
+Also the tables of the paper (arXiv 2511.15948): what each compares, and its results of
+Click2Graph on OpenPVSG. The DIDM rows of Table 4 mix kinds of prompt, so the numbers of
+Table 3 are used for them.
 """
 
 import re
@@ -18,15 +18,15 @@ those of Table 3 stand here.
 """
 
 DIDM, HEURISTIC, ORACLE = SYSTEMS = "didm", "heuristic", "oracle"
-CEILING = (ORACLE, "point")  # always beside the rest
+CEILING = (ORACLE, "point")  # scored beside every other system
 
-Part = tuple[str, str]  # a system, and the kind of prompt that it is given
-Plan = dict[Part, int]  # how many runs each part has
+Part = tuple[str, str]  # system, kind of prompt
+Plan = dict[Part, int]  # number of runs of each part
 
 PAPER_DATASET = "open_pvsg"
 PAPER_METRICS = ("R@3", "SpIR", "PLR")
 
-# Systems and kinds of prompt that a table compares.
+# What each table compares.
 TABLES = {
     2: ((DIDM, "point"),),
     3: ((DIDM, "mask"), (DIDM, "point"), (DIDM, "box")),
@@ -39,7 +39,7 @@ TITLES = {
 }
 
 _SOURCES = ("epic_kitchen", "ego4d", "vidor")
-_NUMBERS = {  # a line a source: R@3 / SpIR / PLR
+_NUMBERS = {  # one line for each source: R@3 / SpIR / PLR
     (DIDM, "mask"): (
         "1.78 / 24.22 / 30.67",
         "0.73 / 17.22 / 38.37",
@@ -61,11 +61,11 @@ _NUMBERS = {  # a line a source: R@3 / SpIR / PLR
         "0.68 / 4.66 / 10.19",
     ),
 }
-_OVERALL = {"R@3": "2.23"}  # Table 2; of which kind of prompt is not said
+_OVERALL = {"R@3": "2.23"}  # Table 2; the paper does not state the kind of prompt
 
 
 def paper_numbers(system: str, prompt: str, source: str | None) -> dict[str, str]:
-    """{metric: the paper's} of a source, None for all of them; {} where it has none."""
+    """Return the paper's {metric: result} for a source, None for all; {} if none."""
     if source is None:
         return _OVERALL if (system, prompt) == (DIDM, "point") else {}
     lines = dict(zip(_SOURCES, _NUMBERS.get((system, prompt), ()), strict=False))
@@ -79,10 +79,10 @@ def read_plan(
     runs_of: Sequence[str],
     runs: int,
 ) -> tuple[tuple[int, ...], Plan]:
-    """The tables to print, and what to score, as the flags of the same names say.
+    """Return the tables to print and the plan, from the flags of the same names.
 
-    A mask prompt has no chance in it, so it has one run; so has the oracle beside
-    others. InputError where the flags make no sense.
+    Mask prompts are deterministic and get one run; so does the oracle, unless it is
+    asked for. Raises InputError for flags that contradict or name nothing known.
     """
     if (systems or kinds) and tables:
         raise InputError(
@@ -109,7 +109,7 @@ def read_plan(
 
 
 def read_shard(text: str) -> tuple[int, int]:
-    """I and N of "I/N"."""
+    """Parse "I/N" into (I, N); raises InputError unless 0 <= I < N."""
     found = re.fullmatch(r"(\d+)/(\d+)", text)
     if not found or int(found[1]) >= int(found[2]):
         raise InputError(f"--shard={text}: write I/N with I from 0 to N - 1, as 0/2")

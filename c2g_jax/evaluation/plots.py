@@ -1,4 +1,4 @@
-"""Pictures of results.json and metrics.jsonl, as PNG; matplotlib is an extra."""
+"""Plots of results.json and metrics.jsonl as PNG; needs matplotlib, an extra."""
 
 import math
 import re
@@ -11,13 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 ALL, OTHERS = "all sources", "(others)"
-_WIDTH, _HEIGHT = 3.6, 3.2  # inches of a panel
-# Of losses: what is no loss, or has panels of its own.
+_WIDTH, _HEIGHT = 3.6, 3.2  # of a panel, in inches
+# Entries of metrics.jsonl without a panel; val/ is drawn beside the training loss.
 _NOT_DRAWN = re.compile(r"step|time|steps_per_second|data_wait|lr/.*|val/.*")
 
 
 def draw_results(document: Mapping[str, Any], folder: Path) -> None:
-    """scores.png, and confusion.png where objects were found and named."""
+    """Draw scores.png, and confusion.png if any pair was found."""
     systems, ks = document[document["dataset"]], document["protocol"]["ks"]
     parts = {
         f"{system}, {kind}": found
@@ -29,7 +29,7 @@ def draw_results(document: Mapping[str, Any], folder: Path) -> None:
         names = [*(f"R@{k}" for k in ks), "SpIR", "PLR"]
         _draw_scores(parts, names, document["dataset"], folder / "scores.png")
     for part, found in parts.items():
-        if found["confusion"]:  # of the first alone; the others are in the JSON
+        if found["confusion"]:  # only the first; all are in results.json
             _draw_confusion(found["confusion"], part, folder / "confusion.png")
             break
 
@@ -37,7 +37,7 @@ def draw_results(document: Mapping[str, Any], folder: Path) -> None:
 def _draw_scores(
     parts: Mapping[str, Mapping], names: Sequence[str], title: str, path: Path
 ) -> None:
-    """A panel for each metric: bars by source and part, with deviations over runs."""
+    """Draw a panel for each metric: bars by source and system, with deviations."""
     sources = list(dict.fromkeys(n for own in parts.values() for n in own["sources"]))
     groups = [*sources, ALL] if len(sources) > 1 else sources
     width = max(_WIDTH, 0.3 * len(groups) * (len(parts) + 1))
@@ -53,7 +53,7 @@ def _draw_scores(
                 at,
                 [value.get("mean") or 0 for value in values],
                 min(0.72 / len(parts), 0.4),
-                # Of a single run no deviation is known, which is not one of 0.
+                # A single run has no deviation, rather than one of 0.
                 yerr=[_known(value.get("std")) for value in values],
                 label=part,
                 error_kw={"elinewidth": 1, "capsize": 3},
@@ -72,13 +72,13 @@ def _draw_scores(
 
 
 def _draw_confusion(confusion: Mapping[str, Mapping], part: str, path: Path) -> None:
-    """True predicates against said ones: shares of the true, and how many pairs."""
+    """Draw true against predicted predicates: row-wise shares, and numbers of pairs."""
     names = list(confusion)
     others = any(name not in confusion for own in confusion.values() for name in own)
     columns = [*names, OTHERS] if others else names
     table = np.zeros((len(names), len(columns)), int)
-    for row, said in enumerate(confusion.values()):
-        for name, amount in said.items():
+    for row, predicted in enumerate(confusion.values()):
+        for name, amount in predicted.items():
             table[row, columns.index(name if name in names else OTHERS)] += amount
     shares = table / table.sum(axis=1, keepdims=True)
     figure = Figure(
@@ -98,7 +98,7 @@ def _draw_confusion(confusion: Mapping[str, Mapping], part: str, path: Path) -> 
         range(len(columns)), columns, rotation=45, ha="right", rotation_mode="anchor"
     )
     axis.set_yticks(range(len(names)), names)
-    axis.set_xlabel("said")
+    axis.set_xlabel("predicted")
     axis.set_ylabel("true")
     axis.set_title(f"Predicates of the pairs found: {part}", fontsize=10)
     figure.colorbar(image, ax=axis, label="share of the true", aspect=40, pad=0.01)
@@ -106,7 +106,7 @@ def _draw_confusion(confusion: Mapping[str, Mapping], part: str, path: Path) -> 
 
 
 def draw_losses(lines: Sequence[Mapping[str, float]], title: str, path: Path) -> None:
-    """A panel for each loss in the lines of a metrics.jsonl, with its validation."""
+    """Draw a panel for each loss of a metrics.jsonl, training and validation."""
     names = list(dict.fromkeys(n for line in lines for n in line))
     names = [name for name in names if not _NOT_DRAWN.fullmatch(name)]
     figure, axes = _panels(len(names), _WIDTH, columns=4)
@@ -147,7 +147,7 @@ def _panels(amount: int, width: float, columns: int = 5) -> tuple[Figure, list[A
 
 
 def _known(deviation: float | None) -> float:
-    """NaN, which is not drawn, where there is none."""
+    """Return NaN, which is not drawn, for None."""
     return math.nan if deviation is None else deviation
 
 

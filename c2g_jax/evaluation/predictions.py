@@ -1,11 +1,12 @@
-"""Predictions as the metrics want them: of a graph on frames, and as relations.
+"""Predictions as inputs of the metrics, made from scene graphs or from each other.
 
-`metrics` takes what is said of a subject frame by frame, PVSG's metric relations
-between tracks, with spans.
+`metrics` takes the predictions for a subject frame by frame (`FramePredictions`), the
+PVSG metric takes relations between tracks, with spans (`PredictedRelation`).
 """
 
+import functools
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
@@ -13,20 +14,20 @@ from c2g_jax.evaluation.ground_truth import SubjectTruth
 from c2g_jax.evaluation.metrics import FramePredictions
 from c2g_jax.evaluation.overlaps import CodedFrame, columns_of, ious
 from c2g_jax.evaluation.protocol import Protocol
-from c2g_jax.evaluation.pvsg_official import PredictedRelation
+from c2g_jax.evaluation.pvsg_official import Overlap, PredictedRelation
 from c2g_jax.tracking.scene_graph import vote
 from c2g_jax.tracking.spans import SpanConfig, held_spans
 from c2g_jax.types import SceneGraph, SubjectFrame
 from c2g_jax.vocabulary import Vocabulary
 
-Overlap = Callable[[Hashable, int], np.ndarray]
-# The metric ranks by confidence itself; a span has two frames and may miss two more.
-_ALL_THAT_IS_SAID = SpanConfig(2, 2, 0.0, 0.0)
-UNKNOWN = -1  # the number of a name that the vocabulary lacks
+# No threshold, as the metric ranks by confidence itself: gaps up to 2 frames are
+# bridged, and a span has at least 2 frames.
+_SPANS = SpanConfig(2, 2, 0.0, 0.0)
+UNKNOWN = -1  # the id of a label that the vocabulary lacks
 
 
 class LabelIds:
-    """Numbers of the names of a vocabulary, UNKNOWN for others."""
+    """The ids of a vocabulary's labels, UNKNOWN for labels that it lacks."""
 
     def __init__(self, vocabulary: Vocabulary):
         self._objects = {name: i for i, name in enumerate(vocabulary.objects)}
@@ -42,9 +43,9 @@ class LabelIds:
 def relations_of_graph(
     graph: SceneGraph, names: LabelIds, owner: Hashable
 ) -> list[PredictedRelation]:
-    """The relations of a graph; its tracks go by (owner, object id)."""
+    """Return the relations of a graph; the keys of tracks are (owner, object id)."""
     categories = {o.object_id: names.object(o.category) for o in graph.objects}
-    claims = []
+    found = []
     for relation in graph.relations:
         span = np.zeros(graph.video.num_frames, bool)
         for first, last in relation.spans:
@@ -55,8 +56,8 @@ def relations_of_graph(
             names.predicate(relation.predicate),
         )
         tracks = ((owner, i) for i in (relation.subject_id, relation.object_id))
-        claims.append(PredictedRelation(*tracks, labels, relation.score, span))
-    return claims
+        found.append(PredictedRelation(*tracks, labels, relation.score, span))
+    return found
 
 
 def overlap_of_masks(
@@ -64,79 +65,75 @@ def overlap_of_masks(
     frames: Mapping[int, CodedFrame],
     num_frames: int,
 ) -> Overlap:
-    """Overlaps of tracks {name: {frame: run lengths}} with the objects of `frames`."""
-    known: dict[tuple[Hashable, int], np.ndarray] = {}
+    """Return the IoUs of tracks {key: {frame: RLE}} with the objects of `frames`."""
 
+    @functools.cache
     def overlap(track: Hashable, object_id: int) -> np.ndarray:
-        if (track, object_id) not in known:
-            values = np.zeros(num_frames)
-            for t in tracks[track].keys() & frames.keys():
-                true = frames[t].masks.get(object_id)
-                if true is not None:
-                    values[t] = ious([tracks[track][t]], [true])[0, 0]
-            known[track, object_id] = values
-        return known[track, object_id]
+        values = np.zeros(num_frames)
+        for t in tracks[track].keys() & frames.keys():
+            true = frames[t].masks.get(object_id)
+            if true is not None:
+                values[t] = ious([tracks[track][t]], [true])[0, 0]
+        return values
 
     return overlap
 
 
 def relations_of_frames(
-    guesses: Sequence[FramePredictions], num_frames: int, owner: Hashable
+    predictions: Sequence[FramePredictions], num_frames: int, owner: Hashable
 ) -> list[PredictedRelation]:
-    """What a graph built of the guesses would say: votes and spans as the product's.
+    """Return the relations of the graph of a subject's predictions.
 
-    Tracks go by (owner, object id), the subject's own by (owner, None).
+    Labels are voted on and spans made as in `tracking.scene_graph`. The keys of tracks
+    are (owner, object id), of the subject's own track (owner, None).
     """
-    votes, said = defaultdict(list), defaultdict(dict)
-    for guess in guesses:
-        rows = zip(
-            guess.ids.tolist(), guess.labels.tolist(), guess.confidence, strict=True
-        )
+    votes, confidences = defaultdict(list), defaultdict(dict)
+    for own in predictions:
+        rows = zip(own.ids.tolist(), own.labels.tolist(), own.confidence, strict=True)
         for object_id, (subject, other, predicate), weight in rows:
             weight = float(weight)
             votes[None].append((subject, weight))
             votes[object_id].append((other, weight))
-            by_frame = said[object_id, predicate]
-            by_frame[guess.frame] = max(by_frame.get(guess.frame, 0.0), weight)
+            by_frame = confidences[object_id, predicate]
+            by_frame[own.frame] = max(by_frame.get(own.frame, 0.0), weight)
     label = {track: vote(weights)[0] for track, weights in votes.items()}
-    claims = []
-    for (object_id, predicate), by_frame in said.items():
+    found = []
+    for (object_id, predicate), by_frame in confidences.items():
         span = np.zeros(num_frames, bool)
-        for first, last in held_spans(by_frame, _ALL_THAT_IS_SAID, num_frames):
+        for first, last in held_spans(by_frame, _SPANS, num_frames):
             span[first : last + 1] = True
         inside = [weight for t, weight in by_frame.items() if span[t]]
         if inside:
             labels = (label[None], label[object_id], predicate)
             tracks = ((owner, None), (owner, object_id))
-            claims.append(
-                PredictedRelation(*tracks, labels, float(np.mean(inside)), span)
-            )
-    return claims
+            score = float(np.mean(inside))
+            found.append(PredictedRelation(*tracks, labels, score, span))
+    return found
 
 
 def overlap_of_frames(
     runs: Mapping[Hashable, tuple[SubjectTruth, Sequence[FramePredictions]]],
     num_frames: int,
 ) -> Overlap:
-    """Overlaps of the tracks of `relations_of_frames`, by owner, with true objects.
+    """Return the IoUs of the tracks of `relations_of_frames` with true objects.
 
-    A subject's track is compared with the subject that was prompted, and an object's
-    with the objects of that subject; with anything else the overlap counts as 0.
+    `runs` are ground truth and predictions by owner. A subject's track is compared with
+    the prompted subject, an object's with that subject's objects; any other IoU is 0.
     """
 
     def overlap(track: tuple, true_id: int) -> np.ndarray:
         owner, object_id = track
-        truth, guesses = runs[owner]
+        truth, predictions = runs[owner]
         values = np.zeros(num_frames)
         if object_id is None:
             if true_id == truth.subject_id:
-                for guess in guesses:
-                    values[guess.frame] = guess.subject_iou
+                for own in predictions:
+                    values[own.frame] = own.subject_iou
             return values
         column = np.flatnonzero(truth.objects == true_id)
-        for guess in guesses if len(column) else ():
-            for row in np.flatnonzero(guess.ids == object_id)[:1]:
-                values[guess.frame] = guess.iou[row, column[0]]
+        for own in predictions if len(column) else ():
+            for row in np.flatnonzero(own.ids == object_id)[:1]:
+                values[own.frame] = own.iou[row, column[0]]
         return values
 
     return overlap
@@ -150,46 +147,47 @@ def predictions_of_graph(
     names: LabelIds,
     protocol: Protocol,
 ) -> list[FramePredictions]:
-    """The guesses for a subject, by its id in the graph, on every frame that has any.
+    """Return the predictions of a graph for one of its subjects, frame by frame.
 
-    Overlaps are computed on the frames of `truth`; guesses for others may vote.
+    IoUs are computed on the frames of `truth`, which `coded` has; predictions on other
+    frames have labels alone, for votes.
     """
     masks = {o.object_id: o.masks for o in graph.objects}
     wanted = set(truth.frames.tolist())
     return [
-        _guess(entry, masks, truth, coded[entry.frame], names, protocol)
+        _with_ious(entry, masks, truth, coded[entry.frame], names, protocol)
         if entry.frame in wanted
-        else _word(entry, truth, names)
+        else _labels_alone(entry, truth, names)
         for entry in graph.frames
         if entry.subject_id == subject_id
     ]
 
 
-def _word(
+def _labels_alone(
     entry: SubjectFrame, truth: SubjectTruth, names: LabelIds
 ) -> FramePredictions:
-    """What is said, without a look at the masks."""
-    said = entry.triplets
+    """Return the predictions of a frame with all IoUs 0 and no points."""
+    triplets = entry.triplets
     labels = [
         (
             names.object(x.subject_category),
             names.object(x.object_category),
             names.predicate(x.predicate),
         )
-        for x in said
+        for x in triplets
     ]
     return FramePredictions(
         entry.frame,
         0.0,
-        np.array([x.object_id for x in said], int),
+        np.array([x.object_id for x in triplets], int),
         np.array(labels, int).reshape(-1, 3),
-        np.array([x.confidence for x in said], float),
-        np.zeros((len(said), len(truth.objects))),
+        np.array([x.confidence for x in triplets], float),
+        np.zeros((len(triplets), len(truth.objects))),
         np.zeros(0, int),
     )
 
 
-def _guess(
+def _with_ious(
     entry: SubjectFrame,
     masks: Mapping[int, Mapping[int, Mapping]],
     truth: SubjectTruth,
@@ -200,7 +198,7 @@ def _guess(
     t, true = entry.frame, coded.masks
     ours = [masks.get(x.object_id, {}).get(t) for x in entry.triplets]
     subject = masks.get(entry.subject_id, {}).get(t)
-    return _word(entry, truth, names)._replace(
+    return _labels_alone(entry, truth, names)._replace(
         subject_iou=float(ious([subject], [true.get(truth.subject_id)])[0, 0]),
         iou=ious(ours, [true.get(int(i)) for i in truth.objects]),
         points=columns_of(coded.ids_under(entry.points), truth.objects),

@@ -1,7 +1,7 @@
-"""How to score: every choice that the paper leaves open, with its default.
+"""The evaluation protocol: every choice that the paper leaves open, with a default.
 
-The paper (arXiv 2511.15948, section 5) names R@K, SpIR and PLR in a sentence each.
-`protocol_flags` makes a flag of every choice.
+The paper (arXiv 2511.15948, section 5) defines R@K, SpIR and PLR in a sentence each.
+`protocol_flags` turns every field into a flag, with the field's comment as its help.
 """
 
 from dataclasses import dataclass
@@ -33,42 +33,44 @@ CHOICES = {
 class Protocol:
     """How to score; each field is a flag of `c2g_jax.evaluate` of the same name."""
 
-    split: str = "val"  # of the data set, as train or val, or one that is stored
-    runs: int = 25  # prompts a subject; a mask prompt has no chance in it: 1
-    # Who is prompted: every subject of a unit; or things alone.
+    split: str = "val"  # of the data set: train, val, or one that is stored
+    runs: int = 25  # runs for each subject; mask prompts are deterministic: 1 run
+    # Prompt only subjects that are things; by default every subject of a unit.
     things_only: bool = False
-    # When: a subject's first frame with a unit; its first in view; any with a unit.
+    # Prompted frame: the subject's first frame with a unit, its first visible frame, or
+    # a random frame with a unit.
     prompt_frame: str = FIRST_INTERACTION
-    # Where a point is: on any pixel of the subject, none twice over the runs; or
-    # likelier the deeper inside, as in training.
+    # Where point prompts lie: on any pixel of the subject, a different one in each run;
+    # or drawn with more weight inside the mask, as in training.
     click: str = ANYWHERE
-    # Frames before the prompt are left out, and counted; "both" tracks back to them.
+    # "forward" leaves out the frames before the prompt, and counts them; "both" tracks
+    # backward from the prompt, too.
     directions: str = FORWARD
-    # DIDM looks on every k-th frame from the prompt on; 0: on the prompt's alone.
+    # DIDM runs on every k-th frame from the prompt on; 0: only on the prompted frame.
     discover_every: int = 1
-    # "tracks": objects are followed with memory, as in the product, and the mask of the
-    # track is scored. "none": the mask under the point is scored, frame by frame.
+    # "tracks": objects are tracked with memory, as in prediction, and the tracked mask
+    # is scored. "none": the mask segmented at each point is scored, frame by frame.
     link: str = TRACKS
-    # Objects that are followed for one subject at most; each is work on each frame.
+    # Largest number of objects tracked for one subject; each costs time on every frame.
     max_tracks: int = TrackRules.max_tracks
-    # What ranks: the product p_s * p_o * p_r; times the probability that the object is
-    # in view; or times SAM's own estimate of the mask's IoU.
+    # Confidence that ranks predictions: the product p_s * p_o * p_r; that times the
+    # probability that the object is visible; or times SAM2's estimate of the mask IoU.
     confidence: str = PRODUCT
-    queries: int = 3  # masks a frame that count: the paper's N_q
+    queries: int = 3  # objects counted on each frame: the paper's N_q
     ks: tuple[int, ...] = (3,)  # the K of R@K
-    # Every query speaks all predicates, and they compete for the K places.
+    # Each object gives one prediction for every predicate, all ranked together.
     multi_predicate: bool = False
-    # A unit is hit once, and a prediction hits one unit at most.
+    # A prediction hits at most one unit of its frame.
     one_to_one: bool = True
-    # A mask that overlaps a surer one so far is left out; 0: never.
+    # Drop a mask whose IoU with a more confident one is at least this; 0: drop none.
     mask_nms: float = 0.0
-    # Whose name the subject goes by: each frame's, or the vote of all frames.
+    # Subject label: predicted on each frame, or the vote of all frames.
     subject_label: str = PER_FRAME
-    box_noise: float = 0.1  # share of its side that a prompt's box may be off by
-    box_bound: float = 20.0  # pixels of the model image that it may be off by, at most
+    box_noise: float = 0.1  # noise of box prompts, as a share of the box's side
+    box_bound: float = 20.0  # largest noise of a box prompt, in model image pixels
     tau: float = 0.5  # least IoU of a hit, inclusive
     tube_share: float = 0.5  # share of its frames on which a tube is hit, inclusive
-    heat_cells: int = 64  # side of the grid of the heuristic
+    heat_cells: int = 64  # side of the heuristic's heat map, in cells
 
     def __post_init__(self):
         for name, choices in CHOICES.items():

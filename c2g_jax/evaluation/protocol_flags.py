@@ -1,6 +1,7 @@
-"""Every field of `Protocol` as a flag of the same name; its comment there is the help.
+"""A flag for every field of `Protocol`; the field's comment is the flag's help.
 
-A main that imports this adopts the flags with `flags.adopt_module_key_flags`.
+Importing this module defines the flags, so it stands apart from `protocol`; a main
+adopts them with `flags.adopt_module_key_flags`.
 """
 
 import dataclasses
@@ -15,7 +16,7 @@ from c2g_jax.cli import launch
 from c2g_jax.evaluation.protocol import CHOICES, Protocol
 from c2g_jax.types import InputError
 
-_SHARED = {launch.DISCOVER_EVERY.name}  # declared in launch, for other mains as well
+_SHARED = {launch.DISCOVER_EVERY.name}  # defined in launch, for other mains too
 _FIELD = re.compile(r"    (\w+): [^=]+ = [^#]*(?:# (.*))?")
 _DEFINE: dict[type, Callable] = {
     bool: flags.DEFINE_bool,
@@ -26,19 +27,19 @@ _DEFINE: dict[type, Callable] = {
 
 
 def comments() -> dict[str, str]:
-    """What the source says of each field of Protocol: above it, or at its end."""
-    said: dict[str, str] = {}
+    """Return the comment of each field of Protocol: above it, or at its end."""
+    found: dict[str, str] = {}
     above: list[str] = []
     for line in inspect.getsource(Protocol).splitlines():
         if field := _FIELD.fullmatch(line):
             words = " ".join(filter(None, [*above, field[2]]))
-            said[field[1]] = f"{words[:1].upper()}{words[1:].rstrip('.')}."
+            found[field[1]] = f"{words[:1].upper()}{words[1:].rstrip('.')}."
         above = [*above, line.strip(" #")] if line.startswith("    # ") else []
-    return said
+    return found
 
 
 def protocol_from_flags() -> Protocol:
-    """The protocol that the flags describe; InputError where they make no sense."""
+    """Return the protocol given by the flags; raises InputError for invalid values."""
     values = {f.name: flags.FLAGS[f.name].value for f in dataclasses.fields(Protocol)}
     try:
         values["ks"] = tuple(int(k) for k in values["ks"])
@@ -48,12 +49,12 @@ def protocol_from_flags() -> Protocol:
     return Protocol(**values)
 
 
-def _define(field: dataclasses.Field, said: str) -> Any:
+def _define(field: dataclasses.Field, text: str) -> Any:
     if field.name in CHOICES:
-        return flags.DEFINE_enum(field.name, field.default, CHOICES[field.name], said)
+        return flags.DEFINE_enum(field.name, field.default, CHOICES[field.name], text)
     if isinstance(field.default, tuple):
-        return flags.DEFINE_list(field.name, list(map(str, field.default)), said)
-    return _DEFINE[type(field.default)](field.name, field.default, said)
+        return flags.DEFINE_list(field.name, list(map(str, field.default)), text)
+    return _DEFINE[type(field.default)](field.name, field.default, text)
 
 
 for _field in dataclasses.fields(Protocol):

@@ -1,11 +1,10 @@
-"""PVSG's own metric, per video and over whole tracks: R and mR at K, by vIoU.
+"""The official PVSG metric, per video and over whole tracks: R@K and mR@K by vIoU.
 
-As LilyDaytoy/OpenPVSG scores (tools/rel_test_full.py, utils/rel_metrics.py), with what
-is odd about it: spans that are too long cost nothing, a prediction without masks takes
-its place in the ranking, and a true relation whose masks are never both in view counts
-and cannot be hit. Frames past the predicted span's length are passed over. Its count of
-weak hits has no cap; both are given here, "weak" with one and "weak (released)"
-without.
+Follows LilyDaytoy/OpenPVSG (tools/rel_test_full.py, utils/rel_metrics.py) including its
+peculiarities: spans that are too long cost nothing; a prediction without masks takes a
+rank; a true relation whose masks are never both in view counts and cannot be hit; true
+frames past the length of the predicted span are ignored. The released code counts every
+weak hit of a relation, "weak (released)" here; "weak" counts each relation once.
 """
 
 from collections import Counter
@@ -16,15 +15,18 @@ import numpy as np
 
 from c2g_jax.data.records import VideoRecord
 
-STRONG, WEAK = 0.5, 0.1  # least vIoU
+STRONG, WEAK = 0.5, 0.1  # least vIoU of a hit
 KS = (20, 50, 100)
 MAX_PAIRS = 100
 MASK_IOU = 0.5
 
+# overlap(track, object_id) -> float [t], the IoU of a track with a true object.
+Overlap = Callable[[Hashable, int], np.ndarray]
+
 
 @dataclass(frozen=True, eq=False)
 class TrueRelation:
-    """A relation of the annotation; all its spans."""
+    """An annotated relation with all its spans."""
 
     subject_id: int
     object_id: int
@@ -34,17 +36,17 @@ class TrueRelation:
 
 @dataclass(frozen=True, eq=False)
 class PredictedRelation:
-    """A predicted relation between two tracks; a track goes by any name."""
+    """A predicted relation between two tracks, which have keys of any kind."""
 
     subject: Hashable
     object: Hashable
     labels: tuple[int, int, int]
     score: float
-    span: np.ndarray  # bool [t]: the frames on which it is said to hold
+    span: np.ndarray  # bool [t]: the frames on which it is predicted to hold
 
 
 def true_relations(video: VideoRecord) -> list[TrueRelation]:
-    """The relations of a video; spans of one triple are one relation."""
+    """Return the relations of a video; all spans of a triplet are one relation."""
     frames: dict[tuple[int, int, int], set[int]] = {}
     for row, valid in zip(video.relations, video.valid_relations, strict=True):
         subject, other, predicate = row[:3].tolist()
@@ -63,61 +65,58 @@ def true_relations(video: VideoRecord) -> list[TrueRelation]:
 
 
 def ranked(
-    claims: Sequence[PredictedRelation], max_pairs: int = MAX_PAIRS
+    predictions: Sequence[PredictedRelation], max_pairs: int = MAX_PAIRS
 ) -> list[PredictedRelation]:
-    """The claims about the best pairs, the surest first; ties keep their order.
+    """Return the predictions of the best pairs by falling score, ties in their order.
 
-    A pair is as good as its surest claim.
+    The score of a pair is that of its best prediction.
     """
     best: dict[tuple, float] = {}
-    for claim in claims:
-        pair = claim.subject, claim.object
-        best[pair] = max(best.get(pair, -np.inf), claim.score)
+    for relation in predictions:
+        pair = relation.subject, relation.object
+        best[pair] = max(best.get(pair, -np.inf), relation.score)
     kept = set(sorted(best, key=best.get, reverse=True)[:max_pairs])
-    inside = [c for c in claims if (c.subject, c.object) in kept]
-    return sorted(inside, key=lambda c: -c.score)
+    inside = [r for r in predictions if (r.subject, r.object) in kept]
+    return sorted(inside, key=lambda r: -r.score)
 
 
 def viou(
     truth: TrueRelation,
-    claim: PredictedRelation,
-    overlap: Callable[[Hashable, int], np.ndarray],
+    predicted: PredictedRelation,
+    overlap: Overlap,
 ) -> float:
-    """The share of the true frames on which the claim holds with both masks right.
-
-    overlap(track, object_id) -> float [t], the IoU of a track with a true object.
-    """
-    length = len(claim.span)
+    """Return the share of true frames predicted with both masks at IoU >= 0.5."""
+    length = len(predicted.span)
     frames = truth.frames[truth.frames < length]
     if not len(frames):
         return 0.0
-    subject = overlap(claim.subject, truth.subject_id)[frames] >= MASK_IOU
-    other = overlap(claim.object, truth.object_id)[frames] >= MASK_IOU
-    return float((subject & other & claim.span[frames]).sum()) / len(frames)
+    subject = overlap(predicted.subject, truth.subject_id)[frames] >= MASK_IOU
+    other = overlap(predicted.object, truth.object_id)[frames] >= MASK_IOU
+    return float((subject & other & predicted.span[frames]).sum()) / len(frames)
 
 
 def score_video(
     truths: Sequence[TrueRelation],
-    claims: Sequence[PredictedRelation],
-    overlap: Callable[[Hashable, int], np.ndarray],
+    predictions: Sequence[PredictedRelation],
+    overlap: Overlap,
 ) -> Counter:
-    """Counts that add up over videos.
+    """Count the hits of a video's predictions; counts of videos can be added up.
 
-    Keys: "relations P" by predicate, and for each K "R@K P", "weak@K P" (a relation
-    once at most) and "weak (released)@K P".
+    Keys, for each predicate P and each K: "relations P", "R@K P", "weak@K P" (each
+    relation once at most) and "weak (released)@K P".
     """
-    counts, claims = Counter(), ranked(claims)
+    counts, predictions = Counter(), ranked(predictions)
     for truth in truths:
         predicate = truth.labels[2]
         counts[f"relations {predicate}"] += 1
         weak = []
-        for rank, claim in enumerate(claims):
-            if claim.labels != truth.labels:
+        for rank, predicted in enumerate(predictions):
+            if predicted.labels != truth.labels:
                 continue
-            score = viou(truth, claim, overlap)
+            score = viou(truth, predicted, overlap)
             if score >= WEAK:
                 weak.append(rank)
-            if score >= STRONG:  # the first that is good enough decides
+            if score >= STRONG:  # the search ends at the first strong hit
                 for k in KS:
                     counts[f"R@{k} {predicate}"] += rank < k
                 break
@@ -129,9 +128,10 @@ def score_video(
 
 
 def summary(counts: Counter) -> dict[str, float]:
-    """Shares in percent, R and mean R over predicates; {} where nothing is true.
+    """Return recalls in percent, over all relations and as means over predicates.
 
-    Keys: "R@20", "mR@20", "weak R@20", "weak mR@20", "weak R@20 (released)", ....
+    {} without any true relation. Keys: "R@20", "mR@20", "weak R@20", "weak mR@20",
+    "weak R@20 (released)" and so on.
     """
     total = {
         name.partition(" ")[2]: amount

@@ -1,7 +1,8 @@
-"""From counts to results: shares by run, and their mean and deviation over runs.
+"""From counts to results: metrics of each run, their mean and deviation over runs.
 
-Scores are what `files.score_files` and `runner.score_model` give for a video, keys as
-JSON has them (`partial`). Shares are in percent, but for the IoU of the subject.
+Scores are those that `files.score_files` and `runner.score_model` yield for a video,
+read back from JSON (`job`), so that all keys are strings. Metrics are in percent, but
+for the subject's IoU.
 """
 
 import statistics
@@ -11,14 +12,14 @@ from typing import Any, NamedTuple
 
 from c2g_jax.evaluation import pvsg_official
 
-OFFICIAL = "PVSG "  # before the names of PVSG's own metric
+OFFICIAL = "PVSG "  # prefix of the official PVSG metric's names
 UNNAMED = "(no name of the data set)"
 
 Shares = dict[str, float | None]
 
 
 class Row(NamedTuple):
-    """The counts of one run, of a subject, of a video or of more."""
+    """The counts of one run, of a subject, a video, a source or all ("" for all)."""
 
     run: int
     counts: Mapping[str, float]
@@ -30,12 +31,12 @@ class Row(NamedTuple):
 def summarise(
     scores: Sequence[Mapping], ks: Sequence[int], predicates: Sequence[str]
 ) -> dict[str, dict[str, dict]]:
-    """{system: {prompt kind: results}} of the scores of all videos.
+    """Return {system: {kind of prompt: results}} of the scores of all videos.
 
-    Results are {"mean", "std"} of each share by its name, over all sources; the same
-    in "sources" for each of them and in "macro" as means over sources, videos and
-    subjects; "predicates", "confusion"; and how many "runs", "prompts" and "units" they
-    are of, on average over runs, with what was "missing".
+    Results have {"mean", "std"} over runs for each metric by name, with counts pooled
+    over all videos; the same in "sources" for each source, and in "macro" as means over
+    sources, videos and subjects. Further "predicates" and "confusion", and the number
+    of "runs", of "prompts" and "units" a run, and of "missing" runs.
     """
     kinds: dict[str, dict[str, None]] = {}
     for score in scores:
@@ -53,7 +54,7 @@ def _summarise(scores, system, kind, ks, predicates) -> dict[str, Any]:
     rows, missing = subject_rows(scores, system, kind)
     official = official_rows(scores, system, kind)
     found: dict[str, Any] = {"runs": len({row.run for row in (*rows, *official)})}
-    # Each level is added up from the one before.
+    # Each level is the sum of the one before.
     videos = merged(rows, "source", "video")
     sources = merged(videos, "source")
     whole = merged(sources)
@@ -79,9 +80,9 @@ def _summarise(scores, system, kind, ks, predicates) -> dict[str, Any]:
 def subject_rows(
     scores: Sequence[Mapping], system: str, kind: str
 ) -> tuple[list[Row], int]:
-    """The counts of every subject in every run, and how many runs were not there.
+    """Return the counts of every subject in every run, and the number of missing runs.
 
-    Those count as having found nothing. No rows where no subject was prompted at all.
+    Missing runs count as runs without hits. No rows if no subject was prompted at all.
     """
     parts = [score["systems"].get(system, {}).get(kind, {}) for score in scores]
     subjects = [part.get("subjects", {}) for part in parts]
@@ -100,7 +101,7 @@ def subject_rows(
 
 
 def official_rows(scores: Sequence[Mapping], system: str, kind: str) -> list[Row]:
-    """The counts of PVSG's metric, of every video in every run."""
+    """Return the counts of the PVSG metric, of every video in every run."""
     parts = [score["systems"].get(system, {}).get(kind, {}) for score in scores]
     runs = _ascending(run for part in parts for run in part.get("official", {}))
     rows = []
@@ -114,7 +115,7 @@ def official_rows(scores: Sequence[Mapping], system: str, kind: str) -> list[Row
 
 
 def shares(counts: Mapping[str, float], ks: Sequence[int]) -> Shares:
-    """R@K, SpIR, PLR and the like; None for a share of nothing."""
+    """Divide hits by totals: R@K, SpIR, PLR and their variants; None for no total."""
     found: Shares = {}
     for k in ks:
         found[f"R@{k}"] = _percent(counts, f"R@{k}", "units")
@@ -132,7 +133,7 @@ def shares(counts: Mapping[str, float], ks: Sequence[int]) -> Shares:
 
 
 def spread(values: Iterable[float | None]) -> dict[str, float | None]:
-    """{"mean", "std"} over runs, std with n - 1; None where there is none."""
+    """Return {"mean", "std"} over runs, std with n - 1; None without enough values."""
     known = [value for value in values if value is not None]
     return {
         "mean": _mean(known),
@@ -141,7 +142,7 @@ def spread(values: Iterable[float | None]) -> dict[str, float | None]:
 
 
 def merged(rows: Iterable[Row], *keys: str) -> list[Row]:
-    """The rows added up that agree in their run and in these fields."""
+    """Add up the rows that agree in their run and in these fields."""
     sums: dict[tuple, Counter] = defaultdict(Counter)
     for row in rows:
         sums[row.run, *(getattr(row, key) for key in keys)].update(row.counts)
@@ -152,7 +153,7 @@ def merged(rows: Iterable[Row], *keys: str) -> list[Row]:
 
 
 def _means(rows: Sequence[Row], ks: Sequence[int]) -> dict[str, dict]:
-    """Shares of single rows, their mean in each run, and how the runs spread."""
+    """Return the metrics of rows, averaged in each run, with their spread over runs."""
     return _spreads(rows, [shares(row.counts, ks) for row in rows])
 
 
@@ -172,7 +173,7 @@ def _spreads(rows: Sequence[Row], values: Sequence[Shares]) -> dict[str, dict]:
 
 
 def _by_predicate(whole: Sequence[Row], ks, predicates) -> dict[str, dict]:
-    """{name: {"units", "R@K"}} of those that have units, the most frequent first."""
+    """Return {predicate: {"units", "R@K"}}, those with units, most frequent first."""
     found = {}
     for number, name in enumerate(predicates):
         total = f"predicate {number}"
@@ -186,19 +187,19 @@ def _by_predicate(whole: Sequence[Row], ks, predicates) -> dict[str, dict]:
 
 
 def _confusion(whole: Sequence[Row], predicates) -> dict[str, dict[str, int]]:
-    """{true: {said: pairs}} of the pairs that were found, over all runs."""
+    """Return {true: {predicted: pairs}} for pairs with right masks, over all runs."""
     (total,) = merged(row._replace(run=0) for row in whole)
     found: dict[str, dict[str, int]] = {}
     names = [name.split() for name in total.counts if name.startswith("confusion ")]
-    for true, said in sorted((int(true), int(said)) for _, true, said in names):
-        word = predicates[said] if said >= 0 else UNNAMED
+    for true, predicted in sorted((int(true), int(guess)) for _, true, guess in names):
+        name = predicates[predicted] if predicted >= 0 else UNNAMED
         own = found.setdefault(predicates[true], {})
-        own[word] = total.counts[f"confusion {true} {said}"]
+        own[name] = total.counts[f"confusion {true} {predicted}"]
     return found
 
 
 def _mean_recall(counts: Mapping[str, float], k: int) -> float | None:
-    """The mean over predicates of their own R@K."""
+    """Return the mean of the R@K of single predicates."""
     names = (name for name in counts if name.startswith("predicate "))
     return _mean(_percent(counts, f"R@{k} {name}", name) for name in names)
 

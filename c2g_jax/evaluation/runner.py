@@ -1,9 +1,4 @@
-"""A model scored on prepared videos: every subject prompted, by every system, each run.
-
-Frames are the outer loop. Each is read and encoded once, and all trials that are under
-way share it. They are followed side by side, a few in a batch, and never see each
-other.
-"""
+"""Score a model on prepared videos: every subject, by every system, in every run."""
 
 import copy
 import dataclasses
@@ -33,7 +28,7 @@ from c2g_jax.evaluation.trials import (
 )
 from c2g_jax.types import InputError, TrackRules
 
-BATCH = 4  # trials side by side; with 12 tracks each they fill 64 slots, with 7 32
+BATCH = 4  # trials; with 12 tracks each they fill 64 slots, with 7 tracks 32
 
 TrialPredictions = dict[Trial, list[FramePredictions]]
 
@@ -48,12 +43,12 @@ def score_model(
     heat: np.ndarray | None = None,
     batch: int = BATCH,
 ) -> Iterator[dict]:
-    """The scores of each video, as `results` adds them up (see `files.score_files`).
+    """Yield the scores of each video, as input of `results.summarise`.
 
-    `plan` gives how often each (system, kind of prompt) is tried; without one DIDM is,
-    with points. `heat` is the heat map of the heuristic, for who has it already; it is
-    made from the train split otherwise. `advance` is told of frames as they are done
-    with. Raises InputError for systems and prompts that there are none of.
+    `plan` has the number of runs of each (system, kind of prompt), by default of DIDM
+    with points. `heat` is the heuristic's heat map, by default that of the train split.
+    `advance` is called with the number of frames done. Raises InputError for unknown
+    systems and kinds of prompt.
     """
     plan = {(DIDM, "point"): protocol.runs} if plan is None else plan
     point_sources = _point_sources(model, dataset, plan, protocol, heat)
@@ -61,23 +56,24 @@ def score_model(
     for video in videos:
         truth = video_truth(video, protocol)
         trials = trials_of(video, truth, plan, protocol)
-        guesses = follow_video(
+        predictions = follow_video(
             model, dataset, video, trials, point_sources, protocol, advance, batch
         )
-        yield _scores(video, truth, plan, guesses, protocol)
+        yield _scores(video, truth, plan, predictions, protocol)
 
 
 def scoring_model(model: Click2Graph, protocol: Protocol) -> Click2Graph:
-    """The same model, following objects as the protocol says.
+    """Return the model with the protocol's tracking rules; weights are shared.
 
-    Subjects are trials here, each of them by itself: what they find is never one
-    object's.
+    Subjects are trials and independent: the objects that they find are never merged.
     """
     rules = dataclasses.replace(
         model.config.rules, share_iou=None, max_tracks=protocol.max_tracks
     )
     if protocol.link == NONE:
-        rules = TrackRules(link_iou=2.0, max_tracks=0, share_iou=None)  # no overlap
+        rules = TrackRules(
+            link_iou=2.0, max_tracks=0, share_iou=None
+        )  # IoUs never reach 2
     changed = copy.copy(model)
     changed.config = dataclasses.replace(
         model.config, rules=rules, discover_every=protocol.discover_every
@@ -95,10 +91,10 @@ def follow_video(
     advance: Callable[[int], object] = lambda frames: None,
     batch: int = BATCH,
 ) -> TrialPredictions:
-    """What each trial says on the frames from its prompt to the end, or on all.
+    """Return each trial's predictions, from its prompt on or in both directions.
 
-    `point_sources` take the place of DIDM in the systems that they are named for;
-    `model` is one of `scoring_model`.
+    `point_sources` take the place of DIDM, by system. `model` is that of
+    `scoring_model`.
     """
     shared = (model, dataset, video, trials, point_sources, protocol, batch)
     found = follow_trials(TrackingPass(*shared), advance)
@@ -111,20 +107,20 @@ def follow_video(
 def _joined(
     ahead: Sequence[FramePredictions], behind: Sequence[FramePredictions], prompt: int
 ) -> list[FramePredictions]:
-    """Both ways from a prompt as one course.
+    """Join the predictions of the forward and the backward pass of a trial.
 
-    On the prompt's frame both are the same: the objects met there keep their ids
-    backward. Those met on the way have ids of their own, below 0.
+    Both passes find the same objects on the prompted frame; these get their forward ids
+    on earlier frames. Objects that only the backward pass finds get ids below 0.
     """
-    here = [[g for g in way if g.frame == prompt] for way in (behind, ahead)]
+    here = [[p for p in way if p.frame == prompt] for way in (behind, ahead)]
     ids = {}
     for back, forth in zip(*here, strict=True):
         ids = dict(zip(back.ids.tolist(), forth.ids.tolist(), strict=False))
     return [
         *(
-            g._replace(ids=np.array([ids.get(i, -1 - i) for i in g.ids.tolist()], int))
-            for g in behind
-            if g.frame != prompt
+            p._replace(ids=np.array([ids.get(i, -1 - i) for i in p.ids.tolist()], int))
+            for p in behind
+            if p.frame != prompt
         ),
         *ahead,
     ]
@@ -157,12 +153,12 @@ def _scores(
     video: VideoRecord,
     truth: VideoTruth,
     plan: Plan,
-    guesses: TrialPredictions,
+    predictions: TrialPredictions,
     protocol: Protocol,
 ) -> dict:
     systems: dict[str, dict[str, Any]] = {}
     for (system, kind), runs in plan.items():
-        own = {t: g for t, g in guesses.items() if t.part == (system, kind)}
+        own = {t: p for t, p in predictions.items() if t.part == (system, kind)}
         systems.setdefault(system, {})[kind] = {
             "subjects": _subjects(own, protocol),
             "official": _official(video, own, runs),
@@ -177,29 +173,32 @@ def _scores(
 
 
 def _subjects(
-    guesses: TrialPredictions, protocol: Protocol
+    predictions: TrialPredictions, protocol: Protocol
 ) -> dict[int, dict[int, Counter]]:
+    """Return {subject: {run: counts}}."""
     found: dict[int, dict[int, Counter]] = {}
-    for trial, own in guesses.items():
+    for trial, own in predictions.items():
         counts = score_prompt(trial.truth, own, trial.frame, protocol)
         found.setdefault(trial.truth.subject_id, {})[trial.run] = counts
     return found
 
 
 def _official(
-    video: VideoRecord, guesses: TrialPredictions, runs: int
+    video: VideoRecord, predictions: TrialPredictions, runs: int
 ) -> dict[int, Counter]:
-    """PVSG's metric of each run: all subjects' guesses are the graph of the video."""
-    records, found = pvsg_official.true_relations(video), {}
+    """Return {run: counts of the PVSG metric} of the relations of all subjects."""
+    truths, found = pvsg_official.true_relations(video), {}
     for run in range(runs):
-        own = {
-            t.truth.subject_id: (t.truth, g) for t, g in guesses.items() if t.run == run
+        by_subject = {
+            trial.truth.subject_id: (trial.truth, own)
+            for trial, own in predictions.items()
+            if trial.run == run
         }
-        claims = [
-            claim
-            for subject_id, (_, said) in own.items()
-            for claim in relations_of_frames(said, video.num_frames, subject_id)
+        relations = [
+            relation
+            for subject_id, (_, own) in by_subject.items()
+            for relation in relations_of_frames(own, video.num_frames, subject_id)
         ]
-        overlap = overlap_of_frames(own, video.num_frames)
-        found[run] = pvsg_official.score_video(records, claims, overlap)
+        overlap = overlap_of_frames(by_subject, video.num_frames)
+        found[run] = pvsg_official.score_video(truths, relations, overlap)
     return found

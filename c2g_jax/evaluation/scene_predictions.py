@@ -1,4 +1,4 @@
-"""What the rows of a frame say of one subject, as the metrics want it."""
+"""The model's outputs on a frame as metric inputs, for one subject."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from c2g_jax.vocabulary import Vocabulary
 
 
 class TrueFrame(NamedTuple):
-    """The truth of one frame."""
+    """The true masks of one frame, as an image of ids."""
 
     number: int
     segments: np.ndarray  # uint8 [H, W], the id of the object at each pixel
@@ -27,23 +27,16 @@ class TrueFrame(NamedTuple):
 
 
 class SubjectRows(NamedTuple):
-    """What a subject in view is seen with on a frame, in rows of the scene."""
+    """The rows of the scene that hold a visible subject and its k visible objects."""
 
     subject: int
-    rows: Sequence[int]  # of the k objects
-    ids: Sequence[int]  # by which the objects go
-    points: np.ndarray  # float32 [q, 2], (x, y) in [0, 1]; nan where there is none
-
-
-class Said(NamedTuple):
-    """n predictions of k objects, n / k of each in turn."""
-
-    labels: np.ndarray  # int [n, 3]: subject, object, predicate
-    confidence: np.ndarray  # float [n]
+    rows: Sequence[int]  # of the objects
+    ids: Sequence[int]  # of the objects
+    points: np.ndarray  # float32 [q, 2], (x, y) in [0, 1]; NaN for none
 
 
 class ClassIds:
-    """The classes of a model as the numbers that a data set has for their names."""
+    """The data set's ids of the model's classes, by class index."""
 
     def __init__(self, config: Click2GraphConfig, vocabulary: Vocabulary):
         names, own = LabelIds(vocabulary), config.vocabulary
@@ -52,46 +45,46 @@ class ClassIds:
 
 
 def true_frame(number: int, segments: np.ndarray) -> TrueFrame:
-    """The truth of a frame from its picture of ids."""
+    """Build the truth of a frame from its image of ids, uint8 [H, W]."""
     return TrueFrame(number, segments, np.bincount(segments.ravel(), minlength=256))
 
 
 def predictions_of_scene(
     scene: Scene,
-    met: SubjectRows,
+    found: SubjectRows,
     truth: SubjectTruth,
     frame: TrueFrame,
     classes: ClassIds,
     protocol: Protocol,
     sch: Sch,
 ) -> FramePredictions:
-    """The guess for a subject, with overlaps where the frame has a unit of it.
+    """Return the predictions for a subject; IoUs only on frames with a unit of it.
 
-    `scene` has arrays of the host.
+    The arrays of `scene` are on the host.
     """
-    said = _say(scene, met, classes, protocol, sch)
-    each = len(said.confidence) // max(len(met.rows), 1)
-    guess = FramePredictions(
+    labels, confidence = _labels(scene, found, classes, protocol, sch)
+    each = len(confidence) // max(len(found.rows), 1)  # predictions of each object
+    predictions = FramePredictions(
         frame.number,
         0.0,
-        np.repeat(np.array(met.ids, int), each),
-        said.labels,
-        said.confidence,
-        np.zeros((len(said.confidence), len(truth.objects))),
+        np.repeat(np.array(found.ids, int), each),
+        labels,
+        confidence,
+        np.zeros((len(confidence), len(truth.objects))),
         np.zeros(0, int),
     )
     if frame.number not in truth.frames:
-        return guess
+        return predictions
     logits = scene.rows.mask_logits
-    of_subject = overlaps(logits[[met.subject]], frame, [truth.subject_id])
-    of_objects = overlaps(logits[list(met.rows)], frame, truth.objects)
+    of_subject = overlaps(logits[[found.subject]], frame, [truth.subject_id])
+    of_objects = overlaps(logits[list(found.rows)], frame, truth.objects)
     peers = None
     if protocol.mask_nms:
-        peers = _peers(logits[list(met.rows)], frame).repeat(each, 0).repeat(each, 1)
-    return guess._replace(
+        peers = _peers(logits[list(found.rows)], frame).repeat(each, 0).repeat(each, 1)
+    return predictions._replace(
         subject_iou=float(of_subject[0, 0]),
         iou=np.repeat(of_objects, each, axis=0),
-        points=_columns_under(met.points, truth, frame),
+        points=_columns_under(found.points, truth, frame),
         peer_iou=peers,
     )
 
@@ -99,10 +92,11 @@ def predictions_of_scene(
 def overlaps(
     logits: np.ndarray, frame: TrueFrame, ids: Sequence[int] | np.ndarray
 ) -> np.ndarray:
-    """float [n, g], IoU of n masks with g true objects at the size of the video.
+    """Return float [n, g], the IoUs of n masks with g true objects, at video size.
 
-    logits float32 [n, h, w] are resized and cut at 0, each only where it can lie above:
-    most masks are small. The pixels of all objects under a mask are counted at once.
+    logits float32 [n, h, w] are resized to the video and thresholded at 0. Only the
+    window that can be above 0 is resized, as most masks are small; the pixels of all
+    objects under a mask are counted at once.
     """
     found, ids = np.zeros((len(logits), len(ids))), np.asarray(ids, int)
     for row, own in enumerate(logits):
@@ -116,10 +110,7 @@ def overlaps(
 
 
 def _peers(logits: np.ndarray, frame: TrueFrame) -> np.ndarray:
-    """float [k, k], the overlaps of masks with one another, at the size of the video.
-
-    0 between two empty ones.
-    """
+    """Return float [k, k], the IoUs among masks at video size; 0 for two empty ones."""
     masks = enlarge_logits(logits, *frame.segments.shape) > 0
     flat = masks.reshape(len(masks), frame.segments.size).astype(np.float64)
     both, area = flat @ flat.T, flat.sum(axis=1)
@@ -129,42 +120,44 @@ def _peers(logits: np.ndarray, frame: TrueFrame) -> np.ndarray:
 def _columns_under(
     points: np.ndarray, truth: SubjectTruth, frame: TrueFrame
 ) -> np.ndarray:
-    """The column of the object under each point, -1 where there is none: int [q]."""
+    """Return int [q], the index of the true object at each point, -1 for none."""
     points = points[~np.isnan(points).any(axis=1)]
     height, width = frame.segments.shape
     x, y = pixels(points * np.float32([width, height]), height, width)
     return columns_of(frame.segments[y, x].astype(int), truth.objects)
 
 
-def _say(
-    scene: Scene, met: SubjectRows, classes: ClassIds, protocol: Protocol, sch: Sch
-) -> Said:
-    rows, best = list(met.rows), scene.triplets
-    predicate = np.asarray(best.predicate[rows], int)[:, None]  # [k, 1], or all [k, p]
+def _labels(
+    scene: Scene, found: SubjectRows, classes: ClassIds, protocol: Protocol, sch: Sch
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels int [n, 3] and confidences float [n], n / k for each object."""
+    rows, best = list(found.rows), scene.triplets
+    predicate = np.asarray(best.predicate[rows], int)[:, None]  # [k, 1], or all: [k, p]
     weight = np.asarray(best.confidence[rows], float)[:, None]
     if protocol.multi_predicate and rows:
-        weight = _speak_all(scene, met, sch)
+        weight = _all_confidences(scene, found, sch)
         predicate = np.broadcast_to(np.arange(weight.shape[1]), weight.shape)
     if protocol.confidence == TIMES_OBJECT:
         score = np.asarray(scene.rows.object_score[rows], float)
         weight = weight / (1 + np.exp(-score))[:, None]
     elif protocol.confidence == TIMES_IOU:
         weight = weight * np.asarray(scene.rows.iou[rows], float)[:, None]
-    words = [
+    labels = [
         np.broadcast_to(classes.objects[best.subject[rows]][:, None], weight.shape),
         np.broadcast_to(classes.objects[best.object[rows]][:, None], weight.shape),
         classes.predicates[predicate],
     ]
-    return Said(np.stack(words, axis=-1).reshape(-1, 3), weight.ravel())
+    return np.stack(labels, axis=-1).reshape(-1, 3), weight.ravel()
 
 
-def _speak_all(scene: Scene, met: SubjectRows, sch: Sch) -> np.ndarray:
-    """float [k, p], p_s * p_o * p_r of each predicate for each object."""
-    rows = [*met.rows, *[met.subject] * (-len(met.rows) % 4)]  # few shapes
-    subjects = [met.subject] * len(rows)
+def _all_confidences(scene: Scene, found: SubjectRows, sch: Sch) -> np.ndarray:
+    """Return float [k, p], p_s * p_o * p_r of each predicate for each object."""
+    # Padded to a multiple of 4, so that few shapes are compiled.
+    rows = [*found.rows, *[found.subject] * (-len(found.rows) % 4)]
+    subjects = [found.subject] * len(rows)
     pooled, pointers = scene.pooled, scene.rows.obj_ptr
     pairs = pooled[subjects], pooled[rows], pointers[subjects], pointers[rows]
-    return np.asarray(_confidences(sch, *pairs), float)[: len(met.rows)]
+    return np.asarray(_confidences(sch, *pairs), float)[: len(found.rows)]
 
 
 @jax.jit
@@ -175,7 +168,7 @@ def _confidences(
     subject_pointer: Float[Array, "n c"],
     object_pointer: Float[Array, "n c"],
 ) -> Float[Array, "n p"]:
-    """As `sch.best_triplets` has it for the best predicate, for all of them."""
+    """Compute for all predicates what `sch.best_triplets` gives for the best one."""
     logits = sch(subject_feature, object_feature, subject_pointer, object_pointer)
     subject = jax.nn.softmax(logits.subject).max(axis=-1, keepdims=True)
     other = jax.nn.softmax(logits.object)[..., :-1].max(axis=-1, keepdims=True)

@@ -1,10 +1,11 @@
-"""Trials: a subject that is prompted once, and followed side by side with others.
+"""Trials: a subject prompted once by a system, tracked and scored by itself.
 
-Trials of one system are followed in batches over the frames of a video; each frame is
-read and encoded once for all of them.
+The trials of a video are tracked in batches of one system each. Frames are the outer
+loop: each is read and encoded once for all trials, which never affect each other.
 """
 
 import dataclasses
+import itertools
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,12 +44,12 @@ from c2g_jax.types import Prompt
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """One subject, prompted once: what is followed and scored by itself."""
+    """One subject prompted once, by one system with one kind of prompt."""
 
     system: str
     kind: str  # of prompt
     run: int
-    frame: int  # of the prompt
+    frame: int  # the prompted one
     truth: SubjectTruth  # of the whole video
 
     @property
@@ -62,7 +63,7 @@ def trials_of(
     plan: Plan,
     protocol: Protocol,
 ) -> list[Trial]:
-    """All trials on a video: every run of every part for every subject."""
+    """Return all trials on a video: every run of every part, for every subject."""
     return [
         Trial(*part, run, prompt_frame(video, own, run, protocol), own)
         for part, count in plan.items()
@@ -79,10 +80,11 @@ def draw_prompt(
     image_size: int,
     protocol: Protocol,
 ) -> Prompt:
-    """The prompt of a trial, for an object by that id; segments uint8 [H, W] of ids.
+    """Draw the prompt of a trial from the subject's mask in `segments`, uint8 [H, W].
 
-    It depends on video, subject, run and kind of prompt alone: all systems are given
-    the same. Corners of boxes are moved by pixels of the model image, as in training.
+    It depends only on video, subject, run and kind of prompt, so that all systems get
+    the same one. Boxes get noise in pixels of the model image, as in training.
+    `object_id` is the id of the prompt's object.
     """
     subject = trial.truth.subject_id
     mask = segments == subject
@@ -108,33 +110,36 @@ def draw_prompt(
 
 
 class PointSource(typing.Protocol):
-    """Takes the place of DIDM."""
+    """Gives object points in the place of DIDM."""
 
     def points(
         self, trial: Trial, video_id: str, frame: int, segments: np.ndarray
     ) -> np.ndarray:
-        """float32 [q, 2], (x, y) in [0, 1]; nan where there is no point."""
+        """Return float32 [q, 2], (x, y) in [0, 1] or NaN for no point.
+
+        `segments` uint8 [H, W] are the true ids of the frame.
+        """
 
 
 @dataclass(frozen=True, eq=False)
 class TrackingPass:
-    """Once through a video, from the first prompt to the end, or back from the last."""
+    """One pass over a video: from the first prompt on, or backward from the last."""
 
     model: Click2Graph
     dataset: Dataset
     video: VideoRecord
     trials: Sequence[Trial]
-    point_sources: Mapping[str, PointSource]  # by system; without one DIDM looks
+    point_sources: Mapping[str, PointSource]  # by system; others use DIDM
     protocol: Protocol
     batch: int
     reverse: bool = False
 
     def place(self, frame: int) -> int:
-        """Where a frame comes in the order of the pass."""
+        """Return the position of a frame in a pass over the whole video."""
         return self.video.num_frames - 1 - frame if self.reverse else frame
 
     def order(self) -> list[int]:
-        """The frames of the pass."""
+        """Return the frames of the pass, in order."""
         total = self.video.num_frames
         first = min((self.place(trial.frame) for trial in self.trials), default=total)
         return [self.place(place) for place in range(first, total)]
@@ -143,7 +148,10 @@ class TrackingPass:
 def follow_trials(
     shared: TrackingPass, advance: Callable[[int], object] = lambda frames: None
 ) -> dict[Trial, list[FramePredictions]]:
-    """The guesses of each trial, in the order of the frames."""
+    """Return the predictions of each trial, in the order of the pass.
+
+    `advance` is called with the number of frames done.
+    """
     found: dict[Trial, list[FramePredictions]] = {trial: [] for trial in shared.trials}
     batches, order = _batches(shared), shared.order()
     advance(shared.video.num_frames - len(order))
@@ -155,8 +163,8 @@ def follow_trials(
         # The next frame is read, and its encoding queued, while the device works.
         frame = next(frames, None)
         for batch, begun in zip(batches, pending, strict=True):
-            for trial, guess in batch.finish(truth, begun):
-                found[trial].append(guess)
+            for trial, predictions in batch.finish(truth, begun):
+                found[trial].append(predictions)
         advance(1)
     return found
 
@@ -164,20 +172,18 @@ def follow_trials(
 def _frames(
     shared: TrackingPass, order: Sequence[int]
 ) -> Iterator[tuple[TrueFrame, FrameFeatures]]:
-    """Each frame with its truth, read by the chunk, and its encoding queued."""
-    model, first = shared.model, 0
-    while first < len(order):
-        chunk = order[first] // CHUNK
-        some = [t for t in order[first : first + CHUNK] if t // CHUNK == chunk]
-        first += len(some)
-        pictures, segments = shared.dataset.read_frames(shared.video, some)
-        for t, rgb, ids in zip(some, pictures, segments, strict=True):
+    """Yield each frame's truth and features; reads by chunk and queues the encoding."""
+    model = shared.model
+    for _, chunk in itertools.groupby(order, lambda t: t // CHUNK):
+        chunk = list(chunk)
+        pictures, segments = shared.dataset.read_frames(shared.video, chunk)
+        for t, rgb, ids in zip(chunk, pictures, segments, strict=True):
             square = resize_frame(rgb, model.config.sam2.image_size)
             yield true_frame(t, ids), encode_frame(model.sam2, square)
 
 
 def _batches(shared: TrackingPass) -> list["_Batch"]:
-    """Trials of one system that begin about the same time."""
+    """Group trials of one system by the time at which they begin."""
     found = []
     for system in dict.fromkeys(trial.system for trial in shared.trials):
         own = [trial for trial in shared.trials if trial.system == system]
@@ -188,7 +194,7 @@ def _batches(shared: TrackingPass) -> list["_Batch"]:
 
 
 class _Batch:
-    """A few trials, each the subject by its number in the batch, in one state."""
+    """A few trials in one tracking state; their indices are the subjects' ids."""
 
     def __init__(self, shared: TrackingPass, trials: Sequence[Trial]):
         self.shared, self.trials = shared, trials
@@ -197,7 +203,10 @@ class _Batch:
         self.state: TrackingState | None = None
 
     def begin(self, frame: TrueFrame, features: FrameFeatures) -> PendingFrame | None:
-        """Queue a frame, with the prompts of the trials that begin on it."""
+        """Queue a frame, with the prompts of the trials that begin on it.
+
+        Returns None while no trial has begun.
+        """
         shared, video = self.shared, self.shared.video
         prompts = [
             draw_prompt(
@@ -215,7 +224,7 @@ class _Batch:
             if not prompts:
                 return None
             state = start(video.height, video.width, video.num_frames)
-            # Found objects count from the last of the trials on.
+            # The ids of discovered objects follow those of the trials.
             self.state = dataclasses.replace(
                 state, frame=shared.place(frame.number), next_id=len(self.trials)
             )
@@ -235,31 +244,33 @@ class _Batch:
     def finish(
         self, frame: TrueFrame, pending: PendingFrame | None
     ) -> Iterator[tuple[Trial, FramePredictions]]:
-        """What those that have begun and are in view say of the frame."""
+        """Yield the predictions of each trial whose subject is in view."""
         if pending is None:
             return
         shared = self.shared
         self.state, _, row_of = finish_rows(shared.model, pending)
-        scene = jax.device_get(pending.scene)  # it is here already
+        scene = jax.device_get(pending.scene)  # already fetched, no wait
         for number, subject in enumerate(self.state.subjects):
             row, trial = row_of[subject.object_id], self.trials[number]
             if not scene.area[row] > 0:
                 continue
-            met = [
+            # Without tracks an object's id is its query.
+            visible = [
                 (row_of[i], query if shared.protocol.link == NONE else i)
                 for query, i in enumerate(subject.met)
                 if i in row_of and scene.area[row_of[i]] > 0
             ]
+            rows, ids = zip(*visible, strict=True) if visible else ((), ())
             points = np.zeros((0, 2), np.float32)
             if number in pending.due:
                 points = scene.points[number]
-            guess = predictions_of_scene(
+            predictions = predictions_of_scene(
                 scene,
-                SubjectRows(row, [row for row, _ in met], [i for _, i in met], points),
+                SubjectRows(row, rows, ids, points),
                 trial.truth,
                 frame,
                 self.classes,
                 shared.protocol,
                 shared.model.sch,
             )
-            yield trial, guess
+            yield trial, predictions

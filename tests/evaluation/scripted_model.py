@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from c2g_jax.click2graph import model as click2graph
 from c2g_jax.click2graph.model import Scene
 from c2g_jax.click2graph.sch import BestTriplet
 from c2g_jax.data.dataset import Dataset
@@ -49,6 +48,13 @@ def _number(video: int, segments: np.ndarray) -> np.ndarray:
     colours[..., 0] = np.arange(len(segments))[:, None, None]
     colours[..., 1] = video
     return colours
+
+
+def mask_ious(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`click2graph.model.mask_ious` in NumPy, which is not compiled for each shape."""
+    flat = masks.reshape(len(masks), -1).astype(np.float32)
+    both, area = flat @ flat.T, flat.sum(axis=1)
+    return area, both / np.maximum(area[:, None] + area - both, 1)
 
 
 class Scripted(World):
@@ -148,7 +154,7 @@ class Scripted(World):
         return self._scene(rows, np.array(owners), points)
 
     def _scene(self, rows, owners, points) -> Scene:
-        area, iou = click2graph.mask_ious(rows.mask_logits > 0)
+        area, iou = mask_ious(rows.mask_logits > 0)
         said = [
             self.says(int(owner), int(thing), self.frame)
             if NOTHING not in (owner, thing)
@@ -157,7 +163,7 @@ class Scripted(World):
         ]
         subject, other, predicate, confidence = map(np.array, zip(*said, strict=True))
         best = BestTriplet(subject, other, predicate, confidence)
-        return Scene(points, rows, np.asarray(area), np.asarray(iou), best)
+        return Scene(points, rows, area, iou, best)
 
 
 class Drawn:

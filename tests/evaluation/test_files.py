@@ -156,9 +156,9 @@ def test_folders_that_are_none(tmp_path, spoilt, toy_dataset, videos):
         (
             "{video}/{subject}",
             "{video}/99",
-            "object 99 is the subject of no relation there",
+            "object 99 is the subject of no relation of the video",
         ),
-        ("{video}/{subject}/0.json", "{video}/{subject}/7.json", "it is run 0: rename"),
+        ("{video}/{subject}/0.json", "{video}/{subject}/7.json", "has index 0: rename"),
     ],
 )
 def test_names_that_do_not_fit(spoilt, toy_dataset, videos, old, new, says):
@@ -181,15 +181,18 @@ def a_guess(document):
     ("change", "says"),
     [
         (lambda d: d["video"].update(width=7), "predict at the size of the video"),
-        (lambda d: d.pop("frames"), 'it has no "frames"'),
+        (lambda d: d.pop("frames"), 'has no "frames"'),
         (lambda d: d["frames"][0].update(subject=77), "one file for each prompted"),
         (lambda d: d.clear(), "schema version None"),
         (lambda d: a_mask(d).update(size=[2, 2], counts="04"), "a mask of frame .* is"),
         (lambda d: a_mask(d).update(counts="04"), "do not add up to the mask"),
-        (lambda d: a_mask(d).update(counts=4), "not a whole scene graph"),
+        (lambda d: a_mask(d).update(counts=4), "scene graph"),
         (lambda d: d["relations"][0].__setitem__(0, 99), "KeyError: 99"),
-        (lambda d: d["relations"][0].__setitem__(3, [["a", 1]]), "not a whole scene"),
-        (lambda d: d["relation_scores"].__setitem__(0, None), "a score that is no"),
+        (lambda d: d["relations"][0].__setitem__(3, [["a", 1]]), "scene graph"),
+        (
+            lambda d: d["relation_scores"].__setitem__(0, None),
+            "is not a finite",
+        ),
         (lambda d: a_guess(d).update(confidence="high"), "could not convert string"),
         (lambda d: a_guess(d).update(object="a"), "invalid literal for int"),
         (lambda d: a_guess(d).update(predicate=["on"]), "unhashable type"),

@@ -78,8 +78,9 @@ def trial(run: int = 0, subject: int = 1) -> Trial:
 def test_cells_are_drawn_as_often_as_they_are_hot():
     grid = np.array([[0.0, 1.0], [3.0, 0.0]])
     point_source, counts = Heuristic(grid, 1), np.zeros((2, 2))
+    own, segments = trial(), still(1)[0]
     for frame in range(2000):
-        ((x, y),) = point_source.points(trial(), "a", frame, still(1)[0])
+        ((x, y),) = point_source.points(own, "a", frame, segments)
         assert (x, y) in [(0.75, 0.25), (0.25, 0.75)]  # the middle of the cell
         counts[int(2 * y), int(2 * x)] += 1
     assert counts[1, 0] / 2000 == pytest.approx(0.75, abs=0.03)

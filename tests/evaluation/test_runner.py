@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
+from c2g_jax.click2graph.model import mask_ious as real_mask_ious
 from c2g_jax.data.prompts import KINDS
 from c2g_jax.evaluation import pvsg_official
 from c2g_jax.evaluation.ground_truth import scored_truth, video_ceiling, video_truth
@@ -17,7 +18,7 @@ from c2g_jax.evaluation.trials import trials_of
 from c2g_jax.types import InputError
 from tests.evaluation.all_parts import ALL, HEAT, score
 from tests.evaluation.one_trial import alone
-from tests.evaluation.scripted_model import Drawn
+from tests.evaluation.scripted_model import Drawn, mask_ious
 from tests.scripted import model
 
 PROTOCOLS = {
@@ -228,3 +229,12 @@ def test_systems_that_there_are_none_of(monkeypatch):
     ):
         with pytest.raises(InputError, match=says):
             score(drawn.dataset(), plan={part: 1})
+
+
+def test_the_scripted_model_overlaps_masks_as_the_real_one_does():
+    masks = (
+        np.random.default_rng(0).random((9, 16, 16))
+        < np.linspace(0, 1, 9)[:, None, None]
+    )
+    for ours, theirs in zip(mask_ious(masks), real_mask_ious(masks), strict=True):
+        np.testing.assert_array_equal(ours, np.asarray(theirs))
