@@ -213,4 +213,4 @@ def test_too_little_memory_at_the_page(tmp_path, clip, monkeypatch, error):
         body = {"kind": "point", "frame": 0, "x": 1, "y": 1}
         answer = quiet.post(f"/sessions/{session}/prompts", json=body)
         assert answer.status_code == 507
-        assert "follow fewer objects" in answer.json()["error"]
+        assert "track fewer objects" in answer.json()["error"]

@@ -29,7 +29,7 @@ class DiskFull(InputError):
     def __init__(self, place: Path, number: int):
         self.errno, self.strerror = number, os.strerror(number)
         super().__init__(
-            f"{place}: {self.strerror}, and nothing is written: free some space, or "
+            f"{place}: {self.strerror}, and nothing is written: make room there, or "
             "write elsewhere"
         )
 
