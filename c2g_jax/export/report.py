@@ -83,7 +83,7 @@ class _ProgressLines:
     """Prints progress as a line on stderr every LINE_EVERY seconds."""
 
     def __init__(self, name: str, total: int):
-        self.name, self.total, self.done = what, total, 0
+        self.name, self.total, self.done = name, total, 0
         self.began = self.printed = time.monotonic()
 
     def __call__(self, frames: int) -> None:
