@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from c2g_jax.export.scene_graph_json import read_scene_graph
-from c2g_jax.media.frames import open_arrays
+from c2g_jax.media.frames import Sampling, open_arrays
 from c2g_jax.media.images import read_image, read_mask
 from c2g_jax.media.video import open_video
 from c2g_jax.predict import __main__ as predict
@@ -149,6 +149,6 @@ def test_a_mask_in_16_bits_and_one_with_alpha(tmp_path, graph_of):
 def test_arrays_of_every_kind_that_is_an_image():
     rgba = np.dstack([numbered(7), ALPHA])
     for array in (GREY, GREY[..., None], GREY.astype(np.uint16) * 257, rgba):
-        (frame,) = open_arrays([array], None, None, None, None)
+        (frame,) = open_arrays([array], Sampling())
         assert frame.rgb.shape == (48, 64, 3)
         assert number_of(frame.rgb) == 7

@@ -56,15 +56,40 @@ class Video:
 
 
 class Sampling(NamedTuple):
-    """Which frames of a video to sample; None means no restriction.
+    """Which frames of a video to use; None means no restriction.
 
     fps: frames per second. start and end: seconds from the first frame.
     """
 
-    fps: float | None
-    start: float | None
-    end: float | None
-    max_frames: int | None
+    fps: float | None = None
+    start: float | None = None
+    end: float | None = None
+    max_frames: int | None = None
+
+    def pick(self, times: np.ndarray) -> np.ndarray:
+        """Return the indices, int64 [m], of the frames to use.
+
+        times: ascending seconds [n]. The frame nearest to each tick start + k / fps is
+        taken, none twice: a video slower than `fps` gives all its frames.
+        """
+        first = times[0] if self.start is None else self.start
+        inside = times >= first - CLOCK_SLACK
+        if self.end is not None:
+            inside &= times <= self.end + CLOCK_SLACK
+        chosen = np.flatnonzero(inside)
+        if self.fps is not None and len(chosen):
+            kept = times[chosen]
+            count = int((kept[-1] - first + CLOCK_SLACK) * self.fps) + 1
+            ticks = np.arange(count) / self.fps + first
+            after = np.clip(np.searchsorted(kept, ticks), 0, len(kept) - 1)
+            before = np.maximum(after - 1, 0)
+            nearer = ticks - kept[before] < kept[after] - ticks
+            chosen = chosen[np.unique(np.where(nearer, before, after))]
+        return chosen[: self.max_frames]
+
+    def every_frame(self) -> "Sampling":
+        """Return the same range without a rate."""
+        return self._replace(fps=None)
 
 
 def check_sampling(
@@ -86,33 +111,6 @@ def check_sampling(
     if max_frames is not None and max_frames < 1:
         raise InputError(f"max_frames is {max_frames}: give 1 or more")
     return Sampling(fps, start, end, max_frames)
-
-
-def pick_frames(
-    times: np.ndarray,
-    fps: float | None,
-    start: float | None = None,
-    end: float | None = None,
-    max_frames: int | None = None,
-) -> np.ndarray:
-    """Return the indices, int64 [m], of the frames to sample.
-
-    times: ascending seconds [n]. The frame nearest to each tick start + k / fps is
-    taken, none twice: a video slower than `fps` gives all its frames.
-    """
-    first = times[0] if start is None else start
-    inside = times >= first - CLOCK_SLACK
-    if end is not None:
-        inside &= times <= end + CLOCK_SLACK
-    chosen = np.flatnonzero(inside)
-    if fps is not None and len(chosen):
-        kept = times[chosen]
-        ticks = np.arange(int((kept[-1] - first + CLOCK_SLACK) * fps) + 1) / fps + first
-        after = np.clip(np.searchsorted(kept, ticks), 0, len(kept) - 1)
-        before = np.maximum(after - 1, 0)
-        nearer = ticks - kept[before] < kept[after] - ticks
-        chosen = chosen[np.unique(np.where(nearer, before, after))]
-    return chosen[:max_frames]
 
 
 def read_ahead(source: Iterable, depth: int) -> Iterator:
@@ -157,20 +155,15 @@ def read_ahead(source: Iterable, depth: int) -> Iterator:
 
 
 def open_images(
-    name: str,
-    files: Sequence[Path],
-    rate: float | None,
-    start: float | None,
-    end: float | None,
-    max_frames: int | None,
+    name: str, files: Sequence[Path], rate: float | None, sampling: Sampling
 ) -> Video:
     """Open image files as a Video of `rate` frames per second, None for one image.
 
-    The files are read on demand. InputError if sizes differ, or no frame lies between
-    start and end (seconds).
+    Only the range of `sampling` is used, not its rate. The files are read on demand.
+    InputError if sizes differ, or no frame is in the range.
     """
     times = np.arange(len(files)) / (rate or 1)
-    chosen = pick_frames(times, None, start, end, max_frames)
+    chosen = sampling.every_frame().pick(times)
     if not len(chosen):
         raise no_frame(name, times[-1])
     images.check_one_size([files[i] for i in chosen])
@@ -179,28 +172,20 @@ def open_images(
     def frames(first):
         for count, i in list(enumerate(chosen))[first:]:
             rgb = images.read_image(files[i])
-            if rgb.shape[:2] != (height, width):
-                size = rgb.shape[1::-1]
-                raise images.size_error(files[i], size, (width, height))
+            _check_size(files[i], rgb, (width, height))
             yield Frame(count, round(float(times[i]), 6), rgb)
 
     sampled = np.round(times[chosen], 6)
     return Video(name, (width, height), rate, len(chosen), frames, sampled)
 
 
-def open_arrays(
-    source: Iterable[Any],
-    fps: float | None,
-    start: float | None,
-    end: float | None,
-    max_frames: int | None,
-) -> Video:
-    """Open arrays or PIL images as a Video of `fps` frames per second (default 5).
+def open_arrays(source: Iterable[Any], sampling: Sampling) -> Video:
+    """Open arrays or PIL images as a Video of `sampling.fps` (default 5).
 
     An iterator allows one pass, and may be endless. InputError if there is no frame,
     sizes differ, or a second pass over an iterator begins.
     """
-    rate = fps or DEFAULT_FPS
+    rate = sampling.fps or DEFAULT_FPS
     arrays = iter(source)
     first = next(arrays, None)
     if first is None:
@@ -216,17 +201,15 @@ def open_arrays(
                 "file, a folder or a list"
             )
         rest = source if repeatable else itertools.chain([first], arrays)
-        low = (start or 0) - CLOCK_SLACK
-        high = float("inf") if end is None else end + CLOCK_SLACK
+        low = (sampling.start or 0) - CLOCK_SLACK
+        high = math.inf if sampling.end is None else sampling.end + CLOCK_SLACK
         i = count = 0
         for i, array in enumerate(rest):
-            if i / rate > high or count == max_frames:
+            if i / rate > high or count == sampling.max_frames:
                 break
             if i / rate >= low:
                 rgb = images.to_rgb(array)
-                size = rgb.shape[1::-1]
-                if size != (width, height):
-                    raise images.size_error(f"frame {i}", size, (width, height))
+                _check_size(f"frame {i}", rgb, (width, height))
                 if count >= begin:
                     yield Frame(count, round(i / rate, 6), rgb)
                 count += 1
@@ -236,11 +219,17 @@ def open_arrays(
     num_frames = sampled = None
     if repeatable and hasattr(source, "__len__"):
         times = np.arange(len(source)) / rate
-        sampled = np.round(times[pick_frames(times, None, start, end, max_frames)], 6)
+        sampled = np.round(times[sampling.every_frame().pick(times)], 6)
         num_frames = len(sampled)
         if not num_frames:
             raise no_frame("frames", times[-1])
     return Video("frames", (width, height), rate, num_frames, frames, sampled)
+
+
+def _check_size(frame: object, rgb: np.ndarray, first: tuple[int, int]) -> None:
+    size = rgb.shape[1::-1]
+    if size != first:
+        raise images.size_error(frame, size, first)
 
 
 def no_frame(name: str, last: float) -> InputError:

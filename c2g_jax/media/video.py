@@ -16,12 +16,12 @@ import numpy as np
 from c2g_jax.media import images
 from c2g_jax.media.frames import (
     DEFAULT_FPS,
+    Sampling,
     Video,
     check_sampling,
     no_frame,
     open_arrays,
     open_images,
-    pick_frames,
 )
 from c2g_jax.media.outputs import write_atomic
 from c2g_jax.types import Frame, InputError
@@ -40,13 +40,13 @@ def open_video(
     The frames of a folder and arrays are all used, with `fps` as their rate. start and
     end: seconds from the first frame. Raises InputError if the source cannot be read.
     """
-    fps, start, end, max_frames = check_sampling(fps, start, end, max_frames)
+    sampling = check_sampling(fps, start, end, max_frames)
     if not isinstance(source, (str, Path)):
         if not isinstance(source, Iterable):
             raise InputError(
                 f"{source!r} is not a video: give a path, or a list of arrays"
             )
-        return open_arrays(source, fps, start, end, max_frames)
+        return open_arrays(source, sampling)
     path = Path(source)
     try:
         is_folder, is_file = path.is_dir(), path.is_file()
@@ -55,13 +55,13 @@ def open_video(
         raise InputError(f"{path}: no such video ({reason}): check the path") from None
     if is_folder:
         files = images.frame_files(path)
-        name, rate = path.resolve().name, fps or DEFAULT_FPS
-        return open_images(name, files, rate, start, end, max_frames)
+        rate = sampling.fps or DEFAULT_FPS
+        return open_images(path.resolve().name, files, rate, sampling)
     if not is_file:
         raise InputError(f"{path}: no such video, image or folder: check the path")
     if path.suffix.lower() in images.SUFFIXES:
-        return open_images(path.name, [path], None, None, None, None)
-    return _open_file(path, fps, start, end, max_frames)
+        return open_images(path.name, [path], None, Sampling())
+    return _open_file(path, sampling)
 
 
 def check_not_input(video: str | Path | None, output: str | Path, name: str) -> None:
@@ -132,14 +132,14 @@ class _Index:
     entries: tuple[tuple[int, int], ...]  # (pts, dts) of the frames to seek to
 
 
-def _open_file(path, fps, start, end, max_frames):
+def _open_file(path, sampling):
     index = _index_file(path)
-    chosen = pick_frames(index.times, fps, start, end, max_frames)
+    chosen = sampling.pick(index.times)
     if not len(chosen):
         raise no_frame(path.name, index.times[-1])
     times = index.times[chosen]
     size = next(_decode(path, index, chosen[:1])).rgb.shape
-    rate = fps
+    rate = fps = sampling.fps
     if len(times) > 1:
         real = (len(times) - 1) / float(times[-1] - times[0])
         # Near the requested rate, as 4.995 from 29.97 fps, report the requested one; a
