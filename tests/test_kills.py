@@ -20,7 +20,7 @@ from tests.faked import fake_tracker, run_predict
 KILLED = """
 import os, signal, sys
 from unittest import mock
-from c2g_jax import predict
+from c2g_jax.predict import __main__ as predict
 from tests.faked import fake_tracker
 place, number, *sys.argv = sys.argv[1:]
 calls = 0

@@ -7,7 +7,7 @@ from c2g_jax.cli import interrupts
 
 def predict() -> None:
     """Run `c2g-predict`, the same as `python -m c2g_jax.predict`."""
-    _start("c2g_jax.predict")
+    _start("c2g_jax.predict.__main__")
 
 
 def web() -> None:

@@ -11,7 +11,7 @@ PROGRAM = '''
 
 More about it."""
 from absl import flags
-from c2g_jax import launch
+from c2g_jax.cli import launch
 from c2g_jax.types import InputError
 NUMBER = flags.DEFINE_integer("number", 1, "How many.")
 def main(argv):
