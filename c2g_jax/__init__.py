@@ -6,7 +6,8 @@
         print(update.frame, update.view.relations)
     session.save_graph("scene_graph.json")
 
-Nothing is imported before it is needed, so that light tools start without JAX.
+The functions import their modules when called, so that this package alone does not
+start JAX.
 """
 
 import sys
@@ -17,14 +18,14 @@ from c2g_jax.cli import interrupts
 
 __version__ = "0.1.0"
 
-if sys.argv[:1] == ["-m"]:  # as it reads while `python -m` looks for one of our mains
-    interrupts.leave_at_once()
+if sys.argv[:1] == ["-m"]:  # `python -m` is still resolving the module to run
+    interrupts.exit_on_interrupt()
 
 
 def open(video: Any, checkpoint: str | Path | None = None, **options: Any) -> Any:
-    """An interactive `Session` on a video file, folder of frames, image, or arrays.
+    """Open an interactive `Session` on a video file, folder of frames, image or arrays.
 
-    `c2g_jax.session.open_video` says what the options are.
+    Options: those of `c2g_jax.session.open_video`.
     """
     from c2g_jax.session import open_video
 
@@ -32,7 +33,7 @@ def open(video: Any, checkpoint: str | Path | None = None, **options: Any) -> An
 
 
 def open_session(path: str | Path, video: Any = None, **options: Any) -> Any:
-    """Go on with a `Session` from the file that its `save` wrote."""
+    """Open a `Session` from a file that `Session.save` wrote."""
     from c2g_jax.session import open_session
 
     return open_session(path, video, **options)

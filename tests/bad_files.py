@@ -1,4 +1,4 @@
-"""A folder of files that cannot be used, and of odd ones that can, by name."""
+"""Invalid input files, and odd but valid ones, by name."""
 
 import json
 import struct
@@ -54,7 +54,7 @@ MANIFESTS = {
 
 
 def write_bad_files(folder: Path) -> Path:
-    """Whatever `test_bad_inputs` names."""
+    """Write the files that `test_bad_inputs` uses."""
     folder.mkdir(exist_ok=True)
     numbered_clip(folder / "clip.mp4", 6, fps=5)
     whole = (folder / "clip.mp4").read_bytes()
@@ -84,7 +84,7 @@ def write_bad_files(folder: Path) -> Path:
 
 
 def write_sound(path: Path) -> None:
-    """A file of the kind of a video that holds a sound alone."""
+    """Write a video file with only an audio track."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=8000)
         frame = av.AudioFrame.from_ndarray(
@@ -96,7 +96,7 @@ def write_sound(path: Path) -> None:
 
 
 def png_bomb() -> bytes:
-    """A few bytes that say they are an image of 60,000 by 60,000 pixels."""
+    """Return a tiny PNG file whose header claims 60,000 x 60,000 pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         body = kind + data

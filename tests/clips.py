@@ -1,4 +1,4 @@
-"""Tiny videos whose frames tell their own number by how bright they are."""
+"""Tiny videos in which the brightness of a frame encodes its index."""
 
 import threading
 from fractions import Fraction
@@ -27,7 +27,7 @@ def write_clip(
     rotation: int = 0,
     **options: str,
 ) -> Path:
-    """uint8 [H, W, 3] frames at `fps`, or at times in milliseconds."""
+    """Encode uint8 [H, W, 3] frames at `fps`, or at times in milliseconds."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=fps)
         stream.options = options
@@ -48,15 +48,15 @@ def write_clip(
 
 
 def numbered_clip(path: Path, count: int = 30, **options) -> Path:
-    """So many of the frames that `numbered` draws, with the options of `write_clip`."""
+    """Write `count` frames of `numbered`, with the options of `write_clip`."""
     return write_clip(path, [numbered(i) for i in range(count)], **options)
 
 
 def numbers(video) -> list[int]:
-    """What `numbered` drew on the frames of a video."""
+    """Return the indices that `numbered` encoded in the frames of a video."""
     return [number_of(frame.rgb) for frame in video]
 
 
 def readers() -> list[threading.Thread]:
-    """The threads that decode ahead, as they are now."""
+    """Return the running threads that decode ahead."""
     return [t for t in threading.enumerate() if t.name == "read_ahead"]

@@ -1,4 +1,4 @@
-"""Running a main: as its users do, and in this process."""
+"""Running a command: in a process of its own, or in this one."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def python(*words, **env: str) -> subprocess.CompletedProcess:
-    """Python with these words in the root of the checkout, on the CPU."""
+    """Run Python with these arguments in the root of the checkout, on the CPU."""
     return subprocess.run(
         [sys.executable, *map(str, words)],
         cwd=ROOT,
@@ -26,9 +26,9 @@ def python(*words, **env: str) -> subprocess.CompletedProcess:
 
 
 def python_after(folder: Path, first: str, *words) -> tuple[int, str, str]:
-    """Python that begins with the code `first`: exit code, out and err.
+    """Run Python after the code `first`; returns exit code, stdout and stderr.
 
-    It finds the modules in the folder before all others.
+    Modules in `folder` take precedence over all others.
     """
     (folder / "sitecustomize.py").write_text(first)
     paths = filter(None, [str(folder), os.environ.get("PYTHONPATH")])
@@ -37,23 +37,23 @@ def python_after(folder: Path, first: str, *words) -> tuple[int, str, str]:
 
 
 def run(module: str, *args) -> subprocess.CompletedProcess:
-    """`python -m module args` in the root of the checkout, on the CPU."""
+    """Run `python -m module args` in the root of the checkout, on the CPU."""
     return python("-m", module, *args)
 
 
 def run_and_name(packages: set[str], module: str, *args) -> subprocess.CompletedProcess:
-    """As `run`, and on stderr, at the end, which of the packages were imported."""
+    """Like `run`, and print the imported ones of `packages` on stderr at exit."""
     code = (
         "import atexit, runpy, sys\n"
-        f"told = lambda: print(*{packages!r} & set(sys.modules), file=sys.stderr)\n"
-        "atexit.register(told)\n"
+        f"report = lambda: print(*{packages!r} & set(sys.modules), file=sys.stderr)\n"
+        "atexit.register(report)\n"
         f"runpy.run_module({module!r}, run_name='__main__')"
     )
     return python("-c", code, *args)
 
 
 def refusal(module: str, *args) -> str:
-    """The one line on stderr with which a main ends by exit code 2."""
+    """Return the line on stderr of a command that exits with code 2."""
     done = run(module, *args)
     assert done.returncode == 2, done.stdout + done.stderr
     (line,) = done.stderr.strip().splitlines()
@@ -61,7 +61,7 @@ def refusal(module: str, *args) -> str:
 
 
 def run_here(program: Callable, monkeypatch, capsys, *words) -> tuple[int, str, str]:
-    """A program in this process, which it is to end: exit code, out and err."""
+    """Run a program that exits in this process; returns exit code, stdout, stderr."""
     monkeypatch.setattr(sys, "argv", list(map(str, words)))
     with flagsaver.flagsaver(), pytest.raises(SystemExit) as stop:
         program()
@@ -69,7 +69,7 @@ def run_here(program: Callable, monkeypatch, capsys, *words) -> tuple[int, str, 
 
 
 def refusal_here(program: Callable, monkeypatch, capsys, *words) -> str:
-    """The one line on stderr with which a program here ends by exit code 2."""
+    """Return the line on stderr of a program in this process that exits with code 2."""
     code, out, err = run_here(program, monkeypatch, capsys, *words)
     assert (code, out) == (2, ""), err
     (line,) = err.splitlines()
@@ -77,7 +77,7 @@ def refusal_here(program: Callable, monkeypatch, capsys, *words) -> str:
 
 
 def call_main(main: Callable, *words) -> None:
-    """A main in this process with these flags; they are as they were after it."""
+    """Run a main in this process with these flags, and restore the flags after it."""
     command = [main.__module__, *map(str, words)]
     with mock.patch.object(sys, "argv", command), flagsaver.flagsaver():
         flags.FLAGS(command)

@@ -1,4 +1,4 @@
-"""Predict in this process, with a model that knows its answer."""
+"""predict in this process, with a fake model of known output."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from tests.commands import run_here
 
 
 def fake_tracker(job):
-    """The subject is the left half of every frame, and holds the right one."""
+    """Fake tracker: the subject is the left half of each frame, and holds the right."""
 
     def track(frames) -> Iterator[FrameResult]:
         (prompt, *_) = job.prompts
@@ -18,18 +18,18 @@ def fake_tracker(job):
             left = np.zeros(frame.rgb.shape[:2], bool)
             left[:, : max(1, frame.width // 2)] = True
             triplets = (Triplet(9, "adult", "cup", "holding", 0.5),)
-            said = SubjectFrame(
+            prediction = SubjectFrame(
                 frame.index, prompt.object_id, np.float32([[0, 0]]), triplets
             )
             masks = {prompt.object_id: left, 9: ~left}
-            led = {prompt.object_id: None, 9: prompt.object_id}
-            yield FrameResult(frame.index, masks, (said,), led)
+            prompted_by = {prompt.object_id: None, 9: prompt.object_id}
+            yield FrameResult(frame.index, masks, (prediction,), prompted_by)
 
     return track
 
 
 def failing_tracker(error):
-    """As `fake_tracker`, but the error comes after the first frame."""
+    """Like `fake_tracker`, but raises the error after the first frame."""
 
     def make(job):
         def track(frames) -> Iterator[FrameResult]:
@@ -42,5 +42,5 @@ def failing_tracker(error):
 
 
 def run_predict(monkeypatch, capsys, *words) -> tuple[int, str, str]:
-    """Exit code, out and err. The model is the fake one where a test sets no other."""
+    """Run predict; returns exit code, stdout and stderr."""
     return run_here(predict.run, monkeypatch, capsys, "predict", *words)

@@ -1,8 +1,8 @@
-"""A world of named things for `tracking`, in the place of what the device computes.
+"""A scripted replacement for the model's functions in `tracking`.
 
-A thing is a number with a mask on every frame. A prompt's first point (x, 0) means
-thing x; the queries of a subject find the things that a script names. So a test says
-what is seen, and reads what is made of it.
+A thing is a number with a mask on every frame. A prompt whose first point is (x, 0)
+selects thing x, and the queries of a subject find the things given by a script. Tests
+thus set what the model outputs, and check what tracking makes of it.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ NOTHING = -1
 
 @dataclasses.dataclass(frozen=True)
 class ScriptedBank:
-    """Remembers which thing each slot follows, and on which frames it was prompted."""
+    """A memory bank with the thing of each slot, and the frames of its prompts."""
 
     things: tuple[int, ...]
     prompted: tuple[tuple[int, ...], ...]
@@ -79,7 +79,7 @@ class World:
         best = BestTriplet(names, names, names % 57, confidence)
         return Scene(points, rows, np.asarray(area), np.asarray(iou), best)
 
-    # In the place of the functions of `click2graph` and `sam2.memory`.
+    # Replacements for functions of `click2graph` and `sam2.memory`.
 
     def encode_frame(self, sam2, image):
         self.encoded += 1
@@ -96,8 +96,8 @@ class World:
         self.frame = features
         things = np.full(len(by_points), NOTHING) if answer is None else answer.obj_ptr
         coords = np.asarray(prompts.point_coords)
-        told = np.round(coords[:, 0, 0] * 16 / SIDE)
-        return self.rows(np.where(by_points, told, things).astype(int))
+        prompted = np.round(coords[:, 0, 0] * 16 / SIDE)
+        return self.rows(np.where(by_points, prompted, things).astype(int))
 
     def look(self, model, features, answer, subjects, owner):
         self.frame = features
@@ -133,7 +133,7 @@ class World:
 
 
 def model(**changes) -> SimpleNamespace:
-    """What `tracking` asks of a model: its configuration, with changes."""
+    """Return what `tracking` uses of a model: its configuration, with changes."""
     rules = dataclasses.replace(CONFIG.rules, **changes.pop("rules", {}))
     config = dataclasses.replace(CONFIG, rules=rules, **changes)
     return SimpleNamespace(config=config, sam2=None, didm=None, sch=None)
@@ -160,12 +160,12 @@ def rectangle(y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
 
 
 def column(thing: int, frame: int = 0) -> np.ndarray:
-    """Each thing in a column of its own: no two overlap."""
+    """Return a mask in which each thing has its own column, so that none overlap."""
     return rectangle(0, 16, thing, thing + 1)
 
 
 def track(world, prompts, count, monkeypatch, num_frames=None, **changes) -> list:
-    """The results of so many frames in a world, with changes of `model`."""
+    """Track `count` frames of a world; `changes` are those of `model`."""
     world.install(monkeypatch)
     return list(
         track_video(model(**changes), frames(count), prompts, resize, num_frames)
@@ -173,5 +173,5 @@ def track(world, prompts, count, monkeypatch, num_frames=None, **changes) -> lis
 
 
 def objects(result, subject: int = 0) -> list[int]:
-    """The ids of what a subject is related to."""
+    """Return the ids of the objects that a subject is related to."""
     return [t.object_id for t in result.subjects[subject].triplets]

@@ -1,4 +1,4 @@
-"""What the demo says of a graph beside the truth."""
+"""The demo's comparison of a graph with the ground truth."""
 
 import importlib.util
 
@@ -41,7 +41,7 @@ TRUTH = graph(
 
 
 def test_found_missed_and_untrue(demo):
-    # The ball is half a square off, and goes by another id; the sofa is elsewhere.
+    # The ball is shifted by half its size and has another id; the sofa is elsewhere.
     found = graph(
         [(1, "adult", 0), (4, "cup", 9), (5, "sofa", 0)],
         [

@@ -1,10 +1,10 @@
-"""Programs where only the packages are installed that `pip install` brings."""
+"""Commands when no extra of the package is installed."""
 
 import pytest
 
 from tests.commands import python_after
 
-# What extras bring, as absent as where they are not installed.
+# Makes the packages of the extras fail to import, as if they were not installed.
 ABSENT = """
 import sys
 class Absent:
@@ -24,7 +24,7 @@ EXTRAS = {
 
 
 def run_bare(tmp_path, module: str, *words: str) -> tuple[int, str, str]:
-    """The main without any of the extras: its exit code, out and err."""
+    """Run the command without any extra; returns exit code, stdout and stderr."""
     names = {name for extra in EXTRAS.values() for name in extra}
     return python_after(tmp_path, ABSENT.format(names=names), "-m", module, *words)
 

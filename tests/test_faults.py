@@ -1,4 +1,4 @@
-"""Full disks, torn files, too little memory: a clear line, and nothing lost."""
+"""Full disks, damaged files, out of memory: one clear line, and no data loss."""
 
 import errno
 import os
@@ -33,13 +33,13 @@ NOISE = np.random.default_rng(0).integers(0, 256, (5, 240, 320, 3), np.uint8)
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
-    """A clip whose overlay takes some hundred KB."""
+    """A clip whose overlay is some hundred KB large."""
     return write_clip(tmp_path_factory.mktemp("clip") / "a.mp4", NOISE, fps=5)
 
 
 @pytest.fixture
 def start(monkeypatch, capsys, clip):
-    """Runs predict here with a model that knows its answer: code, out and err."""
+    """Runs predict with the fake model; returns exit code, stdout and stderr."""
     monkeypatch.setattr(predict, "make_tracker", fake_tracker)
 
     def call(output):
@@ -51,7 +51,7 @@ def start(monkeypatch, capsys, clip):
 
 @pytest.fixture
 def disk(tmp_path):
-    """Mounts a small disk, of so many KB; read-only where there is no number."""
+    """Mounts a disk of `kilobytes` KB; None: a read-only one."""
     place = tmp_path / "disk"
     place.mkdir()
 
@@ -82,14 +82,16 @@ def test_predict_on_a_full_disk(disk, start):
 
 
 def test_predict_on_a_disk_that_cannot_be_written(disk, start, monkeypatch):
-    monkeypatch.setattr(predict, "make_tracker", None)  # it is told before the work
+    monkeypatch.setattr(
+        predict, "make_tracker", None
+    )  # the error comes before the work
     code, out, err = start(disk(None) / "out")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "/out: nothing can be written there (Read-only file system)" in err
 
 
 class Net(nnx.Module):
-    """A module of 400 KB that do not compress: `value` times always the same."""
+    """A module of 400 KB of incompressible weights: `value` times the same noise."""
 
     def __init__(self, value: float):
         noise = np.random.default_rng(0).standard_normal((100, 1000), np.float32)
@@ -129,7 +131,7 @@ def test_an_upload_to_a_full_disk_is_told(disk, clip):
         assert list(client.service.registry.root.iterdir()) == []
 
 
-# Torn and swapped checkpoints
+# Damaged and swapped checkpoints
 
 
 def flipped(data: bytes, place: int) -> bytes:
@@ -213,4 +215,4 @@ def test_too_little_memory_at_the_page(tmp_path, clip, monkeypatch, error):
         body = {"kind": "point", "frame": 0, "x": 1, "y": 1}
         answer = quiet.post(f"/sessions/{session}/prompts", json=body)
         assert answer.status_code == 507
-        assert "follow fewer objects" in answer.json()["error"]
+        assert "track fewer objects" in answer.json()["error"]

@@ -1,4 +1,4 @@
-"""`kill -9` at any moment: results are whole or not there, and the next run works."""
+"""`kill -9` at any time leaves complete results or none, and the next run works."""
 
 import signal
 from pathlib import Path
@@ -16,11 +16,11 @@ from tests.clips import numbered_clip
 from tests.commands import python
 from tests.faked import fake_tracker, run_predict
 
-# Kills itself at the N-th call of a function.
+# Code that kills the process at the N-th call of a function.
 KILLED = """
 import os, signal, sys
 from unittest import mock
-from c2g_jax import predict
+from c2g_jax.predict import __main__ as predict
 from tests.faked import fake_tracker
 place, number, *sys.argv = sys.argv[1:]
 calls = 0
@@ -37,15 +37,15 @@ with mock.patch(place.replace(":", "."), killing(real)):
     with mock.patch("c2g_jax.predict.__main__.make_tracker", fake_tracker):
         predict.run()
 """
-PLACES = [  # and whether the folder has results of an earlier run
+PLACES = [  # function, call, whether the folder has results of an earlier run
     (
         "c2g_jax.export.overlay:draw_frame",
         4,
         False,
-    ),  # the graph is written, half of a video
-    ("pathlib:Path.replace", 1, False),  # all is written, nothing in its place
+    ),  # the graph is written, and half of the video
+    ("pathlib:Path.replace", 1, False),  # all is written, nothing is renamed
     ("c2g_jax.export.overlay:draw_frame", 1, True),
-    ("pathlib:Path.replace", 2, True),  # of two results one is in its place
+    ("pathlib:Path.replace", 2, True),  # one of two results is renamed
 ]
 
 
@@ -60,7 +60,7 @@ def test_a_killed_predict_leaves_whole_results_or_none(
     if again:
         assert run_predict(monkeypatch, capsys, *words)[0] == 0
         old = (output / "scene_graph.json").read_bytes()
-    # Another prompt, so that its graph can be told from the first.
+    # Another prompt, so that the two graphs differ.
     other = ("predict", *words, "--label=0")
     done = python("-c", KILLED, place, number, *other)
     assert done.returncode == -signal.SIGKILL, done.stderr
@@ -84,7 +84,7 @@ class Net(nnx.Module):
 
 
 class Killed(BaseException):
-    """In the place of a kill, which no program can catch either."""
+    """Stands for a kill; not an Exception, so that nothing catches it."""
 
 
 @pytest.mark.parametrize(("renames", "there"), [(0, False), (0, True), (1, True)])

@@ -1,11 +1,11 @@
-"""Odd inputs that people have, and that must work: names, images, videos."""
+"""Unusual but valid inputs: names, images, videos."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from c2g_jax.export.scene_graph_json import read_scene_graph
-from c2g_jax.media.frames import open_arrays
+from c2g_jax.media.frames import Sampling, open_arrays
 from c2g_jax.media.images import read_image, read_mask
 from c2g_jax.media.video import open_video
 from c2g_jax.predict import __main__ as predict
@@ -26,7 +26,7 @@ ODD_NAMES = (
 
 @pytest.fixture
 def graph_of(monkeypatch, capsys):
-    """Runs predict here: the graph of a video, its results checked for being there."""
+    """Runs predict and returns the graph, after checking that all results exist."""
     monkeypatch.setattr(predict, "make_tracker", fake_tracker)
 
     def call(video, output, *more):
@@ -54,7 +54,7 @@ def test_names_of_files_and_folders(tmp_path, graph_of, name):
 
 def test_bytes_that_are_no_letters_in_a_name(tmp_path, graph_of):
     video = write_clip(tmp_path / "a.mp4", [numbered(1)])
-    video = video.rename(tmp_path / "caf\udce9.mp4")  # Latin-1, from an old disk
+    video = video.rename(tmp_path / "caf\udce9.mp4")  # a Latin-1 name
     graph = graph_of(video, tmp_path / "out\udce9", "--point=1,1")
     assert graph.video.name == "caf\udce9.mp4"
 
@@ -102,7 +102,7 @@ def test_a_video_of_one_frame(tmp_path, graph_of):
 
 
 def test_a_rate_that_varies(tmp_path, graph_of):
-    """As phones write it: times stay those of the frames."""
+    """Phones record at a variable rate; the frames keep their own times."""
     times = (0, 40, 60, 200, 210, 900)
     frames = [numbered(i) for i in range(len(times))]
     video = write_clip(tmp_path / "a.mp4", frames, times_ms=times)
@@ -136,7 +136,7 @@ def test_prompts_from_an_editor_that_marks_its_files(tmp_path, graph_of):
 def test_a_mask_in_16_bits_and_one_with_alpha(tmp_path, graph_of):
     video = write_clip(tmp_path / "a.mp4", [numbered(1)])
     painted = np.zeros((48, 64), np.uint16)
-    painted[3:9, 4:20] = 1  # object number 1, as tools for masks save it
+    painted[3:9, 4:20] = 1  # object id 1, as mask tools save it
     Image.fromarray(painted).save(tmp_path / "16.png")
     rgba = np.dstack([(painted * 255).astype(np.uint8)] * 3 + [np.full((48, 64), 255)])
     Image.fromarray(rgba.astype(np.uint8)).save(tmp_path / "rgba.png")
@@ -149,6 +149,6 @@ def test_a_mask_in_16_bits_and_one_with_alpha(tmp_path, graph_of):
 def test_arrays_of_every_kind_that_is_an_image():
     rgba = np.dstack([numbered(7), ALPHA])
     for array in (GREY, GREY[..., None], GREY.astype(np.uint16) * 257, rgba):
-        (frame,) = open_arrays([array], None, None, None, None)
+        (frame,) = open_arrays([array], Sampling())
         assert frame.rgb.shape == (48, 64, 3)
         assert number_of(frame.rgb) == 7

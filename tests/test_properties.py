@@ -1,4 +1,4 @@
-"""What holds for any mask, any guesses, any prompts and any graph."""
+"""Properties that hold for any mask, predictions, prompts and graph."""
 
 import itertools
 import json
@@ -56,7 +56,7 @@ json_values = st.recursive(
 
 
 def told(read, path):
-    """What is read, or the line that says why not, which names the file."""
+    """Return the value read; an InputError must be one line that names the file."""
     try:
         return read(path)
     except InputError as error:

@@ -1,4 +1,4 @@
-"""`tools/segmenter.py`: IoUs of masks that are known."""
+"""`tools/segmenter.py`: IoUs of known masks."""
 
 import runpy
 
@@ -30,7 +30,7 @@ def model():
 def test_true_masks_score_one_and_a_click_takes_the_surest(
     tool, toy_dataset, model, monkeypatch
 ):
-    """The decoder answers with the truth, in one of three candidates."""
+    """One of the decoder's three candidates is the ground truth."""
     (video,) = toy_dataset.videos("val")[:1]
     middle = video.num_frames // 2
     _, (ids,) = toy_dataset.read_frames(video, [middle])

@@ -1,4 +1,4 @@
-"""What `pip install` of the built wheel gives, seen from outside of the checkout."""
+"""The built wheel, installed by pip and used outside of the checkout."""
 
 import os
 import re
@@ -17,7 +17,7 @@ from tests.commands import ROOT
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("hatchling")
-# Folders that ship with the package, and what of the checkout may be in it.
+# Folders of the package, and the files of the checkout that it may contain.
 FOLDERS = ("web/static", "toy_checkpoint", "example")
 TOP = r"c2g_jax/|click2graph_jax-[0-9.]+\.dist-info/"
 

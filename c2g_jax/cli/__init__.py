@@ -1,1 +1,7 @@
-"""What the command lines share: errors as one line, Ctrl-C, compiled programs kept."""
+"""What all command lines share.
+
+launch      shared flags; errors as one line with an exit code
+interrupts  Ctrl-C during imports
+compiled    the persistent cache of compiled programs
+commands    the console scripts c2g-predict and c2g-web
+"""

@@ -1,4 +1,4 @@
-"""The console scripts. Ctrl-C ends them in one line while they are loaded, too."""
+"""The console scripts; Ctrl-C ends them with one line also during imports."""
 
 import importlib
 
@@ -6,15 +6,15 @@ from c2g_jax.cli import interrupts
 
 
 def predict() -> None:
-    """`c2g-predict`, the same as `python -m c2g_jax.predict`."""
-    _start("c2g_jax.predict")
+    """Run `c2g-predict`, the same as `python -m c2g_jax.predict`."""
+    _start("c2g_jax.predict.__main__")
 
 
 def web() -> None:
-    """`c2g-web`, the same as `python -m c2g_jax.web`."""
+    """Run `c2g-web`, the same as `python -m c2g_jax.web`."""
     _start("c2g_jax.web.__main__")
 
 
 def _start(module: str) -> None:
-    interrupts.leave_at_once()
+    interrupts.exit_on_interrupt()
     importlib.import_module(module).run()

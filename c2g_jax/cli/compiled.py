@@ -1,4 +1,4 @@
-"""Compiled programs are kept on disk: the second run of a command starts sooner."""
+"""The persistent cache of compiled programs: later runs of a command start sooner."""
 
 import hashlib
 import os
@@ -10,17 +10,17 @@ from absl import flags
 COMPILATION_CACHE = flags.DEFINE_string(
     "compilation_cache",
     None,
-    "Folder for compiled programs, between runs; empty: none is kept. Default: in the "
-    "user's cache, and for training in its workdir.",
+    "Folder of the cache of compiled programs; empty: no cache. Default: in the user's "
+    "cache folder; for training, in its workdir.",
 )
-_LEAST_SECONDS = 0.2  # what compiles faster is not worth a file
+_LEAST_SECONDS = 0.2  # programs that compile faster are not stored
 
 
 def keep_compiled(default: Path | None = None) -> None:
-    """Keep what JAX compiles from here on, in --compilation_cache or in `default`.
+    """Store the programs that JAX compiles in --compilation_cache, else in `default`.
 
-    Without either it is where JAX_COMPILATION_CACHE_DIR says, else in the user's cache,
-    where a place that cannot be written is done without.
+    Without either, JAX_COMPILATION_CACHE_DIR applies, else the user's cache folder; if
+    that cannot be written, there is no cache.
     """
     import jax
 
@@ -40,20 +40,21 @@ def keep_compiled(default: Path | None = None) -> None:
 
 
 def user_cache() -> Path:
-    """Where this program may keep what it can make again."""
+    """Return the folder for files of this program that can be recreated."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "click2graph"
 
 
 def processor() -> str:
-    """Names the kind of CPU: a program for one may not run on another.
+    """Return a name for the kind of CPU, as part of the cache's path.
 
-    A home may be shared by machines of several kinds, and JAX does not tell them apart.
+    A program compiled for one kind may not run on another, JAX's cache keys do not
+    include it, and a home folder may be shared by several machines.
     """
     kind = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         kind += next(line for line in lines if line.startswith(("flags", "Features")))
     except (OSError, StopIteration):
-        pass  # no such file on this system, or not in this form: the name will do
+        pass  # missing or of another form: use the name only
     return hashlib.sha256(kind.encode()).hexdigest()[:12]

@@ -1,7 +1,7 @@
-"""Ctrl-C while a program is loaded: one line and its end, at once.
+"""Ctrl-C during imports: print one line and exit at once.
 
-What is imported then is others' code, which shows a KeyboardInterrupt as a traceback,
-or swallows it and goes on. Nothing has been written by that time.
+Imported libraries would show a KeyboardInterrupt as a traceback, or ignore it. Nothing
+has been written by that time, so there is nothing to clean up.
 """
 
 import contextlib
@@ -10,37 +10,38 @@ import signal
 import threading
 from collections.abc import Iterator
 
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+INTERRUPTED = 130  # 128 + SIGINT, as in shells
 STOPPED = "stopped before the end"
 
 
-def leave_at_once() -> None:
-    """End on Ctrl-C from here on, whatever runs; `raise_again` undoes it."""
-    if _is_ours() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _leave)
+def exit_on_interrupt() -> None:
+    """Exit the process on Ctrl-C from now on; `raise_on_interrupt` undoes it."""
+    default = signal.default_int_handler
+    if _is_main_thread() and signal.getsignal(signal.SIGINT) is default:
+        signal.signal(signal.SIGINT, _exit)
 
 
-def raise_again() -> None:
-    """Let Ctrl-C be a KeyboardInterrupt, as it is in any Python."""
-    if _is_ours() and signal.getsignal(signal.SIGINT) is _leave:
+def raise_on_interrupt() -> None:
+    """Raise KeyboardInterrupt on Ctrl-C, which is Python's default."""
+    if _is_main_thread() and signal.getsignal(signal.SIGINT) is _exit:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextlib.contextmanager
-def loading() -> Iterator[None]:
-    """`leave_at_once` for the imports in its body."""
-    leave_at_once()
+def interruptible_imports() -> Iterator[None]:
+    """Apply `exit_on_interrupt` to the imports in the body."""
+    exit_on_interrupt()
     try:
         yield
     finally:
-        raise_again()
+        raise_on_interrupt()
 
 
-def _is_ours() -> bool:
-    """Whether handlers can be set here: Python has them in its main thread alone."""
+def _is_main_thread() -> bool:
+    """Return whether this is the main thread, the only one that can set handlers."""
     return threading.current_thread() is threading.main_thread()
 
 
-def _leave(number: int, frame: object) -> None:
+def _exit(number: int, frame: object) -> None:
     os.write(2, f"{STOPPED}\n".encode("ascii"))
     os._exit(INTERRUPTED)

@@ -1,4 +1,7 @@
-"""How every main starts and ends: one line and an exit code, never a traceback."""
+"""Start and end of every command: errors as one line with an exit code.
+
+Also the flags that several commands share.
+"""
 
 import contextlib
 import errno
@@ -14,53 +17,55 @@ from typing import TextIO
 
 from absl import app, flags
 
-from c2g_jax.cli.interrupts import INTERRUPTED, STOPPED, raise_again
+from c2g_jax.cli.interrupts import INTERRUPTED, STOPPED, raise_on_interrupt
 from c2g_jax.media.outputs import disk_is_full
 from c2g_jax.types import InputError
 
 BAD_INPUT = 2
-# 128 + SIGPIPE, as shells have it of any program whose reader has gone, `head` say. The
-# signal itself stays ignored: it would end the page when a browser leaves, and anything
-# without a chance to tidy up.
+# 128 + SIGPIPE, as shells report it when the reader of a pipe has exited (`| head`).
+# The signal itself stays ignored: it would kill the page's server when a browser
+# disconnects, and any command before it could clean up.
 NO_READER = 141
 
-# Flags of several mains, which may all be imported in one process; each that uses one
-# declares it as its own with `flags.declare_key_flag`, so that its --help shows it.
-OUTPUT = flags.DEFINE_string(
-    "output", None, "Folder for what is written, made if it is missing."
-)
+# Flags shared by commands, which may all be imported in one process. A command that
+# uses one declares it with `flags.declare_key_flag`, so that its --help shows it.
+OUTPUT = flags.DEFINE_string("output", None, "Folder for the results, made if missing.")
 VIDEO = flags.DEFINE_string(
     "video", None, "Video file, folder of frames in natural order, or a single image."
 )
 CHECKPOINT = flags.DEFINE_string(
     "checkpoint",
     None,
-    "Folder with weights; to porting, a released .pt or .safetensors file as well.",
+    "Folder of a checkpoint; for porting also a released .pt or .safetensors file.",
 )
 DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of prepared data sets, where DATA_DIR/NAME is one."
+    "data_dir", None, "Folder of prepared data sets: DATA_DIR/NAME."
 )
-DEFAULT_NAME = "open_pvsg"  # of a data set, where no --name is given
+DEFAULT_NAME = "open_pvsg"  # of the data set, without --name
 NAME = flags.DEFINE_string(
     "name",
     None,
-    "Data set in DATA_DIR. Default: open_pvsg, where no --config names another.",
+    "Data set in DATA_DIR. Default: the one of --config, else open_pvsg.",
 )
 MAX_VIDEOS = flags.DEFINE_integer(
-    "max_videos", None, "Only so many videos, the first of the split.", 1
+    "max_videos", None, "Use only the first videos of the split, at most this many.", 1
 )
-MAX_FRAMES = flags.DEFINE_integer("max_frames", None, "Stop after so many frames.")
-SEED = flags.DEFINE_integer("seed", 0, "Seed of weights that no checkpoint gives.")
+MAX_FRAMES = flags.DEFINE_integer("max_frames", None, "Use at most this many frames.")
+SEED = flags.DEFINE_integer("seed", 0, "Seed of weights that no checkpoint provides.")
 IMAGE_SIZE = flags.DEFINE_integer(
-    "image_size", None, "Side of the square model image. Default: the checkpoint's own."
+    "image_size",
+    None,
+    "Side of the square model input in pixels. Default: the checkpoint's.",
 )
-DTYPE = flags.DEFINE_string("dtype", "float32", "Of the computation, or bfloat16.")
+DTYPE = flags.DEFINE_string(
+    "dtype", "float32", "Computation type: float32 or bfloat16."
+)
 DISCOVER_EVERY = flags.DEFINE_integer(
-    "discover_every", 1, "Look for new objects on every k-th frame."
+    "discover_every", 1, "Discover new objects on every k-th frame."
 )
 
-# How to install an extra, where pip alone is not the way.
-_INSTALLED = {
+# How to install the extras for which plain pip does not suffice.
+_INSTALL = {
     "port": "run `make setup-test` and use the Python in .venv",
     "tfds-cli": "pip install 'click2graph-jax[tfds-cli]', in an environment of its own",
 }
@@ -75,16 +80,16 @@ _NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.
 
 @contextlib.contextmanager
 def needing(extra: str) -> Iterator[None]:
-    """For imports of what only this extra installs, at the top of a main or within it.
+    """Guard imports of packages that only an extra installs.
 
-    Where a package is missing, the program ends with one line and exit code 2.
+    If one is missing, the program ends with one line and exit code 2.
     """
     try:
         yield
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in _OURS:
             raise
-        mend = _INSTALLED.get(extra, f"pip install 'click2graph-jax[{extra}]'")
+        mend = _INSTALL.get(extra, f"pip install 'click2graph-jax[{extra}]'")
         _stop(f"{error}: it comes with the extra {extra!r}: {mend}", BAD_INPUT)
 
 
@@ -95,49 +100,50 @@ def run(
 ) -> None:
     """Run an absl main; does not return.
 
-    `check` sees the words before the flags do, and returns them as they are to be read.
+    check: called with the arguments before the flags are parsed; returns the arguments
+    to parse. lower: what the message of an out-of-memory error advises to reduce.
 
-    InputError and wrong flags end with their line on stderr and exit code 2, and so do
-    a full disk, a place that may not be used, and memory that does not suffice, where
-    `lower` says what to take less of; Ctrl-C with one line and 130; output that nobody
-    reads any more, without a word and 141; any other error is ours and keeps its
-    traceback.
+    Exit codes: 2 with one line on stderr for InputError, wrong flags, a full disk, a
+    path without access, and out of memory; 130 with one line for Ctrl-C; 141 without a
+    line if the reader of the output has exited. Any other exception is a bug and keeps
+    its traceback.
     """
-    # A name of a file may hold what no terminal can show.
+    # A file name may contain bytes that are not valid in the terminal's encoding.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        raise_again()
+        raise_on_interrupt()
         try:
             app.run(
                 lambda argv: _quietly(main, argv),
                 flags_parser=lambda argv: _parse(main, argv, check),
             )
         except SystemExit as stop:
-            # This is how rich ends a program that prints a table to nobody.
+            # rich exits like this if the reader of its output has exited.
             if isinstance(stop.__context__, BrokenPipeError):
-                _leave(NO_READER)
-            sys.stdout.flush()  # at the end of Python it is too late for an exit code
+                _exit(NO_READER)
+            # Here, since an error in Python's own flush at exit changes no exit code.
+            sys.stdout.flush()
             raise
     except InputError as error:
         _stop(error, BAD_INPUT)
     except (OSError, MemoryError, RuntimeError) as error:
-        # Another pipe may break as well, to a process of ours.
-        printed = isinstance(error, BrokenPipeError)
-        if printed and (_unread(sys.stdout) or _unread(sys.stderr)):
-            _leave(NO_READER)
-        mend = _mend(error, lower)
-        if mend is None:
+        # The broken pipe may also be one to a child process.
+        broken = isinstance(error, BrokenPipeError)
+        if broken and (_unread(sys.stdout) or _unread(sys.stderr)):
+            _exit(NO_READER)
+        line = _system_error_line(error, lower)
+        if line is None:
             raise
-        _stop(mend, BAD_INPUT)
+        _stop(line, BAD_INPUT)
     except KeyboardInterrupt:
         _stop(STOPPED, INTERRUPTED)
 
 
 def _quietly(main: Callable, argv: Sequence[str]) -> int | None:
-    """The main, told of no more than warnings by others' code; ours may say more."""
-    # absl shows INFO, from when it has read the flags on. TFDS, Orbax and grain tell by
-    # its logger what they read and write, JAX which backends it tried in vain.
+    """Run the main with other libraries' loggers at WARNING."""
+    # absl shows INFO once flags are parsed: TFDS, Orbax and grain log their reads and
+    # writes to its logger, and JAX the backends that it could not start.
     for name in ("absl", "jax"):
         logging.getLogger(name).setLevel(logging.WARNING)
     return main(argv)
@@ -166,63 +172,66 @@ def _parse(main: Callable, argv: Sequence[str], check: Callable | None) -> list[
 
 
 def _refuse_others(module: ModuleType) -> None:
-    """Stop at a flag of ours that this main does not read: it would change nothing."""
+    """Stop at a flag of this project that the command does not read."""
     own = {flag.name for flag in flags.FLAGS.get_key_flags_for_module(module)}
     for name in flags.FLAGS:
         if not flags.FLAGS[name].present or name in own or "." in name:
             continue
         if flags.FLAGS.find_module_defining_flag(name).startswith("c2g_jax."):
-            _stop(f"--{name} means nothing here: --help lists what does", BAD_INPUT)
+            _stop(
+                f"--{name} has no effect in this command: --help lists its flags",
+                BAD_INPUT,
+            )
 
 
 def _plainly(line: str) -> str:
-    """What absl says of a flag, in words of this program rather than of Python."""
+    """Replace Python's wording of number errors in a message of absl."""
     for words, mend in _NUMBERS.items():
         line = re.sub(rf"{words}.*", f"give {mend}", line)
     return line
 
 
-def _mend(error: Exception, lower: str) -> str | None:
-    """What to do about an error of the machine; None where it is not one."""
+def _system_error_line(error: Exception, lower: str) -> str | None:
+    """Return the line for a system error (disk, access, memory); None for others."""
     if isinstance(error, OSError):
-        place = error.filename or "the place to write to"
+        place = error.filename or "the output"
         if disk_is_full(error):
             return f"{place}: {error.strerror}: make room there, or write elsewhere"
         if error.errno in _NO_ACCESS:
-            return f"{place}: {error.strerror}: change its rights, or name another"
+            return f"{place}: {error.strerror}: change its permissions, or name another"
         return None
     return f"out of memory: lower {lower}" if out_of_memory(error) else None
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether memory did not suffice: the host's, or that of a device."""
-    # JAX gives a RuntimeError with the name of a status.
+    """Return whether an error means out of memory, of the host or a device."""
+    # JAX raises a RuntimeError that names a status.
     return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
 def _unread(stream: TextIO) -> bool:
-    """Whether whoever read what is printed there has gone."""
+    """Return whether the reader of a stream has exited."""
     poll = select.poll()
     try:
         poll.register(stream.fileno(), select.POLLOUT)
-    except (OSError, ValueError):  # closed, or in the hands of a test
+    except (OSError, ValueError):  # closed, or replaced by a test
         return False
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _stop(reason: object, code: int) -> None:
-    with contextlib.suppress(BrokenPipeError):  # then the exit code alone tells
+    with contextlib.suppress(BrokenPipeError):  # the exit code is all that is left
         print(" ".join(str(reason).split()), file=sys.stderr)
-    _leave(code)
+    _exit(code)
 
 
-def _leave(code: int) -> None:
-    """End; what can be printed no more goes nowhere: Python tries again as it ends."""
+def _exit(code: int) -> None:
+    """Exit. Output that cannot be written is discarded, as Python flushes at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, stream.fileno())
-            os.close(nowhere)
+            devnull = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(devnull, stream.fileno())
+            os.close(devnull)
     raise SystemExit(code)

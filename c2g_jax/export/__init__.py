@@ -1,1 +1,10 @@
-"""Scene graphs in files: our JSON, the formats of others, painted videos, tables."""
+"""A scene graph in the file formats of this project and others.
+
+scene_graph_json  scene_graph.json, written and read; its schema is beside it
+coco              masks as COCO instances
+open_pvsg         a folder in the layout of OpenPVSG
+graphml           a graph for networkx, Gephi and Cytoscape
+csv               relations as rows
+overlay           masks, names and relations drawn on the video
+report            the printed table of relations, and progress bars
+"""

@@ -1,4 +1,4 @@
-"""A scene graph as COCO: a picture a frame, an annotation for each mask on it."""
+"""A scene graph as COCO instances: one image per frame, one annotation per mask."""
 
 import json
 from pathlib import Path
@@ -14,18 +14,18 @@ from c2g_jax.vocabulary import Vocabulary, load_vocabulary
 def write_coco(
     path: str | Path, graph: SceneGraph, vocabulary: Vocabulary | None = None
 ) -> None:
-    """Write the masks as COCO instances, run-length encoded, aside then renamed.
+    """Write the masks as COCO instances, as RLE; the file is replaced atomically.
 
-    Beside COCO's own fields annotations have `track_id`, the object's id, and `score`;
-    images have `frame_index` and `time` in seconds. File names are those of frames
-    written as %06d.jpg. `vocabulary` numbers the categories, by default OpenPVSG's.
+    In addition to COCO's fields, annotations have `track_id` (the object's id) and
+    `score`, and images have `frame_index` and `time` in seconds. File names are
+    %06d.jpg by frame index. vocabulary: numbers the categories, default OpenPVSG's.
     """
     text = json.dumps(coco_document(graph, vocabulary), allow_nan=False)
     write_text(path, text)
 
 
 def coco_document(graph: SceneGraph, vocabulary: Vocabulary | None = None) -> dict:
-    """The document: categories are the vocabulary's, then any other name in use."""
+    """Return the document; categories are the vocabulary's, then other names in use."""
     vocabulary = vocabulary or load_vocabulary()
     used = sorted({track.category for track in graph.objects})
     names = [*vocabulary.objects, *(n for n in used if n not in vocabulary.objects)]

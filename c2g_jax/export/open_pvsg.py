@@ -1,7 +1,7 @@
 """A scene graph as a folder in the layout of OpenPVSG.
 
-FOLDER/pvsg.json, FOLDER/SOURCE/masks/VIDEO/0000.png, whose pixels are object ids with 0
-for none, and FOLDER/SOURCE/videos/VIDEO.mp4.
+FOLDER/pvsg.json; FOLDER/SOURCE/masks/VIDEO/0000.png, whose pixels are object ids, 0 for
+background; FOLDER/SOURCE/videos/VIDEO.mp4.
 """
 
 import json
@@ -21,7 +21,7 @@ from c2g_jax.types import Frame, InputError, ObjectTrack, SceneGraph
 from c2g_jax.vocabulary import Vocabulary, load_vocabulary
 
 SOURCE = "click2graph"
-_MOST = 255  # ids that a pixel of a mask can hold
+_MAX_OBJECTS = 255  # ids in the 8-bit pixels of a mask
 
 
 def write_open_pvsg(
@@ -31,51 +31,51 @@ def write_open_pvsg(
     split: str = "val",
     vocabulary: Vocabulary | None = None,
 ) -> None:
-    """Write the folder, aside first; `frames` are those of the graph, in order.
+    """Write the folder atomically; `frames` are those of the graph, in order.
 
-    Objects are numbered from 1 in order of their ids. OpenPVSG has a category for every
-    object and one object for every pixel: what nothing was said about is left out, and
-    where masks overlap the smaller one lies on top. `vocabulary` has the names that the
-    graph may use, by default OpenPVSG's; InputError where it uses another.
+    Objects are numbered from 1 in the order of their ids. OpenPVSG requires a category
+    for every object and at most one object per pixel: objects without a category are
+    left out, and where masks overlap the smaller one wins. vocabulary: the names that
+    the graph may use, default OpenPVSG's; InputError if it uses another.
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} is there already: name a new folder")
+        raise InputError(f"{folder} exists already: name a new folder")
     vocabulary = vocabulary or load_vocabulary()
     tracks = [t for t in graph.objects if t.category != UNKNOWN]
     _check_names("object", (t.category for t in tracks), vocabulary.objects)
     predicates = (r.predicate for r in graph.relations)
     _check_names("predicate", predicates, vocabulary.predicates)
-    if len(tracks) > _MOST:
+    if len(tracks) > _MAX_OBJECTS:
         raise InputError(
-            f"{len(tracks)} objects do not fit OpenPVSG's masks, which hold {_MOST}: "
-            "remove some"
+            f"{len(tracks)} objects are too many: OpenPVSG's masks hold "
+            f"{_MAX_OBJECTS}: remove some"
         )
     number = {track.object_id: k + 1 for k, track in enumerate(tracks)}
     video_id = _video_id(graph.video.name)
     document = _document(graph, number, video_id, split, vocabulary)
-    with output_folder(folder) as aside:
-        masks = aside / SOURCE / "masks" / video_id
-        videos = aside / SOURCE / "videos"
+    with output_folder(folder) as temporary:
+        masks = temporary / SOURCE / "masks" / video_id
+        videos = temporary / SOURCE / "videos"
         masks.mkdir(parents=True)
         videos.mkdir(parents=True)
         palette = [0, 0, 0]
-        palette += [c for i in range(1, _MOST + 1) for c in object_color(i)]
+        palette += [c for i in range(1, _MAX_OBJECTS + 1) for c in object_color(i)]
         for t in range(graph.video.num_frames):
             picture = Image.fromarray(_segments(graph, tracks, number, t))
             picture.putpalette(palette)
             picture.save(masks / f"{t:04d}.png")
         write_mp4(videos / f"{video_id}.mp4", frames, graph.video.fps)
         text = json.dumps(document, allow_nan=False)
-        (aside / "pvsg.json").write_text(text, encoding="utf-8")
+        (temporary / "pvsg.json").write_text(text, encoding="utf-8")
 
 
 def _check_names(kind: str, used: Iterable[str], known: Iterable[str]) -> None:
-    """InputError where a name is not in the list that the folder gives."""
-    foreign = sorted(set(used) - set(known))
-    if foreign:
+    """Raise InputError if a used name is not among the known ones."""
+    unknown = sorted(set(used) - set(known))
+    if unknown:
         raise InputError(
-            f"the {kind} {foreign[0]!r} is not in the vocabulary: give the vocabulary "
+            f"the {kind} {unknown[0]!r} is not in the vocabulary: give the vocabulary "
             "of the model that named it"
         )
 
@@ -137,7 +137,7 @@ def _document(
 def _segments(
     graph: SceneGraph, tracks: list[ObjectTrack], number: dict[int, int], frame: int
 ) -> np.ndarray:
-    """uint8 [H, W], the number of the object at each pixel, 0 for none."""
+    """Return uint8 [H, W]: the object's number at each pixel, 0 for background."""
     segments = np.zeros((graph.video.height, graph.video.width), np.uint8)
     masks = {
         number[track.object_id]: decode_mask(track.masks[frame])
@@ -150,7 +150,7 @@ def _segments(
 
 
 def _video_id(name: str) -> str:
-    """The video's name as one that a file can have."""
+    """Return the video's name as a file name."""
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(name).stem).strip("_")
-    # OpenPVSG keeps decoded videos in folders named frames, which readers pass over.
+    # Readers of OpenPVSG skip folders named "frames", which hold decoded videos.
     return "video" if name in ("", "frames") else name

@@ -1,4 +1,4 @@
-"""Masks and captions painted over frames."""
+"""Drawing of masks, names and relations on frames."""
 
 import colorsys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -12,35 +12,35 @@ from c2g_jax.media.rle import decode_mask
 from c2g_jax.media.video import write_mp4
 from c2g_jax.types import Frame, Relation, SceneGraph
 
-FILL, FAINT = 0.45, 0.4  # opacity of a mask, and of outlines in the background
-MAX_LINES = 5  # relation captions on one frame; the best scored are shown
-GOLDEN_RATIO = 0.618034  # steps of it around the hue circle stay apart
+FILL, FAINT = 0.45, 0.4  # opacity of masks, and of outlines of unrelated objects
+MAX_LINES = 5  # relations listed on one frame, best score first
+GOLDEN_RATIO = 0.618034  # as a step of hue, it keeps the colours of any ids apart
 
 
 def object_color(object_id: int) -> tuple[int, int, int]:
-    """RGB of an object, the same in every frame and video; neighbours differ most."""
+    """Return the RGB colour of an object id; consecutive ids differ most."""
     hue = (0.55 + object_id * GOLDEN_RATIO) % 1.0
     value = 1.0 if object_id % 2 else 0.85
     return tuple(round(255 * c) for c in colorsys.hsv_to_rgb(hue, 0.8, value))
 
 
 def write_overlay(folder: Path, frames: Iterable[Frame], graph: SceneGraph) -> None:
-    """Write overlay.mp4, and overlay.png where the video is a single image."""
+    """Write overlay.mp4, and overlay.png if the video is a single image."""
     still = folder / "overlay.png" if graph.video.num_frames == 1 else None
 
-    def painted():
+    def drawn():
         for frame in draw_graph(frames, graph):
             if still:
                 Image.fromarray(frame.rgb).save(still)
             yield frame
 
-    write_mp4(folder / "overlay.mp4", painted(), graph.video.fps)
+    write_mp4(folder / "overlay.mp4", drawn(), graph.video.fps)
 
 
 def draw_graph(frames: Iterable[Frame], graph: SceneGraph) -> Iterator[Frame]:
-    """The frames with the graph's masks, names and the relations that hold on each.
+    """Yield the frames with the graph's masks, names and current relations drawn.
 
-    What was found for a subject, but has no relation on a frame, is outlined alone.
+    Discovered objects without a relation on a frame only get a faint outline.
     """
     names = {
         track.object_id: f"{track.object_id} {track.category}"
@@ -57,8 +57,9 @@ def draw_graph(frames: Iterable[Frame], graph: SceneGraph) -> Iterator[Frame]:
             for relation in graph.relations
             if any(first <= frame.index <= last for first, last in relation.spans)
         ]
-        told = {i for r in holding for i in (r.subject_id, r.object_id)}
-        quiet = {t.object_id for t in graph.objects if t.prompted_by is not None} - told
+        related = {i for r in holding for i in (r.subject_id, r.object_id)}
+        found = {t.object_id for t in graph.objects if t.prompted_by is not None}
+        quiet = found - related
         yield replace(frame, rgb=draw_frame(frame.rgb, masks, names, holding, quiet))
 
 
@@ -69,20 +70,20 @@ def draw_frame(
     relations: Sequence[Relation] = (),
     quiet: Collection[int] = (),
 ) -> np.ndarray:
-    """uint8 [H, W, 3] with masks (object id -> bool [H, W]) filled and outlined.
+    """Draw on uint8 [H, W, 3] the masks (object id -> bool [H, W]) and names.
 
-    Each object is named at its mask; relations are listed at the bottom, best first.
-    Those in `quiet` have a faint outline and no name.
+    Relations are listed at the bottom, best first. Objects in `quiet` get a faint
+    outline and no name.
     """
     height, width = rgb.shape[:2]
     line = max(1, round(min(height, width) / 300))
-    painted = rgb.astype(np.float32)
-    # Large masks first, so that what lies within them stays to be seen.
+    drawn = rgb.astype(np.float32)
+    # Large masks first, so that smaller ones on them stay visible.
     areas = {object_id: np.count_nonzero(mask) for object_id, mask in masks.items()}
     order = sorted((i for i in areas if areas[i]), key=lambda i: -areas[i])
     for object_id in order:
-        around = _surroundings(masks[object_id], line)
-        mask, part = masks[object_id][around], painted[around]
+        around = _bounding_slices(masks[object_id], line)
+        mask, part = masks[object_id][around], drawn[around]
         color = np.float32(object_color(object_id))
         outline = _outline(mask, line)
         if object_id in quiet:
@@ -90,7 +91,7 @@ def draw_frame(
             continue
         part[mask] += FILL * (color - part[mask])
         part[outline] = color
-    image = Image.fromarray(painted.round().astype(np.uint8))
+    image = Image.fromarray(drawn.round().astype(np.uint8))
     draw = ImageDraw.Draw(image, "RGBA")
     font = ImageFont.load_default(max(10, round(min(height, width) / 32)))
     taken = _draw_relations(draw, image.size, font, names, relations)
@@ -100,8 +101,8 @@ def draw_frame(
     return np.asarray(image)
 
 
-def _surroundings(mask, margin):
-    """The slices of the box around a mask that is not empty."""
+def _bounding_slices(mask, margin):
+    """Return the slices of the bounding box of a mask that is not empty."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return tuple(
         slice(max(0, int(found[0]) - margin), int(found[-1]) + 1 + margin)
@@ -116,7 +117,7 @@ def _outline(mask, line):
 
 
 def _draw_name(draw, size, font, object_id, name, mask, taken):
-    """A plate above the mask, within the frame, moved off the plates already there."""
+    """Draw a label above the mask, inside the frame, below labels that it would hit."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     pad = round(font.size / 4)
     wide = round(draw.textlength(name, font)) + 2 * pad
@@ -134,10 +135,10 @@ def _draw_name(draw, size, font, object_id, name, mask, taken):
             break
         y = max(b[3] for b in hit)
     taken.append((x, y, x + wide, y + high))
-    _plate(draw, (x, y, x + wide, y + high), font, object_id, name, pad)
+    _draw_label(draw, (x, y, x + wide, y + high), font, object_id, name, pad)
 
 
-def _plate(draw, box, font, object_id, text, pad):
+def _draw_label(draw, box, font, object_id, text, pad):
     color = object_color(object_id)
     dark = np.dot(color, (0.299, 0.587, 0.114)) < 140
     draw.rounded_rectangle(box, radius=pad, fill=(*color, 235))
@@ -146,7 +147,7 @@ def _plate(draw, box, font, object_id, text, pad):
 
 
 def _draw_relations(draw, size, font, names, relations):
-    """Lines of subject, predicate, object, score on a strip; returns what it covers."""
+    """List subject, predicate, object, score on a strip; returns its box in a list."""
     if not relations:
         return []
     pad = round(font.size / 4)
@@ -175,6 +176,8 @@ def _draw_relations(draw, size, font, names, relations):
             if object_id is None:
                 draw.text((x + pad, y + high / 2), text, "white", font, anchor="lm")
             else:
-                _plate(draw, (x, y, x + wide, y + high), font, object_id, text, pad)
+                _draw_label(
+                    draw, (x, y, x + wide, y + high), font, object_id, text, pad
+                )
             x += wide + pad
     return [strip]

@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: progress and results."""
+"""Terminal output: the table of relations, and progress."""
 
 import contextlib
 import sys
@@ -22,11 +22,11 @@ LINE_EVERY = 20.0  # seconds between two lines of progress
 
 
 def print_relations(graph: SceneGraph) -> None:
-    """The relations as a table on stdout, best first."""
+    """Print the relations as a table on stdout, best first."""
     if not graph.relations:
-        guesses = sum(len(frame.triplets) for frame in graph.frames)
-        why = f": {guesses} guesses did not hold, see --start_confidence"
-        print(f"no relations found{why if guesses else ''}")
+        count = sum(len(frame.triplets) for frame in graph.frames)
+        why = f": {count} predictions below --start_confidence"
+        print(f"no relations found{why if count else ''}")
         return
     table = Table("subject", "predicate", "object", "seconds", "score")
     names = {o.object_id: f"{o.object_id} {o.category}" for o in graph.objects}
@@ -47,7 +47,7 @@ def print_relations(graph: SceneGraph) -> None:
 
 
 def progress_bar() -> Progress:
-    """Bars of frames on stderr, silent where that is no terminal."""
+    """Return progress bars of frames on stderr, disabled if that is not a terminal."""
     console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
@@ -63,38 +63,39 @@ def progress_bar() -> Progress:
 
 @contextlib.contextmanager
 def frame_progress() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
-    """Gives begin(what, frames), which gives advance(frames), for long work of parts.
+    """Yield begin(name, total frames), which returns advance(frames).
 
-    Bars on a terminal, and else a line on stderr every LINE_EVERY seconds.
+    Progress is shown as bars on a terminal, else as a line on stderr every LINE_EVERY
+    seconds.
     """
     with progress_bar() as bars:
 
-        def begin(what: str, total: int) -> Callable[[int], None]:
+        def begin(name: str, total: int) -> Callable[[int], None]:
             if not bars.disable:
-                task = bars.add_task(what, total=total)
+                task = bars.add_task(name, total=total)
                 return lambda frames: bars.update(task, advance=frames)
-            return _Lines(what, total)
+            return _ProgressLines(name, total)
 
         yield begin
 
 
-class _Lines:
-    """Progress as a line on stderr every LINE_EVERY seconds."""
+class _ProgressLines:
+    """Prints progress as a line on stderr every LINE_EVERY seconds."""
 
-    def __init__(self, what: str, total: int):
-        self.what, self.total, self.done = what, total, 0
-        self.began = self.said = time.monotonic()
+    def __init__(self, name: str, total: int):
+        self.name, self.total, self.done = name, total, 0
+        self.began = self.printed = time.monotonic()
 
     def __call__(self, frames: int) -> None:
         self.done += frames
         now = time.monotonic()
-        if now - self.said < LINE_EVERY:
+        if now - self.printed < LINE_EVERY:
             return
-        self.said = now
+        self.printed = now
         rate = self.done / (now - self.began)
         left = max(self.total - self.done, 0) / rate / 60
         print(
-            f"{self.what}: {self.done:,} of {self.total:,} frames, {rate:.0f} a "
+            f"{self.name}: {self.done:,} of {self.total:,} frames, {rate:.0f} per "
             f"second, {left:.0f} min left",
             file=sys.stderr,
         )

@@ -1,7 +1,8 @@
-"""A scene graph as `scene_graph.json`, and back; the form is `scene_graph.schema.json`.
+"""Writing and reading of `scene_graph.json`; its schema is `scene_graph.schema.json`.
 
-Relations stand as in OpenPVSG's pvsg.json: [subject_id, object_id, predicate, spans],
-spans of inclusive zero-based sampled frames; their scores and seconds are lists beside.
+Relations have the form of OpenPVSG's pvsg.json, [subject_id, object_id, predicate,
+spans], with spans of inclusive zero-based sampled frames. Their scores and seconds are
+parallel lists.
 """
 
 import json
@@ -21,11 +22,11 @@ from c2g_jax.types import (
 )
 
 SCHEMA_VERSION = 1
-BY_USER = "user"  # in place of the subject's id that led to an object
+BY_USER = "user"  # `prompted_by` of objects that the user prompted
 
 
 def write_scene_graph(path: str | Path, graph: SceneGraph) -> None:
-    """Write the graph as JSON, aside first, then renamed; one top-level key a line."""
+    """Write the graph as JSON, one top-level key per line; replaced atomically."""
     document = graph_to_json(graph)
     lines = [
         f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}"
@@ -36,31 +37,31 @@ def write_scene_graph(path: str | Path, graph: SceneGraph) -> None:
 
 
 def read_scene_graph(path: str | Path) -> SceneGraph:
-    """The graph in a file that `write_scene_graph` wrote; InputError if it is none."""
+    """Read a file that `write_scene_graph` wrote; InputError if it is not valid."""
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError:
         raise InputError(f"{path}: no such scene graph: check the path") from None
     except (ValueError, RecursionError):
-        raise InputError(f"{path}: not JSON: write it anew with predict") from None
+        raise InputError(f"{path}: not JSON: write it again with predict") from None
     version = document.get("schema_version") if isinstance(document, dict) else None
     if version != SCHEMA_VERSION:
         raise InputError(
             f"{path}: schema version {version}, but this reads {SCHEMA_VERSION}: "
-            "write it anew with predict"
+            "write it again with predict"
         )
     try:
         return graph_from_json(document)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         name = type(error).__name__
         raise InputError(
-            f"{path}: not a whole scene graph ({name}: {error}): "
-            "write it anew with predict"
+            f"{path}: not a complete scene graph ({name}: {error}): "
+            "write it again with predict"
         ) from None
 
 
 def graph_to_json(graph: SceneGraph) -> dict:
-    """The document of the schema: dicts, lists, strings and numbers."""
+    """Return the graph as JSON values in the form of the schema."""
     video, times = graph.video, graph.video.times
     document = {
         "schema_version": SCHEMA_VERSION,
@@ -103,7 +104,7 @@ def graph_to_json(graph: SceneGraph) -> dict:
 
 
 def graph_from_json(document: dict) -> SceneGraph:
-    """The graph of a document in the schema's form; KeyError and so on if it is not."""
+    """Build the graph from a document of the schema; KeyError and others if invalid."""
     video = document["video"]
     return SceneGraph(
         video=VideoInfo(

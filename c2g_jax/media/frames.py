@@ -1,4 +1,4 @@
-"""A video as a stream of sampled frames, from images or arrays."""
+"""A video as a stream of sampled frames, and its sources in images and arrays."""
 
 import itertools
 import math
@@ -15,19 +15,20 @@ from c2g_jax.types import Frame, InputError, real, whole
 
 DEFAULT_FPS = 5.0  # the rate of OpenPVSG's videos
 MAX_FPS = 1000
-AHEAD = 8  # frames decoded before they are asked for
-CLOCK_SLACK = 0.002  # seconds; webm rounds its times to milliseconds
+AHEAD = 8  # frames decoded in advance
+CLOCK_SLACK = 0.002  # seconds; webm rounds time stamps to milliseconds
 
 
 class Video:
     """Sampled frames of a source; each `iter()` is a new pass over them.
 
-    num_frames is None where only the end of the pass tells, and so are times, seconds
-    from the first frame of the source; fps is the rate of the sampled frames, None for
-    a single image. Leave a pass early by closing its iterator
-    (`contextlib.closing`), which ends the thread behind it.
+    size: (width, height). fps: rate of the sampled frames, None for a single image.
+    num_frames and times (seconds from the first frame of the source) are None for an
+    iterator, whose length is unknown. frames(k): iterates over the frames from index k
+    on, with their indices.
 
-    `frames(k)` makes the frames from number k on, which keep their numbers.
+    To leave a pass early, close its iterator (`contextlib.closing`): that ends its
+    decoding thread.
     """
 
     def __init__(
@@ -50,26 +51,51 @@ class Video:
         return self.read_from(0)
 
     def read_from(self, index: int) -> Iterator[Frame]:
-        """A pass that begins at a frame; a file is entered close before it."""
+        """Start a pass at a frame; a video file is decoded from a nearby key frame."""
         return read_ahead(self._frames(index), AHEAD)
 
 
 class Sampling(NamedTuple):
-    """Which frames of a video are taken; None: every frame, from its start, to its end.
+    """Which frames of a video to use; None means no restriction.
 
-    fps: so many a second. start and end: seconds.
+    fps: frames per second. start and end: seconds from the first frame.
     """
 
-    fps: float | None
-    start: float | None
-    end: float | None
-    max_frames: int | None
+    fps: float | None = None
+    start: float | None = None
+    end: float | None = None
+    max_frames: int | None = None
+
+    def pick(self, times: np.ndarray) -> np.ndarray:
+        """Return the indices, int64 [m], of the frames to use.
+
+        times: ascending seconds [n]. The frame nearest to each tick start + k / fps is
+        taken, none twice: a video slower than `fps` gives all its frames.
+        """
+        first = times[0] if self.start is None else self.start
+        inside = times >= first - CLOCK_SLACK
+        if self.end is not None:
+            inside &= times <= self.end + CLOCK_SLACK
+        chosen = np.flatnonzero(inside)
+        if self.fps is not None and len(chosen):
+            kept = times[chosen]
+            count = int((kept[-1] - first + CLOCK_SLACK) * self.fps) + 1
+            ticks = np.arange(count) / self.fps + first
+            after = np.clip(np.searchsorted(kept, ticks), 0, len(kept) - 1)
+            before = np.maximum(after - 1, 0)
+            nearer = ticks - kept[before] < kept[after] - ticks
+            chosen = chosen[np.unique(np.where(nearer, before, after))]
+        return chosen[: self.max_frames]
+
+    def every_frame(self) -> "Sampling":
+        """Return the same range without a rate."""
+        return self._replace(fps=None)
 
 
 def check_sampling(
     fps: float | None, start: float | None, end: float | None, max_frames: int | None
 ) -> Sampling:
-    """The sampling as plain numbers; InputError for one that no video can follow."""
+    """Return the sampling as plain numbers; InputError if a value is not valid."""
     fps = None if fps is None else real(fps, "fps")
     start = None if start is None else real(start, "start")
     end = None if end is None else real(end, "end")
@@ -87,52 +113,25 @@ def check_sampling(
     return Sampling(fps, start, end, max_frames)
 
 
-def pick_frames(
-    times: np.ndarray,
-    fps: float | None,
-    start: float | None = None,
-    end: float | None = None,
-    max_frames: int | None = None,
-) -> np.ndarray:
-    """Indices int64 [m] into `times` (ascending seconds [n]) of the frames to take.
-
-    The frame nearest to each tick start + k / fps, none twice: a video slower than
-    `fps` gives every frame it has.
-    """
-    first = times[0] if start is None else start
-    inside = times >= first - CLOCK_SLACK
-    if end is not None:
-        inside &= times <= end + CLOCK_SLACK
-    chosen = np.flatnonzero(inside)
-    if fps is not None and len(chosen):
-        kept = times[chosen]
-        ticks = np.arange(int((kept[-1] - first + CLOCK_SLACK) * fps) + 1) / fps + first
-        after = np.clip(np.searchsorted(kept, ticks), 0, len(kept) - 1)
-        before = np.maximum(after - 1, 0)
-        nearer = ticks - kept[before] < kept[after] - ticks
-        chosen = chosen[np.unique(np.where(nearer, before, after))]
-    return chosen[:max_frames]
-
-
 def read_ahead(source: Iterable, depth: int) -> Iterator:
-    """Yield the items of `source`, up to `depth` of them made ahead in a thread.
+    """Yield the items of `source`, up to `depth` of them computed ahead in a thread.
 
-    An error in `source` is raised here in its turn. Closing the generator ends the
-    thread and closes `source`.
+    An exception of `source` is raised after the items before it. Closing the generator
+    ends the thread and closes `source`.
     """
-    room = threading.Semaphore(depth)
+    slots = threading.Semaphore(depth)
     ready = queue.SimpleQueue()  # of (item, error, more)
     stopped = threading.Event()
 
     def produce():
         try:
             for item in source:
-                room.acquire()
+                slots.acquire()
                 if stopped.is_set():
                     break
                 ready.put((item, None, True))
             ready.put((None, None, False))
-        except BaseException as error:  # handed over, raised by the reader
+        except BaseException as error:  # raised again by the reader
             ready.put((None, error, False))
         finally:
             if hasattr(source, "close"):
@@ -147,28 +146,24 @@ def read_ahead(source: Iterable, depth: int) -> Iterator:
                 raise error
             if not more:
                 return
-            room.release()
+            slots.release()
             yield item
     finally:
         stopped.set()
-        room.release()
+        slots.release()
         thread.join()
 
 
 def open_images(
-    name: str,
-    files: Sequence[Path],
-    rate: float | None,
-    start: float | None,
-    end: float | None,
-    max_frames: int | None,
+    name: str, files: Sequence[Path], rate: float | None, sampling: Sampling
 ) -> Video:
-    """Files of images as a video of so many frames a second; None for a single image.
+    """Open image files as a Video of `rate` frames per second, None for one image.
 
-    Read when asked for. InputError where sizes differ, or none lies in start and end.
+    Only the range of `sampling` is used, not its rate. The files are read on demand.
+    InputError if sizes differ, or no frame is in the range.
     """
     times = np.arange(len(files)) / (rate or 1)
-    chosen = pick_frames(times, None, start, end, max_frames)
+    chosen = sampling.every_frame().pick(times)
     if not len(chosen):
         raise no_frame(name, times[-1])
     images.check_one_size([files[i] for i in chosen])
@@ -177,76 +172,71 @@ def open_images(
     def frames(first):
         for count, i in list(enumerate(chosen))[first:]:
             rgb = images.read_image(files[i])
-            if rgb.shape[:2] != (height, width):
-                raise InputError(
-                    f"{files[i]} is {rgb.shape[1]}x{rgb.shape[0]} but the first frame "
-                    f"is {width}x{height}: use frames of one size"
-                )
+            _check_size(files[i], rgb, (width, height))
             yield Frame(count, round(float(times[i]), 6), rgb)
 
-    shown = np.round(times[chosen], 6)
-    return Video(name, (width, height), rate, len(chosen), frames, shown)
+    sampled = np.round(times[chosen], 6)
+    return Video(name, (width, height), rate, len(chosen), frames, sampled)
 
 
-def open_arrays(
-    source: Iterable[Any],
-    fps: float | None,
-    start: float | None,
-    end: float | None,
-    max_frames: int | None,
-) -> Video:
-    """Arrays or PIL images as a video, taken as if they came at `fps`.
+def open_arrays(source: Iterable[Any], sampling: Sampling) -> Video:
+    """Open arrays or PIL images as a Video of `sampling.fps` (default 5).
 
-    An iterator serves one pass, and may have no end. InputError where there is no
-    frame, a size differs, or a second pass is asked of an iterator.
+    An iterator allows one pass, and may be endless. InputError if there is no frame,
+    sizes differ, or a second pass over an iterator begins.
     """
-    rate = fps or DEFAULT_FPS
+    rate = sampling.fps or DEFAULT_FPS
     arrays = iter(source)
     first = next(arrays, None)
     if first is None:
         raise InputError("no frames were given: give at least one")
-    size = images.to_rgb(first).shape
-    again = iter(source) is not arrays  # a list can be walked again, a generator not
+    height, width = images.to_rgb(first).shape[:2]
+    repeatable = iter(source) is not arrays  # a list, not a generator
     passes = itertools.count()
 
     def frames(begin):
-        if next(passes) and not again:
+        if next(passes) and not repeatable:
             raise InputError(
-                "the frames came from an iterator and are used up: going back needs a "
+                "the frames came from an iterator and are used up: to go back, give a "
                 "file, a folder or a list"
             )
-        rest = source if again else itertools.chain([first], arrays)
-        low = (start or 0) - CLOCK_SLACK
-        high = float("inf") if end is None else end + CLOCK_SLACK
+        rest = source if repeatable else itertools.chain([first], arrays)
+        low = (sampling.start or 0) - CLOCK_SLACK
+        high = math.inf if sampling.end is None else sampling.end + CLOCK_SLACK
         i = count = 0
         for i, array in enumerate(rest):
-            if i / rate > high or count == max_frames:
+            if i / rate > high or count == sampling.max_frames:
                 break
             if i / rate >= low:
                 rgb = images.to_rgb(array)
-                if rgb.shape != size:
-                    raise InputError(
-                        f"frame {i} is {rgb.shape[1]}x{rgb.shape[0]} but the first is "
-                        f"{size[1]}x{size[0]}: use frames of one size"
-                    )
+                _check_size(f"frame {i}", rgb, (width, height))
                 if count >= begin:
                     yield Frame(count, round(i / rate, 6), rgb)
                 count += 1
         if not count:
             raise no_frame("frames", i / rate)
 
-    num_frames = shown = None
-    if again and hasattr(source, "__len__"):
+    num_frames = sampled = None
+    if repeatable and hasattr(source, "__len__"):
         times = np.arange(len(source)) / rate
-        shown = np.round(times[pick_frames(times, None, start, end, max_frames)], 6)
-        num_frames = len(shown)
+        sampled = np.round(times[sampling.every_frame().pick(times)], 6)
+        num_frames = len(sampled)
         if not num_frames:
             raise no_frame("frames", times[-1])
-    return Video("frames", (size[1], size[0]), rate, num_frames, frames, shown)
+    return Video("frames", (width, height), rate, num_frames, frames, sampled)
+
+
+def _check_size(frame: object, rgb: np.ndarray, first: tuple[int, int]) -> None:
+    size = rgb.shape[1::-1]
+    if size != first:
+        raise images.size_error(frame, size, first)
 
 
 def no_frame(name: str, last: float) -> InputError:
-    """What to raise where no frame lies in the time that is asked for."""
+    """Return the error for a video without a frame between start and end.
+
+    last: seconds of its last frame.
+    """
     return InputError(
         f"{name}: no frame between start and end: the last is at {last:.2f} s: start "
         "earlier, or end later"

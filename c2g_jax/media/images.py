@@ -1,4 +1,4 @@
-"""Single images: reading, RGB, resizing, and which files of a folder are frames."""
+"""Single images: reading, conversion to RGB, resizing; frame files of a folder."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
 def frame_files(folder: Path) -> list[Path]:
-    """The frames of a folder in natural order: 2.jpg before 10.jpg, no other files."""
+    """Return the image files of a folder in natural order: 2.jpg before 10.jpg."""
 
     def natural(path):
         parts = re.split(r"([0-9]+)", path.name)
@@ -31,9 +31,9 @@ def frame_files(folder: Path) -> list[Path]:
 
 
 def check_one_size(files: Sequence[Path]) -> None:
-    """InputError unless all images are of one size, by what their headers say.
+    """Raise InputError unless all images have one size, by their headers.
 
-    An image that its camera noted to be turned counts as turned or not.
+    Width and height may be swapped, as the EXIF rotation is not read here.
     """
     first = None
     for file in files:
@@ -41,45 +41,52 @@ def check_one_size(files: Sequence[Path]) -> None:
             with Image.open(file) as image:
                 size = image.size
         except Image.DecompressionBombError:
-            raise InputError(f"{file}: not a readable image: save it anew") from None
+            raise InputError(f"{file}: not a readable image: save it again") from None
         except OSError:
-            continue  # its own error is told when its turn comes
+            continue  # reported when the frame is read
         first = first or size
         if sorted(size) != sorted(first):
-            raise InputError(
-                f"{file} is {size[0]}x{size[1]} but the first frame is "
-                f"{first[0]}x{first[1]}: use frames of one size"
-            )
+            raise size_error(file, size, first)
+
+
+def size_error(
+    frame: object, size: tuple[int, int], first: tuple[int, int]
+) -> InputError:
+    """Return the error for a frame whose (width, height) is not that of the first."""
+    return InputError(
+        f"{frame} is {size[0]}x{size[1]} but the first frame is {first[0]}x{first[1]}: "
+        "use frames of one size"
+    )
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """An image file as uint8 RGB [H, W, 3], turned upright as its camera noted."""
+    """Read an image file as uint8 RGB [H, W, 3], rotated by its EXIF orientation."""
     pixels = _pixels(path)
     return to_rgb(pixels) if pixels.ndim == 2 else pixels
 
 
 def read_mask(path: str | Path) -> np.ndarray:
-    """An image file as bool [H, W]: True wherever it is not black."""
+    """Read an image file as a mask, bool [H, W]: True wherever it is not black."""
     pixels = _pixels(path)
     return pixels.reshape(*pixels.shape[:2], -1).any(axis=2)
 
 
 def _pixels(path: str | Path) -> np.ndarray:
-    """uint16 [H, W] where the file has 16 bits of grey, else uint8 [H, W, 3]."""
+    """Read an image as uint16 [H, W] if it is 16-bit grey, else as uint8 [H, W, 3]."""
     try:
         with Image.open(path) as image:
             image = ImageOps.exif_transpose(image)
-            if image.mode.startswith("I"):  # PIL would clip, not scale
+            if image.mode.startswith("I"):  # convert("RGB") would clip, not scale
                 return np.asarray(image).astype(np.uint16)
             return np.asarray(image.convert("RGB"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such image: check the path") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise InputError(f"{path}: not a readable image: save it anew") from None
+        raise InputError(f"{path}: not a readable image: save it again") from None
 
 
 def to_rgb(array: np.ndarray) -> np.ndarray:
-    """Grey, grey+alpha, RGB or RGBA of 8 or 16 bits as uint8 RGB [H, W, 3]."""
+    """Convert grey, grey+alpha, RGB or RGBA of 8 or 16 bits to uint8 RGB [H, W, 3]."""
     array = np.asarray(array)
     if array.dtype == np.uint16:
         array = (array // 257).astype(np.uint8)
@@ -95,15 +102,19 @@ def to_rgb(array: np.ndarray) -> np.ndarray:
 
 
 def resize_frame(rgb: np.ndarray, size: int) -> np.ndarray:
-    """uint8 [size, size, 3] by PIL's bicubic, the way SAM2 feeds video frames."""
+    """Resize uint8 [H, W, 3] to [size, size, 3] with PIL's bicubic filter.
+
+    As SAM2 does for video frames (sam2/utils/misc.py); the aspect ratio is not kept.
+    """
     image = Image.fromarray(rgb)
     return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
 
 
 def resize_image(rgb: np.ndarray, size: int) -> np.ndarray:
-    """uint8 [H, W, 3] as float32 [size, size, 3] in [0, 1], the way SAM2 feeds images.
+    """Resize uint8 [H, W, 3] to float32 [size, size, 3] in [0, 1].
 
-    Antialiased bilinear on floats (sam2/utils/transforms.py:30-35), aspect not kept.
+    As SAM2 does for images: antialiased bilinear on floats
+    (sam2/utils/transforms.py:30-35); the aspect ratio is not kept.
     """
     channels = [
         Image.fromarray(rgb[..., c].astype(np.float32) / np.float32(255)).resize(
@@ -115,7 +126,7 @@ def resize_image(rgb: np.ndarray, size: int) -> np.ndarray:
 
 
 def resize_mask(mask: np.ndarray, size: int) -> np.ndarray:
-    """bool [H, W] as bool [size, size]: antialiased bilinear, at least half covered."""
+    """Resize bool [H, W] to [size, size]: antialiased bilinear, then >= 0.5."""
     image = Image.fromarray(mask.astype(np.float32))
     resized = image.resize((size, size), Image.Resampling.BILINEAR)
     return np.asarray(resized) >= 0.5

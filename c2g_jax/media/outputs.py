@@ -29,7 +29,7 @@ class DiskFull(InputError):
     def __init__(self, place: Path, number: int):
         self.errno, self.strerror = number, os.strerror(number)
         super().__init__(
-            f"{place}: {self.strerror}, and nothing is written: free some space, or "
+            f"{place}: {self.strerror}, and nothing is written: make room there, or "
             "write elsewhere"
         )
 
@@ -62,10 +62,10 @@ def check_output(
 
 
 def path_named(path: str | Path, kind: str = "file") -> Path:
-    """What a caller gave as a path; InputError where it can be none."""
+    """Return a caller's path; InputError if the value cannot be one."""
     if not isinstance(path, (str, os.PathLike)) or "\0" in str(path):
         shown = " ".join(reprlib.repr(path).split())
-        raise InputError(f"{shown} is no path: give the name of a {kind}")
+        raise InputError(f"{shown} is not a path: give the name of a {kind}")
     return Path(path)
 
 

@@ -1,6 +1,6 @@
-"""Frames in and out: video files, folders, images and arrays; mp4 files written.
+"""Opening videos (files, folders of frames, images, arrays) and writing mp4 files.
 
-Frames are streamed: a few are decoded ahead in a thread, a whole video is never in
+Frames are streamed, a few of them decoded ahead in a thread; a whole video is never in
 memory.
 """
 
@@ -16,12 +16,12 @@ import numpy as np
 from c2g_jax.media import images
 from c2g_jax.media.frames import (
     DEFAULT_FPS,
+    Sampling,
     Video,
     check_sampling,
     no_frame,
     open_arrays,
     open_images,
-    pick_frames,
 )
 from c2g_jax.media.outputs import write_atomic
 from c2g_jax.types import Frame, InputError
@@ -36,38 +36,38 @@ def open_video(
 ) -> Video:
     """Open a video file, a folder of frames, one image, or arrays [H, W(, 3 or 4)].
 
-    A file is sampled by its time stamps, `fps` a second (None: every frame); a folder
-    and arrays are taken one by one as if they came at that rate. `start` and `end` are
-    seconds from the first frame. Raises InputError for what cannot be read.
+    A file is sampled at `fps` frames per second by its time stamps (None: every frame).
+    The frames of a folder and arrays are all used, with `fps` as their rate. start and
+    end: seconds from the first frame. Raises InputError if the source cannot be read.
     """
-    fps, start, end, max_frames = check_sampling(fps, start, end, max_frames)
+    sampling = check_sampling(fps, start, end, max_frames)
     if not isinstance(source, (str, Path)):
         if not isinstance(source, Iterable):
             raise InputError(
-                f"{source!r} is no video: give a path, or arrays of frames in a list"
+                f"{source!r} is not a video: give a path, or a list of arrays"
             )
-        return open_arrays(source, fps, start, end, max_frames)
+        return open_arrays(source, sampling)
     path = Path(source)
     try:
         is_folder, is_file = path.is_dir(), path.is_file()
-    except (OSError, ValueError) as error:  # a name that no disk can hold
+    except (OSError, ValueError) as error:  # not a possible file name
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: no such video ({reason}): check the path") from None
     if is_folder:
         files = images.frame_files(path)
-        name, rate = path.resolve().name, fps or DEFAULT_FPS
-        return open_images(name, files, rate, start, end, max_frames)
+        rate = sampling.fps or DEFAULT_FPS
+        return open_images(path.resolve().name, files, rate, sampling)
     if not is_file:
         raise InputError(f"{path}: no such video, image or folder: check the path")
     if path.suffix.lower() in images.SUFFIXES:
-        return open_images(path.name, [path], None, None, None, None)
-    return _open_file(path, fps, start, end, max_frames)
+        return open_images(path.name, [path], None, Sampling())
+    return _open_file(path, sampling)
 
 
-def check_spares(video: str | Path | None, output: str | Path, name: str) -> None:
-    """InputError where what is written to `output` would replace a video or its frames.
+def check_not_input(video: str | Path | None, output: str | Path, name: str) -> None:
+    """Raise InputError if writing to `output` would replace a video or its frames.
 
-    `video`: its file or folder, None where it is neither. `name`: what to call it.
+    video: file or folder, None if it is neither. name: how the message calls it.
     """
     if video is None:
         return
@@ -76,7 +76,7 @@ def check_spares(video: str | Path | None, output: str | Path, name: str) -> Non
     same = real == os.path.realpath(video) or (
         os.path.exists(output) and os.path.exists(video) and output.samefile(video)
     )
-    # In a folder of frames, an image of any name is a frame.
+    # Every image in a folder of frames counts as a frame.
     frame = output.suffix.lower() in images.SUFFIXES and video.is_dir()
     if same or (frame and os.path.dirname(real) == os.path.realpath(video)):
         what = "is" if same else "is among the frames of"
@@ -84,12 +84,12 @@ def check_spares(video: str | Path | None, output: str | Path, name: str) -> Non
 
 
 def write_mp4(path: Path, frames: Iterable[Frame], fps: float | None) -> None:
-    """Write frames as H.264 at their own times; an odd last row or column is doubled.
+    """Write frames as H.264 with their own time stamps; replaces the file atomically.
 
-    Written aside and renamed; nothing is left behind by an error. fps is a hint for
+    H.264 needs even sides: an odd last row or column is repeated. fps: a hint for
     players, None for a single image.
     """
-    write_atomic(path, lambda aside: _encode(aside, frames, fps))
+    write_atomic(path, lambda temporary: _encode(temporary, frames, fps))
 
 
 def _encode(path: Path, frames: Iterable[Frame], fps: float | None) -> None:
@@ -124,25 +124,26 @@ def _add_h264(container, shape, fps):
 
 @dataclass(frozen=True)
 class _Index:
-    """The frames of a file in the order shown: keys are pts, or counts without pts."""
+    """The frames of a file in presentation order."""
 
-    keys: np.ndarray  # int64 [n]
+    keys: np.ndarray  # int64 [n]: pts, or positions if the file has no pts
     times: np.ndarray  # float64 [n], seconds from the first frame
     by_pts: bool
     entries: tuple[tuple[int, int], ...]  # (pts, dts) of the frames to seek to
 
 
-def _open_file(path, fps, start, end, max_frames):
+def _open_file(path, sampling):
     index = _index_file(path)
-    chosen = pick_frames(index.times, fps, start, end, max_frames)
+    chosen = sampling.pick(index.times)
     if not len(chosen):
         raise no_frame(path.name, index.times[-1])
     times = index.times[chosen]
     size = next(_decode(path, index, chosen[:1])).rgb.shape
-    rate = fps
+    rate = fps = sampling.fps
     if len(times) > 1:
         real = (len(times) - 1) / float(times[-1] - times[0])
-        # 4.995 is 5, sampled from 29.97; a video slower than asked is what it is.
+        # Near the requested rate, as 4.995 from 29.97 fps, report the requested one; a
+        # slower video has its own rate.
         rate = real if fps is None or real < 0.9 * fps else fps
     return Video(
         path.name,
@@ -165,15 +166,15 @@ def _index_file(path):
                     continue
                 if packet.is_keyframe:
                     entries.append((packet.pts, packet.dts))
-                if entries:  # nothing decodes before the first key frame
+                if entries:  # frames before the first key frame cannot be decoded
                     pts.append(packet.pts)
             base = stream.time_base
     except (av.error.FFmpegError, OSError):
         raise InputError(
-            f"{path}: not a readable video, or cut short: record or export it anew"
+            f"{path}: not a readable video, or cut short: record or export it again"
         ) from None
     if not pts:
-        raise InputError(f"{path}: the video has no frames: record or export it anew")
+        raise InputError(f"{path}: the video has no frames: record or export it again")
     if None in pts:
         keys = np.arange(len(pts))
         return _Index(keys, np.round(keys / float(rate), 6), False, ())
@@ -184,18 +185,17 @@ def _index_file(path):
 
 def _video_stream(path, container):
     if not container.streams.video:
-        raise InputError(f"{path}: holds no video track: give a video or images")
+        raise InputError(f"{path}: has no video track: give a video or images")
     stream = container.streams.video[0]
     stream.thread_type = "AUTO"
     return stream
 
 
 def _decode(path, index, chosen, first=0):
-    """Yield the chosen frames from number `first` on.
+    """Yield the chosen frames from index `first` on.
 
-    InputError at the first that a damaged file withholds.
-
-    A frame that cannot be decoded is replaced by one that comes before the next chosen.
+    A frame that cannot be decoded is replaced by a later one before the next chosen
+    frame; InputError if there is none.
     """
     keys, given = index.keys[chosen].tolist(), first
     if first >= len(keys):
@@ -204,7 +204,7 @@ def _decode(path, index, chosen, first=0):
         container = av.open(str(path))
     except (av.error.FFmpegError, OSError) as error:
         raise InputError(
-            f"{path}: cannot be read any more ({error.strerror}): put the video back"
+            f"{path}: can no longer be read ({error.strerror}): restore the video"
         ) from None
     with container:
         stream = _video_stream(path, container)
@@ -220,15 +220,15 @@ def _decode(path, index, chosen, first=0):
             if given + 1 < len(keys) and key >= keys[given + 1]:
                 break
             rgb = picture.to_ndarray(format="rgb24")
-            # The rotation a phone notes beside pixels it stored sideways.
+            # Phones store pixels sideways, with the rotation as metadata.
             rgb = np.rot90(rgb, round(picture.rotation / 90) % 4)
-            shown = min(np.searchsorted(index.keys, key), len(index.keys) - 1)
-            time = float(index.times[shown])
+            position = min(np.searchsorted(index.keys, key), len(index.keys) - 1)
+            time = float(index.times[position])
             yield Frame(given, time, np.ascontiguousarray(rgb))
             given += 1
             if given == len(keys):
                 return
-    mend = "record or export it anew"
+    mend = "record or export it again"
     if given > first:
         mend = f"use --end={index.times[chosen[given - 1]]:.2f} or {mend}"
     raise InputError(
@@ -242,4 +242,4 @@ def _pictures(container, stream):
         try:
             yield from packet.decode()
         except av.error.InvalidDataError:
-            continue  # one broken packet; the frames around it may be whole
+            continue  # a damaged packet; the frames around it may be intact

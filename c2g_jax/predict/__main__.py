@@ -1,11 +1,11 @@
-"""Click on a subject in a video, get its scene graph.
+"""Predict the scene graph of a video from a click on a subject.
 
     python -m c2g_jax.predict --video=clip.mp4 --point=310,220 --output=out
 
-writes out/scene_graph.json and out/overlay.mp4 (for a single image overlay.png, too)
-and prints the relations. Coordinates are pixels of the video, x to the right and y
-down from its top left corner. All --point, --label and --box belong to one subject;
-for several subjects or frames give --prompts=FILE.json:
+writes out/scene_graph.json and out/overlay.mp4 (for a single image also overlay.png)
+and prints the relations. Coordinates are pixels of the video, (0, 0) at its top left
+corner. All --point, --label and --box belong to one subject; for several subjects or
+frames use --prompts=FILE.json:
 
     {"prompts": [
       {"frame": 0, "object": 1, "points": [[310, 220], [40, 50]], "labels": [1, 0]},
@@ -22,7 +22,7 @@ from absl import flags
 from c2g_jax import __version__
 from c2g_jax.cli import launch
 from c2g_jax.cli.compiled import keep_compiled
-from c2g_jax.cli.interrupts import loading
+from c2g_jax.cli.interrupts import interruptible_imports
 from c2g_jax.cli.launch import (
     CHECKPOINT,
     DISCOVER_EVERY,
@@ -54,6 +54,7 @@ from c2g_jax.predict.prompts_file import prompts_to_json
 from c2g_jax.tracking.scene_graph import GraphBuilder, SpanConfig
 from c2g_jax.types import SceneGraph, VideoInfo
 
+# What to reduce when memory is exhausted.
 LOWER = "--image_size, or --size, or the number of subjects"
 
 flags.adopt_module_key_flags(predict_flags)
@@ -70,13 +71,13 @@ def main(argv: Sequence[str]) -> None:
 
 
 def run() -> None:
-    """For `python -m` and the console script."""
+    """Run the command, for `python -m` and the console script."""
     launch.run(main, lower=LOWER)
 
 
 def make_tracker(job: Job) -> Callable:
-    """A function from frames to FrameResults: the model with its weights in place."""
-    with loading():
+    """Build the model; returns a function from frames to an iterator of FrameResult."""
+    with interruptible_imports():
         from c2g_jax.checkpoints.pretrained import (
             load_click2graph,
             seeded_click2graph,
@@ -98,7 +99,10 @@ def make_tracker(job: Job) -> Callable:
         model = seeded_click2graph(config, seed)
     else:
         if CHECKPOINT.value is None:
-            warn("no --checkpoint: the one that ships, which knows a drawn world alone")
+            warn(
+                "no --checkpoint: using the toy checkpoint of the package, which is "
+                "trained on synthetic videos"
+            )
         model, trained = load_click2graph(
             job.checkpoint,
             size=job.size,
@@ -118,7 +122,7 @@ def make_tracker(job: Job) -> Callable:
 
 
 def run_job(job: Job, track: Callable) -> SceneGraph:
-    """Run the model over the video and write the results; nothing if it fails."""
+    """Track the video and write the results; an error leaves no files."""
     spans = SpanConfig(
         MAX_GAP.value,
         MIN_FRAMES.value,
@@ -128,33 +132,33 @@ def run_job(job: Job, track: Callable) -> SceneGraph:
     builder, times, dropped = GraphBuilder(encode_mask, spans), [], 0
     total = job.video.num_frames
     with progress_bar() as progress:
-        following = progress.add_task("following", total=total)
+        tracking = progress.add_task("tracking", total=total)
         with contextlib.closing(iter(job.video)) as frames:
-            for result in track(noting_times(frames, times)):
+            for result in track(recording_times(frames, times)):
                 builder.add(result)
                 dropped += result.dropped
-                progress.advance(following)
+                progress.advance(tracking)
         video = job.video
         info = VideoInfo(video.name, video.width, video.height, video.fps, tuple(times))
         graph = builder.build(info, provenance(job, dropped))
-        painting = progress.add_task("painting", total=total)
+        drawing = progress.add_task("drawing", total=total)
         with output_folder(job.output, RESULTS) as folder:
             write_scene_graph(folder / RESULTS[0], graph)
             with contextlib.closing(iter(video)) as frames:
-                shown = progress.track(frames, task_id=painting)
+                shown = progress.track(frames, task_id=drawing)
                 write_overlay(folder, shown, graph)
     return graph
 
 
-def noting_times(frames, times: list[float]) -> Iterator:
-    """The frames as they are, their seconds added to `times` as they pass."""
+def recording_times(frames, times: list[float]) -> Iterator:
+    """Yield the frames unchanged and append the seconds of each to `times`."""
     for frame in frames:
         times.append(frame.time)
         yield frame
 
 
 def provenance(job: Job, dropped: int) -> dict:
-    """What made the graph: enough to make it again."""
+    """Return what reproduces the graph: checkpoint, size, seed, options, prompts."""
     checkpoint = None
     if job.manifest is not None:
         name = job.checkpoint.resolve().name
@@ -173,7 +177,7 @@ def provenance(job: Job, dropped: int) -> dict:
 
 
 def warn(line: str) -> None:
-    """Tell the user on stderr, apart from what is printed as the result."""
+    """Print a warning on stderr; stdout is for the result."""
     print(line, file=sys.stderr)
 
 

@@ -1,6 +1,6 @@
-"""The flags of a prediction, and the job they ask for, checked before a model runs.
+"""The flags of predict, checked and turned into a job before the model is loaded.
 
-A main that imports this adopts the flags with `flags.adopt_module_key_flags`.
+A main that imports this module shows them after `flags.adopt_module_key_flags`.
 """
 
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from c2g_jax.cli.interrupts import loading
+from c2g_jax.cli.interrupts import interruptible_imports
 from c2g_jax.cli.launch import (
     CHECKPOINT,
     DISCOVER_EVERY,
@@ -24,83 +24,89 @@ from c2g_jax.cli.launch import (
 from c2g_jax.media.frames import MAX_FPS
 from c2g_jax.media.images import read_mask
 from c2g_jax.media.outputs import check_output
-from c2g_jax.media.video import DEFAULT_FPS, Video, check_spares, open_video
+from c2g_jax.media.video import DEFAULT_FPS, Video, check_not_input, open_video
 from c2g_jax.predict.prompts_file import numbers, read_prompts
 from c2g_jax.tracking.scene_graph import SpanConfig
 from c2g_jax.types import InputError, Prompt
 
-RESULTS = ("scene_graph.json", "overlay.mp4", "overlay.png")  # within --output
-SUBJECT = 1  # the id of the one object that the flags prompt
+RESULTS = ("scene_graph.json", "overlay.mp4", "overlay.png")  # in --output
+SUBJECT = 1  # object id of the subject that the flags prompt
 
 flags.declare_key_flag("video")
 flags.declare_key_flag("output")
 FRAME = flags.DEFINE_integer(
     "frame",
     0,
-    "Frame that the prompt is on; counts SAMPLED frames from 0: at --fps=5 frame 10 "
-    "is at 2 seconds after --start.",
+    "Frame of the prompt, counted in SAMPLED frames from 0: at --fps=5 frame 10 is 2 "
+    "seconds after --start.",
 )
-POINT = flags.DEFINE_multi_string("point", [], "x,y in pixels")
+POINT = flags.DEFINE_multi_string("point", [], "x,y in pixels; repeat for more.")
 LABEL = flags.DEFINE_multi_integer(
-    "label", [], "1 (on the subject) or 0 (off it), one for each --point in order"
+    "label", [], "1 (on the subject) or 0 (off it) for each --point, in order."
 )
 BOX = flags.DEFINE_string("box", None, "x1,y1,x2,y2 in pixels around the subject.")
 MASK = flags.DEFINE_string(
-    "mask", None, "Image of the frame's size, the subject anything but black."
+    "mask", None, "Image of the frame's size; the subject is everything not black."
 )
 PROMPTS = flags.DEFINE_string(
-    "prompts", None, "JSON file of several prompts, instead of --point, --box, --mask."
+    "prompts",
+    None,
+    "JSON file with several prompts, instead of --point, --box and --mask.",
 )
 flags.declare_key_flag("checkpoint")
 SIZE = flags.DEFINE_string(
     "size",
     None,
-    "toy, tiny, small, base_plus or large. Default: the checkpoint's. Without a "
-    "--checkpoint a model of this size that has learned nothing.",
+    "toy, tiny, small, base_plus or large. Default: the checkpoint's. Without "
+    "--checkpoint: a randomly initialised model of this size.",
 )
 flags.declare_key_flag("image_size")
 flags.declare_key_flag("dtype")
 FPS = flags.DEFINE_float(
     "fps",
     DEFAULT_FPS,
-    "Frames sampled a second, by time stamp; 0: every frame. A folder is taken "
-    "frame by frame, as if they came at this rate.",
+    "Frames sampled per second, by time stamp; 0: every frame. All frames of a folder "
+    "are used, with this as their rate.",
 )
-START = flags.DEFINE_float("start", None, "Seconds of the video to begin at.")
-END = flags.DEFINE_float("end", None, "Seconds of the video to stop at.")
+START = flags.DEFINE_float("start", None, "Start of the sampled part, in seconds.")
+END = flags.DEFINE_float("end", None, "End of the sampled part, in seconds.")
 flags.declare_key_flag("max_frames")
 flags.declare_key_flag("discover_every")
 MIN_FRAMES = flags.DEFINE_integer(
     "min_frames", SpanConfig.min_length, "Shortest span of a relation, in frames."
 )
 MAX_GAP = flags.DEFINE_integer(
-    "max_gap", SpanConfig.max_gap, "Frames without a relation that a span runs across."
+    "max_gap",
+    SpanConfig.max_gap,
+    "Longest gap that is bridged within a span, in frames.",
 )
 MIN_CONFIDENCE = flags.DEFINE_float(
-    "min_confidence", SpanConfig.min_confidence, "Guesses below it do not count."
+    "min_confidence",
+    SpanConfig.min_confidence,
+    "Ignore predictions with less confidence.",
 )
 START_CONFIDENCE = flags.DEFINE_float(
     "start_confidence",
     SpanConfig.start_confidence,
-    "Least that one guess of a span reaches.",
+    "Confidence that at least one prediction of a span must reach.",
 )
 flags.declare_key_flag("seed")
 
 
 @dataclass(frozen=True)
 class Job:
-    """What the flags ask for, checked as far as it can be before the model runs."""
+    """The request made by the flags, checked as far as possible without the model."""
 
     video: Video
     prompts: list[Prompt]
     output: Path
     size: str
-    checkpoint: Path | None  # None: the model has learned nothing
+    checkpoint: Path | None  # None: randomly initialised model
     manifest: dict | None  # the checkpoint's
 
 
 def read_job() -> Job:
-    """The job in the flags; InputError for whatever in them cannot be done."""
+    """Read the job from the flags; InputError if a flag is missing or not valid."""
     if not VIDEO.value:
         raise InputError("--video is missing: name a video, folder of frames or image")
     if not OUTPUT.value:
@@ -124,7 +130,7 @@ def read_job() -> Job:
     check_output(output)
     for name in RESULTS:
         if os.path.exists(output / name):
-            check_spares(VIDEO.value, output / name, "--video")
+            check_not_input(VIDEO.value, output / name, "--video")
     prompts = read_flag_prompts()
     video = open_video(
         VIDEO.value, FPS.value or None, START.value, END.value, MAX_FRAMES.value
@@ -135,9 +141,9 @@ def read_job() -> Job:
 
 
 def read_flag_prompts() -> list[Prompt]:
-    """The prompts of --prompts, or the one of --point, --label, --box, --mask."""
-    own = {"point": POINT, "label": LABEL, "box": BOX, "mask": MASK}
-    given = [name for name, flag in own.items() if flag.value]
+    """Read the prompts of --prompts, or the one of --point, --label, --box, --mask."""
+    single = {"point": POINT, "label": LABEL, "box": BOX, "mask": MASK}
+    given = [name for name, flag in single.items() if flag.value]
     if PROMPTS.value is None:
         if not given:
             raise InputError("no prompt: give --point, --box, --mask or --prompts")
@@ -155,11 +161,12 @@ def read_flag_prompts() -> list[Prompt]:
 
 
 def read_checkpoint() -> tuple[str, Path | None, dict | None]:
-    """The size to run, the checkpoint and its manifest; InputError if they disagree.
+    """Return the model size, the checkpoint and its manifest; InputError on a mismatch.
 
-    Without --checkpoint it is the one that ships, and none where --size is given.
+    Without --checkpoint: the one of the package, or none (random weights) if --size is
+    given.
     """
-    with loading():  # JAX is not needed for --help
+    with interruptible_imports():  # --help does not need JAX
         from c2g_jax.checkpoints.pretrained import find_checkpoint
         from c2g_jax.checkpoints.safetensors import read_manifest
         from c2g_jax.sam2.config import sam2_config

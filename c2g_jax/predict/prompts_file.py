@@ -1,14 +1,14 @@
-"""Prompts as people write them: numbers in flags, or JSON of several objects.
+"""Prompts in a JSON file, and numbers in flags.
 
     {"prompts": [
       {"frame": 0, "object": 1, "points": [[310, 220], [40, 50]], "labels": [1, 0]},
       {"frame": 0, "object": 2, "box": [20, 30, 180, 240]},
       {"frame": 12, "object": 3, "mask": "cup.png"}]}
 
-Coordinates are (x, y) pixels of the video, `frame` counts sampled frames from zero,
-`object` is the id the object gets (1 or more); two prompts of one object on different
-frames correct it. Without `labels` every point lies on the object. `mask` is an image
-beside the JSON file (anything not black is the object) or a COCO RLE.
+Coordinates are (x, y) pixels of the video. `frame` counts sampled frames from zero.
+`object` is the object's id (1 or more); a prompt of the same object on another frame
+corrects it. Without `labels` all points are positive. `mask` is a COCO RLE, or the path
+of an image relative to the JSON file, in which everything not black is the object.
 """
 
 import json
@@ -26,7 +26,7 @@ _KEYS = ("frame", "object", "points", "labels", "box", "mask")
 
 
 def read_prompts(path: str | Path) -> list[Prompt]:
-    """The prompts of a file; raises InputError, which names the entry, if it is bad."""
+    """Read the prompts of a file; raises InputError, which names the bad entry."""
     path = Path(path)
     try:
         entries = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -37,25 +37,25 @@ def read_prompts(path: str | Path) -> list[Prompt]:
             f"{path}: not readable ({error.strerror}): give a JSON file"
         ) from None
     except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error}): mend it there") from None
+        raise InputError(f"{path}: not JSON ({error}): fix it there") from None
     except RecursionError:
-        raise InputError(f"{path}: nested too deep: write prompts alone") from None
+        raise InputError(f"{path}: nested too deep: write a list of prompts") from None
     if isinstance(entries, dict):
         entries = entries.get("prompts")
     if not isinstance(entries, list) or not entries:
         raise InputError(f'{path}: holds no prompts: write {{"prompts": [...]}}')
     prompts = [_prompt(path, i, entry) for i, entry in enumerate(entries)]
-    met = set()
+    known = set()
     for prompt in prompts:
-        place = prompt.frame, prompt.object_id
-        if place in met:
-            raise InputError(f"{path}: {prompt} is given twice: join the two into one")
-        met.add(place)
+        key = prompt.frame, prompt.object_id
+        if key in known:
+            raise InputError(f"{path}: {prompt} is given twice: merge the two")
+        known.add(key)
     return prompts
 
 
 def numbers(flag: str, text: str, form: str) -> list[float]:
-    """The finite numbers of a flag written as `form`; InputError otherwise."""
+    """Parse a flag of the form `form`, e.g. "x,y", with finite numbers; InputError."""
     try:
         values = [float(word) for word in text.split(",")]
     except ValueError:
@@ -66,7 +66,7 @@ def numbers(flag: str, text: str, form: str) -> list[float]:
 
 
 def prompts_to_json(prompts: Iterable[Prompt]) -> list[dict]:
-    """The entries that `read_prompts` turns into the same prompts, masks as RLE."""
+    """Return the prompts as entries of a prompts file, masks as RLE."""
     entries = []
     for prompt in prompts:
         entry = {"frame": prompt.frame, "object": prompt.object_id}
@@ -91,7 +91,9 @@ def _prompt(path, position, entry):
     for key, least in (("frame", 0), ("object", 1)):
         value = entry.get(key)
         if type(value) is not int or value < least:
-            raise InputError(f"{place}: {key!r} must be a whole number from {least} on")
+            raise InputError(
+                f"{place}: {key!r} must be a whole number, {least} or more"
+            )
     points = _numbers(place, "points", entry.get("points"), (-1, 2))
     box = _numbers(place, "box", entry.get("box"), (4,))
     labels = _numbers(place, "labels", entry.get("labels"), (-1,))
@@ -117,7 +119,7 @@ def _numbers(place, key, value, shape):
         return None
     try:
         array = np.array(value)
-        # Neither texts nor truth values; of no points at all the kind is float.
+        # No strings or booleans; an empty list is float.
         if array.ndim != len(shape) or array.dtype.kind not in "iuf":
             raise ValueError
         return array.astype(np.float64).reshape(shape)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from c2g_jax.media.outputs import check_output, file_named, path_named
-from c2g_jax.media.video import check_spares
+from c2g_jax.media.video import check_not_input
 from c2g_jax.types import InputError
 
 
@@ -15,7 +15,7 @@ def place_named(path: str | Path, video: str | None, folder: bool = False) -> Pa
     `video`: where the session's video lies, None for one that was given as arrays.
     """
     place = path_named(path)
-    check_spares(video, place, "the session's video")
+    check_not_input(video, place, "the session's video")
     # As it was given: a slash at its end, which makes it a folder, is gone from a Path.
     return place if folder else file_named(path)
 

@@ -1,1 +1,20 @@
-"""The page: `python -m c2g_jax.web` serves it to this machine alone."""
+"""The page: `python -m c2g_jax.web` serves it to this machine only.
+
+__main__        flags, address and start of the server
+app             the web application: routes, error handlers, the page's files
+security        request checks: same origin, this machine, bounded bodies
+errors          errors as an HTTP status and one sentence
+routes_session  routes to open, view and close sessions
+routes_edit     routes that change a session: prompts, tracking, labels, undo
+routes_export   routes of the scene graph and its exports
+service         state shared by the routes
+sessions        the registry of sessions: ids, folders, limit, expiry
+track_stream    tracking as a stream of JSON lines
+model_host      the model, and sessions opened on it
+worker          the one thread that runs JAX
+uploads         files from a client, decoded in a separate process
+decode          that process
+clips           a video stored as JPEG frames
+default_clip    the video that the page opens at first
+static/         the page: HTML, CSS and JavaScript modules, without a build step
+"""

@@ -18,7 +18,7 @@ from absl import flags
 
 from c2g_jax.cli import launch
 from c2g_jax.cli.compiled import processor, user_cache
-from c2g_jax.cli.interrupts import loading
+from c2g_jax.cli.interrupts import interruptible_imports
 from c2g_jax.cli.launch import CHECKPOINT, VIDEO
 from c2g_jax.types import InputError
 
@@ -132,7 +132,7 @@ def listen(port: int) -> socket.socket:
 
 def serve(settings, checkpoint: Path | None, listener: socket.socket) -> None:
     """Print the address and serve until Ctrl-C."""
-    with loading():
+    with interruptible_imports():
         port = listener.getsockname()[1]
         print(f"http://{ADDRESS}:{port}/ (Ctrl-C stops it)", flush=True)
         from c2g_jax.web.app import create_app, make_server

@@ -14,7 +14,7 @@ from c2g_jax.media.outputs import write_text
 from c2g_jax.types import VideoInfo
 
 FILE = "clip.json"
-DISK_FULL = "no space is left on the server's disk: free some there, and try again"
+DISK_FULL = "no space is left on the server's disk: make room there, and try again"
 
 
 @dataclass(frozen=True)

@@ -82,9 +82,7 @@ def _checked(source: Path, limits: dict):
                     f"second, but the limit is {limits['frames']}: cut it shorter",
                 )
             return video
-    raise Refused(
-        415, "the file format is not supported: use mp4, mov, webm, jpg or png"
-    )
+    raise Refused(415, "unsupported file format: use mp4, mov, webm, jpg or png")
 
 
 def _check_video(source: Path, kind: str, limits: dict) -> None:
@@ -98,9 +96,7 @@ def _check_video(source: Path, kind: str, limits: dict) -> None:
         codec = {"libvpx-vp9": "vp9", "libvpx": "vp8"}.get(codec, codec)
         if codec not in CODECS:
             known = ", ".join(sorted(CODECS))
-            raise Refused(
-                415, f"the codec {codec} is not supported: use one of {known}"
-            )
+            raise Refused(415, f"unsupported codec {codec}: use one of {known}")
         _check_size(stream.width, stream.height, limits)
 
 
@@ -135,10 +131,8 @@ def main(task: str) -> Iterator[dict]:
         if disk_is_full(error):
             yield {"error": DISK_FULL, "status": 507}
             return
-        line = (
-            f"{task['name']}: damaged, or not of the format it claims: export it again"
-        )
-        yield {"error": line, "status": 422}
+        line = "damaged, or not of the format it claims: export it again"
+        yield {"error": f"{task['name']}: {line}", "status": 422}
 
 
 if __name__ == "__main__":

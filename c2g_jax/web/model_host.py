@@ -72,7 +72,7 @@ class ModelHost:
             session.close()
 
     def open(self, clip: Clip, saved: Path) -> Any:
-        """Open a session on a clip, restored from `saved` if it exists, and saved to it."""
+        """Open a session on a clip, restored from `saved` if that exists."""
         from c2g_jax.session.file import read_session
         from c2g_jax.session.opening import open_video
 

@@ -8,7 +8,7 @@ from pathlib import Path
 _RUN = """
 import sys
 from absl import flags
-import c2g_jax.compiled as compiled
+import c2g_jax.cli.compiled as compiled
 flags.FLAGS(sys.argv)
 compiled.keep_compiled()
 import jax
@@ -23,7 +23,7 @@ print(jax.config.jax_compilation_cache_dir, len(hits))
 
 
 def run(cache: Path, *words: str, **env: str) -> tuple[str, int]:
-    """The folder in use, and how many programs were there already."""
+    """Return the cache folder in use, and the number of cache hits."""
     whole = os.environ | {"JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": str(cache)}
     whole.pop("JAX_COMPILATION_CACHE_DIR", None)
     done = subprocess.run(

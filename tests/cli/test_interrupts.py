@@ -73,7 +73,7 @@ def test_a_library_leaves_interrupts_alone():
 
 def test_loading_gives_back_what_was_there():
     before = signal.getsignal(signal.SIGINT)
-    with interrupts.loading():
+    with interrupts.interruptible_imports():
         assert signal.getsignal(signal.SIGINT) is not before
     assert signal.getsignal(signal.SIGINT) is before
 
@@ -82,7 +82,7 @@ def test_loading_gives_back_what_was_there():
 
     signal.signal(signal.SIGINT, mine)
     try:
-        with interrupts.loading():
+        with interrupts.interruptible_imports():
             assert signal.getsignal(signal.SIGINT) is mine
         assert signal.getsignal(signal.SIGINT) is mine
     finally:

@@ -11,7 +11,7 @@ PROGRAM = '''
 
 More about it."""
 from absl import flags
-from c2g_jax import launch
+from c2g_jax.cli import launch
 from c2g_jax.types import InputError
 NUMBER = flags.DEFINE_integer("number", 1, "How many.")
 def main(argv):
@@ -84,7 +84,8 @@ def unread():
         ("--number=many", 2, "flag --number=many: give a whole number"),
         ("--number=5", 2, "a/b: No space left on device: make room there, or write "
          "elsewhere"),
-        ("--number=6", 2, "a/b: Permission denied: change its rights, or name another"),
+        ("--number=6", 2, "a/b: Permission denied: change its permissions, or name "
+         "another"),
         ("--number=7", 2, "out of memory: lower --number"),
     ],
 )  # fmt: skip
@@ -148,8 +149,7 @@ def test_what_cannot_be_printed_for_a_full_disk(tmp_path):
         done = launch(tmp_path, "--number=1", stdout=full, stderr=subprocess.PIPE)
     assert done.returncode == 2
     assert done.stderr == (
-        "the place to write to: No space left on device: make room there, or write "
-        "elsewhere\n"
+        "the output: No space left on device: make room there, or write elsewhere\n"
     )
 
 

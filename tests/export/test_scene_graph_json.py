@@ -206,7 +206,7 @@ def test_a_graph_that_cannot_be_written_leaves_the_old_one(tmp_path):
         ("{", "not JSON"),
         ("[]", "schema version None"),
         ('{"schema_version": 99}', "schema version 99, but this reads 1"),
-        ('{"schema_version": 1}', "not a whole scene graph"),
+        ('{"schema_version": 1}', "not a complete scene graph"),
     ],
 )
 def test_files_that_are_no_scene_graph(tmp_path, text, words):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from c2g_jax.media.frames import pick_frames, read_ahead
+from c2g_jax.media.frames import Sampling, read_ahead
 from c2g_jax.media.video import open_video
 from c2g_jax.types import InputError
 from tests.clips import numbered, numbered_clip, numbers, readers
@@ -29,7 +29,7 @@ def test_pick_frames_against_a_slow_twin():
             near = min(inside, key=lambda i: abs(times[i] - tick))
             if near not in want:
                 want.append(near)
-        assert pick_frames(times, fps, start).tolist() == want
+        assert Sampling(fps, start).pick(times).tolist() == want
 
 
 def test_a_folder_of_frames(tmp_path):

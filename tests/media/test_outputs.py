@@ -144,7 +144,7 @@ def test_a_file_never_takes_the_place_of_a_folder(tmp_path):
 
 
 def test_a_full_disk_is_told_by_the_place_that_was_asked_for(tmp_path):
-    words = "No space left on device, and nothing is written: free some space"
+    words = "No space left on device, and nothing is written: make room"
     with pytest.raises(InputError, match=f"{tmp_path}/a.txt: {words}"):
         write_atomic(tmp_path / "a.txt", full)
     with (

@@ -124,7 +124,7 @@ def test_sources_that_cannot_be_read(tmp_path):
         "text.mp4": "not a readable video",
         "empty.mp4": "not a readable video",
         "folder": "holds no jpg, png, bmp or webp frames",
-        "audio.wav": "holds no video track",
+        "audio.wav": "has no video track",
     }.items():
         with pytest.raises(InputError, match=words) as error:
             open_video(tmp_path / name)

@@ -64,7 +64,7 @@ TABLE = [
     (verify, (*SEEDED, f"--seed={2**70}"), "--seed is", "below 2^63"),
     (verify, (*SEEDED, "--image_size=100"), "image size 100", "try 96"),
     (verify, (*SEEDED, "--max_frames=0"), "--max_frames=0", "positive"),
-    (verify, (*SEEDED, "--image={bad}/text.pt"), "text.pt", "save it anew"),
+    (verify, (*SEEDED, "--image={bad}/text.pt"), "text.pt", "save it again"),
     (verify, (*SEEDED, "--video={bad}/no.mp4"), "no.mp4: no such", "check the path"),
     (verify, (*SEEDED, "--flax={bad}"), "--seeded makes its own", "leave --flax out"),
     (verify, of("scalar.pt")[:1], "scalar.pt is of no size", "the sizes are toy"),

@@ -124,7 +124,7 @@ def test_without_a_checkpoint_it_is_the_one_that_ships(tmp_path, clip, start):
 def test_guesses_that_do_not_hold_are_told_of(tmp_path, clip, start):
     code, out, _ = start(f"--video={clip}", "--point=15,15", "--start_confidence=0.6")
     assert code == 0
-    assert "no relations found: 4 guesses did not hold, see --start_confidence" in out
+    assert "no relations found: 4 predictions below --start_confidence" in out
     graph = read_scene_graph(tmp_path / "out" / "scene_graph.json")
     assert (graph.relations, len(graph.frames)) == ((), 5)
 

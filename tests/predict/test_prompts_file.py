@@ -56,8 +56,14 @@ def test_a_mask_is_all_that_is_not_black(tmp_path):
         ({"prompts": []}, "holds no prompts"),
         ("3", "holds no prompts"),
         ([3], "prompt 0 is not an object"),
-        ([{"object": 1, "points": [[1, 2]]}], "'frame' must be a whole number from 0"),
-        ([{"frame": 0, "points": [[1, 2]]}], "'object' must be a whole number from 1"),
+        (
+            [{"object": 1, "points": [[1, 2]]}],
+            "'frame' must be a whole number, 0 or more",
+        ),
+        (
+            [{"frame": 0, "points": [[1, 2]]}],
+            "'object' must be a whole number, 1 or more",
+        ),
         ([{"frame": 0, "object": 0, "box": [1, 2, 3, 4]}], "'object' must be"),
         ([{"frame": True, "object": 1, "box": [1, 2, 3, 4]}], "'frame' must be"),
         ([{"frame": 0, "object": 1}], "is empty: give a point"),

@@ -112,7 +112,7 @@ def test_two_prompts_of_one_object_on_one_frame(tmp_path, clip, start):
     (tmp_path / "p.json").write_text(json.dumps(entries))
     code, _, err = start(f"--video={clip}", f"--prompts={tmp_path}/p.json")
     assert code == 2
-    assert "object 2 on frame 0 is given twice: join the two into one" in err
+    assert "object 2 on frame 0 is given twice: merge the two" in err
 
 
 def test_no_video_and_no_output(clip, monkeypatch, capsys):

@@ -171,7 +171,7 @@ def test_open_pvsg_is_read_by_its_builder(worked_on, graph, tmp_path):
                 assert (mask == decode_mask(track.masks[frame])).all()
             else:
                 assert not mask.any()
-    with pytest.raises(InputError, match="is there already"):
+    with pytest.raises(InputError, match="exists already"):
         worked_on.export("open_pvsg", folder)
 
 

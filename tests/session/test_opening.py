@@ -135,8 +135,8 @@ def test_what_cannot_be_opened_is_named(tmp_path):
         (dict(fps="5"), "fps is '5': give a number"),
         (dict(fps=True), "fps is True: give a number"),
         (dict(start=None, end="2"), "end is '2': give a number"),
-        (dict(checkpoint=5), "5 is no path: give the name of a folder"),
-        (dict(autosave=5), "5 is no path: give the name of a file"),
+        (dict(checkpoint=5), "5 is not a path: give the name of a folder"),
+        (dict(autosave=5), "5 is not a path: give the name of a file"),
         (dict(cached_frames=-3), "cached_frames is -3: give a whole number, 1 or more"),
         (dict(cached_frames="a"), "cached_frames is 'a'"),
         (dict(spans=3), "spans is 3: give SpanConfig"),
@@ -164,7 +164,7 @@ def test_sampling_by_numbers_of_numpy(make_session, tmp_path):
     session.save(tmp_path / "a.c2g")
     again = c2g_jax.open_session(tmp_path / "a.c2g", model=scripted.model())
     assert (again.video.num_frames, again.video.fps) == (2, 10)
-    with pytest.raises(InputError, match="5 is no path"):
+    with pytest.raises(InputError, match="5 is not a path"):
         c2g_jax.open_session(5)
 
 

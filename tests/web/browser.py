@@ -1,4 +1,4 @@
-"""A real Chromium, and the page as a person sees it."""
+"""Chromium, and a user at the page."""
 
 import shutil
 from pathlib import Path
@@ -9,14 +9,14 @@ from tests.web.drawn_clip import HEIGHT, WIDTH
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = (
-    "--no-sandbox",  # it runs as root, and opens pages of this test alone
+    "--no-sandbox",  # tests may run as root, and open only pages of their own server
     "--disable-background-networking",
     "--disable-dev-shm-usage",
 )
 
 
 def launch(playwright):
-    """The system's browser, or Playwright's own; skips where there is none."""
+    """Start the system's browser, or Playwright's; skip the test if there is none."""
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
     own = playwright.chromium.executable_path
     if found is None and not Path(own).exists():
@@ -26,7 +26,7 @@ def launch(playwright):
 
 
 class Person:
-    """One tab on the page. Places are pixels of the video."""
+    """One tab on the page. Positions are pixels of the video."""
 
     def __init__(self, context, url: str):
         self.page, self.faults = context.new_page(), []
@@ -35,7 +35,7 @@ class Person:
         self.page.goto(url)
 
     def _listen(self, message):
-        # Answers of 4xx are written to the console too; the page shows those itself.
+        # The browser also logs 4xx answers, which the page itself shows.
         if message.type == "error" and "Failed to load resource" not in message.text:
             self.faults.append(message.text)
 
@@ -64,7 +64,7 @@ class Person:
             self.page.keyboard.press(key)
 
     def shown(self, count: int) -> None:
-        """Wait until so many masks are painted."""
+        """Wait until `count` masks are drawn."""
         self.page.wait_for_selector(f"#masks[data-objects='{count}']", state="attached")
 
     def objects(self, count: int) -> None:
@@ -73,7 +73,7 @@ class Person:
         expect(self.get("object")).to_have_count(count)
 
     def track(self) -> None:
-        """Press K, and wait until all is tracked."""
+        """Press K and wait until tracking is done."""
         from playwright.sync_api import expect
 
         self.press("k")
@@ -90,7 +90,7 @@ class Person:
         self.track()
 
     def colour_at(self, x: float, y: float) -> list[int]:
-        """RGBA of the painted masks at a pixel of the video."""
+        """Return RGBA of the drawn masks at a pixel of the video."""
         return self.page.evaluate(
             "([x, y]) => [...document.getElementById('masks').getContext('2d')"
             ".getImageData(x, y, 1, 1).data]",

@@ -1,4 +1,4 @@
-"""A drawn clip, servers on a scripted session, and a browser at one."""
+"""A synthetic clip, servers with fake sessions, and a browser."""
 
 import contextlib
 import shutil
@@ -23,7 +23,7 @@ BASE = "http://127.0.0.1:8321"
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory):
-    """The drawn clip as an mp4 of 24 frames, 5 a second."""
+    """The synthetic clip as an mp4 of 24 frames, 5 per second."""
 
     def make(folder):
         folder.mkdir()
@@ -37,7 +37,7 @@ def clip(tmp_path_factory):
 
 
 def prepare(state: Path, video: Path | None) -> Path:
-    """A state folder; the clip in it is decoded once for all tests."""
+    """Make a state folder; its clip is decoded once for all tests."""
     state.mkdir()
     held = None if video is None else video.parent / "default"
     if held is not None and held.exists():
@@ -47,7 +47,7 @@ def prepare(state: Path, video: Path | None) -> Path:
 
 @contextlib.contextmanager
 def client_of(state, model_host=None, **settings):
-    """A client of an application that runs in this process."""
+    """Yield a client of an application in this process."""
     model_host = model_host or fake_session.FakeModelHost()
     if not state.exists():
         prepare(state, settings.get("video"))
@@ -65,7 +65,7 @@ def client(tmp_path, clip):
 
 @contextlib.contextmanager
 def served(state, model_host=None, **settings):
-    """A server on a free port of the loopback address; yields (URL, service)."""
+    """Run a server on a free port of the loopback address; yields (URL, service)."""
     if not state.exists():
         prepare(state, settings.get("video"))
     app = create_app(
@@ -85,10 +85,10 @@ def served(state, model_host=None, **settings):
 
 
 def until(holds, seconds: float = 15.0):
-    """Wait until something holds; its last value."""
+    """Wait until holds() is true; returns its value."""
     end = time.monotonic() + seconds
     while not (value := holds()):
-        assert time.monotonic() < end, "it never came to hold"
+        assert time.monotonic() < end, "the condition did not become true"
         time.sleep(0.01)
     return value
 
@@ -97,7 +97,7 @@ def until(holds, seconds: float = 15.0):
 def browser():
     from playwright.sync_api import expect, sync_playwright
 
-    expect.set_options(timeout=15_000)  # other tests may have the cores
+    expect.set_options(timeout=15_000)  # other tests may use the cores
     with sync_playwright() as playwright:
         browser = launch(playwright)
         yield browser

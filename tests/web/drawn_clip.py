@@ -1,4 +1,4 @@
-"""A drawn clip: shapes that move, and a script of who does what to whom."""
+"""A synthetic clip: moving shapes, and a script of their relations."""
 
 import math
 
@@ -7,7 +7,8 @@ from PIL import Image, ImageDraw
 
 WIDTH, HEIGHT, FRAMES = 320, 180, 24
 
-# name: colour, radius, place at frame t. The script of relations: first and last frame.
+# SHAPES: name -> colour, radius, centre at frame t. SCRIPT: subject, object, predicate,
+# first and last frame, confidence.
 SHAPES = {
     "adult": ((214, 96, 77), 24, lambda t: (60 + 6 * t, 80 + 8 * math.sin(t / 3))),
     "cup": ((255, 221, 110), 10, lambda t: (90 + 6 * t, 84 + 8 * math.sin(t / 3))),
@@ -24,7 +25,7 @@ SCRIPT = (
 
 
 def draw(t: int) -> np.ndarray:
-    """A frame of the clip, uint8 [H, W, 3]."""
+    """Return a frame of the clip, uint8 [H, W, 3]."""
     image = Image.new("RGB", (WIDTH, HEIGHT), (196, 205, 210))
     pen = ImageDraw.Draw(image)
     pen.rectangle((0, 120, WIDTH, HEIGHT), fill=(150, 160, 140))
@@ -35,14 +36,15 @@ def draw(t: int) -> np.ndarray:
 
 
 def shape_mask(name: str, t: int) -> np.ndarray:
-    """Where a shape is, bool [H, W]."""
-    _, radius, (x, y) = SHAPES[name][0], SHAPES[name][1], SHAPES[name][2](t)
+    """Return the mask of a shape, bool [H, W]."""
+    _, radius, centre = SHAPES[name]
+    x, y = centre(t)
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     return (columns - x) ** 2 + (rows - y) ** 2 <= radius**2
 
 
 def shape_at(x: float, y: float, t: int) -> str:
-    """The shape under a point, or the nearest."""
+    """Return the shape at a point, or the nearest one."""
 
     def distance(name):
         cx, cy = SHAPES[name][2](t)

@@ -1,7 +1,7 @@
-"""A session without a model: drawn shapes move, a script says who does what to whom.
+"""A session without a model: shapes move, and their relations follow a script.
 
-It has the methods of `c2g_jax.session.Session` that the page's server uses, and gives
-the same dataclasses, so that what reads them cannot tell.
+It has the methods of `c2g_jax.session.Session` that the page's server uses, and returns
+the same dataclasses.
 """
 
 import copy
@@ -40,9 +40,9 @@ from tests.web.drawn_clip import (
 
 
 class FakeModelHost:
-    """What the server takes for the model; `step` seconds a tracked frame.
+    """Replaces `ModelHost`; a tracked frame takes `step` seconds.
 
-    hold: an event until which it is not ready.
+    hold: an event that `warm_up` waits for.
     """
 
     def __init__(self, step: float = 0.0, hold: threading.Event | None = None):
@@ -53,8 +53,8 @@ class FakeModelHost:
     def load(self):
         return None
 
-    def warm_up(self, say):
-        say("compiling the first click")
+    def warm_up(self, report):
+        report("compiling the first click")
         if self.hold is not None:
             self.hold.wait(30)
 
@@ -241,9 +241,11 @@ class FakeSession:
         for t in self.state["tracked"]:
             view = self.view(t)
             names = {o.object_id: o.category for o in view.objects}
-            led = {o.object_id: (o.subject_ids or (None,))[0] for o in view.objects}
+            prompted_by = {
+                o.object_id: (o.subject_ids or (None,))[0] for o in view.objects
+            }
             masks = {o.object_id: o.rle for o in view.objects if o.rle}
-            spoken = [
+            subjects = [
                 SubjectFrame(
                     t,
                     subject,
@@ -262,15 +264,15 @@ class FakeSession:
                 )
                 for subject in sorted({r.subject_id for r in view.relations})
             ]
-            builder.add_encoded(t, masks, spoken, led)
+            builder.add_encoded(t, masks, subjects, prompted_by)
         v = self.video
         info = VideoInfo(v.name, v.width, v.height, v.fps, v.times)
         return builder.build(info, {"program": "fake"})
 
-    # Within
+    # Private
 
     def _named(self, key):
-        """Id, role, subjects, category, whether a person said it, and score."""
+        """Return id, role, subjects, category, whether the user set it, and score."""
         thing = self.state["things"][key]
         said = thing["said"]
         return (
@@ -283,7 +285,7 @@ class FakeSession:
         )
 
     def _guess(self, thing):
-        # One name is wrong, so that there is something to correct.
+        # One category is wrong, as something to correct.
         return "cat" if thing["shape"] == "dog" else thing["shape"]
 
     def _met(self, thing, frame):

@@ -65,7 +65,7 @@ def test_from_a_click_to_a_corrected_graph_taken_away(person, tmp_path):
 
 def test_right_clicks_the_toggle_boxes_and_dots(person):
     person.click(*ADULT, button="right")  # nothing to exclude from yet
-    expect(person.get("note")).to_contain_text("Choose the object")
+    expect(person.get("note")).to_contain_text("Select the object")
     person.click(*ADULT)
     expect(person.get("dot")).to_have_count(1)
     person.click(75, 80, button="right")
@@ -123,7 +123,7 @@ def test_lists_objects_by_hand_hiding_removing_and_thresholds(person):
     person.click(*ADULT)
     person.objects(1)
     person.get("add-object").click()
-    expect(person.get("target")).to_contain_text("has to do with")
+    expect(person.get("target")).to_contain_text("related to")
     person.click(160, 142)
     person.objects(2)
     expect(person.get("object").nth(1)).to_contain_text("table")
@@ -167,7 +167,7 @@ def test_the_video_is_there_while_the_model_is_at_work(context, tmp_path, clip):
         expect(person.get("left")).to_contain_text("1 of 24", timeout=10_000)
         other = Person(context, person.page.url)
         expect(other.get("clip-name")).to_have_text("kitchen.mp4", timeout=2_000)
-        expect(other.get("note")).to_contain_text("The model is at work")
+        expect(other.get("note")).to_contain_text("The model is busy")
         expect(other.get("object").first).to_contain_text("1 adult")
         person.press("Escape")
         expect(person.get("left")).to_contain_text("stopping")
@@ -222,7 +222,7 @@ def test_uploads_good_and_broken(person, clip):
     person.get("open").click()
     broken = {"name": "broken.mp4", "mimeType": "video/mp4", "buffer": b"not a video"}
     person.get("file").set_input_files(broken)
-    expect(person.get("alert")).to_contain_text("Not a video or image known here")
+    expect(person.get("alert")).to_contain_text("Unsupported file format")
     expect(person.get("clip-name")).to_have_text("kitchen.mp4")
     person.get("open").click()
     good = {"name": "mine.mp4", "mimeType": "video/mp4", "buffer": clip.read_bytes()}
@@ -248,6 +248,6 @@ def test_without_a_video_the_page_asks_for_one(context, tmp_path, clip):
         person.objects(1)
         person.page.goto("about:blank")  # and an address of a session that is gone
         person.page.goto(f"{url}/#session=nonsense")
-        expect(person.get("note")).to_contain_text("gone")
+        expect(person.get("note")).to_contain_text("no longer exists")
         expect(person.get("empty")).to_be_visible()
         assert person.faults == []

@@ -65,7 +65,7 @@ def test_a_ctrl_c_counts_while_the_server_is_loaded(tmp_path, monkeypatch):
         pass
 
     def create_app(*_):
-        assert signal.getsignal(signal.SIGINT) is interrupts._leave
+        assert signal.getsignal(signal.SIGINT) is interrupts._exit
         raise Loaded
 
     monkeypatch.setattr(app, "create_app", create_app)

@@ -1,4 +1,4 @@
-"""The server on real sessions, with a small model that has learned nothing."""
+"""The server with real sessions and a small, randomly initialised model."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from tests.web.test_routes import error, lines, opened
 
 @pytest.fixture(scope="module")
 def model_host(tmp_path_factory):
-    """Of a checkpoint with fewer layers than its size has, for they compile."""
+    """A ModelHost on a checkpoint with fewer layers than its size, to save time."""
     model, folder = bold_model(), tmp_path_factory.mktemp("weights")
     pretrained.save_click2graph(model, folder)
     model_host = ModelHost(folder)

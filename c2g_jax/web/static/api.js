@@ -1,4 +1,4 @@
-// Requests to the server. Errors carry the sentence that it answers with.
+// Requests to the server. An ApiError has the sentence of the server's answer.
 
 export class ApiError extends Error {
   constructor(status, message) {
@@ -20,7 +20,7 @@ export async function download(path, query) {
   return { blob: await response.blob(), name: decodeURIComponent(named?.[1] ?? "graph") };
 }
 
-// Lines of JSON, given to `take` as they come.
+// Call `take` with each line of a stream of JSON lines.
 export async function stream(path, json, take) {
   const response = await send("POST", path, { json });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -44,9 +44,9 @@ async function send(method, path, { json, body, query, signal }) {
     response = await fetch(path + search, { method, headers, body: sent, signal });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError(0, "The server does not answer: see whether it still runs.");
+    throw new ApiError(0, "The server does not answer: check that it is running.");
   }
   if (response.ok) return response;
-  const told = await response.json().catch(() => null);
-  throw new ApiError(response.status, told?.error ?? `The server answered ${response.status}.`);
+  const answer = await response.json().catch(() => null);
+  throw new ApiError(response.status, answer?.error ?? `The server answered with status ${response.status}.`);
 }

@@ -1,4 +1,4 @@
-// The dialog in which a name is corrected: search, arrows, Enter.
+// The dialog that corrects a category or predicate: search, arrow keys, Enter.
 
 import { call } from "./api.js";
 import { $, element } from "./dom.js";
@@ -9,12 +9,12 @@ import { nameOf, store } from "./store.js";
 let vocabulary = null;
 let task = null; // {names, current, apply(name)}
 let active = 0;
-let opener = null; // data-key of what had the focus
+let opener = null; // data-key of the element that had the focus
 
 async function words() {
   if (vocabulary) return vocabulary;
   const found = await call("GET", "/vocabulary");
-  if (store.ready) vocabulary = found; // before that, it is not yet the model's own
+  if (store.ready) vocabulary = found; // before, it may not be the model's vocabulary
   return found;
 }
 
@@ -24,7 +24,7 @@ export async function correctObject(object) {
     title: `What is ${nameOf(id)}?`,
     kind: "objects",
     current: object.category,
-    neither: object.fixed ? "Leave it to the model" : null,
+    neither: object.fixed ? "Use the model's prediction" : null,
     apply: (name) => rename(id, name),
   });
 }
@@ -67,7 +67,7 @@ async function ask({ title, kind, current, neither, span, apply }) {
   }
 }
 
-// Names that begin with what is typed, then those that hold it.
+// Names that start with the typed text, then names that contain it.
 function matching() {
   const typed = $("search").value.trim().toLowerCase();
   const begins = task.names.filter((name) => name.startsWith(typed));
@@ -97,14 +97,14 @@ function done(name) {
   task.apply(name);
 }
 
-// The browser gives the focus back, but not to a button that was drawn anew meanwhile.
-function giveBack() {
+// The browser restores the focus, but not to a button that was rebuilt meanwhile.
+function restoreFocus() {
   if (!opener) return;
   document.querySelector(`[data-key="${CSS.escape(opener)}"]`)?.focus({ preventScroll: true });
 }
 
 export function setUp() {
-  $("correct").addEventListener("close", giveBack);
+  $("correct").addEventListener("close", restoreFocus);
   $("search").addEventListener("input", list);
   $("search").addEventListener("keydown", (event) => {
     const count = $("names").querySelectorAll("[role=option]").length;

@@ -1,10 +1,11 @@
-// Small helpers around the document.
+// Access to the document: making, finding and updating elements.
 
 export const $ = (id) => document.getElementById(id);
 
 const LISTENERS = ["onclick", "ondblclick", "onkeydown"];
 
-// Attributes; those of LISTENERS are functions, "style" is an object, children may be strings.
+// Make an HTML element. Attributes in LISTENERS are functions, "style" is an object, children may
+// be strings.
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   fill(made, attributes, children);
@@ -29,9 +30,9 @@ function fill(made, attributes, children) {
 
 export const icon = (name) => drawn("svg", { "aria-hidden": "true" }, drawn("use", { href: `#i-${name}` }));
 
-// Make the children of a parent like these, in place. What is pressed stays the element it
-// was, so that no click is lost to a drawing between down and up, and so does what has the
-// focus. Elements with a data-key are matched by it, the others by their order.
+// Update the children of a parent to match these, in place: a pressed or focused element stays
+// the same element, so that no click or focus is lost when the page updates. Elements with a
+// data-key are matched by it, the others by their order.
 export function replace(parent, children) {
   const key = parent.contains(document.activeElement) && document.activeElement.dataset.key;
   become(parent, children);
@@ -60,7 +61,7 @@ function updated(was, made) {
   }
   for (const { name } of [...was.attributes]) if (!made.hasAttribute(name)) was.removeAttribute(name);
   for (const { name, value } of made.attributes) if (was.getAttribute(name) !== value && name !== "style") was.setAttribute(name, value);
-  // By its own text: the page's policy allows no style that is set as an attribute.
+  // Not by setAttribute: the content security policy forbids style attributes.
   if (was.style.cssText !== made.style.cssText) was.style.cssText = made.style.cssText;
   for (const name of LISTENERS) was[name] = made[name];
   become(was, made.childNodes);

@@ -1,4 +1,4 @@
-// The menu of what can be taken away.
+// The export menu.
 
 import { download } from "./api.js";
 import { $, element } from "./dom.js";
@@ -6,12 +6,12 @@ import { complain, note } from "./messages.js";
 import { store } from "./store.js";
 
 const KINDS = [
-  ["scene_graph", "scene_graph.json", "Objects, masks and relations; what all else is made of"],
-  ["open_pvsg", "OpenPVSG folder", "As a zip: pvsg.json, masks as PNG, the video"],
-  ["coco", "COCO", "Masks frame by frame, for annotation tools"],
+  ["scene_graph", "scene_graph.json", "All objects, masks and relations, as JSON"],
+  ["open_pvsg", "OpenPVSG folder", "A zip of pvsg.json, masks as PNG, and the video"],
+  ["coco", "COCO", "Masks of each frame, for annotation tools"],
   ["graphml", "GraphML", "For networkx, Gephi, Cytoscape"],
-  ["csv", "CSV", "A line for each relation and span"],
-  ["overlay", "Video with masks", "mp4"],
+  ["csv", "CSV", "One row per relation and span"],
+  ["overlay", "Video with masks", "As mp4"],
 ];
 
 const items = () => [...$("export-menu").querySelectorAll("[role=menuitem]")];
@@ -32,7 +32,7 @@ async function take(kind, name) {
     const url = URL.createObjectURL(found.blob);
     element("a", { href: url, download: found.name }).click();
     setTimeout(() => URL.revokeObjectURL(url), 60000);
-    note(`${found.name} is written.`);
+    note(`${found.name} is saved.`);
   } catch (error) {
     complain(error);
   }

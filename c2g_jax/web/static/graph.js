@@ -1,4 +1,4 @@
-// The scene graph: for each subject a star of what it has to do with.
+// The scene graph: for each subject, a star of the objects that it is related to.
 
 import { correctObject, correctRelation } from "./correct.js";
 import { $, drawn, element, replace } from "./dom.js";
@@ -12,7 +12,7 @@ import { choose } from "./timeline.js";
 const WIDTH = 340;
 const NODE = 46;
 const ROW = 84;
-const LINE = 26; // a plate with a predicate
+const LINE = 26; // height per predicate
 
 // Relations as {subject_id, object_id, predicate, confidence, fixed, spans}.
 function relations() {
@@ -51,7 +51,7 @@ function plate(relation, x, y) {
     drawn("text", { class: "small", x: x + 66, y: y + 4, "text-anchor": "end" }, sure));
 }
 
-// The span over the clip that a relation of this frame belongs to.
+// The span of the whole clip that contains a relation of this frame.
 function spanNow(relation) {
   const whole = store.relations.find((r) => sameRelation(r, relation));
   return whole?.spans.find(([a, b]) => a <= store.frame && store.frame <= b) ?? [store.frame, store.frame];
@@ -62,7 +62,7 @@ function star(subject, found) {
   const title = element("h3", {}, element("span", { class: "chip", style: { background: css(id) } }), nameOf(id));
   const partners = [...new Set(found.map((r) => r.object_id))];
   if (!partners.length) {
-    const why = store.tracked.length ? (store.wholeClip ? "No relation is as sure as that." : "No relation on this frame.") : "Track the video (K) to see what it has to do with what.";
+    const why = store.tracked.length ? (store.wholeClip ? "No relation has this confidence." : "No relation on this frame.") : "Track the video (K) to find its relations.";
     return element("div", { class: "star", "data-testid": "star" }, title, element("p", { class: "quiet" }, why));
   }
   const rows = partners.map((partner) => found.filter((r) => r.object_id === partner));

@@ -1,4 +1,4 @@
-// Keys, and the help that lists them.
+// Keyboard shortcuts, and the help that lists them.
 
 import { $, element } from "./dom.js";
 import { newSubject, toggleHidden } from "./objects.js";
@@ -10,18 +10,18 @@ import { cancel, track } from "./tracking.js";
 
 const KEYS = [
   ["Space", "Play or pause"],
-  ["← →", "A frame back or on"],
-  ["Shift ← →", "Ten frames"],
-  ["Home End", "The first or last frame"],
+  ["← →", "Previous or next frame"],
+  ["Shift ← →", "Ten frames back or forward"],
+  ["Home End", "First or last frame"],
   ["K", "Track"],
-  ["N", "The next click is a new subject"],
-  ["X", "Include or exclude"],
-  ["C", "A cursor for the keyboard: arrows move it, Enter clicks, − excludes, B begins a box"],
-  ["V", "Show or hide the chosen object"],
-  ["Delete", "Remove the chosen object"],
+  ["N", "The next click adds a new subject"],
+  ["X", "Switch between include and exclude"],
+  ["C", "Keyboard cursor: arrows move it, Enter clicks, − excludes, B starts a box"],
+  ["V", "Show or hide the selected object"],
+  ["Delete", "Remove the selected object"],
   ["Ctrl Z", "Undo"],
   ["Ctrl Shift Z", "Redo"],
-  ["Esc", "Cancel what runs, or what is begun"],
+  ["Esc", "Cancel a box, tracking or a selection"],
   ["?", "This help"],
 ];
 
@@ -78,7 +78,7 @@ function press(event) {
 
 export function setUp() {
   document.addEventListener("keydown", press);
-  // A button that the mouse pressed does not keep Space and Enter to itself.
+  // A button pressed with the mouse must not receive the next Space or Enter.
   document.querySelector("main").addEventListener("click", (event) => {
     if (event.detail > 0 && event.target.closest(".transport button, .toolbar button, .toolbar label"))
       $("stage").focus({ preventScroll: true });

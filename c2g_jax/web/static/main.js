@@ -1,4 +1,4 @@
-// Where the page begins.
+// Start of the page.
 
 import { call } from "./api.js";
 import * as correct from "./correct.js";
@@ -23,7 +23,7 @@ function theme() {
   try {
     saved = localStorage.getItem(THEME);
   } catch {
-    // Storage is off: the theme is the system's at each start.
+    // Storage is off: the page starts with the system's theme.
   }
   if (saved) document.documentElement.dataset.theme = saved;
   $("theme").addEventListener("click", () => {
@@ -39,16 +39,16 @@ function theme() {
   });
 }
 
-// What the server is up to, asked again until the model is ready.
+// Show the server's status, polled until the model is ready.
 async function watch() {
   const pill = $("model");
   try {
     const status = await call("GET", "/status");
-    opening.told(status);
+    opening.setStatus(status);
     store.ready = status.ready;
     const bad = status.error ?? status.warning;
     pill.classList.toggle("bad", Boolean(bad));
-    pill.textContent = bad ?? (status.ready ? "" : `Getting ready: ${status.stage}…`);
+    pill.textContent = bad ?? (status.ready ? "" : `Starting: ${status.stage}…`);
     pill.hidden = !pill.textContent;
     if (!status.ready && !status.error) setTimeout(watch, 700);
   } catch (error) {
@@ -64,7 +64,7 @@ on("session", () => {
   $("clip-name").textContent = store.video.name;
   document.title = `${store.video.name} · Click2Graph`;
 });
-// Another tab may have changed the same session meanwhile.
+// Another tab may have changed the same session in the meantime.
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden && store.id && !store.tracking) refresh().catch(messages.complain);
 });

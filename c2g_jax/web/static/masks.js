@@ -1,9 +1,9 @@
-// COCO run lengths to pictures: a translucent fill and a contour, at the video's size.
+// Drawing of COCO RLE masks: a translucent fill and a contour, at the video's size.
 
 const HELD = 96;
 const painted = new Map(); // key -> {canvas, box}
 
-// The lengths of runs, zeros first, down the columns.
+// Decode the run lengths, zeros first, column-major.
 export function runLengths(counts) {
   const runs = [];
   let at = 0;
@@ -16,14 +16,14 @@ export function runLengths(counts) {
       value |= (code & 31) << shift;
       shift += 5;
     } while (code & 32);
-    if (code & 16) value |= -1 << shift; // the sign goes on
-    // From the fourth on, lengths are differences to the one two before.
+    if (code & 16) value |= -1 << shift; // sign extension
+    // From the fourth on, a length is stored as the difference to the one two before.
     runs.push(runs.length > 2 ? value + runs[runs.length - 2] : value);
   }
   return runs;
 }
 
-// Bytes [height * width], row by row, and the box {x0, y0, x1, y1, area} around it.
+// Decode to bytes [height * width], row-major, and the bounding box {x0, y0, x1, y1, area}.
 export function unpack(rle) {
   const [height, width] = rle.size;
   const mask = new Uint8Array(height * width);
@@ -47,7 +47,7 @@ export function unpack(rle) {
   return { mask, width, height, box };
 }
 
-// A canvas of the mask; fill is an opacity, line the contour's width in pixels.
+// A canvas with the mask; fill: opacity, line: width of the contour in pixels.
 export function paint(rle, [red, green, blue], fill, line) {
   const key = `${red},${green},${blue},${fill},${line},${rle.counts}`;
   const known = painted.get(key);

@@ -1,4 +1,4 @@
-// What the page says: notes that pass, and errors that stay until they are closed.
+// Messages: notes that disappear, and errors that stay until they are closed.
 
 import { $ } from "./dom.js";
 

@@ -1,4 +1,4 @@
-// The list of objects: choose, hide, rename, remove, add what was not found.
+// The list of objects: select, hide, rename, remove, add objects that were not found.
 
 import { correctObject } from "./correct.js";
 import { $, element, icon, replace } from "./dom.js";
@@ -16,14 +16,14 @@ export function select(id) {
 
 export function newSubject() {
   select(null);
-  note("The next click is a new subject.");
+  note("The next click adds a new subject.");
 }
 
 function addTo(id) {
   store.adding = id;
   store.selected = null;
   emit("selection");
-  note(`Click on what ${nameOf(id)} has to do with.`);
+  note(`Click on an object related to ${nameOf(id)}.`);
 }
 
 export function toggleHidden(id) {
@@ -31,7 +31,7 @@ export function toggleHidden(id) {
   emit("selection");
 }
 
-// Subjects first, each with what it led to below it.
+// Subjects first, each followed by the objects discovered for it.
 function ordered() {
   const subjects = store.objects.filter((o) => o.role === "subject");
   const led = (s) => store.objects.filter((o) => o.role !== "subject" && o.subject_ids[0] === s.object_id);
@@ -57,7 +57,7 @@ function row(object) {
       class: "pick", type: "button", "aria-pressed": String(store.selected === id), "data-key": `pick-${id}`, "data-testid": "pick",
       "aria-label": `${nameOf(id)}, ${object.role}, ${sure}. Clicks correct it.`, onclick: () => select(store.selected === id ? null : id),
     }, picture, element("span", {}, nameOf(id)), element("small", {}, sure)),
-    object.role === "subject" ? tool("plus", `Add an object that ${nameOf(id)} has to do with`, "add-object", id, () => addTo(id), { "aria-pressed": String(store.adding === id) }) : null,
+    object.role === "subject" ? tool("plus", `Add an object related to ${nameOf(id)}`, "add-object", id, () => addTo(id), { "aria-pressed": String(store.adding === id) }) : null,
     tool(hidden ? "hidden" : "eye", `Show ${nameOf(id)}`, "visible", id, () => toggleHidden(id), { "aria-pressed": String(!hidden) }),
     tool("edit", `Rename ${nameOf(id)}`, "rename", id, () => correctObject(object)),
     tool("bin", `Remove ${nameOf(id)}`, "remove", id, () => removeObject(id)));

@@ -1,4 +1,4 @@
-// Opening: what the server shows by itself, files, drops, sessions from before.
+// Opening of the default video, files, dropped files and recent sessions.
 
 import { call } from "./api.js";
 import { $, element, icon } from "./dom.js";
@@ -9,18 +9,18 @@ import { store } from "./store.js";
 
 let status = null;
 
-export function told(news) {
-  status = news;
+export function setStatus(received) {
+  status = received;
 }
 
 export async function start() {
   const id = new URLSearchParams(location.hash.slice(1)).get("session");
-  if (id && (await goOn(id))) return;
+  if (id && (await resume(id))) return;
   if (status?.video) await openExample();
-  else nothing(status?.video_error);
+  else showEmpty(status?.video_error);
 }
 
-function nothing(why) {
+function showEmpty(why) {
   $("stage").hidden = true;
   $("empty").hidden = false;
   $("empty-why").textContent = why ?? "";
@@ -31,11 +31,11 @@ async function reading(job) {
   $("reading").hidden = false;
   try {
     const session = await job();
-    $("reading").hidden = true; // from here on it can be clicked
+    $("reading").hidden = true; // clicks are possible from here on
     await show(session);
   } catch (error) {
     complain(error);
-    if (!store.id) nothing();
+    if (!store.id) showEmpty();
   } finally {
     $("reading").hidden = true;
   }
@@ -47,14 +47,14 @@ export function openFile(file) {
   const { limits } = status ?? {};
   if (limits && file.size > limits.bytes) {
     $("open-dialog").close();
-    return complain(`The file is over the limit of ${Math.round(limits.bytes / 2 ** 20)} MB: give a smaller one.`);
+    return complain(`The file is over the limit of ${Math.round(limits.bytes / 2 ** 20)} MB: choose a smaller one.`);
   }
-  // As bytes of no kind, so that no other site can send the same.
+  // This content type makes a cross-site request need a preflight, which the server rejects.
   const body = new Blob([file], { type: "application/octet-stream" });
   return reading(() => call("POST", "/sessions", { body, query: { name: file.name } }));
 }
 
-async function goOn(id) {
+async function resume(id) {
   try {
     await show(await call("GET", `/sessions/${encodeURIComponent(id)}/video`));
     return true;
@@ -62,7 +62,7 @@ async function goOn(id) {
     if (error.status === 404) {
       forgetRecent(id);
       history.replaceState(null, "", location.pathname);
-      note("That session is gone.");
+      note("That session no longer exists.");
     } else complain(error);
     return false;
   }
@@ -72,7 +72,7 @@ export function openDialog() {
   const limits = status?.limits;
   $("limits").textContent = limits ? `Up to ${Math.round(limits.bytes / 2 ** 20)} MB and ${Math.round(limits.frames / 300)} minutes. Nothing leaves this machine.` : "";
   $("open-example").hidden = !status?.video;
-  $("open-example").textContent = `Open ${status?.video} anew`;
+  $("open-example").textContent = `Open ${status?.video} again`;
   const rows = recent().filter((entry) => entry.id !== store.id).map(row);
   $("recent-part").hidden = !rows.length;
   $("recent").replaceChildren(...rows);
@@ -83,8 +83,8 @@ export function openDialog() {
 function row({ id, name, when }) {
   const day = new Date(when).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
   const line = element("li", {},
-    element("button", { class: "pick", type: "button", onclick: async () => { $("open-dialog").close(); await goOn(id); } }, `${name} · ${day}`),
-    element("button", { class: "icon", type: "button", "aria-label": `Delete the session of ${name}, ${day}`, onclick: () => remove(id, line) }, icon("bin")));
+    element("button", { class: "pick", type: "button", onclick: async () => { $("open-dialog").close(); await resume(id); } }, `${name} · ${day}`),
+    element("button", { class: "icon", type: "button", "aria-label": `Delete the session on ${name}, ${day}`, onclick: () => remove(id, line) }, icon("bin")));
   return line;
 }
 

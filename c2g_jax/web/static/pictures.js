@@ -1,4 +1,4 @@
-// Frames of the video, loaded ahead, and small pictures of objects cut out of them.
+// Frames of the video, loaded ahead, and thumbnails of objects cropped from them.
 
 import { emit, store, view } from "./store.js";
 import { unpack } from "./masks.js";
@@ -14,7 +14,7 @@ export function forget() {
   small.clear();
 }
 
-// The image of a frame, being loaded or loaded; `image.ready` is a promise.
+// The image of a frame; `image.ready` is a promise of its loading.
 export function picture(frame) {
   let image = loaded.get(frame);
   if (!image) {
@@ -34,7 +34,7 @@ export function loadAhead(frame) {
 
 export const thumbnail = (id) => small.get(id)?.url ?? null;
 
-// Cut out the objects of this frame that are shown larger here than so far.
+// Crop thumbnails of objects that are larger in this frame than in their current one.
 export function cutOut(image) {
   let changed = false;
   for (const object of view()?.objects ?? []) {

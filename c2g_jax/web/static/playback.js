@@ -1,4 +1,4 @@
-// Moving through the video.
+// Playback, and the current frame.
 
 import { $, icon } from "./dom.js";
 import { picture } from "./pictures.js";

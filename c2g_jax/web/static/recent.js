@@ -1,4 +1,4 @@
-// Sessions that this browser opened, so that they are found again.
+// The list of sessions that this browser opened, in its local storage.
 
 const KEY = "c2g-recent";
 const MOST = 8;
@@ -24,6 +24,6 @@ function write(entries) {
   try {
     localStorage.setItem(KEY, JSON.stringify(entries));
   } catch {
-    // Storage is off or full: the address still holds this session.
+    // Storage is off or full: the address still has this session.
   }
 }

@@ -1,4 +1,4 @@
-// What is done to a session: each action asks the server, then shows its answer.
+// Actions on a session: each sends a request, then shows the answer.
 
 import { call } from "./api.js";
 import { complain, note, calm } from "./messages.js";
@@ -6,9 +6,9 @@ import { forget } from "./pictures.js";
 import { remember } from "./recent.js";
 import { emit, forgetViews, nameOf, store } from "./store.js";
 
-const PATIENCE = 1000; // ms without an answer after which the page says why
+const PATIENCE = 1000; // ms without an answer before the page explains the delay
 let chain = Promise.resolve();
-let looking = null; // the request for the frame that is looked at
+let looking = null; // AbortController of the request for the current frame
 
 const path = (rest = "") => `/sessions/${store.id}${rest}`;
 
@@ -22,15 +22,15 @@ export async function show(session) {
   remember(session);
   calm();
   emit("session", "frame", "summary", "selection", "chosen", "tracking");
-  const told = setTimeout(() => note("The model is at work: what is known of the video comes after that."), PATIENCE);
+  const timer = setTimeout(() => note("The model is busy: the results of this video appear when it is done."), PATIENCE);
   try {
     await Promise.all([refresh(), look()]);
   } finally {
-    clearTimeout(told);
+    clearTimeout(timer);
   }
 }
 
-// All that is known over the whole clip.
+// Load objects, relations and tracked frames of the whole clip.
 export async function refresh() {
   const id = store.id;
   const found = await call("GET", path(), { query: { threshold: store.threshold } });
@@ -46,7 +46,7 @@ export async function refresh() {
   if (!store.views.has(store.frame)) await look();
 }
 
-// What is known of the frame that is looked at.
+// Load the view of the current frame.
 export async function look() {
   const { id, frame } = store;
   if (store.views.has(frame)) return emit("view");
@@ -72,7 +72,7 @@ export function goTo(frame) {
   look();
 }
 
-// One change after the other, in the order they were asked for.
+// Send changes one at a time, in order.
 function change(ask, after = () => {}) {
   if (!store.id) return Promise.resolve();
   chain = chain.then(async () => {
@@ -89,14 +89,14 @@ function change(ask, after = () => {}) {
       await refresh();
     } catch (error) {
       complain(error);
-      // It may have been done in part, or elsewhere: show what the server has.
+      // The change may be partly done, or another tab made one: show the server's state.
       if (error.status) await refresh().catch(() => {});
     }
   });
   return chain;
 }
 
-// Until all that was asked for is answered and shown.
+// A promise that all changes so far are answered and shown.
 export const settled = () => chain;
 
 export function prompt(json) {
@@ -143,14 +143,14 @@ export const relate = (link) =>
     },
   );
 
-const turn = (word, said) =>
+const step = (action, done) =>
   change(
-    (frame) => call("POST", path(`/${word}`), { query: { frame } }),
+    (frame) => call("POST", path(`/${action}`), { query: { frame } }),
     (answer) => {
       store.chosen = null;
       emit("chosen");
-      note(`${said}: ${answer.what}.`);
+      note(`${done}: ${answer.what}.`);
     },
   );
-export const undo = () => store.canUndo && turn("undo", "Undone");
-export const redo = () => store.canRedo && turn("redo", "Done again");
+export const undo = () => store.canUndo && step("undo", "Undone");
+export const redo = () => store.canRedo && step("redo", "Redone");

@@ -1,4 +1,4 @@
-// The frame with its masks and prompts, and what clicks on it mean.
+// The current frame with masks and prompts; clicks, boxes and the keyboard cursor.
 
 import { $, element, replace } from "./dom.js";
 import { colour, css, paint } from "./masks.js";
@@ -7,10 +7,10 @@ import { cutOut, loadAhead, picture } from "./pictures.js";
 import { deletePrompt, prompt } from "./session.js";
 import { endsOf, isGiven, nameOf, objectOf, on, relationsNow, store, view } from "./store.js";
 
-const DRAG = 6; // screen pixels that make a drag of a click
+const DRAG = 6; // screen pixels from which on a click is a drag
 let drag = null;
-let cursor = null; // {x, y, corner} of the keyboard, in pixels of the video
-let shown = -1; // the frame in the picture
+let cursor = null; // keyboard cursor {x, y, corner}, in video pixels
+let shown = -1; // the frame that is drawn
 
 export const sign = () => document.querySelector("input[name=sign]:checked").value === "include";
 
@@ -26,7 +26,7 @@ function size() {
   draw();
 }
 
-const scale = () => store.video.width / ($("stage").clientWidth || 1); // video pixels a screen pixel
+const scale = () => store.video.width / ($("stage").clientWidth || 1); // video pixels per screen pixel
 
 async function showFrame() {
   const { frame } = store;
@@ -44,7 +44,7 @@ function draw() {
   const pen = canvas.getContext("2d");
   pen.clearRect(0, 0, canvas.width, canvas.height);
   const found = shown === store.frame ? view() : null;
-  const told = endsOf(relationsNow());
+  const related = endsOf(relationsNow());
   const drawn = [];
   for (const object of found?.objects ?? []) {
     const id = object.object_id;
@@ -52,9 +52,9 @@ function draw() {
     const lit = store.chosen && [store.chosen.subject_id, store.chosen.object_id].includes(id);
     const dim = store.chosen && !lit;
     const strong = lit || (!store.chosen && id === store.selected);
-    // What the model found, but tells nothing sure of on this frame, stays in the background.
+    // Discovered objects without a confident relation on this frame are drawn faintly.
     const given = isGiven(object);
-    const quiet = !strong && !given && !told.has(id);
+    const quiet = !strong && !given && !related.has(id);
     const line = Math.max(1, Math.round(scale() * (strong ? 3 : 1.6)));
     const { canvas: mask, box } = paint(object.rle, colour(id), strong ? 0.5 : quiet ? 0.06 : 0.36, line);
     pen.globalAlpha = dim ? 0.2 : quiet ? 0.4 : 1;
@@ -72,12 +72,12 @@ function draw() {
 
 const at = (x, y) => ({ left: `${(100 * x) / store.video.width}%`, top: `${(100 * y) / store.video.height}%` });
 
-// A name above its mask, or below it, or on it: where no other name is. Where all places
-// are taken only what a person chose or gave has one; the list has all.
+// A name tag above, below or on its mask, where no other tag is. If all three places are taken,
+// only selected and prompted objects get a tag.
 function tag({ id, box, dim, rank }, taken) {
   const { width, height } = store.video;
   const text = nameOf(id);
-  const half = [((text.length * 7 + 14) / 2) * scale(), 10 * scale()]; // of the tag, about
+  const half = [((text.length * 7 + 14) / 2) * scale(), 10 * scale()]; // approximate half size of the tag
   const x = Math.min(Math.max((box.x0 + box.x1) / 2, half[0]), width - half[0]);
   const places = [box.y0 - 1.3 * half[1], box.y1 + 1.3 * half[1], (box.y0 + box.y1) / 2]
     .map((y) => Math.min(Math.max(y, half[1]), height - half[1]));
@@ -93,16 +93,16 @@ function tag({ id, box, dim, rank }, taken) {
 function dots(object) {
   const id = object.object_id;
   if (store.hidden.has(id)) return [];
-  return object.prompts.flatMap((said, index) => {
+  return object.prompts.flatMap((given, index) => {
     const act = (event) => { event.stopPropagation(); deletePrompt(id, index); };
     const common = { type: "button", onclick: act, "data-key": `dot-${id}-${index}`, "data-testid": "dot", title: "Delete" };
-    if (said.kind === "point") {
-      const plus = said.label === 1;
-      const label = `Delete the ${plus ? "include" : "exclude"} point of object ${id} at ${Math.round(said.x)}, ${Math.round(said.y)}`;
-      return element("button", { ...common, class: plus ? "dot" : "dot minus", style: at(said.x, said.y), "aria-label": label }, plus ? "+" : "−");
+    if (given.kind === "point") {
+      const plus = given.label === 1;
+      const label = `Delete the ${plus ? "include" : "exclude"} point of object ${id} at ${Math.round(given.x)}, ${Math.round(given.y)}`;
+      return element("button", { ...common, class: plus ? "dot" : "dot minus", style: at(given.x, given.y), "aria-label": label }, plus ? "+" : "−");
     }
-    if (said.kind !== "box") return [];
-    const [x1, y1, x2, y2] = said.box;
+    if (given.kind !== "box") return [];
+    const [x1, y1, x2, y2] = given.box;
     const span = { width: `${(100 * (x2 - x1)) / store.video.width}%`, height: `${(100 * (y2 - y1)) / store.video.height}%` };
     return [
       element("div", { class: "frame-box", style: { ...at(x1, y1), ...span } }),
@@ -111,7 +111,7 @@ function dots(object) {
   });
 }
 
-// Pixels of the video under a pointer, kept within the frame.
+// Video pixel under the pointer, clamped to the frame.
 function place(event) {
   const box = $("stage").getBoundingClientRect();
   const x = ((event.clientX - box.left) / box.width) * store.video.width;
@@ -125,14 +125,14 @@ const inside = (x, y) => ({
 });
 
 export function click({ x, y }, positive) {
-  if (store.tracking) return note("Tracking runs: cancel it first (Esc).");
+  if (store.tracking) return note("Tracking is running: cancel it first (Esc).");
   if (store.adding !== null && positive) return prompt({ kind: "object", x, y, subject_id: store.adding });
-  if (!positive && store.selected === null) return note("Choose the object to exclude this from, in the list.");
+  if (!positive && store.selected === null) return note("Select the object in the list first, then exclude points from it.");
   return prompt({ kind: "point", x, y, positive, object_id: store.selected });
 }
 
 function box(a, b) {
-  if (store.tracking) return note("Tracking runs: cancel it first (Esc).");
+  if (store.tracking) return note("Tracking is running: cancel it first (Esc).");
   const [x1, x2] = [Math.min(a.x, b.x), Math.max(a.x, b.x)];
   const [y1, y2] = [Math.min(a.y, b.y), Math.max(a.y, b.y)];
   return prompt({ kind: "box", x1, y1, x2, y2, object_id: store.selected });
@@ -170,7 +170,7 @@ function pointing() {
   stage.addEventListener("pointercancel", stop);
 }
 
-// End whatever is being drawn; true where there was something.
+// Cancel a drag or the keyboard cursor; returns whether there was one.
 export function stop() {
   const was = drag !== null || cursor !== null;
   drag = cursor = null;
@@ -178,7 +178,7 @@ export function stop() {
   return was;
 }
 
-// The cursor of those who have no pointer. Returns true where the key was for it.
+// Handle a key of the keyboard cursor; returns whether it was one.
 export function cursorKey(event) {
   if (cursor === null) return false;
   const step = (event.shiftKey ? 10 : 2) * scale();
@@ -203,7 +203,7 @@ export function startCursor() {
   if (!store.video) return;
   cursor = { x: store.video.width / 2, y: store.video.height / 2, corner: null };
   $("stage").focus({ preventScroll: true });
-  note("Cursor: arrows move it, Enter clicks, minus excludes, B begins a box, Esc ends.");
+  note("Cursor: arrows move it, Enter clicks, minus excludes, B starts a box, Esc ends.");
   showCursor();
 }
 
@@ -216,7 +216,7 @@ function showCursor() {
 function target() {
   const chosen = objectOf(store.selected);
   const text = store.adding !== null
-    ? `Click on what ${nameOf(store.adding)} has to do with.`
+    ? `Click on an object related to ${nameOf(store.adding)}.`
     : chosen ? `Clicks correct ${nameOf(chosen.object_id)}.` : "Click on a subject.";
   $("target").textContent = text;
 }

@@ -1,11 +1,11 @@
-// What the page knows, and who wants to hear of changes to it.
+// State of the page, and listeners for its changes.
 
 export const store = {
-  id: null, // of the session
+  id: null, // session id
   video: null, // name, width, height, fps, times, num_frames
   frame: 0,
-  views: new Map(), // frame -> what is known of it
-  before: null, // the view that is shown until a newer one of its frame is there
+  views: new Map(), // frame -> its view
+  before: null, // outdated view, shown until a newer one of its frame arrives
   objects: [],
   relations: [], // over the whole clip
   tracked: [],
@@ -13,11 +13,11 @@ export const store = {
   canUndo: false,
   canRedo: false,
   revision: 0,
-  selected: null, // object that clicks correct; null: the next click is a new subject
-  adding: null, // subject whose object the next click points at
+  selected: null, // object that clicks correct; null: the next click adds a subject
+  adding: null, // subject for which the next click adds an object
   hidden: new Set(), // objects whose masks are not shown
-  chosen: null, // relation that is lit up: {subject_id, object_id, predicate, span}
-  threshold: null, // where the slider stands
+  chosen: null, // selected relation: {subject_id, object_id, predicate, span}
+  threshold: null, // lowest confidence shown
   wholeClip: false,
   tracking: null, // {done, total, since}
   ready: false,
@@ -46,7 +46,7 @@ export function forgetViews() {
 export const isSure = (relation) => relation.fixed || relation.confidence >= store.threshold;
 export const relationsNow = () => (view()?.relations ?? []).filter(isSure);
 export const objectOf = (id) => store.objects.find((o) => o.object_id === id);
-// Whether a person gave it, as a subject or by hand; the rest the model found.
+// Whether the user prompted the object; otherwise the model discovered it.
 export const isGiven = (object) => !object.subject_ids.length || objectOf(object.object_id)?.prompted.length > 0;
 export const endsOf = (relations) => new Set(relations.flatMap((r) => [r.subject_id, r.object_id]));
 export const nameOf = (id) => `${id} ${objectOf(id)?.category ?? "object"}`;

@@ -8,7 +8,7 @@ import { emit, endsOf, isGiven, nameOf, on, percent, sameRelation, store } from 
 import { pause } from "./playback.js";
 
 const count = () => store.video?.num_frames ?? 1;
-// Frames are places on the scrubber: the first at the left end, the last at the right.
+// Position of a frame on the scrubber in percent: 0 for the first frame, 100 for the last.
 const share = (frame) => (count() > 1 ? (100 * frame) / (count() - 1) : 0);
 
 function along([first, last]) {
@@ -39,8 +39,8 @@ function objectLane(object) {
   const bars = object.lanes.map((span) =>
     element("div", { class: "span", style: { ...along(span), background: css(id) } }));
   const marks = object.prompted.map((t) => element("div", { class: "mark", style: { left: `${share(t)}%` } }));
-  const said = object.lanes.map(([a, b]) => `${a + 1} to ${b + 1}`).join(", ") || "none";
-  return element("div", { class: "lane", "data-testid": "object-lane", role: "group", "aria-label": `${nameOf(id)}: in view on frames ${said}` },
+  const visible = object.lanes.map(([a, b]) => `${a + 1} to ${b + 1}`).join(", ") || "none";
+  return element("div", { class: "lane", "data-testid": "object-lane", role: "group", "aria-label": `${nameOf(id)}: visible on frames ${visible}` },
     element("div", { class: "lane-name" }, element("span", { class: "chip", style: { background: css(id) } }), element("span", { title: nameOf(id) }, nameOf(id))),
     element("div", { class: "lane-room" }, ...bars, ...marks));
 }
@@ -49,7 +49,7 @@ function relationLane(relation) {
   const { subject_id, object_id, predicate, score, fixed } = relation;
   const text = `${nameOf(subject_id)} ${predicate} ${nameOf(object_id)}`;
   const key = `${subject_id}-${object_id}-${predicate}`;
-  const sure = fixed ? "said by you" : percent(score);
+  const sure = fixed ? "set by you" : percent(score);
   const bars = relation.spans.map((span) => {
     const chosen = sameRelation(store.chosen, relation);
     return element("button", {
@@ -76,9 +76,9 @@ function build() {
   const marks = [[spansOf(done), ""], [spansOf(store.stale), "stale"]].flatMap(([spans, kind]) =>
     spans.map((span) => element("i", { class: kind, style: along(span) })));
   $("tracked").replaceChildren(...marks);
-  // What the model found, but nothing is told of, comes last.
-  const told = endsOf(store.relations);
-  const counts = (o) => told.has(o.object_id) || isGiven(o);
+  // Discovered objects without relations come last.
+  const related = endsOf(store.relations);
+  const counts = (o) => related.has(o.object_id) || isGiven(o);
   const rest = store.objects.filter((o) => !counts(o));
   replace($("lanes"), [
     ...store.objects.filter(counts).map(objectLane), ...store.relations.map(relationLane), ...rest.map(objectLane),

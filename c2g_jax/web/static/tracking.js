@@ -1,17 +1,17 @@
-// Tracking: frames come in one by one, and the graph grows with them.
+// Tracking: frames arrive one by one, and the graph is extended by each.
 
 import { call, stream } from "./api.js";
 import { $ } from "./dom.js";
 import { complain, note } from "./messages.js";
 import { pause } from "./playback.js";
 import { refresh, settled } from "./session.js";
-import { emit, isSure, on, store } from "./store.js";
+import { emit, isSure, on, sameRelation, store } from "./store.js";
 import { spansOf } from "./timeline.js";
 
 let following = true; // the page shows the frame that was tracked last
 
 export async function track() {
-  await settled(); // a click just before counts
+  await settled(); // a click just before is included
   if (!store.id || store.tracking) return;
   if (!store.objects.length) return note("Click on a subject first.");
   pause();
@@ -28,9 +28,9 @@ export async function track() {
       if (line.end) end = line;
       else take(line, seen);
     });
-    if (!end) throw new Error("The connection ended before tracking did; what is done is kept.");
+    if (!end) throw new Error("The connection was lost during tracking; finished frames are kept.");
     if (end.error) throw new Error(end.error);
-    note(end.end === "done" ? `Tracked ${store.tracking?.done ?? ""} frames.` : "Tracking is cancelled; what is done is kept.");
+    note(end.end === "done" ? `Tracked ${store.tracking?.done ?? ""} frames.` : "Tracking is cancelled; finished frames are kept.");
   } catch (error) {
     complain(error);
   }
@@ -49,11 +49,11 @@ export async function cancel() {
   return true;
 }
 
-// One frame, put into what is shown until the server sums all up at the end.
+// Add one frame to the state shown, until the server's summary replaces it at the end.
 function take({ frame, done, total, view }, seen) {
   const run = store.tracking;
   Object.assign(run, { done, total });
-  if (store.frame !== run.frame) following = false; // somebody looks elsewhere
+  if (store.frame !== run.frame) following = false; // the user went to another frame
   store.views.set(frame, view);
   seen.add(frame);
   store.tracked = [...seen].sort((a, b) => a - b);
@@ -66,8 +66,7 @@ function take({ frame, done, total, view }, seen) {
   }
   const sure = view.relations.filter(isSure);
   for (const relation of sure) {
-    const same = (r) => r.subject_id === relation.subject_id && r.object_id === relation.object_id && r.predicate === relation.predicate;
-    let known = store.relations.find(same);
+    let known = store.relations.find((r) => sameRelation(r, relation));
     if (!known) store.relations.push((known = { ...relation, spans: [], score: relation.confidence }));
     known.spans = extend(known.spans, frame, true);
   }
