@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 from collections.abc import Sequence
 
-from c2g_jax.session.engine import Answer, Engine
+from c2g_jax.session.engine import Engine
 from c2g_jax.session.state import (
     OBJECT,
     SUBJECT,
@@ -15,6 +15,7 @@ from c2g_jax.session.state import (
     SessionState,
     Thing,
 )
+from c2g_jax.tracking.state import KnownAnswer
 from c2g_jax.types import InputError
 
 
@@ -174,7 +175,7 @@ def _prompted(
     thing: Thing,
     frame: int,
     said: PromptSet,
-    answer: Answer,
+    answer: KnownAnswer,
 ) -> SessionState:
     revision = state.revision + 1
     feature = engine.pooled(frame, answer.logits)

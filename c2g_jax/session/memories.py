@@ -15,6 +15,13 @@ from c2g_jax.session.state import Observation, Thing
 _BYTES = 256 << 20  # memories held on the host
 
 
+@jax.jit
+def latest_memory(bank: MemoryBank, frame: jax.Array) -> jax.Array:
+    """The memories [n, h, w, m] that a bank took in when it tracked a frame."""
+    slot = memory.ring_slot(frame, bank.stride)
+    return jax.lax.dynamic_index_in_dim(bank.recent, slot, 1, keepdims=False)
+
+
 class Memories:
     """A bounded cache of the memories of observations, and banks filled from it.
 

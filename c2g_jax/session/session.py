@@ -23,9 +23,9 @@ from c2g_jax.session.file import SavedSession, write_session
 from c2g_jax.session.graphs import Source, provenance
 from c2g_jax.session.history import History, Step
 from c2g_jax.session.places import place_to_write, writing
-from c2g_jax.session.propagate import propagate
 from c2g_jax.session.ranges import FORWARD, check_frame, choose_ranges, choose_span
 from c2g_jax.session.state import PredicateFix, PromptItem, SessionState
+from c2g_jax.session.tracking_pass import track_frames
 from c2g_jax.session.viewer import Viewer
 from c2g_jax.session.views import (
     FOLDERS,
@@ -366,7 +366,7 @@ class Session:
             ) from error
 
     def _track(self, legs: list[range]) -> Iterator[TrackUpdate]:
-        total, step = sum(map(len, legs)), functools.partial(propagate, self._engine)
+        total, step = sum(map(len, legs)), functools.partial(track_frames, self._engine)
         with contextlib.closing(self._history.follow(legs, step)) as frames:
             for done, frame in enumerate(frames, 1):
                 yield TrackUpdate(frame, done, total, self.view(frame))

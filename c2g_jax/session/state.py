@@ -217,6 +217,11 @@ class SessionState:
         """The state with this thing, in place of the one by its id if there is one."""
         return replace(self, things={**self.things, thing.object_id: thing})
 
+    def without_note(self, frame: int) -> "SessionState":
+        """The state as if tracking had never been on a frame."""
+        notes = {t: note for t, note in self.notes.items() if t != frame}
+        return replace(self, notes=notes)
+
     def is_stale(self, frame: int) -> bool:
         """Whether something was said since that tracking a frame anew would take up."""
         note = self.notes.get(frame)
