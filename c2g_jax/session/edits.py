@@ -15,7 +15,7 @@ from c2g_jax.session.state import (
     SessionState,
     Thing,
 )
-from c2g_jax.tracking.state import KnownAnswer
+from c2g_jax.tracking.inputs import ObjectOutput
 from c2g_jax.types import InputError
 
 
@@ -175,7 +175,7 @@ def _prompted(
     thing: Thing,
     frame: int,
     said: PromptSet,
-    answer: KnownAnswer,
+    answer: ObjectOutput,
 ) -> SessionState:
     revision = state.revision + 1
     feature = engine.pooled(frame, answer.logits)

@@ -27,7 +27,7 @@ from c2g_jax.sam2.track import Segmentation
 from c2g_jax.session.logits import LogitStore
 from c2g_jax.session.memories import Memories
 from c2g_jax.session.state import Observation, PromptItem
-from c2g_jax.tracking.state import KnownAnswer
+from c2g_jax.tracking.inputs import ObjectOutput
 from c2g_jax.types import InputError, whole
 
 _SURE = 10.0  # the logit of a mask whose own logits are gone
@@ -97,7 +97,7 @@ class Engine:
         base: Observation | None,
         bank: MemoryBank | None,
         direction: int,
-    ) -> KnownAnswer:
+    ) -> ObjectOutput:
         """What all that is said of one object on a frame gives.
 
         Each item refines what those before it gave, so that the same items always
@@ -122,7 +122,7 @@ class Engine:
         previous: Observation,
         bank: MemoryBank | None,
         direction: int,
-    ) -> KnownAnswer:
+    ) -> ObjectOutput:
         """The same as `answer`, where all items but the last one gave `previous`.
 
         The last one is a point: masks and boxes begin anew.
@@ -136,7 +136,7 @@ class Engine:
             frame, spoken, self.answer_of(previous), bank, direction
         )
 
-    def _take_mask(self, frame: int, item: PromptItem) -> KnownAnswer:
+    def _take_mask(self, frame: int, item: PromptItem) -> ObjectOutput:
         square = resize_mask(decode_mask(item.mask), self.config.image_size)
         return _first(
             video_tracker.segment_mask(
@@ -148,10 +148,10 @@ class Engine:
         self,
         frame: int,
         items: Sequence[PromptItem],
-        previous: KnownAnswer | None,
+        previous: ObjectOutput | None,
         bank: MemoryBank | None,
         direction: int,
-    ) -> KnownAnswer:
+    ) -> ObjectOutput:
         boxes = [item.box for item in items if item.kind == "box"][-1:]
         points = [item for item in items if item.kind == "point"]
         coords = [pair for box in boxes for pair in (box[:2], box[2:])]
@@ -185,7 +185,7 @@ class Engine:
 
     def observe(
         self,
-        answer: KnownAnswer,
+        answer: ObjectOutput,
         feature: np.ndarray,
         direction: int,
         made: int,
@@ -208,7 +208,7 @@ class Engine:
     ) -> Observation:
         """A row of a scene on the host as an observation."""
         rows = scene.rows
-        answer = KnownAnswer(
+        answer = ObjectOutput(
             np.asarray(rows.mask_logits[row]),
             float(rows.iou[row]),
             float(rows.object_score[row]),
@@ -230,7 +230,7 @@ class Engine:
         """float32 [c], the features of a frame under one mask."""
         return np.asarray(_pool(self.features(frame), logits[None]))[0]
 
-    def answer_of(self, observation: Observation) -> KnownAnswer:
+    def answer_of(self, observation: Observation) -> ObjectOutput:
         """The answer that an observation was made from."""
         logits = self.logits.get(observation)
         if logits is None:
@@ -239,7 +239,7 @@ class Engine:
             if observation.mask is not None:
                 mask = decode_mask(observation.mask)
                 logits[resize_mask(mask, size)] = _SURE
-        return KnownAnswer(
+        return ObjectOutput(
             logits, observation.iou, observation.object_score, observation.pointer
         )
 
@@ -259,9 +259,9 @@ def _close(reader: FrameReader, logits: LogitStore) -> None:
     logits.close()
 
 
-def _first(result: Segmentation) -> KnownAnswer:
+def _first(result: Segmentation) -> ObjectOutput:
     result = jax.device_get(result)
-    return KnownAnswer(
+    return ObjectOutput(
         result.mask_logits[0],
         float(result.iou[0]),
         float(result.object_score[0]),

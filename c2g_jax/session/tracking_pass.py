@@ -78,13 +78,13 @@ class TrackingPass:
         if not tracking.slot_of():
             self._tracking = tracking.advanced()
             return state.without_note(frame)
-        known = {
+        given = {
             i: engine.answer_of(state.things[i].observations[frame])
             for i in tracking.slot_of()
             if frame in state.things[i].prompts
         }
         features = engine.features(frame)
-        pending = loop.begin_frame(engine.model, tracking, features, known=known)
+        pending = loop.begin_frame(engine.model, tracking, features, given=given)
         earlier = EarlierObjects(engine, state)
         output = loop.decide(engine.model, pending, earlier)
         self._tracking = loop.write_memories(engine.model, output)
@@ -179,7 +179,7 @@ class TrackingPass:
         followed = {
             i: row
             for i, row in before.slot_of().items()
-            if i not in output.pending.known and i not in output.displaced
+            if i not in output.pending.given and i not in output.displaced
         }
         if followed:
             memory = jax.device_get(latest_memory(before.bank, np.int32(frame)))

@@ -8,7 +8,6 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from c2g_jax.click2graph.model import (
@@ -21,29 +20,26 @@ from c2g_jax.click2graph.model import (
     pick,
     remember,
 )
-from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.memory import bucket
 from c2g_jax.sam2.model import FrameFeatures
-from c2g_jax.sam2.track import LONG, Segmentation, encode_frame
+from c2g_jax.sam2.track import LONG, encode_frame
+from c2g_jax.tracking.frame_result import frame_result
+from c2g_jax.tracking.inputs import ObjectOutput, prompt_arrays, with_given
 from c2g_jax.tracking.object_tracks import (
     Rows,
-    find_id,
     meet_all,
     rename_opened,
     share_ids,
 )
 from c2g_jax.tracking.state import (
     FrameOutput,
-    KnownAnswer,
     KnownObjects,
-    NativeMasks,
     PendingFrame,
     TrackingState,
     begin_subjects,
-    prompt_arrays,
     take_slots,
 )
-from c2g_jax.types import Frame, FrameResult, InputError, Prompt, SubjectFrame, Triplet
+from c2g_jax.types import Frame, FrameResult, InputError, Prompt
 
 
 def track_video(
@@ -128,21 +124,21 @@ def begin_frame(
     features: FrameFeatures | None,
     prompts: Sequence[Prompt] = (),
     points: np.ndarray | None = None,
-    known: Mapping[int, KnownAnswer] | None = None,
+    given: Mapping[int, ObjectOutput] | None = None,
 ) -> PendingFrame:
     """Queue a frame's work on the device.
 
     `features` are None while nothing is prompted. A prompt of an object in a slot
     corrects it; any other begins a subject. `points` float32 [s, q, 2], (x, y) in
-    [0, 1] for each subject, replace DIDM's. `known` are answers of objects in slots,
-    by id, computed earlier: they replace the model's, and the bank must hold their
-    memories of this frame already.
+    [0, 1] for each subject, replace DIDM's. `given` are outputs computed earlier, by
+    the id of an object in a slot: they replace the model's, and the bank must hold
+    their memories of this frame already.
     """
     if not state.slot_of() and not prompts:
         return PendingFrame(state)
-    config, known = model.config, known or {}
+    config, given = model.config, given or {}
     prompted = frozenset(p.object_id for p in prompts)
-    followed = set(state.slot_of()) - prompted - known.keys()
+    followed = set(state.slot_of()) - prompted - given.keys()
     begun = [p.object_id for p in prompts if p.object_id not in state.slots]
     if begun:
         state = begin_subjects(config, state, begun)
@@ -159,10 +155,10 @@ def begin_frame(
         )
         state = dataclasses.replace(state, bank=bank)
     if prompts:
-        given = prompt_arrays(state, prompts, config.sam2.image_size)
-        answer = apply_prompts(model.sam2, features, answer, *given)
-    if known:
-        answer = _with_known(config.sam2, state, answer, known)
+        arrays = prompt_arrays(state, prompts, config.sam2.image_size)
+        answer = apply_prompts(model.sam2, features, answer, *arrays)
+    if given:
+        answer = with_given(config.sam2, state, answer, given)
 
     owner = np.arange(len(state.slots), dtype=np.int32)
     for track in state.tracks:
@@ -173,7 +169,7 @@ def begin_frame(
         i
         for i, s in enumerate(state.subjects)
         if s.object_id in prompted
-        or s.object_id in known
+        or s.object_id in given
         or (every and (state.frame - s.since) % every == 0)
     )
     if due:
@@ -188,39 +184,8 @@ def begin_frame(
     else:
         scene = name(model.sch, features, answer, owner)
     return PendingFrame(
-        state, features, scene, prompted, frozenset(begun), frozenset(known), due
+        state, features, scene, prompted, frozenset(begun), frozenset(given), due
     )
-
-
-@jax.jit
-def _replace_rows(
-    answer: Segmentation, known: Segmentation, where: jax.Array
-) -> Segmentation:
-    def choose(ours: jax.Array, theirs: jax.Array) -> jax.Array:
-        given = where.reshape(-1, *[1] * (ours.ndim - 1))
-        return jnp.where(given, theirs.astype(ours.dtype), ours)
-
-    return jax.tree.map(choose, answer, known)
-
-
-def _with_known(
-    config: Sam2Config,
-    state: TrackingState,
-    answer: Segmentation | None,
-    known: Mapping[int, KnownAnswer],
-) -> Segmentation:
-    """Return `answer`, or rows of zeros, with the rows of known answers replaced."""
-    n, size, slot_of = len(state.slots), config.low_res_size, state.slot_of()
-    shapes = [(n, size, size), (n,), (n,), (n, config.d_model)]
-    rows = [np.zeros(shape, np.float32) for shape in shapes]
-    for i, given in known.items():
-        for row, value in zip(rows, given, strict=True):
-            row[slot_of[i]] = value
-    given = Segmentation(*rows, None, None)
-    if answer is None:
-        return given
-    answer = answer._replace(candidates=None, candidate_ious=None)
-    return _replace_rows(answer, given, np.array([i in known for i in state.slots]))
 
 
 def finish_frame(
@@ -333,48 +298,3 @@ def write_memories(model: Click2Graph, output: FrameOutput) -> TrackingState:
         np.array([i in begun for i in after.slots]),
     )
     return dataclasses.replace(after, bank=bank)
-
-
-def frame_result(model: Click2Graph, output: FrameOutput) -> FrameResult:
-    """Return the masks and triplets of a frame, under the ids after all merges."""
-    pending, after, scene = output.pending, output.after, output.scene
-    frame, vocabulary = pending.state.frame, model.config.vocabulary
-    if scene is None:
-        return FrameResult(frame, {}, (), {})
-    row_of, leader_of = output.row_of, output.leaders
-    logits, prompted_by = {}, {}
-    prompted = [subject.object_id for subject in after.subjects]
-    # Subjects first: of things that share an id, the one prompted is shown.
-    for object_id in (*prompted, *sorted(leader_of)):
-        row, shown = row_of[object_id], find_id(object_id, after.shared)
-        if scene.area[row] > 0 and shown not in logits:
-            logits[shown] = scene.rows.mask_logits[row]
-            # The track whose id it has may be closed by now.
-            leader = leader_of.get(shown, leader_of.get(object_id))
-            prompted_by[shown] = None if shown in prompted else leader
-
-    def triplet(object_id: int) -> Triplet:
-        row, best = row_of[object_id], scene.triplets
-        return Triplet(
-            find_id(object_id, after.shared),
-            vocabulary.objects[best.subject[row]],
-            vocabulary.objects[best.object[row]],
-            vocabulary.predicates[best.predicate[row]],
-            float(best.confidence[row]),
-        )
-
-    def in_view(object_id: int | None) -> bool:
-        return object_id in row_of and scene.area[row_of[object_id]] > 0
-
-    subjects = []
-    for i, subject in enumerate(after.subjects):
-        points, met = np.zeros((0, 2), np.float32), ()
-        if in_view(subject.object_id):
-            met = tuple(triplet(m) for m in subject.met if in_view(m))
-            if i in pending.due:
-                points = scene.points[i] * np.float32([after.width, after.height])
-        subjects.append(SubjectFrame(frame, subject.object_id, points, met))
-    masks = NativeMasks(logits, after.height, after.width)
-    return FrameResult(
-        frame, masks, tuple(subjects), prompted_by, output.merged, output.dropped
-    )

@@ -3,18 +3,15 @@
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from c2g_jax.click2graph.model import Click2GraphConfig, Scene
-from c2g_jax.media.images import resize_mask
 from c2g_jax.sam2.memory import MAX_CONDITIONING, MemoryBank, bucket, empty_bank, grow
 from c2g_jax.sam2.model import FrameFeatures
 from c2g_jax.sam2.predictors.postprocess import enlarge_logits
-from c2g_jax.sam2.prompts import BOX_FIRST, BOX_SECOND, Prompts, pad_points
 from c2g_jax.tracking.object_tracks import OpenTrack
-from c2g_jax.types import Prompt
 
 
 @dataclass(frozen=True)
@@ -65,15 +62,6 @@ class TrackingState:
         return dataclasses.replace(self, frame=self.frame + self.direction)
 
 
-class KnownAnswer(NamedTuple):
-    """The mask of one object on a frame as it was computed before."""
-
-    logits: np.ndarray  # float32 [4h, 4w]
-    iou: float  # predicted
-    object_score: float
-    pointer: np.ndarray  # [c]
-
-
 @dataclass(frozen=True, eq=False)
 class PendingFrame:
     """A frame whose work is queued on the device."""
@@ -83,7 +71,7 @@ class PendingFrame:
     scene: Scene | None = None  # None: no object is followed yet
     prompted: frozenset[int] = frozenset()  # objects prompted on this frame
     begun: frozenset[int] = frozenset()  # those of them that are new
-    known: frozenset[int] = frozenset()  # objects whose answers were known before
+    given: frozenset[int] = frozenset()  # objects whose output was given
     due: tuple[int, ...] = ()  # indices of the subjects for which DIDM runs
 
     def queries(self, num_queries: int) -> dict[int, np.ndarray]:
@@ -211,33 +199,3 @@ def assign_slots(
     for slot, object_id in zip(free, object_ids, strict=False):
         slots[slot] = object_id
     return dataclasses.replace(state, slots=tuple(slots))
-
-
-def prompt_arrays(
-    state: TrackingState, prompts: Sequence[Prompt], image_size: int
-) -> tuple[Prompts, np.ndarray | None, np.ndarray, np.ndarray]:
-    """Prompts of all slots, (x, y) in pixels of the model image.
-
-    Points and boxes; masks float32 [n, S, S] or None; bool [n] whose points and bool
-    [n] whose mask it is.
-    """
-    n, slot_of = len(state.slots), state.slot_of()
-    scale = image_size / np.array([state.width, state.height], np.float32)
-    points = [(np.zeros((0, 2), np.float32), np.zeros(0, np.int32))] * n
-    by_points, by_mask = np.zeros(n, bool), np.zeros(n, bool)
-    masks = None
-    for prompt in prompts:
-        slot = slot_of[prompt.object_id]
-        if prompt.mask is not None:
-            if masks is None:
-                masks = np.zeros((n, image_size, image_size), np.float32)
-            masks[slot] = resize_mask(prompt.mask, image_size)
-            by_mask[slot] = True
-            continue
-        coords, labels = prompt.points, prompt.labels
-        if prompt.box is not None:
-            coords = np.concatenate([prompt.box.reshape(2, 2), coords])
-            labels = np.concatenate([[BOX_FIRST, BOX_SECOND], labels])
-        points[slot] = (coords * scale, labels)
-        by_points[slot] = True
-    return Prompts(*pad_points(points)), masks, by_points, by_mask
