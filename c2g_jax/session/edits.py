@@ -5,7 +5,7 @@ import difflib
 from collections.abc import Sequence
 
 from c2g_jax.session.engine import Engine
-from c2g_jax.session.state import (
+from c2g_jax.session.session_state import (
     OBJECT,
     SUBJECT,
     Observation,

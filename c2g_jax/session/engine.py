@@ -24,9 +24,9 @@ from c2g_jax.sam2.predictors.frame_reader import FrameReader
 from c2g_jax.sam2.predictors.postprocess import enlarge_logits, window_above
 from c2g_jax.sam2.prompts import BOX_FIRST, BOX_SECOND, Prompts, pad_points
 from c2g_jax.sam2.track import Segmentation
-from c2g_jax.session.logits import LogitStore
-from c2g_jax.session.memories import Memories
-from c2g_jax.session.state import Observation, PromptItem
+from c2g_jax.session.logit_store import LogitStore
+from c2g_jax.session.memory_cache import Memories
+from c2g_jax.session.session_state import Observation, PromptItem
 from c2g_jax.tracking.inputs import ObjectOutput
 from c2g_jax.types import InputError, whole
 

@@ -11,7 +11,7 @@ import numpy as np
 from c2g_jax.click2graph.model import Scene
 from c2g_jax.media.rle import mask_iou
 from c2g_jax.session.engine import Engine
-from c2g_jax.session.state import Observation, SessionState, Thing
+from c2g_jax.session.session_state import Observation, SessionState, Thing
 from c2g_jax.tracking.state import PendingFrame
 from c2g_jax.types import TrackRules
 

@@ -12,9 +12,9 @@ import jax
 import numpy as np
 
 from c2g_jax.session.engine import Engine
-from c2g_jax.session.memories import conditioning, is_crowded, latest_memory
+from c2g_jax.session.memory_cache import conditioning, is_crowded, latest_memory
 from c2g_jax.session.recognise import EarlierObjects
-from c2g_jax.session.state import (
+from c2g_jax.session.session_state import (
     OBJECT,
     SUBJECT,
     FrameNote,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from c2g_jax.media.frames import Video
-from c2g_jax.session import labels, memories
+from c2g_jax.session import labels, memory_cache
 from c2g_jax.session.session import Session
 from c2g_jax.types import Frame
 from tests.session import scripted
@@ -92,7 +92,7 @@ def test_frames_and_features_are_held_for_a_while(tracked, count):
 
 def test_memories_are_bounded_in_bytes(tracked, monkeypatch):
     memory = 4 * 4 * 32 * 4  # bytes of one in the scripted world
-    monkeypatch.setattr(memories, "_BYTES", 70 * memory)
+    monkeypatch.setattr(memory_cache, "_BYTES", 70 * memory)
     session, _ = tracked(120)
     held = session._engine.memories._held
     assert len(held) == 70  # of 240

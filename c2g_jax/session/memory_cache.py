@@ -10,7 +10,7 @@ import numpy as np
 from c2g_jax.sam2 import memory
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.memory import MAX_CONDITIONING, MemoryBank, bucket
-from c2g_jax.session.state import Observation, Thing
+from c2g_jax.session.session_state import Observation, Thing
 
 _BYTES = 256 << 20  # memories held on the host
 

@@ -198,6 +198,12 @@ class SessionState:
         names = (thing.category for thing in self.shown[shown_id])
         return next((name for name in names if name is not None), None)
 
+    def subjects_of(self, shown_id: int) -> tuple[int, ...]:
+        """The subjects that led to a thing, by the ids shown; none for a subject."""
+        leaders = [t.leader for t in self.shown[shown_id] if t.leader is not None]
+        leaders = [self.shown_id(i) for i in leaders if self.alive(i)]
+        return tuple(i for i in dict.fromkeys(leaders) if i != shown_id)
+
     def observation(self, shown_id: int, frame: int) -> Observation | None:
         """What is seen of a shown thing on a frame, where anything is."""
         for thing in self.shown.get(shown_id, ()):
