@@ -111,9 +111,21 @@ def follow(
     frame: Int[Array, ""],
     active: Bool[Array, "n"],
     num_frames: Int[Array, ""],
+    direction: Int[Array, ""] | int = 1,
 ) -> tuple[MemoryBank, Segmentation]:
-    """Track the slots in `active` to this frame, each with its own memory."""
-    return track.track_step(sam2, bank, features, frame, active, num_frames=num_frames)
+    """Track the slots in `active` to this frame, each with its own memory.
+
+    `direction` is 1 forward in time, -1 in reverse.
+    """
+    return track.track_step(
+        sam2,
+        bank,
+        features,
+        frame,
+        active,
+        num_frames=num_frames,
+        direction=direction,
+    )
 
 
 @jax.jit

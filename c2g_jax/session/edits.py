@@ -4,8 +4,8 @@ import dataclasses
 import difflib
 from collections.abc import Sequence
 
-from c2g_jax.session.engine import Answer, Engine
-from c2g_jax.session.state import (
+from c2g_jax.session.engine import Engine
+from c2g_jax.session.session_state import (
     OBJECT,
     SUBJECT,
     Observation,
@@ -15,6 +15,7 @@ from c2g_jax.session.state import (
     SessionState,
     Thing,
 )
+from c2g_jax.tracking.inputs import ObjectOutput
 from c2g_jax.types import InputError
 
 
@@ -174,7 +175,7 @@ def _prompted(
     thing: Thing,
     frame: int,
     said: PromptSet,
-    answer: Answer,
+    answer: ObjectOutput,
 ) -> SessionState:
     revision = state.revision + 1
     feature = engine.pooled(frame, answer.logits)

@@ -7,12 +7,11 @@ from the frames and from a `SessionState`.
 import collections
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import jax
 import numpy as np
 
-from c2g_jax.click2graph.model import Click2Graph
+from c2g_jax.click2graph.model import Click2Graph, Scene
 from c2g_jax.click2graph.pooling import pool_mask
 from c2g_jax.media.images import resize_frame, resize_mask
 from c2g_jax.media.rle import decode_mask, encode_mask
@@ -25,21 +24,13 @@ from c2g_jax.sam2.predictors.frame_reader import FrameReader
 from c2g_jax.sam2.predictors.postprocess import enlarge_logits, window_above
 from c2g_jax.sam2.prompts import BOX_FIRST, BOX_SECOND, Prompts, pad_points
 from c2g_jax.sam2.track import Segmentation
-from c2g_jax.session.logits import LogitStore
-from c2g_jax.session.memories import Memories
-from c2g_jax.session.state import Observation, PromptItem
+from c2g_jax.session.logit_store import LogitStore
+from c2g_jax.session.memory_cache import Memories
+from c2g_jax.session.session_state import Observation, PromptItem
+from c2g_jax.tracking.inputs import ObjectOutput
 from c2g_jax.types import InputError, whole
 
 _SURE = 10.0  # the logit of a mask whose own logits are gone
-
-
-class Answer(NamedTuple):
-    """One object on one frame, as the model gives it."""
-
-    logits: np.ndarray  # float32 [4h, 4w]
-    iou: float
-    object_score: float
-    pointer: np.ndarray  # [c]
 
 
 @jax.jit
@@ -106,7 +97,7 @@ class Engine:
         base: Observation | None,
         bank: MemoryBank | None,
         direction: int,
-    ) -> Answer:
+    ) -> ObjectOutput:
         """What all that is said of one object on a frame gives.
 
         Each item refines what those before it gave, so that the same items always
@@ -131,7 +122,7 @@ class Engine:
         previous: Observation,
         bank: MemoryBank | None,
         direction: int,
-    ) -> Answer:
+    ) -> ObjectOutput:
         """The same as `answer`, where all items but the last one gave `previous`.
 
         The last one is a point: masks and boxes begin anew.
@@ -145,7 +136,7 @@ class Engine:
             frame, spoken, self.answer_of(previous), bank, direction
         )
 
-    def _take_mask(self, frame: int, item: PromptItem) -> Answer:
+    def _take_mask(self, frame: int, item: PromptItem) -> ObjectOutput:
         square = resize_mask(decode_mask(item.mask), self.config.image_size)
         return _first(
             video_tracker.segment_mask(
@@ -157,10 +148,10 @@ class Engine:
         self,
         frame: int,
         items: Sequence[PromptItem],
-        previous: Answer | None,
+        previous: ObjectOutput | None,
         bank: MemoryBank | None,
         direction: int,
-    ) -> Answer:
+    ) -> ObjectOutput:
         boxes = [item.box for item in items if item.kind == "box"][-1:]
         points = [item for item in items if item.kind == "point"]
         coords = [pair for box in boxes for pair in (box[:2], box[2:])]
@@ -194,14 +185,14 @@ class Engine:
 
     def observe(
         self,
-        answer: Answer,
+        answer: ObjectOutput,
         feature: np.ndarray,
         direction: int,
         made: int,
     ) -> Observation:
         """An answer at the video's size, with its logits put by."""
         observation = Observation(
-            native_rle(answer.logits, self.video.height, self.video.width),
+            self.native_mask(answer.logits),
             float(answer.iou),
             float(answer.object_score),
             np.asarray(feature, np.float32),
@@ -212,11 +203,34 @@ class Engine:
         self.logits.put(observation, answer.logits)
         return observation
 
+    def observe_row(
+        self, scene: Scene, row: int, direction: int, made: int
+    ) -> Observation:
+        """A row of a scene on the host as an observation."""
+        rows = scene.rows
+        answer = ObjectOutput(
+            np.asarray(rows.mask_logits[row]),
+            float(rows.iou[row]),
+            float(rows.object_score[row]),
+            np.asarray(rows.obj_ptr[row], np.float32),
+        )
+        return self.observe(answer, scene.pooled[row], direction, made)
+
+    def native_mask(self, logits: np.ndarray) -> Mapping | None:
+        """Logits [4h, 4w] as a COCO RLE at the video's size, None where it is empty."""
+        if not (logits > 0).any():
+            return None
+        height, width = self.video.height, self.video.width
+        window = window_above(logits, 0.0, height, width)
+        mask = np.zeros((height, width), bool)
+        mask[window] = enlarge_logits(logits, height, width, window) > 0
+        return encode_mask(mask) if mask.any() else None
+
     def pooled(self, frame: int, logits: np.ndarray) -> np.ndarray:
         """float32 [c], the features of a frame under one mask."""
         return np.asarray(_pool(self.features(frame), logits[None]))[0]
 
-    def answer_of(self, observation: Observation) -> Answer:
+    def answer_of(self, observation: Observation) -> ObjectOutput:
         """The answer that an observation was made from."""
         logits = self.logits.get(observation)
         if logits is None:
@@ -225,7 +239,7 @@ class Engine:
             if observation.mask is not None:
                 mask = decode_mask(observation.mask)
                 logits[resize_mask(mask, size)] = _SURE
-        return Answer(
+        return ObjectOutput(
             logits, observation.iou, observation.object_score, observation.pointer
         )
 
@@ -245,19 +259,9 @@ def _close(reader: FrameReader, logits: LogitStore) -> None:
     logits.close()
 
 
-def native_rle(logits: np.ndarray, height: int, width: int) -> Mapping | None:
-    """Logits [4h, 4w] as a COCO RLE at the video's size, None where it is empty."""
-    if not (logits > 0).any():
-        return None
-    window = window_above(logits, 0.0, height, width)
-    mask = np.zeros((height, width), bool)
-    mask[window] = enlarge_logits(logits, height, width, window) > 0
-    return encode_mask(mask) if mask.any() else None
-
-
-def _first(result: Segmentation) -> Answer:
+def _first(result: Segmentation) -> ObjectOutput:
     result = jax.device_get(result)
-    return Answer(
+    return ObjectOutput(
         result.mask_logits[0],
         float(result.iou[0]),
         float(result.object_score[0]),

@@ -22,11 +22,11 @@ from c2g_jax.media.video import Video
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.memory import RECENT
 from c2g_jax.session.adapt import AdaptConfig
-from c2g_jax.session.graphs import Source
+from c2g_jax.session.fingerprint import Likeness, differ, from_json, to_json
 from c2g_jax.session.history import Step
-from c2g_jax.session.likeness import Likeness, differ, from_json, to_json
-from c2g_jax.session.state import Observation, SessionState
-from c2g_jax.session.tables import Tables, read_states
+from c2g_jax.session.session_graph import Source
+from c2g_jax.session.session_state import Observation, SessionState
+from c2g_jax.session.state_rows import Tables, read_states
 from c2g_jax.tracking.spans import SpanConfig
 from c2g_jax.types import InputError
 

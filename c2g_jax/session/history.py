@@ -6,7 +6,7 @@ A change is an action, or a run of tracking, which may be cancelled between two 
 import threading
 from collections.abc import Callable, Iterable, Iterator
 
-from c2g_jax.session.state import SessionState
+from c2g_jax.session.session_state import SessionState
 from c2g_jax.types import InputError
 
 Step = tuple[str, SessionState]  # what was done, and a state to go to

@@ -21,7 +21,7 @@ from c2g_jax.session.pairs import (
     pair_number,
     shown_pairs,
 )
-from c2g_jax.session.state import PredicateFix, SessionState
+from c2g_jax.session.session_state import PredicateFix, SessionState
 from c2g_jax.types import SubjectFrame, Triplet
 
 _BATCH = 64  # pairs that are classified at once

@@ -18,8 +18,8 @@ from c2g_jax.media.outputs import path_named
 from c2g_jax.media.video import DEFAULT_FPS, check_sampling
 from c2g_jax.media.video import open_video as read_video
 from c2g_jax.session.file import read_session
-from c2g_jax.session.graphs import Source
 from c2g_jax.session.session import Session
+from c2g_jax.session.session_graph import Source
 from c2g_jax.types import InputError, whole
 
 

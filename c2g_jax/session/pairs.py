@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from c2g_jax.session.state import Observation, PredicateFix, SessionState, Thing
+from c2g_jax.session.session_state import Observation, PredicateFix, SessionState, Thing
 
 Pair = tuple[Observation, Observation]
 

@@ -1,102 +1,128 @@
-"""Who is whom when frames are tracked anew: what an earlier pass found keeps its name.
+"""Match objects found on a frame to objects found there when it was tracked before.
 
-What a person named, related or pointed at has the first claim on what is found where
-it was, so that no word of theirs is lost to something that tracking met by itself.
+Objects that a person prompted, named or related have priority, so that what they said
+is not lost to an object that tracking found by itself.
 """
 
-import dataclasses
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
+import numpy as np
+
+from c2g_jax.click2graph.model import Scene
 from c2g_jax.media.rle import mask_iou
-from c2g_jax.session.state import OBJECT, Observation, SessionState, Thing
-from c2g_jax.tracking.object_tracks import OpenTrack
+from c2g_jax.session.engine import Engine
+from c2g_jax.session.session_state import Observation, SessionState, Thing
+from c2g_jax.tracking.state import PendingFrame
 from c2g_jax.types import TrackRules
 
-Mask = Mapping | None  # COCO RLE, None where nothing is seen
+Mask = Mapping | None  # COCO RLE, None for an empty mask
 
 
-def recognise(
-    state: SessionState,
-    frame: int,
-    leaders: Mapping[int, int],
-    found: Mapping[int, Observation],
-    taken: Collection[int],
-    rules: TrackRules,
-) -> tuple[dict[int, int], SessionState]:
-    """Names for what was opened: an old one where an earlier pass found the same.
+class EarlierObjects:
+    """The `KnownObjects` of one frame: those of a session's state from earlier passes.
 
-    So what a person said of an object holds when its frames are tracked anew, and
-    what was removed does not come back. `taken` names are in use, `leaders` the
-    subjects of what was found. Of the names that fit, those of things that a person
-    spoke of are given first, then those that fit best, then the older ones.
+    found: the observations of new tracks, by the row of the scene.
     """
-    fits = [
-        (thing.object_id not in state.spoken, -overlap, thing.object_id, new_id)
-        for new_id, observation in found.items()
-        for thing in _known(state, frame, leaders[new_id], taken)
-        if (overlap := _overlap(thing, frame, observation.mask)) >= rules.link_iou
-    ]
-    names: dict[int, int] = {}
-    for _, _, name, new_id in sorted(fits):
-        if new_id not in names and name not in names.values():
-            names[new_id] = name
-    next_id = state.next_id
-    for new_id in found:
-        if new_id not in names:
-            names[new_id], next_id = next_id, next_id + 1
-            state = state.with_thing(Thing(names[new_id], OBJECT, leaders[new_id]))
-    return names, dataclasses.replace(state, next_id=next_id)
 
+    def __init__(self, engine: Engine, state: SessionState):
+        self._engine, self._state = engine, state
+        self._rules: TrackRules = engine.model.config.rules
+        self.found: dict[int, Observation] = {}
 
-def giving_way(
-    state: SessionState,
-    frame: int,
-    subject_id: int,
-    tracks: Collection[OpenTrack],
-    sights: Iterator[tuple[Collection[int], Callable[[], Mask]]],
-    taken: Collection[int],
-    rules: TrackRules,
-) -> set[int]:
-    """Which of a subject's tracks end where a thing that a person spoke of was found.
+    def displaced(
+        self, pending: PendingFrame, scene: Scene, queries: Mapping[int, np.ndarray]
+    ) -> set[int]:
+        """Return the tracks that end where an object a person spoke of was found.
 
-    A track may come here from frames that were tracked the other way, and meet what is
-    found in the place of such a thing, which would then be seen no more. The track
-    goes on if a person spoke of it as well and it was here before. `sights` are
-    the subject's queries: what each meets, and what gives its mask.
-    """
-    waiting = [
-        thing
-        for thing in _known(state, frame, subject_id, taken)
-        if thing.object_id in state.spoken
-    ]
-    weak = {
-        t.object_id
-        for t in tracks
-        if t.object_id not in state.spoken
-        or frame not in state.things[t.object_id].observations
-    }
-    gone: set[int] = set()
-    if not waiting or not weak:
+        A track may come here from frames that were tracked in the other direction, and
+        link to the query that found such an object, which would then be lost. The
+        track goes on if a person spoke of it as well and it was here before, or
+        prompted it.
+        """
+        slot_of, gone = pending.state.slot_of(), set()
+        for subject_id, rows in queries.items():
+            if scene.area[slot_of[subject_id]] > 0:
+                visible = [row for row in rows if scene.area[row] > 0]
+                gone |= self._displaced_by(pending, scene, subject_id, visible)
         return gone
-    for met, mask_of in sights:
-        if not met or not weak.issuperset(met) or gone.issuperset(met):
-            continue
-        mask = mask_of()
-        if any(_overlap(t, frame, mask) >= rules.link_iou for t in waiting):
-            gone |= set(met)
-    return gone
 
+    def _displaced_by(
+        self,
+        pending: PendingFrame,
+        scene: Scene,
+        subject_id: int,
+        rows: Collection[int],
+    ) -> set[int]:
+        """The same for the queries of one subject, by the rows of those with a mask."""
+        state, frame = self._state, pending.state.frame
+        slot_of, link_iou = pending.state.slot_of(), self._rules.link_iou
+        tracks = [
+            t.object_id for t in pending.state.tracks if t.subject_id == subject_id
+        ]
+        claims = [
+            thing
+            for thing in self._observed(frame, subject_id, slot_of.keys())
+            if thing.object_id in state.spoken
+        ]
+        weak = {
+            i
+            for i in tracks
+            if i not in pending.state.pinned
+            and (i not in state.spoken or frame not in state.things[i].observations)
+        }
+        gone: set[int] = set()
+        if not claims or not weak:
+            return gone
+        for row in rows:
+            linked = {i for i in tracks if scene.iou[row, slot_of[i]] >= link_iou}
+            if not linked or not linked <= weak or linked <= gone:
+                continue
+            mask = self._engine.native_mask(scene.rows.mask_logits[row])
+            if any(_overlap(thing, frame, mask) >= link_iou for thing in claims):
+                gone |= linked
+        return gone
 
-def _known(
-    state: SessionState, frame: int, leader: int, taken: Collection[int]
-) -> Iterator[Thing]:
-    """What an earlier pass saw of a subject's things on a frame, but for `taken`."""
-    for thing in state.things.values():
-        free = thing.leader == leader and thing.object_id not in taken
-        if free and frame in thing.observations:
-            yield thing
+    def recognise(
+        self,
+        pending: PendingFrame,
+        scene: Scene,
+        opened: Mapping[int, int],
+        leaders: Mapping[int, int],
+    ) -> dict[int, int | None]:
+        """Return {new id: id of the object that an earlier pass found there}.
+
+        So what a person said of an object holds when its frames are tracked again;
+        None for an object that was removed, which does not come back. Of the objects
+        that fit, those that a person spoke of are taken first, then those that overlap
+        most, then the older ones.
+        """
+        state, frame = self._state, pending.state.frame
+        taken, fits = pending.state.slot_of().keys(), []
+        for new_id, row in opened.items():
+            found = self._engine.observe_row(scene, row, 0, state.revision)
+            self.found[row] = found
+            for thing in self._observed(frame, leaders[new_id], taken):
+                overlap = _overlap(thing, frame, found.mask)
+                if overlap >= self._rules.link_iou:
+                    unspoken = thing.object_id not in state.spoken
+                    fits.append((unspoken, -overlap, thing.object_id, new_id))
+        names: dict[int, int] = {}
+        for _, _, object_id, new_id in sorted(fits):
+            if new_id not in names and object_id not in names.values():
+                names[new_id] = object_id
+        return {new: i if state.alive(i) else None for new, i in names.items()}
+
+    def _observed(
+        self, frame: int, subject_id: int, taken: Collection[int]
+    ) -> Iterator[Thing]:
+        """A subject's objects that were observed on a frame, but for those `taken`."""
+        for thing in self._state.things.values():
+            free = thing.leader == subject_id and thing.object_id not in taken
+            if free and frame in thing.observations:
+                yield thing
 
 
 def _overlap(thing: Thing, frame: int, mask: Mask) -> float:
+    """The IoU of a mask with that of an object on a frame, 0 if either is empty."""
     known = thing.observations[frame].mask
     return 0.0 if known is None or mask is None else mask_iou(known, mask)

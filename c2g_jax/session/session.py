@@ -15,17 +15,17 @@ import numpy as np
 
 from c2g_jax.click2graph.model import Click2Graph
 from c2g_jax.media.video import Video
-from c2g_jax.session import edits, items
+from c2g_jax.session import arguments, edits
 from c2g_jax.session.adapt import AdaptConfig
+from c2g_jax.session.arguments import check_frame, choose_span, place_to_write, writing
 from c2g_jax.session.engine import Engine
 from c2g_jax.session.exporting import check_kind, write_export
 from c2g_jax.session.file import SavedSession, write_session
-from c2g_jax.session.graphs import Source, provenance
+from c2g_jax.session.frame_ranges import FORWARD, choose_ranges
 from c2g_jax.session.history import History, Step
-from c2g_jax.session.places import place_to_write, writing
-from c2g_jax.session.propagate import propagate
-from c2g_jax.session.ranges import FORWARD, check_frame, choose_ranges, choose_span
-from c2g_jax.session.state import PredicateFix, PromptItem, SessionState
+from c2g_jax.session.session_graph import Source, provenance
+from c2g_jax.session.session_state import PredicateFix, PromptItem, SessionState
+from c2g_jax.session.tracking_pass import track_frames
 from c2g_jax.session.viewer import Viewer
 from c2g_jax.session.views import (
     FOLDERS,
@@ -87,7 +87,7 @@ class Session:
         object, on any frame. Tracking from there on takes it up.
         """
         frame = self._frame(frame)
-        item = items.point(self.video, frame, x, y, positive)
+        item = arguments.point(self.video, frame, x, y, positive)
         return self._prompt(frame, item, object_id)
 
     def box(
@@ -101,7 +101,7 @@ class Session:
     ) -> FrameView:
         """Draw a box around an object; it takes the place of what was said there."""
         frame = self._frame(frame)
-        item = items.box(self.video, frame, (x1, y1, x2, y2))
+        item = arguments.box(self.video, frame, (x1, y1, x2, y2))
         return self._prompt(frame, item, object_id)
 
     def mask(
@@ -109,13 +109,13 @@ class Session:
     ) -> FrameView:
         """Give an object's mask, bool [H, W]; it takes the place of what was said."""
         frame = self._frame(frame)
-        return self._prompt(frame, items.mask(self.video, frame, mask), object_id)
+        return self._prompt(frame, arguments.mask(self.video, frame, mask), object_id)
 
     def add_object(self, subject_id: int, frame: int, x: float, y: float) -> FrameView:
         """Point at an object that has to do with a subject, where none was found."""
         subject_id = whole(subject_id, "subject_id")
         frame = self._frame(frame)
-        item = items.point(self.video, frame, x, y)
+        item = arguments.point(self.video, frame, x, y)
 
         def act(state: SessionState) -> SessionState:
             state, thing = edits.object_of(state, subject_id)
@@ -366,7 +366,7 @@ class Session:
             ) from error
 
     def _track(self, legs: list[range]) -> Iterator[TrackUpdate]:
-        total, step = sum(map(len, legs)), functools.partial(propagate, self._engine)
+        total, step = sum(map(len, legs)), functools.partial(track_frames, self._engine)
         with contextlib.closing(self._history.follow(legs, step)) as frames:
             for done, frame in enumerate(frames, 1):
                 yield TrackUpdate(frame, done, total, self.view(frame))

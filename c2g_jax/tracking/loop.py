@@ -12,7 +12,6 @@ import numpy as np
 
 from c2g_jax.click2graph.model import (
     Click2Graph,
-    Scene,
     apply_prompts,
     follow,
     look,
@@ -24,16 +23,23 @@ from c2g_jax.click2graph.model import (
 from c2g_jax.sam2.memory import bucket
 from c2g_jax.sam2.model import FrameFeatures
 from c2g_jax.sam2.track import LONG, encode_frame
-from c2g_jax.tracking.object_tracks import Rows, find_id, meet_all, share_ids
+from c2g_jax.tracking.frame_result import frame_result
+from c2g_jax.tracking.inputs import ObjectOutput, prompt_arrays, with_given
+from c2g_jax.tracking.object_tracks import (
+    Rows,
+    meet_all,
+    rename_opened,
+    share_ids,
+)
 from c2g_jax.tracking.state import (
-    NativeMasks,
+    FrameOutput,
+    KnownObjects,
     PendingFrame,
     TrackingState,
     begin_subjects,
-    prompt_arrays,
     take_slots,
 )
-from c2g_jax.types import Frame, FrameResult, InputError, Prompt, SubjectFrame, Triplet
+from c2g_jax.types import Frame, FrameResult, InputError, Prompt
 
 
 def track_video(
@@ -88,10 +94,18 @@ def track_video(
 
 
 def start(
-    height: int, width: int, num_frames: int | None = None, next_id: int = 0
+    height: int,
+    width: int,
+    num_frames: int | None = None,
+    next_id: int = 0,
+    frame: int = 0,
+    direction: int = 1,
 ) -> TrackingState:
-    """The state before the first frame; objects that DIDM finds count from next_id."""
-    return TrackingState(height, width, num_frames, next_id)
+    """Return the state before the first frame; new objects are numbered from next_id.
+
+    `frame` is the first frame, `direction` 1 forward in time and -1 in reverse.
+    """
+    return TrackingState(height, width, num_frames, next_id, frame, direction)
 
 
 def step(
@@ -100,7 +114,7 @@ def step(
     features: FrameFeatures | None,
     prompts: Sequence[Prompt] = (),
 ) -> tuple[TrackingState, FrameResult]:
-    """One frame, from its features and what is prompted on it."""
+    """Process one frame, from its features and its prompts."""
     return finish_frame(model, begin_frame(model, state, features, prompts))
 
 
@@ -108,40 +122,55 @@ def begin_frame(
     model: Click2Graph,
     state: TrackingState,
     features: FrameFeatures | None,
-    prompts: Sequence[Prompt],
+    prompts: Sequence[Prompt] = (),
     points: np.ndarray | None = None,
+    given: Mapping[int, ObjectOutput] | None = None,
 ) -> PendingFrame:
-    """Queue a frame's work on the device; `features` None if nothing is prompted yet.
+    """Queue a frame's work on the device.
 
-    A prompt of an object in a slot corrects it; any other begins a subject.
-    `points` float32 [s, q, 2], (x, y) in [0, 1] for each subject, takes DIDM's place.
+    `features` are None while nothing is prompted. A prompt of an object in a slot
+    corrects it; any other begins a subject. `points` float32 [s, q, 2], (x, y) in
+    [0, 1] for each subject, replace DIDM's. `given` are outputs computed earlier, by
+    the id of an object in a slot: they replace the model's, and the bank must hold
+    their memories of this frame already.
     """
-    if not state.subjects and not prompts:
+    if not state.slot_of() and not prompts:
         return PendingFrame(state)
-    config, frame = model.config, np.int32(state.frame)
+    config, given = model.config, given or {}
     prompted = frozenset(p.object_id for p in prompts)
-    followed = set(state.slot_of()) - prompted
+    followed = set(state.slot_of()) - prompted - given.keys()
     begun = [p.object_id for p in prompts if p.object_id not in state.slots]
     if begun:
         state = begin_subjects(config, state, begun)
-    slot_of, bank, answer = state.slot_of(), state.bank, None
+    slot_of, answer = state.slot_of(), None
     if followed:
-        active = np.array([i in followed for i in state.slots])
-        num_frames = np.int32(state.num_frames or LONG)
-        bank, answer = follow(model.sam2, bank, features, frame, active, num_frames)
+        bank, answer = follow(
+            model.sam2,
+            state.bank,
+            features,
+            np.int32(state.frame),
+            np.array([i in followed for i in state.slots]),
+            np.int32(state.num_frames or LONG),
+            np.int32(state.direction),
+        )
         state = dataclasses.replace(state, bank=bank)
     if prompts:
-        given = prompt_arrays(state, prompts, config.sam2.image_size)
-        answer = apply_prompts(model.sam2, features, answer, *given)
+        arrays = prompt_arrays(state, prompts, config.sam2.image_size)
+        answer = apply_prompts(model.sam2, features, answer, *arrays)
+    if given:
+        answer = with_given(config.sam2, state, answer, given)
 
     owner = np.arange(len(state.slots), dtype=np.int32)
     for track in state.tracks:
-        owner[slot_of[track.object_id]] = slot_of[track.subject_id]
+        if track.subject_id in slot_of:
+            owner[slot_of[track.object_id]] = slot_of[track.subject_id]
     every = config.discover_every
     due = tuple(
         i
         for i, s in enumerate(state.subjects)
-        if s.object_id in prompted or (every and (state.frame - s.since) % every == 0)
+        if s.object_id in prompted
+        or s.object_id in given
+        or (every and (state.frame - s.since) % every == 0)
     )
     if due:
         subjects = np.zeros(bucket(len(state.subjects)), np.int32)
@@ -154,77 +183,101 @@ def begin_frame(
             scene = look_at((model.sam2, model.sch), *where, np.pad(points, spare))
     else:
         scene = name(model.sch, features, answer, owner)
-    return PendingFrame(state, features, scene, prompted, frozenset(begun), due)
+    return PendingFrame(
+        state, features, scene, prompted, frozenset(begun), frozenset(given), due
+    )
 
 
 def finish_frame(
     model: Click2Graph, pending: PendingFrame
 ) -> tuple[TrackingState, FrameResult]:
-    """Wait for a frame, decide what lives on, and queue its memories."""
+    """Wait for a frame, decide about its tracks, and queue its memories."""
     after, result, _ = finish_rows(model, pending)
     return after, result
 
 
 def finish_rows(
     model: Click2Graph, pending: PendingFrame
-) -> tuple[TrackingState, FrameResult, dict[int, int]]:
-    """As `finish_frame`, and in which row of the scene each object was found."""
+) -> tuple[TrackingState, FrameResult, Mapping[int, int]]:
+    """Do as `finish_frame`; return also the row of the scene of each object."""
+    output = decide(model, pending)
+    return write_memories(model, output), frame_result(model, output), output.row_of
+
+
+def decide(
+    model: Click2Graph, pending: PendingFrame, known: KnownObjects | None = None
+) -> FrameOutput:
+    """Wait for a frame; link queries to tracks, open, close and merge tracks.
+
+    `known` has the objects that were found when the frame was tracked before.
+    """
     state, rules = pending.state, model.config.rules
     if pending.scene is None:
-        after = dataclasses.replace(state, frame=state.frame + 1)
-        return after, FrameResult(state.frame, {}, (), {}), {}
+        return FrameOutput(pending, state.advanced())
     scene = jax.device_get(pending.scene)  # the one wait of a frame
-    n, q = len(state.slots), model.config.didm.num_queries
     row_of = state.slot_of()
-    queries = {
-        state.subjects[i].object_id: np.arange(n + i * q, n + (i + 1) * q)
-        for i in pending.due
-    }
+    queries = pending.queries(model.config.didm.num_queries)
+    displaced = frozenset()
+    if known is not None:
+        displaced = frozenset(known.displaced(pending, scene, queries))
     meeting = meet_all(
-        state.tracks,
+        [t for t in state.tracks if t.object_id not in displaced],
         queries,
-        state.frame,
+        state.clock,
         Rows(scene.area, scene.iou, scene.triplets.confidence),
         row_of,
         state.next_id,
         rules,
     )
+    if known is not None:
+        names = known.recognise(pending, scene, meeting.opened, meeting.leaders)
+        meeting = rename_opened(meeting, names, state.next_id)
     row_of |= meeting.opened
-    leader_of, tracks = meeting.leaders, meeting.tracks
+    open_ids = {t.object_id for t in meeting.tracks}
+    pinned = [t for t in state.tracks if t.object_id in state.pinned]
+    # The cap may have closed pinned tracks: they stay.
+    kept = [t for t in pinned if t.object_id not in open_ids]
+    tracks = (*meeting.tracks, *kept)
     subjects = [
         dataclasses.replace(s, met=meeting.met.get(s.object_id, s.met))
         for s in state.subjects
     ]
-    ids = [s.object_id for s in subjects] + [t.object_id for t in tracks]
-    leaders = [leader_of.get(i) for i in ids]
+    prompted = [x.object_id for x in (*subjects, *pinned)]
+    found = [t for t in tracks if t.object_id not in state.pinned]
+    ids = [*prompted, *(t.object_id for t in found)]
+    leaders = [*[None] * len(prompted), *(t.subject_id for t in found)]
     rows = [row_of[i] for i in ids]
-    ious = scene.iou[np.ix_(rows, rows)]
-    merged = share_ids(ids, leaders, ious, state.shared, rules)
+    merged = share_ids(ids, leaders, scene.iou[np.ix_(rows, rows)], state.shared, rules)
     after = dataclasses.replace(
-        state,
-        frame=state.frame + 1,
-        next_id=state.next_id + len(meeting.opened),
+        state.advanced(),
+        next_id=max([state.next_id, *(i + 1 for i in meeting.opened)]),
         subjects=tuple(subjects),
         tracks=tracks,
         shared={**state.shared, **merged},
     )
-    result = _result(
-        model, after, pending, scene, row_of, leader_of, merged, meeting.dropped
+    return FrameOutput(
+        pending,
+        after,
+        scene,
+        row_of,
+        meeting.leaders,
+        meeting.opened,
+        displaced,
+        meeting.closed - state.pinned | displaced,
+        merged,
+        meeting.dropped,
     )
-    begun = pending.begun | (meeting.opened.keys() - meeting.closed)
-    after = _remember(model, after, pending, row_of, begun, meeting.closed)
-    return after, result, row_of
 
 
-def _remember(
-    model: Click2Graph,
-    after: TrackingState,
-    pending: PendingFrame,
-    row_of: Mapping[int, int],
-    begun: frozenset[int],
-    closed: frozenset[int],
-) -> TrackingState:
-    """Free the slots of closed tracks, and write what begins or was prompted."""
+def write_memories(model: Click2Graph, output: FrameOutput) -> TrackingState:
+    """Free the slots of closed tracks; write the memories of new and prompted objects.
+
+    Objects in their slots already, and not prompted here, were written by `follow`.
+    """
+    pending, after, closed = output.pending, output.after, output.closed
+    if pending.scene is None:
+        return after
+    begun = pending.begun | (output.opened.keys() - closed)
     kept = tuple(None if i in closed else i for i in after.slots)
     write = (begun | pending.prompted) - closed
     prompted = {i: count for i, count in after.prompted.items() if i not in closed}
@@ -233,6 +286,7 @@ def _remember(
     if not write:
         return after
     after = take_slots(model.config, after, sorted(begun - set(kept)), room=1)
+    row_of = output.row_of
     source = np.array([row_of[i] if i in write else 0 for i in after.slots], np.int32)
     bank = remember(
         model.sam2,
@@ -244,51 +298,3 @@ def _remember(
         np.array([i in begun for i in after.slots]),
     )
     return dataclasses.replace(after, bank=bank)
-
-
-def _result(
-    model: Click2Graph,
-    after: TrackingState,
-    pending: PendingFrame,
-    scene: Scene,
-    row_of: Mapping[int, int],
-    leader_of: Mapping[int, int],
-    merged: Mapping[int, int],
-    dropped: int,
-) -> FrameResult:
-    """The frame in the words of the vocabulary, ids as they are shared by now."""
-    frame, vocabulary = pending.state.frame, model.config.vocabulary
-    logits, prompted_by = {}, {}
-    prompted = [subject.object_id for subject in after.subjects]
-    # Subjects first: of things that share an id, the one prompted is shown.
-    for object_id in (*prompted, *sorted(leader_of)):
-        row, shown = row_of[object_id], find_id(object_id, after.shared)
-        if scene.area[row] > 0 and shown not in logits:
-            logits[shown] = scene.rows.mask_logits[row]
-            # The track whose id it has may be closed by now.
-            leader = leader_of.get(shown, leader_of.get(object_id))
-            prompted_by[shown] = None if shown in prompted else leader
-
-    def triplet(object_id: int) -> Triplet:
-        row, best = row_of[object_id], scene.triplets
-        return Triplet(
-            find_id(object_id, after.shared),
-            vocabulary.objects[best.subject[row]],
-            vocabulary.objects[best.object[row]],
-            vocabulary.predicates[best.predicate[row]],
-            float(best.confidence[row]),
-        )
-
-    def in_view(object_id: int | None) -> bool:
-        return object_id in row_of and scene.area[row_of[object_id]] > 0
-
-    subjects = []
-    for i, subject in enumerate(after.subjects):
-        points, met = np.zeros((0, 2), np.float32), ()
-        if in_view(subject.object_id):
-            met = tuple(triplet(m) for m in subject.met if in_view(m))
-            if i in pending.due:
-                points = scene.points[i] * np.float32([after.width, after.height])
-        subjects.append(SubjectFrame(frame, subject.object_id, points, met))
-    masks = NativeMasks(logits, after.height, after.width)
-    return FrameResult(frame, masks, tuple(subjects), prompted_by, merged, dropped)

@@ -5,7 +5,7 @@ which only overlaps and confidences are asked.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -160,6 +160,37 @@ def meet_all(
         closed |= set(meeting.closed)
         dropped += meeting.dropped
     return FrameMeeting(tracks, met, opened, leaders, frozenset(closed), dropped)
+
+
+def rename_opened(
+    meeting: FrameMeeting, known: Mapping[int, int | None], next_id: int
+) -> FrameMeeting:
+    """Return `meeting` with the tracks that it opened under their final ids.
+
+    `known` maps some of their ids to ids used before, or to None: those tracks are
+    dropped. All others are numbered from `next_id`.
+    """
+    names = dict(known)
+    for i in meeting.opened:
+        if i not in known:
+            names[i], next_id = next_id, next_id + 1
+    gone = {i for i, name in names.items() if name is None}
+
+    def name(i: int | None) -> int | None:
+        return names.get(i, i)
+
+    return FrameMeeting(
+        tuple(
+            replace(t, object_id=name(t.object_id))
+            for t in meeting.tracks
+            if t.object_id not in gone
+        ),
+        {s: tuple(name(i) for i in met) for s, met in meeting.met.items()},
+        {name(i): row for i, row in meeting.opened.items() if i not in gone},
+        {name(i): s for i, s in meeting.leaders.items() if i not in gone},
+        frozenset(name(i) for i in meeting.closed if i not in gone),
+        meeting.dropped,
+    )
 
 
 def share_ids(

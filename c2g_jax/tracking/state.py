@@ -1,19 +1,17 @@
 """What following a video leaves behind, and the slots that objects take in it."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
 from c2g_jax.click2graph.model import Click2GraphConfig, Scene
-from c2g_jax.media.images import resize_mask
 from c2g_jax.sam2.memory import MAX_CONDITIONING, MemoryBank, bucket, empty_bank, grow
 from c2g_jax.sam2.model import FrameFeatures
 from c2g_jax.sam2.predictors.postprocess import enlarge_logits
-from c2g_jax.sam2.prompts import BOX_FIRST, BOX_SECOND, Prompts, pad_points
 from c2g_jax.tracking.object_tracks import OpenTrack
-from c2g_jax.types import Prompt
 
 
 @dataclass(frozen=True)
@@ -27,11 +25,13 @@ class Subject:
 
 @dataclass(frozen=True, eq=False)
 class TrackingState:
-    """All that a video has left behind when `frame` is about to come.
+    """Everything that tracking carries from one frame to the next.
 
-    slots: which object each row of the bank follows, None where it is free.
-    prompted: on how many frames each object in a slot was prompted, its first one
-    included. shared: ids that turned out to name one object, old -> kept.
+    frame: the index of the next frame. direction: 1 forward in time, -1 in reverse.
+    pinned: the tracks of objects that a person prompted, which never close.
+    shared: merged ids, old id -> id kept. slots: the object in each row of the memory
+    bank, None where the row is free. prompted: the number of conditioning frames of
+    each object in a slot.
     """
 
     height: int
@@ -39,28 +39,98 @@ class TrackingState:
     num_frames: int | None
     next_id: int
     frame: int = 0
+    direction: int = 1
     subjects: tuple[Subject, ...] = ()
     tracks: tuple[OpenTrack, ...] = ()
+    pinned: frozenset[int] = frozenset()
     shared: Mapping[int, int] = field(default_factory=dict)
     slots: tuple[int | None, ...] = ()
     prompted: Mapping[int, int] = field(default_factory=dict)
     bank: MemoryBank | None = None
 
+    @property
+    def clock(self) -> int:
+        """The time of the frame in the order of tracking, by which tracks age."""
+        return self.frame * self.direction
+
     def slot_of(self) -> dict[int, int]:
         """The slot of each object that is followed."""
         return {i: slot for slot, i in enumerate(self.slots) if i is not None}
 
+    def advanced(self) -> "TrackingState":
+        """Return the state before the frame after this one."""
+        return dataclasses.replace(self, frame=self.frame + self.direction)
+
 
 @dataclass(frozen=True, eq=False)
 class PendingFrame:
-    """A frame that the device is at work on."""
+    """A frame whose work is queued on the device."""
 
-    state: TrackingState  # as it is after the prompts, before any decision
+    state: TrackingState  # after the frame's prompts, before any decision
     features: FrameFeatures | None = None
-    scene: Scene | None = None  # None: nothing was prompted yet
+    scene: Scene | None = None  # None: no object is followed yet
     prompted: frozenset[int] = frozenset()  # objects prompted on this frame
     begun: frozenset[int] = frozenset()  # those of them that are new
-    due: tuple[int, ...] = ()  # positions of the subjects that DIDM looks at
+    given: frozenset[int] = frozenset()  # objects whose output was given
+    due: tuple[int, ...] = ()  # indices of the subjects for which DIDM runs
+
+    def queries(self, num_queries: int) -> dict[int, np.ndarray]:
+        """The rows of the scene that hold each due subject's queries, by its id."""
+        n, q = len(self.state.slots), num_queries
+        return {
+            self.state.subjects[i].object_id: np.arange(n + i * q, n + (i + 1) * q)
+            for i in self.due
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class FrameOutput:
+    """The model's output on a frame, on the host, and what was decided from it.
+
+    after: the state for the next frame. row_of: the row of the scene of each object
+    followed or found here. leaders: the subject of each track, closed ones included.
+    opened: tracks that began here -> their rows. displaced: tracks that gave way to
+    an object known before. closed: all tracks that ended here, displaced ones
+    included. merged: ids merged here, old id -> id kept. dropped: how many tracks the
+    cap closed.
+    """
+
+    pending: PendingFrame
+    after: TrackingState
+    scene: Scene | None = None
+    row_of: Mapping[int, int] = field(default_factory=dict)
+    leaders: Mapping[int, int] = field(default_factory=dict)
+    opened: Mapping[int, int] = field(default_factory=dict)
+    displaced: frozenset[int] = frozenset()
+    closed: frozenset[int] = frozenset()
+    merged: Mapping[int, int] = field(default_factory=dict)
+    dropped: int = 0
+
+
+class KnownObjects(Protocol):
+    """Objects found on a frame when it was tracked before, asked by `tracking.loop`.
+
+    Both methods get the frame, its scene on the host, and the rows of the queries of
+    each subject for which DIDM ran.
+    """
+
+    def displaced(
+        self, pending: PendingFrame, scene: Scene, queries: Mapping[int, np.ndarray]
+    ) -> Collection[int]:
+        """Return the open tracks that end here because a known object takes over."""
+
+    def recognise(
+        self,
+        pending: PendingFrame,
+        scene: Scene,
+        opened: Mapping[int, int],
+        leaders: Mapping[int, int],
+    ) -> Mapping[int, int | None]:
+        """Return the known ids of new tracks, None for an object that was removed.
+
+        `opened` is {new id: row}, `leaders` {id: subject's id}. A new track that is
+        left out is a new object.
+        """
 
 
 class NativeMasks(Mapping[int, np.ndarray]):
@@ -99,9 +169,28 @@ def take_slots(
     object_ids: Sequence[int],
     room: int,
 ) -> TrackingState:
-    """The state with objects in free slots, and a bank that has room for `room`.
+    """Return the state with objects in free slots and a bank of that many rows.
 
-    Slots and conditioning frames come in buckets: few shapes, few compilations.
+    The number of conditioning frames is rounded up to a bucket as well, so that there
+    are few shapes and few compilations.
+    """
+    state = assign_slots(state, object_ids, room)
+    n = len(state.slots)
+    k = bucket(min(max(state.prompted.values(), default=1), MAX_CONDITIONING))
+    bank = state.bank
+    if bank is None:
+        bank = empty_bank(config.sam2, n, k)
+    elif n > bank.num_objects or k > bank.num_conditioning:
+        bank = grow(bank, n, max(k, bank.num_conditioning))
+    return dataclasses.replace(state, bank=bank)
+
+
+def assign_slots(
+    state: TrackingState, object_ids: Sequence[int], room: int
+) -> TrackingState:
+    """Return the state with objects in free slots, `room` slots or more in all.
+
+    The bank stays as it is.
     """
     taken = len(state.slot_of()) + len(object_ids)
     n = max(len(state.slots), bucket(max(taken, room)))
@@ -109,40 +198,4 @@ def take_slots(
     free = [slot for slot, i in enumerate(slots) if i is None]
     for slot, object_id in zip(free, object_ids, strict=False):
         slots[slot] = object_id
-    k = bucket(min(max(state.prompted.values(), default=1), MAX_CONDITIONING))
-    bank = state.bank
-    if bank is None:
-        bank = empty_bank(config.sam2, n, k)
-    elif n > bank.num_objects or k > bank.num_conditioning:
-        bank = grow(bank, n, max(k, bank.num_conditioning))
-    return dataclasses.replace(state, slots=tuple(slots), bank=bank)
-
-
-def prompt_arrays(
-    state: TrackingState, prompts: Sequence[Prompt], image_size: int
-) -> tuple[Prompts, np.ndarray | None, np.ndarray, np.ndarray]:
-    """Prompts of all slots, (x, y) in pixels of the model image.
-
-    Points and boxes; masks float32 [n, S, S] or None; bool [n] whose points and bool
-    [n] whose mask it is.
-    """
-    n, slot_of = len(state.slots), state.slot_of()
-    scale = image_size / np.array([state.width, state.height], np.float32)
-    points = [(np.zeros((0, 2), np.float32), np.zeros(0, np.int32))] * n
-    by_points, by_mask = np.zeros(n, bool), np.zeros(n, bool)
-    masks = None
-    for prompt in prompts:
-        slot = slot_of[prompt.object_id]
-        if prompt.mask is not None:
-            if masks is None:
-                masks = np.zeros((n, image_size, image_size), np.float32)
-            masks[slot] = resize_mask(prompt.mask, image_size)
-            by_mask[slot] = True
-            continue
-        coords, labels = prompt.points, prompt.labels
-        if prompt.box is not None:
-            coords = np.concatenate([prompt.box.reshape(2, 2), coords])
-            labels = np.concatenate([[BOX_FIRST, BOX_SECOND], labels])
-        points[slot] = (coords * scale, labels)
-        by_points[slot] = True
-    return Prompts(*pad_points(points)), masks, by_points, by_mask
+    return dataclasses.replace(state, slots=tuple(slots))

@@ -9,14 +9,16 @@ k is of class k, and a pair's predicate is the object's number.
 import dataclasses
 from types import SimpleNamespace
 
+import jax
 import numpy as np
 
-from c2g_jax.click2graph import model as click2graph
 from c2g_jax.click2graph.model import Scene, mask_ious
 from c2g_jax.click2graph.sch import BestTriplet, SchLogits
+from c2g_jax.sam2.memory import forget, push_conditioning
 from c2g_jax.sam2.predictors import video_tracker
 from c2g_jax.sam2.track import Segmentation
 from c2g_jax.session import engine, labels
+from c2g_jax.tracking import loop as tracking
 from tests.scripted import CONFIG, SIDE
 from tests.scripted import model as model  # a session asks no more than tracking
 
@@ -48,12 +50,12 @@ class World:
 
     def install(self, patch) -> None:
         """`patch(module, name, function)` puts a function in its place."""
-        for name in ("encode_frame", "segment", "segment_mask", "correct", "step"):
+        for name in ("encode_frame", "segment", "segment_mask", "correct"):
             patch(video_tracker, name, getattr(self, name))
+        for name in ("follow", "look", "name", "pick", "remember"):
+            patch(tracking, name, getattr(self, name))
         patch(engine, "_pool", self.pool)
         patch(engine, "_encode_memory", lambda *_: np.zeros((4, 4, 32), np.float32))
-        patch(click2graph, "look", self.look)
-        patch(click2graph, "name", self.name)
         patch(labels, "_classify", self.classify)
 
     def mask(self, thing: int, frame: int) -> np.ndarray:
@@ -107,7 +109,9 @@ class World:
         best = max(overlaps, key=overlaps.get)
         return self.rows([best if overlaps[best] else NOTHING], small[None])
 
-    def step(self, sam2, bank, features, frame, active, num_frames, direction):
+    # In the place of the functions of `click2graph` and of SCH.
+
+    def follow(self, sam2, bank, features, frame, active, num_frames, direction):
         assert features.frame == frame
         things = np.zeros(len(active), int)
         for slot in np.flatnonzero(active):
@@ -125,9 +129,18 @@ class World:
         pointers[active, ring] = answer.obj_ptr[active]
         frames[active, ring] = frame
         bank = dataclasses.replace(bank, pointers=pointers, pointer_frames=frames)
-        return bank, answer, np.zeros((len(active), 4, 4, 32), np.float32)
+        return bank, answer
 
-    # In the place of the functions of `click2graph` and of SCH.
+    def pick(self, rows, source):
+        return jax.tree.map(lambda x: np.asarray(x)[source], rows)
+
+    def remember(self, sam2, bank, features, answer, frame, where, fresh):
+        assert features.frame == frame
+        write = jax.jit(push_conditioning)
+        bank = forget(bank, fresh)
+        memories = np.zeros(bank.conditioning[:, 0].shape, np.float32)
+        bank = write(bank, memories, answer.obj_ptr, frame, where)
+        return jax.tree.map(np.array, bank)  # `follow` writes into it
 
     def feature(self, thing: int) -> np.ndarray:
         feature = np.zeros(CONFIG.sam2.d_model, np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from c2g_jax.media.frames import Video
-from c2g_jax.session import labels, memories
+from c2g_jax.session import labels, memory_cache
 from c2g_jax.session.session import Session
 from c2g_jax.types import Frame
 from tests.session import scripted
@@ -92,7 +92,7 @@ def test_frames_and_features_are_held_for_a_while(tracked, count):
 
 def test_memories_are_bounded_in_bytes(tracked, monkeypatch):
     memory = 4 * 4 * 32 * 4  # bytes of one in the scripted world
-    monkeypatch.setattr(memories, "_BYTES", 70 * memory)
+    monkeypatch.setattr(memory_cache, "_BYTES", 70 * memory)
     session, _ = tracked(120)
     held = session._engine.memories._held
     assert len(held) == 70  # of 240
@@ -148,9 +148,9 @@ def test_the_nearest_frames_condition_also_where_the_model_found_one(
     """Sixteen frames that a person prompted, and the one where the model found it."""
     arrived = {}
 
-    def step(sam2, bank, features, frame, *rest):
+    def follow(sam2, bank, features, frame, *rest):
         arrived[int(frame)] = {int(t) for t in bank.conditioning_frames[1] if t >= 0}
-        return world.step(sam2, bank, features, frame, *rest)
+        return world.follow(sam2, bank, features, frame, *rest)
 
     session = make_session(scripted.video(30))
     session.click(0, **centre(1, 1))
@@ -159,7 +159,7 @@ def test_the_nearest_frames_condition_also_where_the_model_found_one(
     for frame in prompted:
         session.click(frame, **centre(1, 6), object_id=2)
     assert session.history()[0].things[2].observations[0].direction == 0
-    monkeypatch.setattr("c2g_jax.sam2.predictors.video_tracker.step", step)
+    monkeypatch.setattr("c2g_jax.tracking.loop.follow", follow)
     run(session.track(start=9, stop=19))
     assert arrived[9] == {0, *prompted} - {27}
     assert arrived[19] == set(prompted)

@@ -7,7 +7,7 @@ import pytest
 
 import c2g_jax
 from c2g_jax.media.rle import decode_mask
-from c2g_jax.sam2.predictors import video_tracker
+from c2g_jax.tracking import loop as tracking
 from c2g_jax.types import InputError
 from tests.clips import numbered, write_clip
 from tests.session import scripted
@@ -162,14 +162,14 @@ def test_cancel_ends_after_the_step_that_runs(session):
 
 def test_cancel_from_another_thread(session, world, monkeypatch):
     session.click(**SUBJECT)
-    step, entered, go_on = world.step, threading.Event(), threading.Event()
+    follow, entered, go_on = world.follow, threading.Event(), threading.Event()
 
     def slow(*args):
         entered.set()
         go_on.wait(10)
-        return step(*args)
+        return follow(*args)
 
-    monkeypatch.setattr(video_tracker, "step", slow)
+    monkeypatch.setattr(tracking, "follow", slow)
     done = []
     thread = threading.Thread(target=lambda: done.extend(run(session.track())))
     thread.start()

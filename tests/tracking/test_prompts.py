@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from c2g_jax.tracking.inputs import prompt_arrays
 from c2g_jax.tracking.loop import start, step
-from c2g_jax.tracking.state import TrackingState, prompt_arrays
+from c2g_jax.tracking.state import TrackingState
 from c2g_jax.types import InputError, Prompt
 from tests.scripted import World, column, model, prompt, track
 

@@ -10,9 +10,16 @@ import numpy as np
 from c2g_jax.sam2 import memory
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.memory import MAX_CONDITIONING, MemoryBank, bucket
-from c2g_jax.session.state import Observation, Thing
+from c2g_jax.session.session_state import Observation, Thing
 
 _BYTES = 256 << 20  # memories held on the host
+
+
+@jax.jit
+def latest_memory(bank: MemoryBank, frame: jax.Array) -> jax.Array:
+    """The memories [n, h, w, m] that a bank took in when it tracked a frame."""
+    slot = memory.ring_slot(frame, bank.stride)
+    return jax.lax.dynamic_index_in_dim(bank.recent, slot, 1, keepdims=False)
 
 
 class Memories:

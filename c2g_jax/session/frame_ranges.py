@@ -1,30 +1,10 @@
 """Which frames a call of `track` goes through."""
 
-from c2g_jax.session.state import SessionState
-from c2g_jax.types import InputError, whole
+from c2g_jax.session.arguments import check_frame
+from c2g_jax.session.session_state import SessionState
+from c2g_jax.types import InputError
 
 FORWARD, BACKWARD, BOTH = "forward", "backward", "both"
-
-
-def check_frame(frame: int, num_frames: int) -> int:
-    """The number of a frame as an int; InputError unless the video has it."""
-    frame = whole(frame, "frame")
-    if not 0 <= frame < num_frames:
-        raise InputError(
-            f"frame {frame} is not in the video: use 0 to {num_frames - 1}"
-        )
-    return frame
-
-
-def choose_span(
-    start: int | None, stop: int | None, num_frames: int
-) -> tuple[int, int]:
-    """First and last frame of a span; None is the first or last of the video."""
-    first = 0 if start is None else check_frame(start, num_frames)
-    last = num_frames - 1 if stop is None else check_frame(stop, num_frames)
-    if last < first:
-        raise InputError(f"the span {first} to {last} is empty: end it later")
-    return first, last
 
 
 def choose_ranges(

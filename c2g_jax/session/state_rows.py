@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from c2g_jax.session.state import (
+from c2g_jax.session.session_state import (
     FrameNote,
     Observation,
     PredicateFix,

@@ -7,8 +7,7 @@ from c2g_jax import __version__
 from c2g_jax.media.rle import encode_mask
 from c2g_jax.media.video import Video
 from c2g_jax.session.labels import Labeller, certain_frames
-from c2g_jax.session.state import SessionState
-from c2g_jax.session.summaries import subjects_of
+from c2g_jax.session.session_state import SessionState
 from c2g_jax.session.views import as_json
 from c2g_jax.tracking.scene_graph import GraphBuilder
 from c2g_jax.tracking.spans import SpanConfig
@@ -90,5 +89,5 @@ def _led_by(state: SessionState, shown_id: int) -> int | None:
     """The subject that led to a thing, None where a person pointed at it."""
     if any(thing.pinned for thing in state.shown[shown_id]):
         return None
-    leaders = subjects_of(state, shown_id)
+    leaders = state.subjects_of(shown_id)
     return leaders[0] if leaders else None

@@ -9,7 +9,7 @@ import weakref
 
 import numpy as np
 
-from c2g_jax.session.state import Observation
+from c2g_jax.session.session_state import Observation
 
 LIMIT = 4 << 30  # bytes on disk; what comes later is made again from the shown mask
 

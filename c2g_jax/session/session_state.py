@@ -198,6 +198,12 @@ class SessionState:
         names = (thing.category for thing in self.shown[shown_id])
         return next((name for name in names if name is not None), None)
 
+    def subjects_of(self, shown_id: int) -> tuple[int, ...]:
+        """The subjects that led to a thing, by the ids shown; none for a subject."""
+        leaders = [t.leader for t in self.shown[shown_id] if t.leader is not None]
+        leaders = [self.shown_id(i) for i in leaders if self.alive(i)]
+        return tuple(i for i in dict.fromkeys(leaders) if i != shown_id)
+
     def observation(self, shown_id: int, frame: int) -> Observation | None:
         """What is seen of a shown thing on a frame, where anything is."""
         for thing in self.shown.get(shown_id, ()):
@@ -216,6 +222,11 @@ class SessionState:
     def with_thing(self, thing: Thing) -> "SessionState":
         """The state with this thing, in place of the one by its id if there is one."""
         return replace(self, things={**self.things, thing.object_id: thing})
+
+    def without_note(self, frame: int) -> "SessionState":
+        """The state as if tracking had never been on a frame."""
+        notes = {t: note for t, note in self.notes.items() if t != frame}
+        return replace(self, notes=notes)
 
     def is_stale(self, frame: int) -> bool:
         """Whether something was said since that tracking a frame anew would take up."""

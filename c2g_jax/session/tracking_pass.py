@@ -1,0 +1,243 @@
+"""Track the frames of a session in either direction, by the steps of `tracking.loop`.
+
+A pass may begin in the middle of a video and go over frames that were tracked before:
+its memory bank is filled from observations, objects found earlier keep their ids, and
+masks that a person prompted are taken as they are.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+import jax
+import numpy as np
+
+from c2g_jax.session.engine import Engine
+from c2g_jax.session.memory_cache import conditioning, is_crowded, latest_memory
+from c2g_jax.session.recognise import EarlierObjects
+from c2g_jax.session.session_state import (
+    OBJECT,
+    SUBJECT,
+    FrameNote,
+    Observation,
+    SessionState,
+    Thing,
+)
+from c2g_jax.tracking import loop
+from c2g_jax.tracking.object_tracks import OpenTrack
+from c2g_jax.tracking.state import (
+    FrameOutput,
+    Subject,
+    TrackingState,
+    assign_slots,
+)
+
+
+def track_frames(
+    engine: Engine, state: SessionState, frames: range
+) -> Iterator[tuple[int, SessionState]]:
+    """Track the frames of a range of step 1 or -1; yield each with the state then."""
+    state = dataclasses.replace(state, revision=state.revision + 1)
+    tracking_pass = TrackingPass(engine, state, frames.start, frames.step)
+    for frame in frames:
+        state = tracking_pass.step(state)
+        yield frame, state
+
+
+class TrackingPass:
+    """One pass over consecutive frames; it carries a `TrackingState` along."""
+
+    def __init__(self, engine: Engine, state: SessionState, first: int, direction: int):
+        """Take up the tracks that an earlier pass left on the frame before `first`."""
+        self._engine = engine
+        before = first - direction
+        note = state.notes.get(before)
+        self._met = {} if note is None else note.met
+        self._reload = False  # the memory bank from observations
+        tracks = () if note is None else note.tracks
+        tracks = tuple(
+            t
+            for t in tracks
+            if state.alive(t.object_id)
+            and state.alive(t.subject_id)
+            and state.things[t.subject_id].begun(first, direction)
+            and before in state.things[t.object_id].observations
+        )
+        if note is not None and note.direction != direction:
+            clock = before * direction
+            tracks = tuple(dataclasses.replace(t, last_met=clock) for t in tracks)
+        video = engine.video
+        tracking = loop.start(
+            video.height, video.width, engine.num_frames, 0, first, direction
+        )
+        self._tracking = dataclasses.replace(tracking, tracks=tracks)
+
+    def step(self, state: SessionState) -> SessionState:
+        """Track the next frame and write it into the state."""
+        engine, frame = self._engine, self._tracking.frame
+        tracking = self._with_objects(state)
+        if not tracking.slot_of():
+            self._tracking = tracking.advanced()
+            return state.without_note(frame)
+        given = {
+            i: engine.answer_of(state.things[i].observations[frame])
+            for i in tracking.slot_of()
+            if frame in state.things[i].prompts
+        }
+        features = engine.features(frame)
+        pending = loop.begin_frame(engine.model, tracking, features, given=given)
+        earlier = EarlierObjects(engine, state)
+        output = loop.decide(engine.model, pending, earlier)
+        self._tracking = loop.write_memories(engine.model, output)
+        self._reload = any(
+            i in state.things and self._has_more(state.things[i]) for i in output.opened
+        )
+        found = {i: earlier.found[row] for i, row in output.opened.items()}
+        return self._written(state, output, found)
+
+    def _with_objects(self, state: SessionState) -> TrackingState:
+        """The state of tracking with all objects that are followed on the next frame.
+
+        Subjects, and objects that a person prompted, are followed once the pass has
+        reached a prompt of theirs.
+        """
+        tracking = self._tracking
+        frame, direction = tracking.frame, tracking.direction
+        begun = [
+            thing
+            for thing in state.things.values()
+            if not thing.removed and thing.begun(frame, direction)
+        ]
+        known = {s.object_id: s for s in tracking.subjects}
+        subjects = tuple(
+            known.get(t.object_id)
+            or Subject(t.object_id, min(t.prompts), self._met.get(t.object_id, ()))
+            for t in begun
+            if t.role == SUBJECT
+        )
+        # Certain, and met on every frame: pinned tracks do not age.
+        pinned = [
+            OpenTrack(t.object_id, t.leader, tracking.clock, 1.0)
+            for t in begun
+            if t.role != SUBJECT
+        ]
+        pinned_ids = frozenset(t.object_id for t in pinned)
+        tracks = [t for t in tracking.tracks if t.object_id not in pinned_ids]
+        tracking = dataclasses.replace(
+            tracking,
+            subjects=subjects,
+            tracks=(*tracks, *pinned),
+            pinned=pinned_ids,
+            # A frame's own merges are found again.
+            shared=state.without_note(frame).shared,
+            next_id=state.next_id,
+        )
+        live = [x.object_id for x in (*subjects, *pinned, *tracks)]
+        # Of more conditioning frames than a bank holds, the nearest change frame by
+        # frame.
+        crowded = any(is_crowded(state.things[i]) for i in live)
+        if self._reload or crowded or not set(live) <= tracking.slot_of().keys():
+            return self._loaded(state, tracking, live)
+        return tracking
+
+    def _loaded(
+        self, state: SessionState, tracking: TrackingState, live: list[int]
+    ) -> TrackingState:
+        """The state of tracking with these objects in slots, memories loaded."""
+        frame, direction = tracking.frame, tracking.direction
+        # Room for what the queries may find, so that the shapes rarely change.
+        num_queries = self._engine.model.config.didm.num_queries
+        room = len(tracking.subjects) * (1 + num_queries)
+        free = dataclasses.replace(tracking, slots=(None,) * len(tracking.slots))
+        tracking = assign_slots(free, live, room)
+        things = {slot: state.things[i] for i, slot in tracking.slot_of().items()}
+        bank = self._engine.memories.bank(things, frame, direction, len(tracking.slots))
+        prompted = {
+            thing.object_id: len(conditioning(thing, frame, direction))
+            for thing in things.values()
+        }
+        return dataclasses.replace(tracking, bank=bank, prompted=prompted)
+
+    def _has_more(self, thing: Thing) -> bool:
+        """Whether an object found on the frame just done has other memories as well."""
+        tracking = self._tracking
+        frame, direction = tracking.frame - tracking.direction, tracking.direction
+        return any(
+            t != frame and (t in thing.prompts or (frame - t) * direction > 0)
+            for t in thing.observations
+        )
+
+    def _written(
+        self,
+        state: SessionState,
+        output: FrameOutput,
+        found: Mapping[int, Observation],
+    ) -> SessionState:
+        """The state with the frame's observations and note."""
+        engine, before = self._engine, output.pending.state
+        frame, direction, made = before.frame, before.direction, state.revision
+        observed = dict(found)
+        followed = {
+            i: row
+            for i, row in before.slot_of().items()
+            if i not in output.pending.given and i not in output.displaced
+        }
+        if followed:
+            memory = jax.device_get(latest_memory(before.bank, np.int32(frame)))
+        for i, row in followed.items():
+            observed[i] = engine.observe_row(output.scene, row, direction, made)
+            engine.memories.keep(observed[i], memory[row])
+        for i in output.opened:
+            if i not in state.things:
+                state = state.with_thing(Thing(i, OBJECT, output.leaders[i]))
+        state = dataclasses.replace(state, next_id=output.after.next_id)
+        state = state.without_note(frame)
+        note = self._note(state, output)
+        return _observed(state, frame, note, observed)
+
+    def _note(self, state: SessionState, output: FrameOutput) -> FrameNote:
+        """What was decided on the frame."""
+        pending, scene, after = output.pending, output.scene, output.after
+        size = np.float32([after.width, after.height])
+        met = {
+            s.object_id: tuple(i for i in s.met if i is not None)
+            for s in after.subjects
+        }
+        pairs = [(s, i) for s, own in met.items() for i in own if state.alive(i)]
+        pairs += [
+            (t.subject_id, t.object_id)
+            for t in after.tracks
+            if t.object_id in after.pinned
+        ]
+        points = {
+            after.subjects[k].object_id: np.asarray(scene.points[k], np.float32) * size
+            for k in pending.due
+            if scene.area[output.row_of[after.subjects[k].object_id]] > 0
+        }
+        return FrameNote(
+            state.revision,
+            after.direction,
+            tuple(t for t in after.tracks if t.object_id not in after.pinned),
+            met,
+            tuple(dict.fromkeys(pair for pair in pairs if pair[0] in met)),
+            points,
+            output.merged,
+            output.dropped,
+        )
+
+
+def _observed(
+    state: SessionState,
+    frame: int,
+    note: FrameNote,
+    observed: Mapping[int, Observation],
+) -> SessionState:
+    """The state with a frame; what earlier passes alone found there is removed."""
+    things = dict(state.things)
+    for i, thing in state.things.items():
+        if thing.removed:
+            continue
+        if i in observed:
+            things[i] = thing.with_observations({frame: observed[i]})
+        elif thing.role == OBJECT and frame in thing.observations and not thing.pinned:
+            things[i] = thing.with_observations({frame: None})
+    return dataclasses.replace(state, things=things, notes={**state.notes, frame: note})

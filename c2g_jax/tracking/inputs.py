@@ -1,0 +1,86 @@
+"""A frame's prompts, and masks known before, as arrays with a row for each slot."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from c2g_jax.media.images import resize_mask
+from c2g_jax.sam2.config import Sam2Config
+from c2g_jax.sam2.prompts import BOX_FIRST, BOX_SECOND, Prompts, pad_points
+from c2g_jax.sam2.track import Segmentation
+from c2g_jax.tracking.state import TrackingState
+from c2g_jax.types import Prompt
+
+
+class ObjectOutput(NamedTuple):
+    """The mask of one object on a frame as it was computed before."""
+
+    logits: np.ndarray  # float32 [4h, 4w]
+    iou: float  # predicted
+    object_score: float
+    pointer: np.ndarray  # [c]
+
+
+def prompt_arrays(
+    state: TrackingState, prompts: Sequence[Prompt], image_size: int
+) -> tuple[Prompts, np.ndarray | None, np.ndarray, np.ndarray]:
+    """Prompts of all slots, (x, y) in pixels of the model image.
+
+    Points and boxes; masks float32 [n, S, S] or None; bool [n] whose points and bool
+    [n] whose mask it is.
+    """
+    n, slot_of = len(state.slots), state.slot_of()
+    scale = image_size / np.array([state.width, state.height], np.float32)
+    points = [(np.zeros((0, 2), np.float32), np.zeros(0, np.int32))] * n
+    by_points, by_mask = np.zeros(n, bool), np.zeros(n, bool)
+    masks = None
+    for prompt in prompts:
+        slot = slot_of[prompt.object_id]
+        if prompt.mask is not None:
+            if masks is None:
+                masks = np.zeros((n, image_size, image_size), np.float32)
+            masks[slot] = resize_mask(prompt.mask, image_size)
+            by_mask[slot] = True
+            continue
+        coords, labels = prompt.points, prompt.labels
+        if prompt.box is not None:
+            coords = np.concatenate([prompt.box.reshape(2, 2), coords])
+            labels = np.concatenate([[BOX_FIRST, BOX_SECOND], labels])
+        points[slot] = (coords * scale, labels)
+        by_points[slot] = True
+    return Prompts(*pad_points(points)), masks, by_points, by_mask
+
+
+@jax.jit
+def _replace_rows(
+    answer: Segmentation, given: Segmentation, where: jax.Array
+) -> Segmentation:
+    def choose(ours: jax.Array, theirs: jax.Array) -> jax.Array:
+        given = where.reshape(-1, *[1] * (ours.ndim - 1))
+        return jnp.where(given, theirs.astype(ours.dtype), ours)
+
+    return jax.tree.map(choose, answer, given)
+
+
+def with_given(
+    config: Sam2Config,
+    state: TrackingState,
+    answer: Segmentation | None,
+    given: Mapping[int, ObjectOutput],
+) -> Segmentation:
+    """Return `answer`, or rows of zeros, with the rows of given answers replaced."""
+    n, size, slot_of = len(state.slots), config.low_res_size, state.slot_of()
+    shapes = [(n, size, size), (n,), (n,), (n, config.d_model)]
+    rows = [np.zeros(shape, np.float32) for shape in shapes]
+    for i, output in given.items():
+        for row, value in zip(rows, output, strict=True):
+            row[slot_of[i]] = value
+    replacement = Segmentation(*rows, None, None)
+    if answer is None:
+        return replacement
+    answer = answer._replace(candidates=None, candidate_ious=None)
+    where = np.array([i in given for i in state.slots])
+    return _replace_rows(answer, replacement, where)
