@@ -2,8 +2,10 @@
 
 import fcntl
 import os
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +13,13 @@ import pytest
 
 # The tests are of the numbers, which are defined in float32 on a CPU.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# Programs are compiled anew, or by those who say otherwise: tests count them.
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", "")
+# Compiled programs are kept for one run of the tests, by all of its processes and those
+# that they start. What tests count as compilations is not what XLA was run for, but what
+# was asked for.
+_KEPT = None if "JAX_COMPILATION_CACHE_DIR" in os.environ else tempfile.mkdtemp()
+if _KEPT:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _KEPT
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
 # A shell starts what runs in its background deaf to Ctrl-C, which tests send.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -20,6 +27,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # Where the builders lie, as `prepare` finds them.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "datasets"))
+
+
+def pytest_unconfigure():
+    if _KEPT:
+        shutil.rmtree(_KEPT, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items):
