@@ -1,4 +1,4 @@
-"""What the benchmarks hook into is there, and what they write stays."""
+"""Benchmarks: their hooks, flags and result files."""
 
 import functools
 import json
@@ -52,7 +52,7 @@ def test_figures_are_kept_beside_those_of_other_runs(tmp_path):
         ("web_load", "--url=http://localhost:a", "--url=http://localhost:a: name a"),
     ],
 )
-def test_numbers_that_are_none_are_named_before_the_work(module, word, says):
+def test_bad_numbers_are_refused_before_the_work(module, word, says):
     assert refusal(f"benchmarks.{module}", word).startswith(says)
 
 
@@ -71,7 +71,7 @@ def test_lists_of_whole_numbers():
             read(text)
 
 
-# In a process of its own: programs imported beside it have flags of the same names.
+# In a separate process: other imported programs define flags of the same names.
 SIDE = """
 import json, types
 from absl import flags
@@ -88,8 +88,8 @@ print(json.dumps([video.ROUNDS.value, video.peak_memory("ours"), asked[1:]]))
 """
 
 
-def test_the_side_alone_is_asked_for_what_the_whole_was():
-    """And --resolution and --frames are other names for what other programs have."""
+def test_a_process_per_implementation_gets_the_same_flags():
+    """--resolution and --frames are aliases of --image_size and --rounds."""
     done = python("-c", SIDE)
     assert done.returncode == 0, done.stderr
     rounds, gigabytes, asked = json.loads(done.stdout)
@@ -141,17 +141,17 @@ def test_peers_follow_the_same_objects(name):
     from porting.seeded import seeded_state
 
     state = seeded_state("toy")
-    state["sam_mask_decoder.pred_obj_score_head.layers.2.bias"] += 6  # all in view
+    state["sam_mask_decoder.pred_obj_score_head.layers.2.bias"] += 6  # all visible
     pair = make_pair("toy", state, 128)
     clip = Clip(pair, np.repeat(draw_video(1, 128, 128), 3, axis=0))
     sides = peers.ours(pair.ours, clip.frames), peers.peer(name, clip)
     ours, theirs = ([np.asarray(m).copy() for m in side.track(2)] for side in sides)
-    if name == "transformers":  # which leaves making them larger to another call
+    if name == "transformers":  # returns low-resolution masks
         larger = functools.partial(F.interpolate, size=(128, 128), mode="bilinear")
         theirs = [larger(torch.from_numpy(m)).numpy() for m in theirs]
     assert len(ours) == len(theirs) == 3
     for one, other in zip(ours, theirs, strict=True):
         one, other = (np.squeeze(x) > 0 for x in (one, other))
         assert one.shape == other.shape == (2, 128, 128)
-        # As shipped both round memories to bfloat16.
+        # sam2 and transformers round memories to bfloat16.
         assert np.mean(one == other) > 0.97

@@ -1,4 +1,4 @@
-"""A drawn tree to be spoilt, and what is found in one."""
+"""A generated tree to damage, and the faults found in one."""
 
 import shutil
 import sys
@@ -12,10 +12,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 @pytest.fixture
 def tree(drawn_tree, tmp_path) -> Path:
-    """A copy of the drawn tree, to be spoilt."""
+    """A copy of the generated tree, to be changed."""
     return shutil.copytree(drawn_tree, tmp_path / "tree")
 
 
 def faults(preparation) -> Counter:
-    """How many faults of a kind were found in a download."""
+    """Count the faults found in a download, by kind."""
     return Counter(f.quirk for f in preparation.findings if f.is_fault)

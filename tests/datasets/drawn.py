@@ -1,4 +1,4 @@
-"""A download of three small videos drawn by hand, independent of any generator."""
+"""A download of three small videos, independent of the generator."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ VOCABULARY = Path(__file__).resolve().parents[2] / "c2g_jax" / "vocabulary.json"
 
 
 def mask_of(video_id: str, frame: int) -> np.ndarray:
-    """uint8 [H, W]: a wall (1), a cup (2) that moves, a dog (3) that comes and goes."""
+    """Return uint8 [H, W]: a wall (1), a moving cup (2), a dog (3) on some frames."""
     height, width = SIZE
     mask = np.zeros(SIZE, np.uint8)
     mask[: height // 3] = 1
@@ -27,7 +27,7 @@ def mask_of(video_id: str, frame: int) -> np.ndarray:
 
 
 def picture_of(video_id: str, frame: int) -> np.ndarray:
-    """uint8 [H, W, 3]: smooth, so that codecs change little."""
+    """Return uint8 [H, W, 3], smooth, so that codecs change little."""
     ramp = np.linspace(40, 200, SIZE[1])[None, :, None] * np.ones((SIZE[0], 1, 3))
     picture = ramp + 12 * mask_of(video_id, frame)[..., None] * np.array([1, 2, 3])
     return np.clip(picture, 0, 255).astype(np.uint8)
@@ -69,7 +69,7 @@ def _video(video_id: str, num_frames: int) -> dict:
 
 
 def write_tree(root: Path, content: dict | None = None) -> Path:
-    """The tree of a download; pvsg.json holds content, by default `annotations()`."""
+    """Write the tree of a download; content of pvsg.json: default `annotations()`."""
     content = content or annotations()
     for video_id, num_frames in FRAMES.items():
         folder = root / "drawn" / "masks" / video_id
@@ -105,7 +105,7 @@ PREFIX = "mnt/somewhere/openpvsg/data"  # released zips hold such a path
 
 
 def zip_tree(tree: Path, root: Path) -> Path:
-    """The download of a tree as zips with the members of the released ones."""
+    """Write the download of a tree as zips, with member names as released."""
     root.mkdir(parents=True, exist_ok=True)
     for kind in ("videos", "masks"):
         with zipfile.ZipFile(root / f"drawn_{kind}.zip", "w") as archive:

@@ -1,4 +1,4 @@
-"""What a download holds, by json, PIL and PyAV alone: no code of the project's."""
+"""Reads a download by json, PIL and PyAV alone, without code of the project."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from PIL import Image
 
 
 def read(root: Path) -> tuple[dict[str, dict], Counter]:
-    """{video_id: categories, spans, masks, frames} of what is usable, and all oddities.
+    """Return {video_id: categories, spans, masks, frames} of usable data, and quirks.
 
     Spans are (subject, object, predicate, start, end), masks uint8 [t, H, W].
     """
@@ -46,7 +46,7 @@ def read(root: Path) -> tuple[dict[str, dict], Counter]:
             "categories": {i: names.index(name) for i, name in categories.items()},
             "spans": sorted(spans), "masks": masks, "frames": np.stack(frames[:count]),
         }  # fmt: skip
-    return videos, +odd  # without those that were not met
+    return videos, +odd  # without zero counts
 
 
 def read_spans(entry: dict, predicates: list, odd: Counter) -> list[tuple]:

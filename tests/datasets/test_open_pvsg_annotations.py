@@ -1,4 +1,4 @@
-"""Reading pvsg.json: its quirks, on a drawn one and on the released one."""
+"""Reading pvsg.json and its quirks, on a generated file and on the released one."""
 
 import json
 import os
@@ -22,7 +22,7 @@ def read(tmp_path, content):
 
 
 def counts(report):
-    """{quirk: count} of those that were met."""
+    """Return {quirk: count} of the quirks that were found."""
     quirks = report["quirks"].items()
     return {
         n: q["count"] for n, q in quirks if isinstance(q["count"], int) and q["count"]
@@ -42,7 +42,7 @@ def test_videos_come_in_the_order_of_the_lists(tmp_path):
 
 
 def spoil(video):
-    """One of every quirk that pvsg.json can have within a video of 11 frames."""
+    """Add one of every quirk of pvsg.json to a video of 11 frames."""
     video["meta"]["duration"] += 1  # frame_count_mismatch
     video["objects"] += [
         {"object_id": 3, "category": "cat", "is_thing": True, "status": []},
@@ -106,7 +106,7 @@ def test_other_files_are_refused(tmp_path, content, says):
         read_annotations(path)
 
 
-FORMS = (  # where in the first video, what stands there, and what is said of it
+FORMS = (  # (place in the first video, value, message)
     ("meta", None, "data[0].meta is null, not a dictionary"),
     ("meta.num_frames", "many", 'num_frames is "many", not a whole number from 1'),
     ("meta.num_frames", True, "num_frames is true, not"),

@@ -1,4 +1,4 @@
-"""The prepared set, against what was drawn and against plain code of the test's own."""
+"""The prepared set, compared with ground truth and with independent plain code."""
 
 import importlib.util
 import io
@@ -60,7 +60,7 @@ def plain(value):
 
 
 def test_records_are_what_plain_code_reads(toy_download, prepared_toy):
-    """pvsg.json and PNGs read by PIL and json alone, every record compared."""
+    """Every record, compared with pvsg.json and PNGs read by json and PIL alone."""
     content = json.loads((toy_download / "pvsg.json").read_text())
     videos = {video["video_id"]: video for video in content["data"]}
     names = content["objects"]["thing"] + content["objects"]["stuff"]
@@ -106,8 +106,8 @@ def test_records_are_what_plain_code_reads(toy_download, prepared_toy):
     assert videos == {}
 
 
-def test_records_are_what_the_generator_meant(prepared_toy):
-    """Every pixel of the masks and every span, drawn anew without any file."""
+def test_records_are_the_generator_s_truth(prepared_toy):
+    """Every mask pixel and span, compared with the generator's ground truth."""
     from toy_pvsg.generate import truth
 
     dataset = open_dataset(prepared_toy, "toy_pvsg")

@@ -73,7 +73,7 @@ def test_flattened_masks_are_refused(tree):
 
 
 def test_masks_flattened_in_part_are_refused_too(tree):
-    """One video kept its folder; what the others lost is not only missing."""
+    """One video has no folder of masks; the others have."""
     for path in sorted((tree / "drawn/masks/0003_3").iterdir()):
         path.replace(tree / "drawn/masks" / path.name)
     with pytest.raises(DownloadError, match=r"overwrote.*0003_3 has none.*unzip -j"):
@@ -90,7 +90,7 @@ def test_zips_make_up_for_flattened_masks(tree, drawn_tree):
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_links_are_followed(drawn_tree, tmp_path, packed):
-    """A folder of the download may lie on another disk; a link up is no way on."""
+    """A folder may be a link to another disk; a link to a parent is not followed."""
     whole = drawn.zip_tree(drawn_tree, tmp_path / "zips") if packed else drawn_tree
     root = tmp_path / "root"
     root.mkdir()
@@ -99,7 +99,7 @@ def test_links_are_followed(drawn_tree, tmp_path, packed):
     assert visible(scan_download(root)) == visible(scan_download(drawn_tree))
 
 
-def test_what_may_not_be_read_is_named(drawn_tree, monkeypatch):
+def test_unreadable_folders_are_named(drawn_tree, monkeypatch):
     def walk(root, onerror, followlinks):
         onerror(PermissionError(13, "Permission denied", f"{root}/drawn"))
         yield from ()
@@ -187,8 +187,8 @@ def test_masks_without_frames_are_noted(tree):
     assert scanned.scans["0001_1"].num_frames == 20
 
 
-def test_what_is_said_of_a_file_is_the_same_each_time(tree):
-    """No address of an object in memory in the audit, say."""
+def test_findings_are_deterministic(tree):
+    """For example, no memory addresses in messages."""
     (tree / MASKS / "0005.png").write_bytes(b"no image")
     (tree / "drawn/videos/0002_2.mp4").write_bytes(b"")
     first, second = scan_download(tree).findings, scan_download(tree).findings

@@ -1,4 +1,4 @@
-"""Masks of a download, whole and broken: what is read of them, what is void."""
+"""Masks of a download, valid and damaged: what is read, and what is set to void."""
 
 import struct
 import zlib
@@ -31,13 +31,13 @@ def spoil_colours(tree):
 
 
 def spoil_format(tree):
-    """A JPEG under the name of a PNG: its greys are near the ids, and are not them."""
+    """A JPEG named .png: its grey values are close to the ids, but not equal."""
     image = Image.fromarray(drawn.mask_of("0001_1", 5))
     image.save(tree / MASKS / "0005.png", "JPEG")
 
 
 def spoil_bomb(tree):
-    """A header that promises more pixels than PIL is ready to decode."""
+    """A header that declares more pixels than PIL decodes."""
     path = tree / MASKS / "0005.png"
     data = bytearray(path.read_bytes())
     data[16:24] = struct.pack(">II", 60_000, 60_000)
@@ -83,8 +83,8 @@ def test_ids_that_no_object_has_are_void(tree, drawn_tree):
     }
 
 
-def test_no_flipped_byte_gives_another_mask(drawn_tree, tmp_path):
-    """The pixels of a PNG have a checksum, and it counts."""
+def test_no_flipped_bit_gives_another_mask(drawn_tree, tmp_path):
+    """The checksums of a PNG are verified."""
     whole = (drawn_tree / MASKS / "0005.png").read_bytes()
     refused = 0
     for place in (places := range(0, len(whole), 5)):

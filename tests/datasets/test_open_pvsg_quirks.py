@@ -1,4 +1,4 @@
-"""What the drawn world plants on purpose is what the audit counts."""
+"""The audit finds exactly the faults that the generator plants."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from toy_pvsg.quirks import ARCHIVE_QUIRKS, QUIRKS
 
 from c2g_jax.data.dataset import open_dataset
 
-# What a plant is called in the audit, where it is not called the same.
+# Names in the audit, where they differ from those of the generator.
 NAMES = {
     "span_reversed": "span_malformed",
     "object_never_visible": "object_without_pixels",
@@ -22,8 +22,8 @@ NAMES = {
     "meta_size": "video_size",
     "truncated_zip": "truncated_archive",
 }
-HARMLESS = {"upper_case_video", "macosx_members"}  # only to be read past
-# These take masks away, so that the generator's own count of pairs would differ.
+HARMLESS = {"upper_case_video", "macosx_members"}  # not reported
+# These remove masks, so that the generator's own count of pairs would differ.
 OF_FILES = {
     "short_video",
     "missing_mask",
@@ -35,7 +35,7 @@ OF_FILES = {
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    """As many videos as in the size tiny, and less in each."""
+    """The size tiny with fewer frames and smaller pictures."""
     size = SIZES["tiny"]._replace(frames=16, pictures=((64, 48), (48, 64)))
     monkeypatch.setitem(SIZES, "tiny", size)
 
@@ -54,7 +54,7 @@ def expected(planted):
         for name, count in planted.counts.items()
         if name not in HARMLESS
     }
-    if "span_outside" in counts:  # it ends past the end, too
+    if "span_outside" in counts:  # such a span also ends past the end
         counts["span_past_end"] = (
             counts.get("span_past_end", 0) + counts["span_outside"]
         )
@@ -91,19 +91,21 @@ def test_quirks_of_files(tmp_path):
     assert report["total"]["usable_videos"] == report["total"]["videos"] - 1
 
 
-def test_a_truncated_archive_takes_its_source_only(tmp_path):
+def test_a_truncated_archive_affects_its_source_only(tmp_path, monkeypatch):
+    size = SIZES["tiny"]._replace(train=4, val=2)
+    monkeypatch.setitem(SIZES, "tiny", size)
     planted, report, met = audited(
         tmp_path, layout="zips", sources=("vidor", "ego4d"), quirks=["truncated_zip"]
     )
     (place,) = report["quirks"]["truncated_archive"]["places"]
     source = Path(place["file"]).name.removesuffix("_masks.zip")
     lost = [v.video_id for v in planted.videos if v.source == source]
-    assert met["missing_masks"] == len(lost) == 6
+    assert met["missing_masks"] == len(lost) == 3
     assert {e["video_id"] for e in report["excluded"]} == set(lost)
 
 
 def test_plain_code_finds_what_is_prepared_and_counted(tmp_path):
-    """Every quirk in one download: objects, spans, masks and counts, read twice."""
+    """All quirks in one download: objects, spans, masks and counts, read twice."""
     names = [name for name in QUIRKS if name not in ARCHIVE_QUIRKS]
     generate(tmp_path / "all", quirks=names)
     configs = ("videos", "default")

@@ -1,11 +1,10 @@
-"""Runs of a preparation: one at a time, resumed, refused, in several processes."""
+"""Runs of a preparation: one at a time, resumed, refused."""
 
 import errno
-import time
 
 import drawn
 import pytest
-from open_pvsg import workers, writing
+from open_pvsg import writing
 from open_pvsg.build import build
 from open_pvsg.lock import only_one
 from open_pvsg.quirks import DownloadError
@@ -82,15 +81,3 @@ def test_a_full_disk_is_the_disk_s_error(drawn_tree, tmp_path, monkeypatch):
     assert "array_record" in caught.value.filename
     with pytest.raises(InputError, match="no prepared data set"):
         open_dataset(tmp_path)
-
-
-def _sleep(seconds):
-    time.sleep(seconds)
-    return seconds
-
-
-def test_workers_keep_the_order_and_hand_on_errors():
-    results = workers.run_tasks(_sleep, [0.2, 0, 0.1, None], 2)
-    assert [next(results) for _ in range(3)] == [0.2, 0, 0.1]
-    with pytest.raises(TypeError):
-        next(results)

@@ -1,4 +1,4 @@
-"""The drawn download against what the generator meant, and its format."""
+"""The generated download: its content against ground truth, and its format."""
 
 import hashlib
 import itertools
@@ -35,7 +35,7 @@ def hashes(root):
     }
 
 
-def test_every_pixel_and_span_is_what_was_meant(tree):
+def test_every_pixel_and_span_is_the_truth(tree):
     root, plans = tree
     entries = {e["video_id"]: e for e in read(root)["data"]}
     assert len(entries) == len(plans) == 12
@@ -101,7 +101,7 @@ def test_videos_show_the_drawn_frames_at_five_a_second(tree):
 
 
 def test_same_seed_same_bytes_in_any_process(tree, tmp_path):
-    """Two videos drawn anew, each in a process of its own, and pvsg.json of both."""
+    """Two videos generated again, in separate processes, and pvsg.json of both."""
     root, _ = tree
 
     def run(function, tasks):
@@ -110,7 +110,7 @@ def test_same_seed_same_bytes_in_any_process(tree, tmp_path):
     report = generate.generate(tmp_path / "again", run=run)
     assert report.frames == 2 * 24
     found, wanted = hashes(tmp_path / "again"), hashes(root)
-    found.pop("pvsg.json")  # of these two alone
+    found.pop("pvsg.json")  # lists only these two
     assert found == {path: wanted[path] for path in found}
     assert len(found) == 2 * (24 + 1)
     assert read(tmp_path / "again")["data"] == read(root)["data"][:2]
@@ -124,7 +124,7 @@ def test_another_seed_split_or_index_is_another_video():
 
 
 def test_masks_are_the_outlines_of_the_picture():
-    """Without light, blur and noise, a thing's pixels change when it is taken away."""
+    """Without blur and noise, removing a thing changes its pixels."""
     shown = film.make(0, "train", 1, (256, 256), 8)
     shown.light.blur, shown.light.grain = 0.0, 0.0
     last = max(range(len(shown.things)), key=lambda i: shown.things[i].y)
@@ -135,7 +135,7 @@ def test_masks_are_the_outlines_of_the_picture():
     own = segments == len(shown.stuff) + 1 + last
     assert own.sum() > 100
     assert changed[own].mean() > 0.97
-    # Only the dark edge of its outline reaches beyond its pixels.
+    # Only the dark edge of its outline extends beyond its mask.
     assert (changed & ~own).sum() < 0.5 * own.sum()
 
 
@@ -158,7 +158,7 @@ def test_layout_of_the_archives(tmp_path, tree, monkeypatch):
         assert archive.testzip() is None
         name = "mnt/lustre/jkyang/CVPR23/openpvsg/data/vidor/masks"
         data = archive.read(f"{name}/{plan.video_id}/0003.png")
-    assert data == plain.read_bytes()  # the source changes the name alone
+    assert data == plain.read_bytes()  # the source affects the name only
 
 
 def test_bad_requests_are_named_and_leave_nothing_behind(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Each planted quirk is on disk, where the report says, as often as it says."""
+"""Each planted quirk is on disk where the report says, as often as it says."""
 
 import json
 import zipfile

@@ -1,4 +1,4 @@
-"""What the drawn world shows: relations to be seen, and none too easy to guess."""
+"""The simulated world: relations are visible, and none is too easy to guess."""
 
 import itertools
 from collections import Counter, defaultdict
@@ -22,7 +22,7 @@ def films():
 
 
 def middles(shown, first, target):
-    """Middle of the outlines of a thing in each frame, in world units [frames, 2]."""
+    """Return the centre of a thing in each frame, world units [frames, 2]."""
     found = []
     for parts in shown.frames:
         points = [part.points for i, part in parts if i == target - first]
@@ -32,7 +32,7 @@ def middles(shown, first, target):
 
 
 def spans(films, predicate, among=None):
-    """(film, subject path, object path, start, end) of every span between things."""
+    """Yield (subject path, object path, start, end) of every span between things."""
     for shown in films:
         objects = {o["object_id"]: o for o in shown.record["objects"]}
         first = len(shown.stuff) + 1
@@ -50,7 +50,7 @@ def travelled(path, start, end):
     return float(np.abs(np.diff(path[start : end + 1], axis=0)).sum())
 
 
-def test_all_predicates_occur_and_none_by_itself(films):
+def test_all_predicates_occur_and_none_dominates(films):
     records, pairs, stuff, beside = Counter(), defaultdict(set), 0, Counter()
     whole = spans_all = 0
     for shown in films:
@@ -76,8 +76,8 @@ def test_all_predicates_occur_and_none_by_itself(films):
     assert max(beside) <= 3
 
 
-def test_most_scenes_hold_things_that_nobody_minds(films):
-    """A class alone does not tell the object: its like stands about uninvolved."""
+def test_many_scenes_have_distractors(films):
+    """The class alone does not identify the object: others of it are uninvolved."""
     like = 0
     for shown in films:
         names = [o["category"] for o in shown.record["objects"]]
