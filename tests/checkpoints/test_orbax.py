@@ -91,7 +91,7 @@ def other_names(folder):
 
 BAD = {
     "damaged": (damage, "cut short or changed"),
-    "other values": (other_values, "not what its manifest names"),
+    "other values": (other_values, "does not match the sha256"),
     "other names": (other_names, "5 missing|missing: layers"),
 }
 
