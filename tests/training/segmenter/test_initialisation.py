@@ -12,6 +12,7 @@ from c2g_jax.sam2.model import FrameFeatures, Sam2, abstract_sam2
 from c2g_jax.training.segmenter.initialisation import seeded_sam2
 
 SIDE = 8  # cells of the image, across and down
+CONFIG = sam2_config("toy", 16 * SIDE)
 
 
 def share_inside(model: Sam2) -> float:
@@ -40,18 +41,22 @@ def share_inside(model: Sam2) -> float:
     return change[inside].sum() / change.sum()
 
 
-def test_initial_memory_attention_keeps_a_mask_s_place():
-    config = sam2_config("toy", 16 * SIDE)
-    plain = initialise(abstract_sam2(config), 0)
+@pytest.fixture(scope="module")
+def seeded():
+    return seeded_sam2(CONFIG, 0)
+
+
+def test_initial_memory_attention_keeps_a_mask_s_place(seeded):
+    plain = initialise(abstract_sam2(CONFIG), 0)
     assert share_inside(plain) < 0.2  # it covers 0.14 of the image
-    assert share_inside(seeded_sam2(config, 0)) > 0.4  # the rest are its neighbours
+    assert share_inside(seeded) > 0.4  # the rest are its neighbours
 
 
-def test_a_seed_makes_the_same_model_again():
-    config = sam2_config("toy", 16 * SIDE)
+def test_a_seed_makes_the_same_model_again(seeded):
     one, same, other = (
-        parameters(seeded_sam2(config, seed)) for seed in (0, 0, 1)
-    )  # fmt: skip
+        parameters(model)
+        for model in (seeded, seeded_sam2(CONFIG, 0), seeded_sam2(CONFIG, 1))
+    )
     assert all(np.array_equal(one[name], same[name]) for name in one)
     kernel = "image_encoder.neck.convs.0.kernel"
     assert not np.array_equal(one[kernel], other[kernel])

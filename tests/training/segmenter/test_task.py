@@ -19,6 +19,11 @@ from c2g_jax.types import InputError
 from tests.training.segmenter.toy_segmenter import small_sam2
 
 
+@pytest.fixture(scope="module")
+def model():
+    return small_sam2()
+
+
 def test_plans_cover_all_cases_of_a_step():
     recipe = Recipe(mask_prompts=0.5, corrections=2, corrected_frames=2)
     draw = jax.jit(jax.vmap(lambda key: draw_plan(key, recipe, 4)))
@@ -36,8 +41,7 @@ def test_plans_cover_all_cases_of_a_step():
     assert images.corrected.all()
 
 
-def test_memories_of_a_clip_are_those_of_the_bank():
-    model = small_sam2()
+def test_memories_of_a_clip_are_those_of_the_bank(model):
     config = model.config
     n, count, side = 2, 9, config.feature_size
     keys = jax.random.split(jax.random.key(0), 2)
@@ -121,8 +125,8 @@ def test_shares_of_cells():
     assert targets.present.tolist() == [True]
 
 
-def test_names_of_the_trainable_parts():
-    names = set(parameters(small_sam2()))
+def test_names_of_the_trainable_parts(model):
+    names = set(parameters(model))
     sets = {
         key: {n for n in names if any(re.fullmatch(p, n) for p in patterns)}
         for key, patterns in TRAINABLE.items()
@@ -137,12 +141,10 @@ def test_names_of_the_trainable_parts():
     assert sets["decoder"] | sets["memory"] | encoder == sets["all"]
 
 
-def test_a_part_may_train_alone():
+def test_a_part_may_train_alone(model):
     recipe = Recipe(SegmentLoss(mask_size=32))
-    assert (
-        segmenter_task(small_sam2(), recipe, "memory").trainable
-        == (TRAINABLE["memory"])
-    )
+    task = segmenter_task(model, recipe, "memory")
+    assert task.trainable == TRAINABLE["memory"]
 
 
 @pytest.mark.parametrize(
@@ -153,6 +155,6 @@ def test_a_part_may_train_alone():
         ("all", 0, "a multiple of 16 that divides 64"),
     ],
 )
-def test_invalid_settings_are_refused(train, mask_size, words):
+def test_invalid_settings_are_refused(model, train, mask_size, words):
     with pytest.raises(InputError, match=words):
-        segmenter_task(small_sam2(), Recipe(SegmentLoss(mask_size=mask_size)), train)
+        segmenter_task(model, Recipe(SegmentLoss(mask_size=mask_size)), train)
