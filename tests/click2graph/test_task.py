@@ -29,6 +29,14 @@ SIZE, FRAMES = 64, 2
 LOSS = RelationLoss(true_points=1.0, soft_predicates=True)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quick_compilation():
+    """Nothing here runs long: the time goes into compiling."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.fixture(scope="module")
 def model():
     """One block a stage, two layers of DIDM: all there is to test, quick to compile."""
@@ -93,12 +101,14 @@ def test_subjects_are_followed_as_in_use(model, clip, parts):
     masks = clip["segments"][0] == clip["subjects"][:, None, None]
     frames = [jax.tree.map(lambda x, t=t: x[t][None], features) for t in range(FRAMES)]
     prompts = Prompts(clip["prompt_coords"], clip["prompt_labels"])
-    by_points = track.segment(model.sam2, frames[0], prompts)
-    by_mask = track.segment_mask(model.sam2, frames[0], masks.astype(jnp.float32))
+    by_points = jax.jit(track.segment)(model.sam2, frames[0], prompts)
+    by_mask = jax.jit(track.segment_mask)(
+        model.sam2, frames[0], masks.astype(jnp.float32)
+    )
     first = jax.tree.map(lambda a, b: jnp.stack([a[0], b[1]]), by_points, by_mask)
     everyone = np.ones(2, bool)
     bank = memory.empty_bank(model.config.sam2, 2)
-    bank = track.remember(
+    bank = jax.jit(track.remember)(
         model.sam2, bank, frames[0], first, np.int32(0), everyone, everyone
     )
     np.testing.assert_allclose(
@@ -120,20 +130,25 @@ def test_subjects_are_followed_as_in_use(model, clip, parts):
 def test_every_frame_is_looked_at_as_in_use(model, clip, parts):
     features, subjects, prediction = parts
     t, q = 1, model.config.didm.num_queries
-    here = jax.tree.map(lambda x: x[t][None], features)
-    seen = subjects.mask_logits[t] > 0
-    points = model.didm(here.embed, seen).points
+
+    @jax.jit
+    def as_in_use(model, features, subjects):
+        here = jax.tree.map(lambda x: x[t][None], features)
+        masks = subjects.mask_logits[t] > 0
+        points = model.didm(here.embed, masks).points
+        rows = segment_points(model.sam2, here, points.reshape(-1, 2))
+        logits = model.sch(
+            jnp.repeat(pool_mask(here.embed, masks), q, axis=0),
+            pool_mask(here.embed, rows.mask_logits > 0),
+            jnp.repeat(subjects.obj_ptr[t], q, axis=0),
+            rows.obj_ptr,
+        )
+        return points, rows, logits
+
+    points, rows, logits = as_in_use(model, features, subjects)
     np.testing.assert_allclose(prediction.found.points[t], points, atol=1e-5)
-    rows = segment_points(model.sam2, here, points.reshape(-1, 2))
     got = prediction.found.mask_logits[t].reshape(2 * q, *rows.mask_logits.shape[1:])
     np.testing.assert_allclose(got, rows.mask_logits, rtol=1e-3, atol=1e-3)
-    feature = pool_mask(here.embed, seen)
-    logits = model.sch(
-        jnp.repeat(feature, q, axis=0),
-        pool_mask(here.embed, rows.mask_logits > 0),
-        jnp.repeat(subjects.obj_ptr[t], q, axis=0),
-        rows.obj_ptr,
-    )
     for mine, theirs in zip(prediction.found.class_logits, logits, strict=True):
         np.testing.assert_allclose(
             mine[t].reshape(theirs.shape), theirs, rtol=1e-3, atol=1e-4
