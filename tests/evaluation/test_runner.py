@@ -1,4 +1,4 @@
-"""The model scored on videos: against one trial at a time, in worlds that are known."""
+"""Models scored on videos, compared with tracking one trial at a time."""
 
 from collections import Counter, defaultdict
 
@@ -35,7 +35,7 @@ TRACKS_ALIKE = ("default", "seldom", "once, nms, vote")
 
 
 def official(video, guesses) -> Counter:
-    """PVSG's metric of what was said of each subject."""
+    """Return the counts of the PVSG metric for predictions by subject."""
     claims = [
         claim
         for subject, (_, said) in guesses.items()

@@ -1,4 +1,4 @@
-"""The metrics once more, slowly, word by word: loops over pixels, sets and searches."""
+"""A slow reference of the metrics: loops over pixels, sets and exhaustive searches."""
 
 from collections import Counter
 
@@ -14,7 +14,7 @@ def iou(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def most_pairs(choices: list[set], used: frozenset = frozenset()) -> int:
-    """As many of the choosers as can have one thing each, tried in all ways."""
+    """Return the size of a maximum matching, by trying all ways."""
     if not choices:
         return 0
     best = most_pairs(choices[1:], used)
@@ -24,7 +24,7 @@ def most_pairs(choices: list[set], used: frozenset = frozenset()) -> int:
 
 
 def score(video, segments, seen, prompt, options) -> Counter:
-    """The counts of subject 1, of the frames from the prompt on."""
+    """Return the counts of subject 1, on the frames from the prompt on."""
     counts = Counter()
     units = set()
     for subject, other, predicate, start, end in video.relations.tolist():
