@@ -12,7 +12,7 @@ from c2g_jax.evaluation import files
 from c2g_jax.evaluation.ground_truth import video_truth
 from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.types import InputError
-from tests.commands import call_main, python, run
+from tests.commands import call_main, python
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ with mock.patch.object(job, "_write", write):
 
 @pytest.mark.parametrize("number", [1, 3])  # the line that says what is scored; a video
 def test_killed_for_good_the_same_command_ends_in_the_same_results(
-    prepared_toy, true_predictions, tmp_path, number
+    prepared_toy, true_predictions, tmp_path, capsys, number
 ):
     out = tmp_path / "out"
     words = [f"--predictions={true_predictions}", f"--data_dir={prepared_toy}"]
@@ -188,8 +188,9 @@ def test_killed_for_good_the_same_command_ends_in_the_same_results(
     assert kept.count(b"\n") == number - 1
     assert not kept.endswith(b"\n")
 
-    done = run("c2g_jax.evaluate", *words)
-    assert (done.returncode, done.stderr) == (0, "")
+    capsys.readouterr()
+    call_main(evaluate.main, *words)
+    assert capsys.readouterr().err == ""
     assert results(out) == whole
     assert left.read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])
     assert sorted(path.name for path in out.iterdir()) == [

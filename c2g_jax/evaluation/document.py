@@ -22,6 +22,7 @@ from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.evaluation.results import OFFICIAL, summarise
 from c2g_jax.media.outputs import output_folder
 
+ALL = "all"  # in the place of a source
 PICTURES = ("scores.png", "confusion.png")
 _PACKAGES = ("jax", "flax", "numpy", "scipy", "pycocotools")
 
@@ -79,9 +80,6 @@ def write_document(
 
             draw_results(document, folder)
     return page
-
-
-ALL = "all"  # in the place of a source
 
 
 def markdown(document: Mapping[str, Any], tables: Sequence[int]) -> str:

@@ -48,6 +48,26 @@ class FramePredictions(NamedTuple):
     points: np.ndarray  # int [q]: the true object (0 to g - 1) at each, or NO_OBJECT
     peer_iou: np.ndarray | None = None  # float [n, n], only for mask_nms
 
+    @classmethod
+    def of_labels(
+        cls,
+        frame: int,
+        ids: Sequence[int] | np.ndarray,
+        labels: Sequence | np.ndarray,
+        confidence: Sequence[float] | np.ndarray,
+        truth: SubjectTruth,
+    ) -> "FramePredictions":
+        """Predictions whose IoUs are all 0, without points."""
+        return cls(
+            frame,
+            0.0,
+            np.array(ids, int),
+            np.array(labels, int).reshape(-1, 3),
+            np.array(confidence, float),
+            np.zeros((len(ids), len(truth.objects))),
+            np.zeros(0, int),
+        )
+
 
 class _Table(NamedTuple):
     """The predictions on f frames, padded to n a frame, by falling confidence."""

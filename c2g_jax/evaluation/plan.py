@@ -8,16 +8,10 @@ Table 3 are used for them.
 import re
 from collections.abc import Sequence
 
-from c2g_jax.data.prompts import KINDS
 from c2g_jax.types import InputError
 
-"""The paper's tables (arXiv 2511.15948): what each compares, and its numbers.
-
-Of Click2Graph on OpenPVSG. The rows of DIDM in its Table 4 mix kinds of prompt, so that
-those of Table 3 stand here.
-"""
-
 DIDM, HEURISTIC, ORACLE = SYSTEMS = "didm", "heuristic", "oracle"
+KINDS = ("point", "box", "mask")  # of prompt
 CEILING = (ORACLE, "point")  # scored beside every other system
 
 Part = tuple[str, str]  # system, kind of prompt

@@ -166,25 +166,17 @@ def predictions_of_graph(
 def _labels_alone(
     entry: SubjectFrame, truth: SubjectTruth, names: LabelIds
 ) -> FramePredictions:
-    """Return the predictions of a frame with all IoUs 0 and no points."""
-    triplets = entry.triplets
     labels = [
         (
             names.object(x.subject_category),
             names.object(x.object_category),
             names.predicate(x.predicate),
         )
-        for x in triplets
+        for x in entry.triplets
     ]
-    return FramePredictions(
-        entry.frame,
-        0.0,
-        np.array([x.object_id for x in triplets], int),
-        np.array(labels, int).reshape(-1, 3),
-        np.array([x.confidence for x in triplets], float),
-        np.zeros((len(triplets), len(truth.objects))),
-        np.zeros(0, int),
-    )
+    ids = [x.object_id for x in entry.triplets]
+    confidence = [x.confidence for x in entry.triplets]
+    return FramePredictions.of_labels(entry.frame, ids, labels, confidence, truth)
 
 
 def _with_ious(

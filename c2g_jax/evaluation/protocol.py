@@ -33,7 +33,7 @@ CHOICES = {
 class Protocol:
     """How to score; each field is a flag of `c2g_jax.evaluate` of the same name."""
 
-    split: str = "val"  # of the data set: train, val, or one that is stored
+    split: str = "val"  # split of the data set: train, val or another
     runs: int = 25  # runs for each subject; mask prompts are deterministic: 1 run
     # Prompt only subjects that are things; by default every subject of a unit.
     things_only: bool = False

@@ -64,14 +64,9 @@ def predictions_of_scene(
     """
     labels, confidence = _labels(scene, found, classes, protocol, sch)
     each = len(confidence) // max(len(found.rows), 1)  # predictions of each object
-    predictions = FramePredictions(
-        frame.number,
-        0.0,
-        np.repeat(np.array(found.ids, int), each),
-        labels,
-        confidence,
-        np.zeros((len(confidence), len(truth.objects))),
-        np.zeros(0, int),
+    ids = np.repeat(np.array(found.ids, int), each)
+    predictions = FramePredictions.of_labels(
+        frame.number, ids, labels, confidence, truth
     )
     if frame.number not in truth.frames:
         return predictions

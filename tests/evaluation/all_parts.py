@@ -1,4 +1,4 @@
-"""Every system with some kinds of prompt, scored at once in a scripted world."""
+"""Scores of all systems with some kinds of prompt, by a scripted model."""
 
 import numpy as np
 

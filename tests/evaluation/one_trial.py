@@ -1,4 +1,4 @@
-"""The runner once more, slowly: one trial at a time, a frame at a time, by pixels."""
+"""A slow reference of the runner: one trial and one frame at a time, by pixels."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ from tests.scripted import model
 
 
 def alone(dataset, video, trial: Trial, point_source, protocol: Protocol):
-    """The guesses of one trial, by plain steps in both directions."""
+    """Return the predictions of one trial, tracked alone."""
     segments = dataset.read(video, 0, video.num_frames)[1]
     number = [v.video_id for v in dataset.videos("val")].index(video.video_id)
     last = video.num_frames - 1
@@ -53,7 +53,7 @@ def alone(dataset, video, trial: Trial, point_source, protocol: Protocol):
 
 
 def by_hand(result, segments, t, trial, names):
-    """What a frame of `track_video` says of its only subject, pixel by pixel."""
+    """Return the predictions for the only subject of a frame, pixel by pixel."""
     (subject,) = result.subjects
     if subject.subject_id not in result.masks:
         return None

@@ -1,4 +1,4 @@
-"""Predictions of a system that sees the truth, in files."""
+"""Files with perfect predictions: the ground truth as scene graphs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ from c2g_jax.types import (
 def write_truth(
     folder: Path, dataset: Dataset, videos: Sequence[VideoRecord], runs: int = 1
 ) -> None:
-    """VIDEO/SUBJECT/RUN.json of every subject of the videos, all of it right."""
+    """VIDEO/SUBJECT/RUN.json of every subject of the videos, from the ground truth."""
     for video in videos:
         segments = dataset.read(video, 0, video.num_frames)[1]
         for truth in video_truth(video, Protocol()).subjects:
@@ -42,7 +42,7 @@ def true_graph(
     truth: SubjectTruth,
     run: int,
 ) -> SceneGraph:
-    """What there is to say of one subject; segments uint8 [t, H, W]."""
+    """Build the graph of one subject's relations; segments uint8 [t, H, W]."""
     names, times = dataset.vocabulary, range(video.num_frames)
     objects = [truth.subject_id, *truth.objects.tolist()]
     seen = {i: np.flatnonzero(video.visible_mask(i)).tolist() for i in objects}

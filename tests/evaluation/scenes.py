@@ -1,4 +1,4 @@
-"""Small videos whose truth and predictions are written down by hand, or by chance."""
+"""Small videos with ground truth and predictions, by hand or at random."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,8 +12,8 @@ from c2g_jax.evaluation.overlaps import coded_frame, columns_of, ious
 from c2g_jax.media.rle import encode_mask
 
 
-class Said(NamedTuple):
-    """One prediction: its object's mask bool [H, W], and what is said of it."""
+class Prediction(NamedTuple):
+    """One prediction: the object's mask bool [H, W], its labels and confidence."""
 
     object_id: int
     mask: np.ndarray
@@ -21,11 +21,11 @@ class Said(NamedTuple):
     confidence: float = 0.5
 
 
-class Seen(NamedTuple):
-    """All that is predicted for a subject on a frame; points in pixels."""
+class PredictedFrame(NamedTuple):
+    """All predictions for a subject on a frame; points in pixels."""
 
     subject: np.ndarray
-    said: Sequence[Said]
+    predictions: Sequence[Prediction]
     points: Sequence[tuple[float, float]] = ()
 
 
@@ -56,23 +56,27 @@ def video(
     )
 
 
-def guesses(
-    truth: SubjectTruth, segments: np.ndarray, seen: dict[int, Seen]
+def frame_predictions(
+    truth: SubjectTruth, segments: np.ndarray, seen: dict[int, PredictedFrame]
 ) -> list[FramePredictions]:
-    """Predictions as the metrics want them, through run lengths."""
+    """Make the metrics' input from predictions, with IoUs of run lengths."""
     found = []
     for t, frame in seen.items():
         coded = coded_frame(segments[t], [*truth.objects.tolist(), truth.subject_id])
-        masks = [code(said.mask) for said in frame.said]
+        masks = [code(prediction.mask) for prediction in frame.predictions]
         true = coded.masks.get(truth.subject_id)
         ids = coded.ids_under(np.array(frame.points, float).reshape(-1, 2))
         found.append(
             FramePredictions(
                 t,
                 float(ious([code(frame.subject)], [true])[0, 0]),
-                np.array([said.object_id for said in frame.said], int),
-                np.array([s.labels for s in frame.said], int).reshape(-1, 3),
-                np.array([said.confidence for said in frame.said], float),
+                np.array(
+                    [prediction.object_id for prediction in frame.predictions], int
+                ),
+                np.array([s.labels for s in frame.predictions], int).reshape(-1, 3),
+                np.array(
+                    [prediction.confidence for prediction in frame.predictions], float
+                ),
                 ious(masks, [coded.masks.get(int(i)) for i in truth.objects]),
                 columns_of(ids, truth.objects),
                 ious(masks, masks),
@@ -91,7 +95,7 @@ def row(*ids: int) -> np.ndarray:
 
 
 def random_case(rng: np.random.Generator):
-    """(video, segments, {t: Seen}): subject 1 among five things on 5 x 6 pixels."""
+    """Return (video, segments, {t: PredictedFrame}): 5 objects on 5 x 6 pixels."""
     total = int(rng.integers(1, 5))
     segments = rng.integers(0, 6, (total, 5, 6)).astype(np.uint8)
     segments = np.where(rng.random(segments.shape) < 0.5, segments[:, :1, :1], segments)
@@ -103,13 +107,13 @@ def random_case(rng: np.random.Generator):
     seen = {}
     for t in range(total):
         if rng.random() < 0.1:
-            continue  # a frame without a word
-        said = []
+            continue  # a frame without predictions
+        predictions = []
         for _ in range(int(rng.integers(0, 6))):
             about = relations[int(rng.integers(len(relations)))]
             one, other = rng.choice([about[1], rng.integers(1, 6)]), rng.integers(1, 6)
             mask = segments[t] == one
-            if rng.random() < 0.5:  # two things in one mask: ties at an IoU of 0.5
+            if rng.random() < 0.5:  # two objects in one mask: ties at an IoU of 0.5
                 mask = mask | (segments[t] == other)
             mask = mask & (rng.random(mask.shape) < rng.choice([0.6, 1.0, 1.0]))
             labels = (
@@ -118,12 +122,16 @@ def random_case(rng: np.random.Generator):
                 int(rng.choice([about[2], about[2], rng.integers(3)])),
             )
             confidence = float(rng.integers(1, 4)) / 4
-            # An object has one mask on a frame, whatever is said of it.
+            # An object has one mask on a frame, whatever its labels.
             number = int(rng.integers(100, 105))
-            same = [s.mask for s in said if s.object_id == number]
-            said.append(Said(number, same[0] if same else mask, labels, confidence))
+            same = [s.mask for s in predictions if s.object_id == number]
+            predictions.append(
+                Prediction(number, same[0] if same else mask, labels, confidence)
+            )
         subject = segments[t] == 1
         subject = subject & (rng.random(subject.shape) < rng.choice([0.5, 1.0, 1.0]))
         points = rng.uniform(0, [6, 5], (int(rng.integers(0, 4)), 2))
-        seen[t] = Seen(subject, said, [tuple(p) for p in points.tolist()])
+        seen[t] = PredictedFrame(
+            subject, predictions, [tuple(p) for p in points.tolist()]
+        )
     return video(segments, relations), segments, seen

@@ -1,7 +1,7 @@
-"""Videos of 16 x 16 pixels, and a model for them whose every answer is written down.
+"""Videos of 16 x 16 pixels, and a scripted model with known outputs for them.
 
-Stands on `tests.scripted.World`: a thing is a number, here also its id in the data set.
-A prompt means the thing that lies under it.
+Based on `tests.scripted.World`: an object is a number, here also its id in the data
+set. A prompt selects the object under it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -113,7 +113,7 @@ class Scripted(World):
         return self.rows(told)
 
     def _boxed(self, box: np.ndarray) -> int:
-        """The thing whose own box is the closest."""
+        """Return the object with the closest box."""
         things = [i for i in np.unique(self.under()).tolist() if i]
         away = [np.abs(mask_box(self.under() == i) - box).sum() for i in things]
         return things[int(np.argmin(away))]
@@ -167,7 +167,7 @@ class Scripted(World):
 
 
 class Drawn:
-    """Rectangles that move over each other, and what they are to one another.
+    """Rectangles that move over each other, with random relations.
 
     videos: {name: (segments, relations)}; `whole` the masks before one hides another.
     """
@@ -215,7 +215,7 @@ class Drawn:
         return found
 
     def perfect(self) -> Scripted:
-        """Sees and says what is true, up to three objects and one name for each."""
+        """Return a model that predicts the truth: three objects, one label each."""
 
         def masks(thing, frame):
             return self.segments()[frame[0]][frame[1]] == thing
@@ -230,7 +230,7 @@ class Drawn:
         return Scripted(self.segments(), masks, finds, says)
 
     def careless(self, seed: int) -> Scripted:
-        """Sees through what hides, points at this and that, errs in its words."""
+        """Return a model with unoccluded masks, random points and some wrong labels."""
 
         def chance(*key):
             return np.random.default_rng([seed, *(abs(int(k)) for k in key)])

@@ -1,4 +1,4 @@
-"""Predictions in files: what is true scores in full, and what is missing nothing."""
+"""Predictions from files: the truth scores 100, and missing files score 0."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The heat map of the train split by hand, and what is drawn from it."""
+"""Heat maps computed by hand, the points drawn from them, and the oracle."""
 
 import numpy as np
 import pytest

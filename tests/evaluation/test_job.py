@@ -1,4 +1,4 @@
-"""Scores that are kept video by video: kills, other shards, other ways of scoring."""
+"""Scores kept by video: kills, shards, and other ways of scoring."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Pictures are drawn of what the JSON says; what they look like is for eyes."""
+"""The plots have the numbers of the JSON; their look is not tested."""
 
 import pytest
 

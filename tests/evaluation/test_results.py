@@ -1,4 +1,4 @@
-"""From counts to shares, means and tables, with numbers done by hand."""
+"""From counts to metrics, means and tables, with numbers computed by hand."""
 
 import csv
 import io

@@ -1,7 +1,8 @@
-"""Rows of a scene as guesses: overlaps at the video's size, words, what ranks them."""
+"""Model outputs as metric inputs: IoUs at video size, labels and confidences."""
 
 from types import SimpleNamespace
 
+import jax
 import numpy as np
 import pytest
 from flax import nnx
@@ -65,8 +66,9 @@ def scene(seed: int = 0, sch: Sch | None = None) -> Scene:
     )
     if sch is not None:
         owner = [0] * 4
-        said = sch(pooled[owner], pooled, pointers[owner], pointers)
-        best = BestTriplet(*map(np.asarray, best_triplets(said)))
+        pairs = pooled[owner], pooled, pointers[owner], pointers
+        named = jax.jit(lambda sch, *pairs: best_triplets(sch(*pairs)))
+        best = BestTriplet(*map(np.asarray, named(sch, *pairs)))
     own_iou, odds = np.array([0.9, 0.5, 0.25, 0.0]), np.array([3, 1, 3, 1])
     rows = Segmentation(logits, own_iou, np.log(odds), pointers, None, None)
     return Scene(None, rows, (logits > 0).sum((1, 2)), np.eye(4), best, pooled)
@@ -78,89 +80,89 @@ def segments() -> np.ndarray:
     return picture
 
 
-def met(points=((0.6, 0.1), (np.nan, np.nan), (0.1, 0.9), (1.0, 1.0))) -> SubjectRows:
+def subject_rows(
+    points=((0.6, 0.1), (np.nan, np.nan), (0.1, 0.9), (1.0, 1.0)),
+) -> SubjectRows:
     return SubjectRows(0, (1, 2), (12, 17), np.float32(points).reshape(-1, 2))
 
 
-def guess(protocol=None, sch=None, frame=4, about=None, seen=None):
+def predict(protocol=None, sch=None, frame=4, about=None, seen=None):
     frame = true_frame(frame, segments())
     protocol = protocol or Protocol()
     return predictions_of_scene(
-        seen or scene(), about or met(), TRUTH, frame, CLASSES, protocol, sch
+        seen or scene(), about or subject_rows(), TRUTH, frame, CLASSES, protocol, sch
     )
 
 
-def test_a_guess_by_hand():
-    said = guess()
-    assert said.frame == 4
-    assert said.subject_iou == 24 / 32
-    assert said.ids.tolist() == [12, 17]
+def test_predictions_by_hand():
+    found = predict()
+    assert found.frame == 4
+    assert found.subject_iou == 24 / 32
+    assert found.ids.tolist() == [12, 17]
     # cat is 2 of the data set, unicorn none of it, ball 0; on is 2, holding 0.
-    assert said.labels.tolist() == [[2, 0, 0], [2, -1, 2]]
-    assert said.confidence.tolist() == [0.5, 0.75]
+    assert found.labels.tolist() == [[2, 0, 0], [2, -1, 2]]
+    assert found.confidence.tolist() == [0.5, 0.75]
     # Row 2 has 16 pixels, 8 on each of the objects, which have 16 too.
-    np.testing.assert_allclose(said.iou, [[1, 0], [1 / 3, 1 / 3]])
+    np.testing.assert_allclose(found.iou, [[1, 0], [1 / 3, 1 / 3]])
     # In object 2, no point, in the subject, and on the far corner of object 3.
-    assert said.points.tolist() == [0, -1, 1]
-    assert said.peer_iou is None
+    assert found.points.tolist() == [0, -1, 1]
+    assert found.peer_iou is None
 
 
-def test_on_a_frame_without_a_unit_there_are_words_alone():
-    said = guess(frame=5)
-    assert said.labels.tolist() == [[2, 0, 0], [2, -1, 2]]
-    assert (said.subject_iou, said.iou.tolist()) == (0, [[0, 0], [0, 0]])
-    assert not len(said.points)
+def test_a_frame_without_a_unit_has_labels_alone():
+    found = predict(frame=5)
+    assert found.labels.tolist() == [[2, 0, 0], [2, -1, 2]]
+    assert (found.subject_iou, found.iou.tolist()) == (0, [[0, 0], [0, 0]])
+    assert not len(found.points)
 
 
-def test_a_subject_that_met_nothing_still_has_a_mask():
+def test_a_subject_without_objects_still_has_a_mask():
     alone = SubjectRows(0, (), (), np.zeros((0, 2), np.float32))
-    said = guess(Protocol(mask_nms=0.5), about=alone)
-    assert said.subject_iou == 24 / 32
-    assert said.labels.shape == (0, 3)
-    assert said.iou.shape == (0, 2)
-    assert said.peer_iou.shape == (0, 0)
+    found = predict(Protocol(mask_nms=0.5), about=alone)
+    assert found.subject_iou == 24 / 32
+    assert found.labels.shape == (0, 3)
+    assert found.iou.shape == (0, 2)
+    assert found.peer_iou.shape == (0, 0)
 
 
-def test_what_ranks():
+def test_the_three_kinds_of_confidence():
     weight = {
         "product": [0.5, 0.75],
         "times_object": [0.5 / 2, 0.75 * 3 / 4],  # odds 1 and 3 that it is in view
         "times_iou": [0.5 * 0.5, 0.75 * 0.25],
     }
     for confidence, want in weight.items():
-        said = guess(Protocol(confidence=confidence))
-        np.testing.assert_allclose(said.confidence, want, rtol=1e-6)
+        found = predict(Protocol(confidence=confidence))
+        np.testing.assert_allclose(found.confidence, want, rtol=1e-6)
 
 
 def test_masks_are_compared_with_one_another_for_nms():
-    said = guess(Protocol(mask_nms=0.5))
-    np.testing.assert_allclose(said.peer_iou, [[1, 1 / 3], [1 / 3, 1]])
+    found = predict(Protocol(mask_nms=0.5))
+    np.testing.assert_allclose(found.peer_iou, [[1, 1 / 3], [1 / 3, 1]])
 
 
 def test_every_predicate_of_each_query():
     config = SchConfig(d_model=16, hidden=8, num_objects=3, num_predicates=2)
     sch = Sch(config, rngs=nnx.Rngs(0))
     seen = scene(sch=sch)
-    one = guess(sch=sch, seen=seen)
-    all_said = guess(Protocol(multi_predicate=True, mask_nms=0.5), sch, seen=seen)
-    assert all_said.ids.tolist() == [12, 12, 17, 17]
-    assert all_said.labels[:, 2].tolist() == [2, 0, 2, 0]
-    np.testing.assert_array_equal(all_said.iou, np.repeat(one.iou, 2, axis=0))
-    assert all_said.peer_iou.shape == (4, 4)
-    assert all_said.peer_iou[0, 1] == 1
+    one = predict(sch=sch, seen=seen)
+    every = predict(Protocol(multi_predicate=True, mask_nms=0.5), sch, seen=seen)
+    assert every.ids.tolist() == [12, 12, 17, 17]
+    assert every.labels[:, 2].tolist() == [2, 0, 2, 0]
+    np.testing.assert_array_equal(every.iou, np.repeat(one.iou, 2, axis=0))
+    assert every.peer_iou.shape == (4, 4)
+    assert every.peer_iou[0, 1] == 1
     for row in range(2):
         own = slice(2 * row, 2 * row + 2)
-        best = 2 * row + int(np.argmax(all_said.confidence[own]))
+        best = 2 * row + int(np.argmax(every.confidence[own]))
         np.testing.assert_allclose(
-            all_said.confidence[best], one.confidence[row], rtol=1e-6
+            every.confidence[best], one.confidence[row], rtol=1e-6
         )
-        np.testing.assert_array_equal(all_said.labels[best], one.labels[row])
-        np.testing.assert_array_equal(
-            all_said.labels[own, :2], one.labels[[row, row], :2]
-        )
-    scored_by = guess(
+        np.testing.assert_array_equal(every.labels[best], one.labels[row])
+        np.testing.assert_array_equal(every.labels[own, :2], one.labels[[row, row], :2])
+    scored_by = predict(
         Protocol(multi_predicate=True, confidence="times_iou"), sch, seen=seen
     )
     np.testing.assert_allclose(
-        scored_by.confidence, all_said.confidence * [0.5, 0.5, 0.25, 0.25], rtol=1e-6
+        scored_by.confidence, every.confidence * [0.5, 0.5, 0.25, 0.25], rtol=1e-6
     )

@@ -1,4 +1,4 @@
-"""The metrics once more, slowly, word by word: loops over pixels, sets and searches."""
+"""A slow reference of the metrics: loops over pixels, sets and exhaustive searches."""
 
 from collections import Counter
 
@@ -14,7 +14,7 @@ def iou(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def most_pairs(choices: list[set], used: frozenset = frozenset()) -> int:
-    """As many of the choosers as can have one thing each, tried in all ways."""
+    """Return the size of a maximum matching, by trying all ways."""
     if not choices:
         return 0
     best = most_pairs(choices[1:], used)
@@ -24,7 +24,7 @@ def most_pairs(choices: list[set], used: frozenset = frozenset()) -> int:
 
 
 def score(video, segments, seen, prompt, options) -> Counter:
-    """The counts of subject 1, of the frames from the prompt on."""
+    """Return the counts of subject 1, on the frames from the prompt on."""
     counts = Counter()
     units = set()
     for subject, other, predicate, start, end in video.relations.tolist():
@@ -37,8 +37,8 @@ def score(video, segments, seen, prompt, options) -> Counter:
     if options.subject_label == "tube_vote":
         votes = Counter()
         for frame in seen.values():
-            for said in frame.said:
-                votes[said.labels[0]] += said.confidence
+            for prediction in frame.predictions:
+                votes[prediction.labels[0]] += prediction.confidence
         if votes:
             subject_name = {t: votes.most_common(1)[0][0] for t in seen}
 
@@ -62,28 +62,32 @@ def score(video, segments, seen, prompt, options) -> Counter:
             for other in objects:
                 tubes.setdefault(("SpIR", other), []).append(0)
             continue
-        ranked = sorted(frame.said, key=lambda said: -said.confidence)
+        ranked = sorted(
+            frame.predictions, key=lambda prediction: -prediction.confidence
+        )
         if options.mask_nms:
             kept = []
-            for said in ranked:
+            for prediction in ranked:
                 if all(
-                    iou(said.mask, k.mask) < options.mask_nms
+                    iou(prediction.mask, k.mask) < options.mask_nms
                     for k in kept
-                    if k.object_id != said.object_id
+                    if k.object_id != prediction.object_id
                 ):
-                    kept.append(said)
+                    kept.append(prediction)
             ranked = kept
         subject_iou = iou(frame.subject, segments[t] == 1)
         counts["subject IoU"] += subject_iou
 
-        def over(said, other, t=t, subject_iou=subject_iou):
-            close = iou(said.mask, segments[t] == other) >= options.tau
+        def over(prediction, other, t=t, subject_iou=subject_iou):
+            close = iou(prediction.mask, segments[t] == other) >= options.tau
             return close and subject_iou >= options.tau
 
-        def right(said, unit, t=t):
-            name = said.labels[0] if subject_name[t] is None else subject_name[t]
-            words = (name, *said.labels[1:])
-            return words == (11, category[unit[1]], unit[2]) and over(said, unit[1])
+        def right(prediction, unit, t=t):
+            name = prediction.labels[0] if subject_name[t] is None else subject_name[t]
+            words = (name, *prediction.labels[1:])
+            return words == (11, category[unit[1]], unit[2]) and over(
+                prediction, unit[1]
+            )
 
         for k in options.ks:
             top = ranked[:k]
@@ -113,9 +117,9 @@ def score(video, segments, seen, prompt, options) -> Counter:
                 most_pairs(pairs) if alone else sum(map(bool, pairs))
             )
         first = []
-        for said in ranked:
-            if said.object_id not in [s.object_id for s in first]:
-                first.append(said)
+        for prediction in ranked:
+            if prediction.object_id not in [s.object_id for s in first]:
+                first.append(prediction)
         first = first[: options.queries]
         counts["masks"] += len(first)
         choices = [{i for i, s in enumerate(first) if over(s, o)} for o in objects]
