@@ -174,7 +174,7 @@ def test_a_bit_that_flipped_in_the_manifest_changes_no_weight(tmp_path, weights)
 def test_the_weights_of_another_are_noticed(tmp_path, weights):
     save_weights(Net(2.0), tmp_path / "other", {"size": "toy"})
     shutil.copy(weights / WEIGHTS, tmp_path / "other" / WEIGHTS)
-    with pytest.raises(InputError, match="not the file that its manifest names"):
+    with pytest.raises(InputError, match="does not match the sha256 in its manifest"):
         load_weights(abstract(), tmp_path / "other")
 
 
