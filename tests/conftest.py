@@ -13,12 +13,12 @@ import pytest
 
 # The tests are of the numbers, which are defined in float32 on a CPU.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# Compiled programs are kept for one run of the tests, by all of its processes and those
-# that they start. What tests count as compilations is not what XLA was run for, but what
-# was asked for.
-_KEPT = None if "JAX_COMPILATION_CACHE_DIR" in os.environ else tempfile.mkdtemp()
+# Compiled programs are kept for one run of the tests, for all of its processes. Tests
+# that count compilations count requests, which the cache answers or not.
+_CACHE = "JAX_COMPILATION_CACHE_DIR"
+_KEPT = None if _CACHE in os.environ else tempfile.mkdtemp(prefix="compiled-")
 if _KEPT:
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = _KEPT
+    os.environ[_CACHE] = _KEPT
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
 # A shell starts what runs in its background deaf to Ctrl-C, which tests send.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

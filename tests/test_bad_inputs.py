@@ -1,6 +1,6 @@
-"""What cannot be used is told in one line that names the thing and the mend.
+"""Invalid input is reported in one line that names the thing and the mend.
 
-Exit code 2, never a traceback, no file written or half-written, and no model built.
+Exit code 2, no traceback, no file left behind, and no model built.
 """
 
 import importlib
@@ -31,9 +31,9 @@ def weights(name: str) -> tuple[str, ...]:
     return (*CLICK, f"--checkpoint={{bad}}/{name}")
 
 
-# Command, its words, the thing and the mend that its line names.
+# Command, arguments, and the thing and the mend that the line must name.
 TABLE = [
-    # What to look at.
+    # The video.
     ("predict", ("--point=1,1",), "--video is missing", "name a video"),
     ("predict", (*CLICK, "--video="), "--video is missing", "name a video"),
     ("predict", (*CLICK, "--video={bad}/no.mp4"), "no.mp4", "check the path"),
@@ -54,7 +54,7 @@ TABLE = [
     ("predict", (*CLICK, "--video={bad}/sizes"), "10.png is 32x48", "of one size"),
     ("predict", (*CLICK, f"--video={{bad}}/{LONG}"), "aaa", "check the path"),
     ("predict", (*CLICK, "--video=a\0b"), "no such video", "check the path"),
-    # Which frames.
+    # Sampling.
     ("predict", (*CLICK, "--fps=-1"), "--fps is -1", "give 0 (every frame)"),
     ("predict", (*CLICK, "--fps=nan"), "--fps is nan", "give 0 (every frame)"),
     ("predict", (*CLICK, "--fps=inf"), "--fps is inf", "up to 1000"),
@@ -68,7 +68,7 @@ TABLE = [
     ("predict", (*CLICK, "--frame=6"), "6 sampled frames", "use 0 to 5"),
     ("predict", (*CLICK, f"--frame=1{'0' * 30}"), "6 sampled frames", "use 0 to 5"),
     ("predict", (*CLICK, "--frame=first"), "--frame=first", "give a whole number"),
-    # What to follow.
+    # Prompts in flags.
     ("predict", CLIP, "no prompt", "give --point, --box, --mask or --prompts"),
     ("predict", (*CLIP, "--point=64,1"), "64,1 lies outside", "x from 0 to 63"),
     ("predict", (*CLIP, "--point=1,-1"), "1,-1 lies outside", "y from 0 to 47"),
@@ -119,7 +119,7 @@ TABLE = [
     ("predict", prompts("torn_mask"), "'mask'", "an image file or a COCO RLE"),
     ("predict", prompts("no_mask"), "nowhere.png: no such image", "check the path"),
     ("predict", prompts("mask_and_point"), "mixes a mask", "give one kind"),
-    # By what model.
+    # The model.
     ("predict", (*CLICK, "--size=huge"), "unknown size 'huge'", "choose one of toy"),
     ("predict", (*CLICK, "--dtype=int8"), "unknown dtype 'int8'", "choose float32"),
     ("predict", (*CLICK, "--image_size=100"), "image size 100", "try 96"),
@@ -140,13 +140,13 @@ TABLE = [
     ("predict", weights("manifest_side"), "manifest.json is not", "convert it again"),
     ("predict", weights("manifest_size"), "unknown size 'huge'", "choose one of"),
     ("predict", (*weights("manifest_alone"), "--size=tiny"), "of size toy", "ask for"),
-    # To where.
+    # The output.
     ("predict", (*CLICK, "--output="), "--output is missing", "name a folder"),
     ("predict", (*CLICK, "--output={bad}/text.mp4"), "is a file", "name a folder"),
     ("predict", (*CLICK, "--output={bad}/text.mp4/a"), "is a file", "name a folder"),
     ("predict", (*CLICK, "--output=/proc/c2g"), "/proc/c2g", "name another folder"),
     ("predict", (*CLICK, f"--output={{bad}}/{LONG}"), "too long", "name another"),
-    # Words that are no flags.
+    # Arguments that are not flags.
     ("predict", (*CLICK, "--vidio=a"), "flag 'vidio'", "Did you mean: video"),
     ("predict", (*CLICK, "1,1"), "unexpected argument '1,1'", "write flags as"),
     # The page.
@@ -183,7 +183,7 @@ TABLE = [
         "--max_tracks=0",
         "1 or more",
     ),
-    # What another program has, and this one would not read.
+    # Flags of another command.
     ("correct", ("--tau=0.3",), "--tau has no effect", "--help lists its flags"),
     ("train", (CONFIG, "--checkpoint=a"), "--checkpoint has no effect", "--help"),
     ("predict", (*CLICK, "--data_dir=a"), "--data_dir has no effect", "--help"),
@@ -194,8 +194,8 @@ BOX = {"kind": "box", "frame": 0, "x1": 1, "y1": 1, "x2": 9, "y2": 9}
 LINK = {"subject_id": 1, "object_id": 2, "predicate": "holding"}
 DEEP = "[" * 60_000
 
-# Method, path below the session's, body (text: as it is, None: none), status, and what
-# the sentence names. An "@" begins a path that is below no session.
+# Method, path below the session's, body (a string is sent as it is), status, and what
+# the sentence must name. A path that starts with "@" is not below a session.
 REQUESTS = [
     ("POST", "/prompts", "{", 422, "JSON"),
     ("POST", "/prompts", DEEP, 400, "body"),
@@ -237,15 +237,15 @@ REQUESTS = [
     ("GET", "/export?format=doc", None, 422, "choose one of scene_graph"),
     ("GET", "/graph?threshold=2", None, 422, "threshold: Input should be less"),
     ("GET", "/graph?threshold=nan", None, 422, "threshold: "),
-    ("PUT", "", {}, 405, "this address cannot do that"),
+    ("PUT", "", {}, 405, "does not support that method"),
     ("GET", "@/sessions/..%2F..%2Fetc", None, 404, "nothing at this address"),
     ("GET", "@/sessions/unknown", None, 404, "open the video again"),
     ("GET", "@/static/../../types.py", None, 404, "nothing at this address"),
     ("POST", "@/sessions", "", 422, "choose a video or image"),
-    ("POST", "@/sessions", "text", 415, "give mp4, mov, webm, jpg, png"),
+    ("POST", "@/sessions", "text", 415, "use mp4, mov, webm, jpg or png"),
     ("POST", "@/sessions", {}, 404, "open a video"),
 ]
-MODULES = {"web": "c2g_jax.web.__main__"}
+MODULES = {name: f"c2g_jax.{name}.__main__" for name in ("predict", "web")}
 
 
 @pytest.fixture(scope="module")
@@ -258,11 +258,11 @@ def everything(folder: Path) -> dict[Path, int]:
 
 
 def line_of(command: str, words, monkeypatch, capsys) -> str:
-    """The line with which a main ends by exit code 2, run in this process."""
+    """Run a command in this process; returns the line of its exit with code 2."""
     module = importlib.import_module(MODULES.get(command, f"c2g_jax.{command}"))
     start = getattr(module, "run", lambda: launch.run(module.main))
     with warnings.catch_warnings():
-        warnings.simplefilter("error", RuntimeWarning)  # a second line, to a user
+        warnings.simplefilter("error", RuntimeWarning)  # would be a second line
         return refusal_here(start, monkeypatch, capsys, command, *words)
 
 

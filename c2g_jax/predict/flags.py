@@ -40,9 +40,9 @@ FRAME = flags.DEFINE_integer(
     "Frame of the prompt, counted in SAMPLED frames from 0: at --fps=5 frame 10 is 2 "
     "seconds after --start.",
 )
-POINT = flags.DEFINE_multi_string("point", [], "x,y in pixels; repeat for more.")
+POINT = flags.DEFINE_multi_string("point", [], "x,y in pixels")
 LABEL = flags.DEFINE_multi_integer(
-    "label", [], "1 (on the subject) or 0 (off it) for each --point, in order."
+    "label", [], "1 (on the subject) or 0 (off it), one for each --point in order"
 )
 BOX = flags.DEFINE_string("box", None, "x1,y1,x2,y2 in pixels around the subject.")
 MASK = flags.DEFINE_string(

@@ -1,4 +1,4 @@
-"""Where compiled programs are kept, and that they serve a second run."""
+"""The folder of the compilation cache, and cache hits in a second run."""
 
 import os
 import subprocess

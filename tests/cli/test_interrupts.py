@@ -1,4 +1,4 @@
-"""Ctrl-C while a program is loaded: one line and its end, though imports swallow it."""
+"""Ctrl-C during imports ends a command with one line, even if imports ignore it."""
 
 import signal
 
@@ -21,7 +21,7 @@ IGNORED = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 
 
 def run_with(tmp_path, interrupted: str, *words, before: str = "") -> tuple:
-    """Run Python where Ctrl-C comes as a module is imported: code, out and err."""
+    """Run Python with Ctrl-C at the import of a module; returns code, out and err."""
     (tmp_path / f"{interrupted}.py").write_text(SWALLOWS)
     return python_after(tmp_path, before, *words)
 
@@ -56,11 +56,11 @@ def test_while_jax_is_imported_for_the_job(tmp_path):
 
 
 def test_a_program_that_ignores_interrupts_goes_on_doing_so(tmp_path):
-    """As one that a shell started in the background."""
+    """Like a command that a shell starts in the background."""
     words = ("-m", "c2g_jax.predict")
     code, _, err = run_with(tmp_path, "absl", *words, before=IGNORED)
     assert code == 1
-    assert "ImportError" in err  # the stand-in for absl is not absl
+    assert "ImportError" in err  # the fake absl has no such names
 
 
 def test_a_library_leaves_interrupts_alone():

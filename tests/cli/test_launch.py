@@ -67,7 +67,7 @@ def launch(tmp_path, *arguments, **streams):
 
 @pytest.fixture
 def unread():
-    """A pipe whose reader has gone."""
+    """A pipe whose reader has exited."""
     ours, theirs = os.pipe()
     os.close(ours)
     yield theirs
@@ -121,7 +121,7 @@ def test_a_reader_that_has_gone_ends_it_quietly(tmp_path, unread, argument):
 
 
 def test_head_reads_a_line(tmp_path):
-    """As a shell has it, of the first program of ours."""
+    """The exit code that a shell reports for the first command of the pipe."""
     line = f"{sys.executable} -m c2g_jax.predict --help | head -n 1; "
     script = line + 'echo "${PIPESTATUS[0]}"'
     done = subprocess.run(
@@ -129,7 +129,7 @@ def test_head_reads_a_line(tmp_path):
     )
     first, code = done.stdout.splitlines()
     assert first
-    # It may have said all before `head` went.
+    # It may have written everything before `head` exited.
     assert code in ("0", "141")
     assert done.stderr == ""
 

@@ -51,7 +51,7 @@ def test_masks_are_filled_and_outlined():
     want = np.round(128 + FILL * (color - 128))
     np.testing.assert_array_equal(drawn[75, 80], want)
     np.testing.assert_array_equal(drawn[100, 20], GREY[100, 20])
-    assert (GREY == 128).all()  # the frame itself is left alone
+    assert (GREY == 128).all()  # the input frame is not changed
 
 
 def test_in_the_background_is_an_outline_alone():
@@ -73,7 +73,7 @@ def test_what_has_no_relation_on_a_frame_is_in_the_background():
     before, holding = (frame.rgb for frame in draw_graph(frames, whole))
     np.testing.assert_array_equal(before[60, 120], GREY[60, 120])
     assert (holding[60, 120] != GREY[60, 120]).any()
-    assert (before[60, 40] != GREY[60, 40]).any()  # the subject, whatever it does
+    assert (before[60, 40] != GREY[60, 40]).any()  # the subject is always filled
 
 
 def test_a_small_mask_on_a_large_one_is_seen():
@@ -103,7 +103,7 @@ def test_an_empty_mask_draws_nothing():
 def test_relations_show_while_they_hold():
     frames = [Frame(i, i / 5, GREY) for i in range(3)]
     drawn = [frame.rgb for frame in draw_graph(frames, graph())]
-    assert (drawn[0][45, 40] != GREY[45, 40]).any()  # a mask, but no strip
+    assert (drawn[0][45, 40] != GREY[45, 40]).any()  # a mask, but no list of relations
     assert (drawn[0][118] == GREY[118]).all()
     assert (drawn[1][118] != GREY[118]).any()
     assert (drawn[1][45] == GREY[45]).all()

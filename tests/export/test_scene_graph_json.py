@@ -56,7 +56,7 @@ def scene_graph():
 
 
 def comparable(graph):
-    """The graph as plain values that `==` compares."""
+    """Return the graph as plain values that `==` can compare."""
     plain = dataclasses.asdict(graph)
     for subject in plain["frames"]:
         subject["points"] = subject["points"].tolist()
@@ -64,7 +64,7 @@ def comparable(graph):
 
 
 def problems(value, schema, place="$"):
-    """What breaks the schema, for the words that our schema uses."""
+    """Return the violations of the schema, for the keywords that it uses."""
     known = {"integer": int, "number": (int, float), "string": str, "object": dict}
     known |= {"array": list, "null": type(None)}
     kinds = schema.get("type", [])
@@ -140,7 +140,7 @@ def test_the_document_has_the_form_of_the_schema(tmp_path):
 
 
 def words(schema):
-    """Every word that a schema is made of."""
+    """Return all keywords of a schema."""
     found = set(schema)
     for key in ("properties", "patternProperties"):
         for inner in schema.get(key, {}).values():
@@ -222,7 +222,7 @@ def test_masks_are_coco_run_lengths():
     column_first = np.zeros((2, 3), bool)
     column_first[0, 1] = column_first[1, 1] = True
     code = encode_mask(column_first)
-    # Two off, two on, two off, going down the columns; one letter of 48 + n each.
+    # Column-major: two off, two on, two off; a run of n is the character 48 + n.
     assert code == {"size": [2, 3], "counts": "222"}
     for seed in range(5):
         np.testing.assert_array_equal(decode_mask(encode_mask(mask(seed))), mask(seed))

@@ -1,4 +1,4 @@
-"""Frames of folders, images and arrays; which are taken; reading ahead."""
+"""Frames of folders, images and arrays; sampling; reading ahead."""
 
 import contextlib
 import itertools
@@ -104,7 +104,7 @@ def test_read_ahead_keeps_its_distance_and_its_order():
     while len(made) < 5 and time.monotonic() < deadline:
         time.sleep(0.01)
     time.sleep(0.05)
-    assert len(made) == 5  # one read, three waiting, one in hand
+    assert len(made) == 5  # one read, three queued, one being added
     assert list(items) == list(range(1, 20))
     assert readers() == []
 

@@ -53,7 +53,7 @@ def test_a_photo_is_turned_upright(tmp_path):
     rgb = np.zeros((2, 3, 3), np.uint8)
     rgb[0, 0] = 255
     exif = Image.Exif()
-    exif[274] = 6  # to be turned by 90 degrees clockwise
+    exif[274] = 6  # rotate by 90 degrees clockwise
     Image.fromarray(rgb).save(tmp_path / "a.png", exif=exif)
     got = images.read_image(tmp_path / "a.png")
     assert got.shape == (3, 2, 3)

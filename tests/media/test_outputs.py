@@ -58,7 +58,7 @@ def test_what_an_earlier_run_wrote_goes_where_it_is_not_written_again(tmp_path):
 
 
 def test_beside_a_folder_that_is_there_nothing_is_written(tmp_path):
-    """It may be a mount, or the only one that we may write to."""
+    """The folder may be a mount, or the only writable one."""
     target = tmp_path / "out"
     target.mkdir()
     with output_folder(target) as folder:
@@ -68,7 +68,7 @@ def test_beside_a_folder_that_is_there_nothing_is_written(tmp_path):
 
 
 def leave_abandoned(target: Path) -> None:
-    """What a killed run leaves of the folder."""
+    """Make the temporary folder that a killed run leaves."""
     with output_folder(target) as folder:
         (folder / "a.txt").write_text("half")
         shutil.copytree(folder.parent, folder.parent.parent / ".c2g-part-left")
@@ -80,7 +80,7 @@ def test_what_a_killed_run_left_goes_with_the_next(tmp_path, there):
     if there:
         target.mkdir()
     leave_abandoned(target)
-    (tmp_path / ".c2g-part-mine").mkdir()  # not ours: there is no lock in it
+    (tmp_path / ".c2g-part-mine").mkdir()  # not of this program: it has no lock
     left = (target if there else tmp_path) / ".c2g-part-left"
     assert (left / "result" / "a.txt").read_text() == "half"
     with output_folder(target):
@@ -181,7 +181,11 @@ def test_places_that_can_be_written_are_left_as_they_are(tmp_path):
         ("a" * 300, "folder", "too long"),
         ("a" * 300 + "/out", "folder", "too long"),
         ("é" * 130, "folder", "too long"),
-        ("a" * 253, "file", "too long"),  # with what marks it while it is written
+        (
+            "a" * 253,
+            "file",
+            "too long",
+        ),  # with the prefix and suffix of the temporary name
         ("/".join(["a" * 200] * 30), "folder", "too long"),
         ("a\0b", "folder", "null byte"),
         ("/proc/out", "folder", "nothing can be written there"),
@@ -199,7 +203,7 @@ def test_places_that_cannot_be_written(tmp_path, place, kind, words):
 
 
 def test_a_place_that_we_may_not_use(tmp_path, monkeypatch):
-    """Root may write anywhere, so the system is made to say so."""
+    """Root can write anywhere, so the system call is replaced."""
 
     def refuse(*_, **__):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))

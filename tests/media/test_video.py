@@ -1,4 +1,4 @@
-"""Video files, read and written."""
+"""Reading and writing of video files."""
 
 import av
 import numpy as np
@@ -101,7 +101,7 @@ def test_the_rotation_of_phones(tmp_path):
     got = next(iter(video)).rgb
     assert (video.width, video.height) == (48, 64)
     assert got.shape == (64, 48, 3)
-    # Turned counter-clockwise: the top left corner lies at the bottom left.
+    # Rotated counter-clockwise: the top left corner moves to the bottom left.
     corners = got[8, 8], got[8, 40], got[56, 8], got[56, 40]
     assert [int(c.mean()) > 128 for c in corners] == [False, False, True, False]
 
@@ -145,7 +145,7 @@ def test_a_video_without_frames(tmp_path):
 
 
 def noisy(path, damage, **options):
-    """40 frames of noise at 10 a second, a key frame every 5; then bytes changed."""
+    """40 frames of noise at 10 per second, a key frame every 5, then changed bytes."""
     noise = np.random.default_rng(0).integers(0, 256, (40, 48, 64, 3), np.uint8)
     write_clip(path, noise, fps=10, g="5", **options)
     path.write_bytes(damage(path.read_bytes()))
@@ -184,7 +184,7 @@ def test_a_video_damaged_inside(tmp_path):
     with pytest.raises(InputError, match=words):
         list(frames)
     assert readers() == []
-    # Sampled, what lies beside the broken frames stands in for them.
+    # With sampling, neighbours replace the damaged frames.
     assert len(list(open_video(path, fps=1))) == 4
 
 

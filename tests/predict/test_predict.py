@@ -1,4 +1,4 @@
-"""From a click to a graph, an overlay and a table: what `predict` makes."""
+"""The results of `predict`: a graph, an overlay and a table."""
 
 import functools
 import json
@@ -29,7 +29,7 @@ MASK[10:20, 10:30] = True
 
 
 def fake_tracker(job):
-    """A subject on the left in every frame, a cup beside it from frame 1 on."""
+    """Scripted output: a subject on the left, and a cup beside it from frame 1 on."""
 
     def track(frames):
         (first, *_) = job.prompts
@@ -54,14 +54,14 @@ def clip(tmp_path):
 
 @pytest.fixture
 def start_real(tmp_path, monkeypatch, capsys):
-    """Runs the program here: code, out, err."""
+    """Runs predict in this process; returns exit code, stdout, stderr."""
     output = f"--output={tmp_path / 'out'}"
     return functools.partial(run_predict, monkeypatch, capsys, output)
 
 
 @pytest.fixture
 def start(start_real, monkeypatch):
-    """The same with a model that knows its answer."""
+    """Like `start`, with the scripted model."""
     monkeypatch.setattr(predict, "make_tracker", fake_tracker)
     return start_real
 

@@ -33,7 +33,7 @@ def test_points_boxes_and_masks(tmp_path):
     assert second.labels.tolist() == [1]
     np.testing.assert_array_equal(third.mask, MASK)
 
-    # What a graph's provenance says can be given again.
+    # The prompts in a graph's provenance are a valid prompts file.
     again = read_prompts(write(tmp_path, prompts_to_json([first, second, third])))
     assert prompts_to_json(again) == prompts_to_json([first, second, third])
     np.testing.assert_array_equal(again[2].mask, MASK)

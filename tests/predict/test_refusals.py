@@ -1,4 +1,4 @@
-"""What `predict` refuses, and that an end before the end leaves nothing."""
+"""Errors of `predict`, and that an interrupted run leaves no files."""
 
 import functools
 import json
@@ -80,7 +80,7 @@ def clip(tmp_path):
 
 @pytest.fixture
 def start(tmp_path, monkeypatch, capsys):
-    """Runs the program here, with a model that knows its answer; code, out, err."""
+    """Runs predict with the fake model; returns exit code, stdout, stderr."""
     monkeypatch.setattr(predict, "make_tracker", fake_tracker)
     output = f"--output={tmp_path / 'out'}"
     return functools.partial(run_predict, monkeypatch, capsys, output)
@@ -90,7 +90,9 @@ def start(tmp_path, monkeypatch, capsys):
 def test_bad_input_is_one_line_and_leaves_nothing(
     tmp_path, clip, start, monkeypatch, arguments, words
 ):
-    monkeypatch.setattr(predict, "make_tracker", None)  # it must not come that far
+    monkeypatch.setattr(
+        predict, "make_tracker", None
+    )  # it must fail before the model is loaded
     (tmp_path / "text.mp4").write_text("no video")
     (tmp_path / "empty").mkdir()
     (tmp_path / "tiny").mkdir()

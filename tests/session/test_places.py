@@ -47,7 +47,7 @@ def test_a_session_never_writes_over_its_video(make_session, clip, monkeypatch):
         for name in (clip, "own.mp4", "./own.mp4", "link.mp4", "hard.mp4"):
             with pytest.raises(InputError, match="is the session's video"):
                 write(name)
-    with pytest.raises(InputError, match="there already"):
+    with pytest.raises(InputError, match="exists already"):
         session.export("open_pvsg", clip.parent)
     assert clip.read_bytes() == before
     assert session.autosave is None

@@ -1,4 +1,4 @@
-"""The page in a real browser: what a person does with it, by mouse and by keys."""
+"""The page in a browser, used by mouse and keyboard."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def test_from_a_click_to_a_corrected_graph_taken_away(person, tmp_path):
     expect(person.get("relation-lane")).to_have_count(2)
     expect(person.get("relation-bar").first).to_contain_text("holding")
 
-    # A wrong name: search in the vocabulary, Enter.
+    # A wrong category: search the vocabulary, Enter.
     person.get("rename").first.click()
     person.page.keyboard.type("chi")
     expect(person.get("name").first).to_have_text("child")
@@ -40,7 +40,7 @@ def test_from_a_click_to_a_corrected_graph_taken_away(person, tmp_path):
     person.press("Control+Shift+Z")
     expect(person.get("object").first).to_contain_text("1 child")
 
-    # A wrong predicate, over its span.
+    # A wrong predicate over its span.
     person.get("relation-edit").first.click()
     person.page.keyboard.type("carry")
     expect(person.get("name")).to_have_count(1)
@@ -64,7 +64,7 @@ def test_from_a_click_to_a_corrected_graph_taken_away(person, tmp_path):
 
 
 def test_right_clicks_the_toggle_boxes_and_dots(person):
-    person.click(*ADULT, button="right")  # nothing to exclude from yet
+    person.click(*ADULT, button="right")  # no object is selected yet
     expect(person.get("note")).to_contain_text("Select the object")
     person.click(*ADULT)
     expect(person.get("dot")).to_have_count(1)
@@ -74,7 +74,7 @@ def test_right_clicks_the_toggle_boxes_and_dots(person):
     person.get("exclude").check(force=True)
     person.click(60, 95)
     expect(person.page.locator(".dot.minus")).to_have_count(2)
-    person.click(60, 65, button="right")  # the other way round while toggled
+    person.click(60, 65, button="right")  # include, while Exclude is on
     expect(person.page.locator(".dot:not(.minus)")).to_have_count(2)
     person.get("dot").nth(1).click()
     expect(person.get("dot")).to_have_count(3)
@@ -110,7 +110,7 @@ def test_a_relation_leads_to_its_frames_and_lights_up_both(person):
     expect(bar).to_have_attribute("aria-pressed", "true")
     expect(person.get("relation")).to_contain_text("1 adult next to 3 table")
     person.shown(3)
-    x, y = 90 + 6 * 8, 90  # the cup, which has no part in it
+    x, y = 90 + 6 * 8, 90  # the cup, which is not in the relation
     lit, dim = person.colour_at(160, 142), person.colour_at(x, y)
     assert lit[3] > 3 * dim[3] > 0
     assert lit[:3] == pytest.approx(list(object_color(3)), abs=3)
@@ -152,7 +152,7 @@ def test_what_nothing_sure_is_told_of_stays_in_the_background(person):
     person.shown(2)
     person.get("threshold").fill("1")
     expect(names).to_have_text(["1 adult"])
-    person.shown(2)  # its mask is there still
+    person.shown(2)  # its mask is still drawn
     person.get("pick").nth(1).click()
     expect(names).to_have_text(["2 cup", "1 adult"])
 
@@ -182,7 +182,9 @@ def test_progress_and_cancel(browser, context, tmp_path, clip):
         person.objects(1)
         person.press("k")
         expect(person.get("left")).to_contain_text(re.compile(r"of 24 · \d s left"))
-        expect(person.get("relation-lane").first).to_be_visible()  # it grows meanwhile
+        expect(
+            person.get("relation-lane").first
+        ).to_be_visible()  # lanes grow during tracking
         expect(person.get("undo")).to_be_disabled()
         person.press("Escape")
         expect(person.get("note")).to_contain_text("cancelled")
@@ -204,7 +206,7 @@ def test_two_tabs_at_once(context, url):
     for person, name in ((one, "1 adult"), (two, "1 cat")):
         person.objects(1)
         expect(person.get("object")).to_contain_text(name)
-    # The same session in both: what one does, the other shows when it is looked at.
+    # One session in two tabs: a tab shows the other's changes when it becomes visible.
     two.page.goto(one.page.url)
     two.page.reload()
     expect(two.get("object")).to_contain_text("1 adult")
@@ -246,7 +248,7 @@ def test_without_a_video_the_page_asks_for_one(context, tmp_path, clip):
         expect(person.get("empty")).to_be_hidden()
         person.click(*ADULT)
         person.objects(1)
-        person.page.goto("about:blank")  # and an address of a session that is gone
+        person.page.goto("about:blank")  # then the URL of a deleted session
         person.page.goto(f"{url}/#session=nonsense")
         expect(person.get("note")).to_contain_text("no longer exists")
         expect(person.get("empty")).to_be_visible()

@@ -1,4 +1,4 @@
-"""The page for people without a mouse, and at every size and brightness."""
+"""Accessibility of the page: keyboard, window sizes, themes."""
 
 import os
 import re
@@ -18,12 +18,12 @@ ADULT, DOG = (60, 80), (282, 40)
 
 def test_by_keyboard_alone(person):
     page = person.page
-    person.press("Tab", "Enter")  # the link that skips to the video
+    person.press("Tab", "Enter")  # the "Skip to the video" link
     expect(person.get("stage")).to_be_focused()
     person.press("c")
     expect(person.get("cursor")).to_be_visible()
     place = person.at(*ADULT)
-    for _ in range(60):  # from the middle to the subject, in large steps
+    for _ in range(60):  # from the centre to the subject, in large steps
         box = person.get("cursor").bounding_box()
         dx = place["x"] - box["x"] - box["width"] / 2
         dy = place["y"] - box["y"] - box["height"] / 2
@@ -172,7 +172,7 @@ def test_what_is_drawn_between_down_and_up_loses_no_press(person, name):
     person.get("graph-clip").focus()
     person.press("Space")
     expect(person.get("graph-clip")).to_be_checked()
-    expect(person.get("star").locator("image")).to_have_count(6)  # all is drawn
+    expect(person.get("star").locator("image")).to_have_count(6)  # everything is drawn
     button = person.get(name).first
     box = button.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)

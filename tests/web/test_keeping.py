@@ -1,4 +1,4 @@
-"""What is kept, told and left behind where a file, a disk or a job fails."""
+"""State kept, reported and cleaned up when a file, the disk or a job fails."""
 
 import asyncio
 import errno
@@ -19,7 +19,7 @@ from tests.web.test_routes import ADULT, error, opened, tracked
 
 @pytest.mark.parametrize("torn", ["", "17", None])
 def test_a_torn_note_of_its_use_costs_no_session(tmp_path, clip, torn):
-    """A kill in the midst of writing leaves nothing, a part, or no file at all."""
+    """A kill during a write leaves an empty file, a part, or no file."""
     with client_of(tmp_path / "state", video=clip) as client:
         session = tracked(client)
         entry = client.service.registry.get(session.rpartition("/")[2])

@@ -1,4 +1,4 @@
-"""The command as people start it, and what it refuses."""
+"""The command as users start it, and its errors."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def test_it_answers_on_this_machine_and_ends_with_ctrl_c(tmp_path):
         with urllib.request.urlopen(f"{url}status", timeout=60) as answer:
             assert json.load(answer)["ready"] is False
         assert "there is no model: " in server.stderr.readline()
-        # The page is there whatever the model is; a second server is not.
+        # The page is served before the model is ready; a second server is refused.
         assert "another server" in refusal(MODULE, state, "--port=0")
         port = url.rstrip("/").rpartition(":")[2]
         taken = refusal(MODULE, f"--state={tmp_path / 'other'}", f"--port={port}")
@@ -57,7 +57,7 @@ def test_it_answers_on_this_machine_and_ends_with_ctrl_c(tmp_path):
 
 
 def test_a_ctrl_c_counts_while_the_server_is_loaded(tmp_path, monkeypatch):
-    """JAX calls Python while it collects garbage: what is raised there is lost."""
+    """Exceptions in the garbage collector's callbacks, which JAX installs, are lost."""
     from c2g_jax.cli import interrupts
     from c2g_jax.web import __main__, app
 

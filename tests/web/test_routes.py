@@ -1,4 +1,4 @@
-"""What the addresses answer, on a scripted session."""
+"""The routes and their answers, with a fake session."""
 
 import io
 import json
@@ -18,7 +18,7 @@ DOG = dict(kind="point", frame=0, x=282, y=40)
 
 
 def opened(client) -> str:
-    """The address of a new session."""
+    """Open a session; returns its URL path."""
     answer = client.post("/sessions", json={})
     assert answer.status_code == 201, answer.text
     return f"/sessions/{answer.json()['id']}"

@@ -1,4 +1,4 @@
-"""Requests that a page of another site, or nobody's page, would send."""
+"""Requests from pages of other sites, and requests that no page sends."""
 
 import pytest
 
@@ -63,7 +63,9 @@ def test_bodies_are_bounded(client):
     headers = {"Content-Type": "application/json"}
     answer = client.post(f"{session}/prompts", content=long, headers=headers)
     assert "65536 bytes" in error(answer, 413)
-    chunks = (long[:1000].encode() for _ in range(100))  # without a length beforehand
+    chunks = (
+        long[:1000].encode() for _ in range(100)
+    )  # chunked, without Content-Length
     error(client.post(f"{session}/prompts", content=chunks, headers=headers), 413)
     assert client.post(f"{session}/prompts", json=ADULT).status_code == 200
 

@@ -1,4 +1,4 @@
-"""Several clients at once: turns, slow and vanished ones, limits, expiry, stopping."""
+"""Concurrent, slow and disconnected clients; limits, expiry and shutdown."""
 
 import http.client
 import json
@@ -14,7 +14,7 @@ from tests.web.test_routes import ADULT, error, lines, opened, tracked
 
 
 class Wire:
-    """A client on a real socket, which can leave at any time."""
+    """A client on a real socket, which can disconnect at any time."""
 
     def __init__(self, url: str):
         self.connection = http.client.HTTPConnection(
@@ -50,9 +50,7 @@ def test_a_video_is_told_while_the_worker_has_no_time(tmp_path, clip):
     with client_of(tmp_path / "state", FakeModelHost(hold=hold), video=clip) as client:
         session = opened(client)
         entry = client.service.registry.get(session.rpartition("/")[2])
-        entry.session_file.write_text(
-            "{}"
-        )  # more is known of it, which only the worker has
+        entry.session_file.write_text("{}")  # only the worker can answer for it
         answer = client.get(f"{session}/video")
         hold.set()
     assert answer.json()["id"] == entry.id
@@ -133,7 +131,7 @@ def test_a_client_that_does_not_read_is_given_up(tmp_path, clip, monkeypatch):
         session = Wire(url).open()
         entry = service.registry.get(session.rpartition("/")[2])
 
-        def begin():  # as if the client had asked and then read nothing
+        def begin():  # like a client that sends a request and reads nothing
             return service.track(entry, start=None, stop=None, direction="forward")
 
         tracking = begin()
@@ -209,7 +207,7 @@ def test_only_so_many_sessions_are_in_memory(client, monkeypatch):
     sessions = [tracked(client) for _ in range(4)]
     alive = [s for s in client.model_host.opened if not s.closed]
     assert len(alive) == 2
-    for session in sessions:  # those that were closed go on from their files
+    for session in sessions:  # closed ones are restored from their files
         assert client.get(session).json()["tracked"] == list(range(24))
 
 

@@ -1,4 +1,4 @@
-"""Files from clients: bounds, broken ones, and ones made to do harm."""
+"""Files from clients: limits, damaged files and hostile files."""
 
 import asyncio
 import os
@@ -46,7 +46,7 @@ def test_an_image_is_a_video_of_one_frame(client, tmp_path):
 
 
 def damaged(tmp_path, clip):
-    """Names and bytes of files that no decoder should be trusted with."""
+    """Yield names and bytes of damaged and hostile files."""
     whole = clip.read_bytes()
     rng = np.random.default_rng(0)
     torn = bytearray(whole)
@@ -65,7 +65,7 @@ def test_broken_files_are_refused_and_the_server_goes_on(client, tmp_path, clip)
     for name, data in damaged(tmp_path, clip):
         answer = send(client, data, name)
         if name == "torn" and answer.status_code == 201:
-            continue  # what is left of it decodes
+            continue  # the part that is left can be decoded
         line = error(answer, 415 if answer.status_code == 415 else 422)
         assert str(tmp_path) not in line, name
     assert len(client.service.registry) <= 1
@@ -85,7 +85,7 @@ def test_a_decoder_that_dies_takes_nothing_along(client, clip, monkeypatch):
 
 
 def test_a_decoder_is_started_without_a_fork_of_the_server(tmp_path, clip):
-    # What runs at a fork tells of one; the bare start of a program runs none of it.
+    # Fork handlers run at a fork, but not when a program is spawned.
     forks = []
     os.register_at_fork(before=lambda: forks.append(1))
     with served(tmp_path / "state") as (url, _):
@@ -105,7 +105,7 @@ def test_the_server_says_why_its_own_video_cannot_be_shown(
             assert f"the page starts without a video: {line}" in caplog.text
             return line
 
-    # None of them is beside a clip that was decoded before.
+    # No folder here has a clip decoded before.
     video = tmp_path / "own.mp4"
     assert "own.mp4: cannot be opened (No such file" in why("gone", video)
     video.write_bytes(clip.read_bytes()[:500])
@@ -154,7 +154,7 @@ def test_limits_of_bytes_frames_and_pixels(tmp_path, clip):
     for limits, said in cases:
         with client_of(tmp_path / said.split()[-1], limits=limits) as client:
             assert said in error(send(client, data), 413)
-            if limits.bytes == 1000:  # without a length beforehand
+            if limits.bytes == 1000:  # chunked, without Content-Length
                 chunks = (data[k : k + 500] for k in range(0, 4000, 500))
                 error(client.post("/sessions", content=chunks), 413)
             root = client.service.registry.root
