@@ -25,7 +25,7 @@ from c2g_jax.sam2.predictors.postprocess import enlarge_logits, window_above
 from c2g_jax.sam2.prompts import BOX_FIRST, BOX_SECOND, Prompts, pad_points
 from c2g_jax.sam2.track import Segmentation
 from c2g_jax.session.logit_store import LogitStore
-from c2g_jax.session.memory_cache import Memories
+from c2g_jax.session.memory_cache import MemoryCache
 from c2g_jax.session.session_state import Observation, PromptItem
 from c2g_jax.tracking.inputs import ObjectOutput
 from c2g_jax.types import InputError, whole
@@ -71,7 +71,7 @@ class Engine:
         self._finalizer = weakref.finalize(self, _close, self._reader, self.logits)
         self._cached_frames = whole(cached_frames, "cached_frames", 1)
         self._features: collections.OrderedDict = collections.OrderedDict()
-        self.memories = Memories(self.config, self._memory)
+        self.memories = MemoryCache(self.config, self._memory)
 
     def features(self, frame: int) -> FrameFeatures:
         """Features of a frame; a few are held."""

@@ -22,11 +22,11 @@ from c2g_jax.media.video import Video
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.memory import RECENT
 from c2g_jax.session.adapt import AdaptConfig
-from c2g_jax.session.fingerprint import Likeness, differ, from_json, to_json
+from c2g_jax.session.fingerprint import Fingerprint, differ, from_json, to_json
 from c2g_jax.session.history import Step
 from c2g_jax.session.session_graph import Source
 from c2g_jax.session.session_state import Observation, SessionState
-from c2g_jax.session.state_rows import Tables, read_states
+from c2g_jax.session.state_rows import StateRows, read_states
 from c2g_jax.tracking.spans import SpanConfig
 from c2g_jax.types import InputError
 
@@ -60,7 +60,7 @@ _DAMAGED = (  # what zipfile, numpy and our own tables meet in a file with wrong
 class SavedSession:
     """The contents of a session file.
 
-    video: name, width, height and num_frames. likeness: of the video, empty in files
+    video: name, width, height and num_frames. fingerprint: of the video, empty in files
     of older versions. size: of the model, None in files of older versions. width: of
     features and pointers. side: of logits. now: the state; done and undone: (name of
     an action, state to go back to). logits: of observations that tracking may go on
@@ -69,7 +69,7 @@ class SavedSession:
 
     path: Path
     video: Mapping[str, Any]
-    likeness: Likeness
+    fingerprint: Fingerprint
     source: Source
     spans: SpanConfig
     adapt: AdaptConfig
@@ -82,7 +82,11 @@ class SavedSession:
     logits: Sequence[tuple[Observation, np.ndarray]] = ()
 
     def check(
-        self, video: Video, likeness: Likeness, sha256: str | None, model: Sam2Config
+        self,
+        video: Video,
+        fingerprint: Fingerprint,
+        sha256: str | None,
+        model: Sam2Config,
     ) -> None:
         """InputError unless the session was saved on this video and this model."""
         saved = self.video
@@ -93,7 +97,7 @@ class SavedSession:
                 f"{wanted[2]} frames, but {video.name} is {video.width}x{video.height} "
                 f"with {video.num_frames}: give the video of the session"
             )
-        if differ(self.likeness, likeness):
+        if differ(self.fingerprint, fingerprint):
             raise InputError(
                 f"{self.path} is of {saved['name']}, but the pictures of {video.name} "
                 "are others: give the video of the session"
@@ -124,7 +128,7 @@ def write_session(
 
     logits_of: the logits of an observation, None where they are not held.
     """
-    tables = Tables()
+    tables = StateRows()
     history = {
         "now": tables.state(session.now),
         "done": [[what, tables.state(state)] for what, state in session.done],
@@ -134,7 +138,7 @@ def write_session(
         "version": VERSION,
         "program": f"click2graph-jax {__version__}",
         "source": dataclasses.asdict(session.source),
-        "video": {**session.video, "likeness": to_json(session.likeness)},
+        "video": {**session.video, "likeness": to_json(session.fingerprint)},
         "model": {"size": session.size},
         "spans": dataclasses.asdict(session.spans),
         "adapt": dataclasses.asdict(session.adapt),
@@ -238,13 +242,13 @@ def _damaged(path: Path, error: Exception) -> InputError:
 def _resumable(now: SessionState, found: Sequence[Observation]) -> set[Observation]:
     """The observations whose logits are worth their room in a file."""
     wanted = {o for o in found if o.direction == 0}
-    for thing in now.things.values():
-        wanted |= {p.base for p in thing.prompts.values() if p.base is not None}
-        frames = thing.observations.keys()
+    for obj in now.objects.values():
+        wanted |= {p.base for p in obj.prompts.values() if p.base is not None}
+        frames = obj.observations.keys()
         for t in frames:
             # Within reach of an end, from which tracking may be taken up.
             if any(t + k not in frames or t - k not in frames for k in _NEAR):
-                wanted.add(thing.observations[t])
+                wanted.add(obj.observations[t])
     return wanted
 
 

@@ -14,10 +14,10 @@ from c2g_jax.types import InputError
 SIDE = 8
 FAR = 6.0  # of 255: the mean difference from which on it is another picture
 
-Likeness = Mapping[int, np.ndarray]  # by frame, uint8 [SIDE, SIDE, 3]
+Fingerprint = Mapping[int, np.ndarray]  # by frame, uint8 [SIDE, SIDE, 3]
 
 
-def take(reader: FrameReader, num_frames: int) -> Likeness:
+def take(reader: FrameReader, num_frames: int) -> Fingerprint:
     """The first, middle and last frame of a video, those that can be read."""
     found = {}
     for frame in sorted({0, num_frames // 2, num_frames - 1}):
@@ -40,7 +40,7 @@ def small(picture: np.ndarray) -> np.ndarray:
     return np.round(means).astype(np.uint8)
 
 
-def differ(one: Likeness, other: Likeness) -> bool:
+def differ(one: Fingerprint, other: Fingerprint) -> bool:
     """Whether a frame that both have is another picture."""
     return any(
         np.abs(one[t].astype(float) - other[t].astype(float)).mean() > FAR
@@ -48,12 +48,12 @@ def differ(one: Likeness, other: Likeness) -> bool:
     )
 
 
-def to_json(likeness: Likeness) -> list:
-    """The likeness as JSON values."""
-    return [[t, picture.tobytes().hex()] for t, picture in likeness.items()]
+def to_json(fingerprint: Fingerprint) -> list:
+    """The fingerprint as JSON values."""
+    return [[t, picture.tobytes().hex()] for t, picture in fingerprint.items()]
 
 
-def from_json(rows: list) -> Likeness:
+def from_json(rows: list) -> Fingerprint:
     """And back; ValueError or TypeError where they are none."""
     return {
         int(t): np.frombuffer(bytes.fromhex(code), np.uint8).reshape(SIDE, SIDE, 3)

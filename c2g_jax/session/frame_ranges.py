@@ -33,7 +33,7 @@ def choose_ranges(
                 f"from frame {start} {way} to {stop} there is nothing: stop {word}"
             )
     prompted = sorted(
-        t for thing in state.things.values() if not thing.removed for t in thing.prompts
+        t for obj in state.objects.values() if not obj.removed for t in obj.prompts
     )
     if not prompted:
         raise InputError("no object is prompted: click on a subject first")
@@ -72,14 +72,14 @@ def _next_start(
     """Where there is something to do: a new word, the end reached, the start."""
     fresh = [
         t
-        for thing in state.things.values()
-        if not thing.removed
-        for t, revision in thing.changes
-        if t not in state.notes or state.notes[t].made < revision
+        for obj in state.objects.values()
+        if not obj.removed
+        for t, revision in obj.changes
+        if t not in state.records or state.records[t].revision < revision
     ]
     if fresh:
         return min(fresh) if direction > 0 else max(fresh)
     begin = frame = prompted[0] if direction > 0 else prompted[-1]
-    while frame in state.notes and not state.is_stale(frame):
+    while frame in state.records and not state.is_stale(frame):
         frame += direction
     return frame if 0 <= frame < num_frames else begin

@@ -29,7 +29,7 @@ _BLOCK = 4096  # pairs whose logits are in hand at once, so that a long video fi
 _HELD = 50_000  # pairs whose logits are held
 
 
-class Guess(NamedTuple):
+class PairPrediction(NamedTuple):
     """What one pair is on one frame; `fixed` where a person said the predicate."""
 
     subject_id: int
@@ -71,7 +71,7 @@ class Labeller:
 
     def guesses(
         self, state: SessionState, frames: Iterable[int]
-    ) -> dict[int, list[Guess]]:
+    ) -> dict[int, list[PairPrediction]]:
         """By frame, the best guess for each pair that is in view, as ids are shown."""
         places, pairs = [], []
         for frame in frames:
@@ -84,7 +84,7 @@ class Labeller:
                     continue
                 places.append((frame, subject_id, object_id, fix))
                 pairs.append((subject, other))
-        found: dict[int, list[Guess]] = {}
+        found: dict[int, list[PairPrediction]] = {}
         for start in range(0, len(pairs), _BLOCK):
             block = places[start : start + _BLOCK]
             owners = np.array([pair_number(s, o) for _, s, o, _ in block])
@@ -105,7 +105,7 @@ class Labeller:
         object_id: int,
         fix: PredicateFix | None,
         *chances: np.ndarray,
-    ) -> Guess:
+    ) -> PairPrediction:
         """The likeliest names, by the chances of subject, object and predicate."""
         names, sure = [], []
         for i, chance in zip((subject_id, object_id), chances[:2], strict=True):
@@ -118,19 +118,21 @@ class Labeller:
             predicate = self.predicates[int(np.argmax(chances[2]))]
             confidence = sure[0] * sure[1] * float(chances[2].max())
         fixed = fix is not None
-        return Guess(subject_id, object_id, *names, predicate, confidence, fixed, *sure)
+        return PairPrediction(
+            subject_id, object_id, *names, predicate, confidence, fixed, *sure
+        )
 
     def subject_frames(
         self,
         state: SessionState,
         frames: Iterable[int],
-        guesses: Mapping[int, Sequence[Guess]],
+        guesses: Mapping[int, Sequence[PairPrediction]],
     ) -> dict[int, list[SubjectFrame]]:
         """Guesses in the words of a graph, with the points looked at."""
         nowhere, found = np.zeros((0, 2), np.float32), {}
         for frame in frames:
-            note = state.notes.get(frame)
-            points = {} if note is None else note.points
+            record = state.records.get(frame)
+            points = {} if record is None else record.points
             by_subject: dict[int, list[Triplet]] = {i: [] for i in points}
             for guess in guesses.get(frame, ()):
                 by_subject.setdefault(guess.subject_id, []).append(
@@ -184,7 +186,7 @@ class Labeller:
     def _known(self, state: SessionState) -> _Known:
         """The examples that people's words give, found once for each state."""
         if self._last[0] is not state:
-            things = [
+            objects = [
                 (self.objects.index(state.category(i)), found)
                 for i, group in state.shown.items()
                 if state.category(i) in self.objects
@@ -194,17 +196,17 @@ class Labeller:
             ]
             pairs = [
                 (self.predicates.index(fix.predicate), pair, pair_number(*fix.pair))
-                for fix in state.standing_fixes
+                for fix in state.active_fixes
                 if fix.predicate in self.predicates
                 for pair in self._sample(fixed_pairs(state, fix))
             ]
-            alone = self._classified([(o, o) for _, o in things]) if things else None
+            alone = self._classified([(o, o) for _, o in objects]) if objects else None
             both = self._classified([p for _, p, _ in pairs]) if pairs else None
             nothing = Prototypes(np.zeros((0, 1)), np.zeros(0, int), np.zeros((0, 1)))
             subject = other = predicate = nothing
-            if things:
-                features = np.stack([o.feature for _, o in things])
-                classes = np.array([c for c, _ in things])
+            if objects:
+                features = np.stack([o.feature for _, o in objects])
+                classes = np.array([c for c, _ in objects])
                 subject = Prototypes(features, classes, alone[0])
                 other = Prototypes(features, classes, alone[1])
             if pairs:
@@ -223,7 +225,7 @@ class Labeller:
 
 
 def certain_frames(
-    state: SessionState, guesses: Mapping[int, Sequence[Guess]]
+    state: SessionState, guesses: Mapping[int, Sequence[PairPrediction]]
 ) -> dict[tuple[int, int, str], set[int]]:
     """By (subject, object, predicate) the frames on which a person said so."""
     certain: dict[tuple[int, int, str], set[int]] = {}

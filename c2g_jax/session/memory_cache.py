@@ -10,7 +10,7 @@ import numpy as np
 from c2g_jax.sam2 import memory
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.memory import MAX_CONDITIONING, MemoryBank, bucket
-from c2g_jax.session.session_state import Observation, Thing
+from c2g_jax.session.session_state import Observation, TrackedObject
 
 _BYTES = 256 << 20  # memories held on the host
 
@@ -22,7 +22,7 @@ def latest_memory(bank: MemoryBank, frame: jax.Array) -> jax.Array:
     return jax.lax.dynamic_index_in_dim(bank.recent, slot, 1, keepdims=False)
 
 
-class Memories:
+class MemoryCache:
     """A bounded cache of the memories of observations, and banks filled from it.
 
     encode: computes the memory [h, w, m] of an observation on a frame.
@@ -60,15 +60,14 @@ class Memories:
 
     def bank(
         self,
-        things: Mapping[int, Thing],
+        objects: Mapping[int, TrackedObject],
         frame: int,
         direction: int,
         num_slots: int,
     ) -> MemoryBank:
-        """The bank that tracking arrives at a frame with: {slot: thing}."""
+        """The bank that tracking arrives at a frame with: {slot: obj}."""
         chosen = {
-            slot: conditioning(thing, frame, direction)
-            for slot, thing in things.items()
+            slot: conditioning(obj, frame, direction) for slot, obj in objects.items()
         }
         k = bucket(max([1, *map(len, chosen.values())]))
         empty = jax.eval_shape(lambda: memory.empty_bank(self._config, num_slots, k))
@@ -79,15 +78,15 @@ class Memories:
             empty,
         )
         ring = bank.pointers.shape[1]
-        for slot, thing in things.items():
+        for slot, obj in objects.items():
             for place, t in enumerate(chosen[slot]):
-                found = thing.observations[t]
+                found = obj.observations[t]
                 bank.conditioning[slot, place] = self.get(found, t)
                 bank.conditioning_pointers[slot, place] = found.pointer
                 bank.conditioning_frames[slot, place] = t
             for age in range(ring, 0, -1):
                 t = frame - direction * age
-                found = thing.observations.get(t)
+                found = obj.observations.get(t)
                 if found is None or found.direction == 0:
                     continue
                 if age <= memory.RECENT:
@@ -98,22 +97,22 @@ class Memories:
         return bank
 
 
-def conditioning(thing: Thing, frame: int, direction: int) -> list[int]:
-    """The frames of a thing that condition tracking when it is at a frame.
+def conditioning(obj: TrackedObject, frame: int, direction: int) -> list[int]:
+    """The frames of a obj that condition tracking when it is at a frame.
 
     Those that a person prompted, wherever they lie; a place where the model found it
     only once tracking has passed there.
     """
     frames = [
         t
-        for t, found in thing.observations.items()
-        if found.direction == 0 and (t in thing.prompts or (frame - t) * direction > 0)
+        for t, found in obj.observations.items()
+        if found.direction == 0 and (t in obj.prompts or (frame - t) * direction > 0)
     ]
     nearest = sorted(frames, key=lambda t: abs(t - frame))[:MAX_CONDITIONING]
     return sorted(nearest)
 
 
-def is_crowded(thing: Thing) -> bool:
-    """Whether more frames may condition a thing than a bank has room for."""
-    found = sum(found.direction == 0 for found in thing.observations.values())
+def is_crowded(obj: TrackedObject) -> bool:
+    """Whether more frames may condition a obj than a bank has room for."""
+    found = sum(found.direction == 0 for found in obj.observations.values())
     return found > MAX_CONDITIONING

@@ -2,20 +2,25 @@
 
 from collections.abc import Iterable, Iterator
 
-from c2g_jax.session.session_state import Observation, PredicateFix, SessionState, Thing
+from c2g_jax.session.session_state import (
+    Observation,
+    PredicateFix,
+    SessionState,
+    TrackedObject,
+)
 
 Pair = tuple[Observation, Observation]
 
 
 def shown_pairs(state: SessionState, frame: int) -> list[tuple[int, int]]:
     """Pairs of a frame by the ids shown, those that a person fixed there too."""
-    note = state.notes.get(frame)
-    pairs = [] if note is None else list(note.pairs)
+    record = state.records.get(frame)
+    pairs = [] if record is None else list(record.pairs)
     pairs = [p for p in pairs if state.alive(p[0]) and state.alive(p[1])]
     shown = [(state.shown_id(s), state.shown_id(o)) for s, o in pairs]
     shown += [
         (fix.subject_id, fix.object_id)
-        for fix in state.standing_fixes
+        for fix in state.active_fixes
         if fix.start <= frame <= fix.stop and fix.predicate is not None
     ]
     return [(s, o) for s, o in dict.fromkeys(shown) if s != o]
@@ -25,7 +30,7 @@ def last_fix(
     state: SessionState, subject_id: int, object_id: int, frame: int
 ) -> PredicateFix | None:
     """The last word on a pair on a frame."""
-    for fix in reversed(state.standing_fixes):
+    for fix in reversed(state.active_fixes):
         if fix.covers(subject_id, object_id, frame):
             return fix
     return None
@@ -47,6 +52,6 @@ def pair_number(subject_id: int, object_id: int) -> int:
     return (subject_id << 32) + object_id
 
 
-def frames_of(group: Iterable[Thing]) -> list[int]:
-    """The frames on which something is known of the things, ascending."""
-    return sorted({t for thing in group for t in thing.observations})
+def frames_of(group: Iterable[TrackedObject]) -> list[int]:
+    """The frames on which something is known of the objects, ascending."""
+    return sorted({t for obj in group for t in obj.observations})

@@ -11,7 +11,7 @@ import numpy as np
 from c2g_jax.click2graph.model import Scene
 from c2g_jax.media.rle import mask_iou
 from c2g_jax.session.engine import Engine
-from c2g_jax.session.session_state import Observation, SessionState, Thing
+from c2g_jax.session.session_state import Observation, SessionState, TrackedObject
 from c2g_jax.tracking.state import PendingFrame
 from c2g_jax.types import TrackRules
 
@@ -60,15 +60,15 @@ class EarlierObjects:
             t.object_id for t in pending.state.tracks if t.subject_id == subject_id
         ]
         claims = [
-            thing
-            for thing in self._observed(frame, subject_id, slot_of.keys())
-            if thing.object_id in state.spoken
+            obj
+            for obj in self._observed(frame, subject_id, slot_of.keys())
+            if obj.object_id in state.annotated
         ]
         weak = {
             i
             for i in tracks
             if i not in pending.state.pinned
-            and (i not in state.spoken or frame not in state.things[i].observations)
+            and (i not in state.annotated or frame not in state.objects[i].observations)
         }
         gone: set[int] = set()
         if not claims or not weak:
@@ -78,7 +78,7 @@ class EarlierObjects:
             if not linked or not linked <= weak or linked <= gone:
                 continue
             mask = self._engine.native_mask(scene.rows.mask_logits[row])
-            if any(_overlap(thing, frame, mask) >= link_iou for thing in claims):
+            if any(_overlap(obj, frame, mask) >= link_iou for obj in claims):
                 gone |= linked
         return gone
 
@@ -101,11 +101,11 @@ class EarlierObjects:
         for new_id, row in opened.items():
             found = self._engine.observe_row(scene, row, 0, state.revision)
             self.found[row] = found
-            for thing in self._observed(frame, leaders[new_id], taken):
-                overlap = _overlap(thing, frame, found.mask)
+            for obj in self._observed(frame, leaders[new_id], taken):
+                overlap = _overlap(obj, frame, found.mask)
                 if overlap >= self._rules.link_iou:
-                    unspoken = thing.object_id not in state.spoken
-                    fits.append((unspoken, -overlap, thing.object_id, new_id))
+                    unspoken = obj.object_id not in state.annotated
+                    fits.append((unspoken, -overlap, obj.object_id, new_id))
         names: dict[int, int] = {}
         for _, _, object_id, new_id in sorted(fits):
             if new_id not in names and object_id not in names.values():
@@ -114,15 +114,15 @@ class EarlierObjects:
 
     def _observed(
         self, frame: int, subject_id: int, taken: Collection[int]
-    ) -> Iterator[Thing]:
+    ) -> Iterator[TrackedObject]:
         """A subject's objects that were observed on a frame, but for those `taken`."""
-        for thing in self._state.things.values():
-            free = thing.leader == subject_id and thing.object_id not in taken
-            if free and frame in thing.observations:
-                yield thing
+        for obj in self._state.objects.values():
+            free = obj.subject_id == subject_id and obj.object_id not in taken
+            if free and frame in obj.observations:
+                yield obj
 
 
-def _overlap(thing: Thing, frame: int, mask: Mask) -> float:
+def _overlap(obj: TrackedObject, frame: int, mask: Mask) -> float:
     """The IoU of a mask with that of an object on a frame, 0 if either is empty."""
-    known = thing.observations[frame].mask
+    known = obj.observations[frame].mask
     return 0.0 if known is None or mask is None else mask_iou(known, mask)

@@ -118,8 +118,8 @@ class Session:
         item = arguments.point(self.video, frame, x, y)
 
         def act(state: SessionState) -> SessionState:
-            state, thing = edits.object_of(state, subject_id)
-            return edits.prompt(self._engine, state, thing, frame, item)
+            state, obj = edits.add_related(state, subject_id)
+            return edits.prompt(self._engine, state, obj, frame, item)
 
         self._history.act(f"object of {subject_id} on frame {frame}", act)
         return self.view(frame)
@@ -244,12 +244,12 @@ class Session:
 
     def tracked_frames(self) -> list[int]:
         """Frames that tracking has done, stale or not."""
-        return sorted(self._history.now.notes)
+        return sorted(self._history.now.records)
 
     def stale_frames(self) -> list[int]:
         """Frames that would change if they were tracked anew."""
         state = self._history.now
-        return [t for t in sorted(state.notes) if state.is_stale(t)]
+        return [t for t in sorted(state.records) if state.is_stale(t)]
 
     def graph(self, threshold: float | None = None) -> SceneGraph:
         """The scene graph of all that is known so far, as `predict` makes it.
@@ -295,8 +295,8 @@ class Session:
 
         InputError where it was saved on another video, or with another model.
         """
-        likeness, config = self._viewer.likeness(), self.model.config.sam2
-        saved.check(self.video, likeness, self.source.sha256, config)
+        fingerprint, config = self._viewer.fingerprint(), self.model.config.sam2
+        saved.check(self.video, fingerprint, self.source.sha256, config)
         for observation, logits in saved.logits:
             self._engine.logits.put(observation, logits)
         self._history.resume(saved.now, saved.done, saved.undone)
@@ -323,8 +323,8 @@ class Session:
             object_id = whole(object_id, "object_id")
 
         def act(state: SessionState) -> SessionState:
-            state, thing = edits.target(state, object_id)
-            return edits.prompt(self._engine, state, thing, frame, item)
+            state, obj = edits.target(state, object_id)
+            return edits.prompt(self._engine, state, obj, frame, item)
 
         whom = "a new subject" if object_id is None else f"object {object_id}"
         self._history.act(f"{item.kind} for {whom} on frame {frame}", act)
@@ -342,7 +342,7 @@ class Session:
         return SavedSession(
             path,
             shape,
-            self._viewer.likeness(),
+            self._viewer.fingerprint(),
             self.source,
             self.spans,
             self.adapt,

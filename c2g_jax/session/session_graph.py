@@ -33,8 +33,8 @@ def build_graph(
     """The graph of all that is known."""
     builder = GraphBuilder(encode_mask, spans)
     frames = sorted(
-        {t for thing in state.things.values() for t in thing.observations}
-        | state.notes.keys()
+        {t for obj in state.objects.values() for t in obj.observations}
+        | state.records.keys()
     )
     guesses = labeller.guesses(state, frames)
     spoken = labeller.subject_frames(state, frames, guesses)
@@ -61,10 +61,10 @@ def provenance(state: SessionState, size: str, source: Source) -> dict:
         name = Path(source.checkpoint).name
         checkpoint = {"name": name, "sha256": source.sha256}
     prompts = [
-        {"frame": t, "object": thing.object_id, **as_json(item)}
-        for thing in state.things.values()
-        if not thing.removed
-        for t, said in sorted(thing.prompts.items())
+        {"frame": t, "object": obj.object_id, **as_json(item)}
+        for obj in state.objects.values()
+        if not obj.removed
+        for t, said in sorted(obj.prompts.items())
         for item in said.items
     ]
     return {
@@ -79,15 +79,15 @@ def provenance(state: SessionState, size: str, source: Source) -> dict:
                 for i in state.shown
                 if state.category(i) is not None
             },
-            "predicates": [list(dataclasses.astuple(f)) for f in state.standing_fixes],
+            "predicates": [list(dataclasses.astuple(f)) for f in state.active_fixes],
         },
-        "dropped_tracks": sum(note.dropped for note in state.notes.values()),
+        "dropped_tracks": sum(record.dropped for record in state.records.values()),
     }
 
 
 def _led_by(state: SessionState, shown_id: int) -> int | None:
-    """The subject that led to a thing, None where a person pointed at it."""
-    if any(thing.pinned for thing in state.shown[shown_id]):
+    """The subject that led to a obj, None where a person pointed at it."""
+    if any(obj.pinned for obj in state.shown[shown_id]):
         return None
     leaders = state.subjects_of(shown_id)
     return leaders[0] if leaders else None

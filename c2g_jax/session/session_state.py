@@ -31,7 +31,7 @@ class Observation:
     feature: np.ndarray  # float32 [c], the frame's features under the mask
     pointer: np.ndarray  # float32 [c]
     direction: int
-    made: int
+    revision: int
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class PromptItem:
 
 
 @dataclass(frozen=True, eq=False)
-class PromptSet:
+class FramePrompts:
     """What is said of an object on a frame, and what tracking had found there."""
 
     items: tuple[PromptItem, ...]
@@ -54,7 +54,7 @@ class PromptSet:
 
 
 @dataclass(frozen=True, eq=False)
-class Thing:
+class TrackedObject:
     """A subject or an object. leader: the subject that led to it, None for subjects.
 
     changes: (frame, revision) of all that was said of it by prompts. removed: it is
@@ -63,8 +63,8 @@ class Thing:
 
     object_id: int
     role: str
-    leader: int | None = None
-    prompts: Mapping[int, PromptSet] = field(default_factory=dict)
+    subject_id: int | None = None
+    prompts: Mapping[int, FramePrompts] = field(default_factory=dict)
     observations: Mapping[int, Observation] = field(default_factory=dict)
     changes: tuple[tuple[int, int], ...] = ()
     category: str | None = None  # as a person named it
@@ -79,7 +79,9 @@ class Thing:
         """Whether tracking in a direction has passed a prompt when it is at a frame."""
         return any((frame - t) * direction >= 0 for t in self.prompts)
 
-    def with_observations(self, added: Mapping[int, Observation | None]) -> "Thing":
+    def with_observations(
+        self, added: Mapping[int, Observation | None]
+    ) -> "TrackedObject":
         """The same with observations by frame; None takes one away."""
         merged = {**self.observations, **added}
         return replace(
@@ -88,7 +90,7 @@ class Thing:
 
 
 @dataclass(frozen=True, eq=False)
-class FrameNote:
+class FrameRecord:
     """What tracking decided on a frame.
 
     last_met in `tracks` counts frames in the direction of tracking: frame * direction.
@@ -96,7 +98,7 @@ class FrameNote:
     [q, 2], where the model looked.
     """
 
-    made: int
+    revision: int
     direction: int
     tracks: tuple[OpenTrack, ...]
     met: Mapping[int, tuple[int, ...]]
@@ -128,49 +130,49 @@ class PredicateFix:
 
 @dataclass(frozen=True, eq=False)
 class SessionState:
-    """The whole of a session at one moment; `things` in the order they came."""
+    """The whole of a session at one moment; `objects` in the order they came."""
 
-    things: Mapping[int, Thing] = field(default_factory=dict)
-    notes: Mapping[int, FrameNote] = field(default_factory=dict)
+    objects: Mapping[int, TrackedObject] = field(default_factory=dict)
+    records: Mapping[int, FrameRecord] = field(default_factory=dict)
     fixes: tuple[PredicateFix, ...] = ()
     next_id: int = 1
     revision: int = 0
 
     @functools.cached_property
     def shared(self) -> dict[int, int]:
-        """Ids that turned out to name one thing, old -> kept."""
+        """Ids that turned out to name one obj, old -> kept."""
         return {
             old: kept
-            for note in self.notes.values()
-            for old, kept in note.merged.items()
+            for record in self.records.values()
+            for old, kept in record.merged.items()
             if self.alive(old) and self.alive(kept)
         }
 
     def alive(self, object_id: int) -> bool:
-        """Whether there is such a thing that nobody removed."""
-        thing = self.things.get(object_id)
-        return thing is not None and not thing.removed
+        """Whether there is such a obj that nobody removed."""
+        obj = self.objects.get(object_id)
+        return obj is not None and not obj.removed
 
     def shown_id(self, object_id: int) -> int:
-        """The id that a thing goes by."""
+        """The id that a obj goes by."""
         return find_id(object_id, self.shared)
 
     @functools.cached_property
-    def shown(self) -> dict[int, tuple[Thing, ...]]:
-        """The things behind each id that is shown, the one of that id first."""
-        groups: dict[int, list[Thing]] = {}
-        for object_id in self.things:
+    def shown(self) -> dict[int, tuple[TrackedObject, ...]]:
+        """The objects behind each id that is shown, the one of that id first."""
+        groups: dict[int, list[TrackedObject]] = {}
+        for object_id in self.objects:
             if self.alive(object_id):
                 groups.setdefault(self.shown_id(object_id), []).append(
-                    self.things[object_id]
+                    self.objects[object_id]
                 )
         return {
-            i: tuple(sorted(group, key=lambda thing: thing.object_id != i))
+            i: tuple(sorted(group, key=lambda obj: obj.object_id != i))
             for i, group in groups.items()
         }
 
     @functools.cached_property
-    def standing_fixes(self) -> tuple[PredicateFix, ...]:
+    def active_fixes(self) -> tuple[PredicateFix, ...]:
         """What people said of pairs that are still there, by the ids shown."""
         return tuple(
             replace(
@@ -183,59 +185,61 @@ class SessionState:
         )
 
     @functools.cached_property
-    def spoken(self) -> frozenset[int]:
+    def annotated(self) -> frozenset[int]:
         """What a person named, related or pointed at, under all ids that it goes by."""
-        related = {i for fix in self.standing_fixes for i in fix.pair}
+        related = {i for fix in self.active_fixes for i in fix.pair}
         return frozenset(
-            thing.object_id
+            obj.object_id
             for i, group in self.shown.items()
             if i in related or any(t.category or t.pinned for t in group)
-            for thing in group
+            for obj in group
         )
 
     def category(self, shown_id: int) -> str | None:
-        """What a person named a shown thing, if anyone did."""
-        names = (thing.category for thing in self.shown[shown_id])
+        """What a person named a shown obj, if anyone did."""
+        names = (obj.category for obj in self.shown[shown_id])
         return next((name for name in names if name is not None), None)
 
     def subjects_of(self, shown_id: int) -> tuple[int, ...]:
-        """The subjects that led to a thing, by the ids shown; none for a subject."""
-        leaders = [t.leader for t in self.shown[shown_id] if t.leader is not None]
+        """The subjects that led to a obj, by the ids shown; none for a subject."""
+        leaders = [
+            t.subject_id for t in self.shown[shown_id] if t.subject_id is not None
+        ]
         leaders = [self.shown_id(i) for i in leaders if self.alive(i)]
         return tuple(i for i in dict.fromkeys(leaders) if i != shown_id)
 
     def observation(self, shown_id: int, frame: int) -> Observation | None:
-        """What is seen of a shown thing on a frame, where anything is."""
-        for thing in self.shown.get(shown_id, ()):
-            found = thing.observations.get(frame)
+        """What is seen of a shown obj on a frame, where anything is."""
+        for obj in self.shown.get(shown_id, ()):
+            found = obj.observations.get(frame)
             if found is not None and found.mask is not None:
                 return found
         return None
 
-    def thing(self, object_id: int) -> Thing:
-        """A thing that is there; InputError where there is none."""
+    def object(self, object_id: int) -> TrackedObject:
+        """A obj that is there; InputError where there is none."""
         if not self.alive(object_id):
             known = ", ".join(map(str, self.shown)) or "none yet"
             raise InputError(f"there is no object {object_id}: known are {known}")
-        return self.things[object_id]
+        return self.objects[object_id]
 
-    def with_thing(self, thing: Thing) -> "SessionState":
-        """The state with this thing, in place of the one by its id if there is one."""
-        return replace(self, things={**self.things, thing.object_id: thing})
+    def with_object(self, obj: TrackedObject) -> "SessionState":
+        """The state with this obj, in place of the one by its id if there is one."""
+        return replace(self, objects={**self.objects, obj.object_id: obj})
 
-    def without_note(self, frame: int) -> "SessionState":
+    def without_record(self, frame: int) -> "SessionState":
         """The state as if tracking had never been on a frame."""
-        notes = {t: note for t, note in self.notes.items() if t != frame}
-        return replace(self, notes=notes)
+        records = {t: record for t, record in self.records.items() if t != frame}
+        return replace(self, records=records)
 
     def is_stale(self, frame: int) -> bool:
         """Whether something was said since that tracking a frame anew would take up."""
-        note = self.notes.get(frame)
-        if note is None:
+        record = self.records.get(frame)
+        if record is None:
             return False
         return any(
-            revision > note.made and (frame - place) * note.direction >= 0
-            for thing in self.things.values()
-            if not thing.removed
-            for place, revision in thing.changes
+            revision > record.revision and (frame - place) * record.direction >= 0
+            for obj in self.objects.values()
+            if not obj.removed
+            for place, revision in obj.changes
         )

@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 
 from c2g_jax.session.session_state import (
-    FrameNote,
+    FramePrompts,
+    FrameRecord,
     Observation,
     PredicateFix,
     PromptItem,
-    PromptSet,
     SessionState,
-    Thing,
+    TrackedObject,
 )
 from c2g_jax.tracking.object_tracks import OpenTrack
 
 
-class Tables:
+class StateRows:
     """Rows by kind; a part that comes again is the number of its row."""
 
     def __init__(self):
@@ -46,34 +46,34 @@ class Tables:
 
     def _state(self, state: SessionState) -> dict:
         return {
-            "things": [self._number("things", t, self._thing) for t in _parts(state)],
-            "notes": self._number("note_maps", state.notes, self._notes),
+            "things": [self._number("things", t, self._object) for t in _parts(state)],
+            "notes": self._number("note_maps", state.records, self._records),
             "fixes": [list(dataclasses.astuple(fix)) for fix in state.fixes],
             "next_id": state.next_id,
             "revision": state.revision,
         }
 
-    def _thing(self, thing: Thing) -> dict:
+    def _object(self, obj: TrackedObject) -> dict:
         return {
-            "id": thing.object_id,
-            "role": thing.role,
-            "leader": thing.leader,
-            "prompts": self._number("prompt_maps", thing.prompts, self._prompts),
+            "id": obj.object_id,
+            "role": obj.role,
+            "leader": obj.subject_id,
+            "prompts": self._number("prompt_maps", obj.prompts, self._prompts),
             "observations": self._number(
-                "observation_maps", thing.observations, self._observations
+                "observation_maps", obj.observations, self._observations
             ),
-            "changes": [list(change) for change in thing.changes],
-            "category": thing.category,
-            "removed": thing.removed,
+            "changes": [list(change) for change in obj.changes],
+            "category": obj.category,
+            "removed": obj.removed,
         }
 
-    def _prompts(self, prompts: Mapping[int, PromptSet]) -> list:
+    def _prompts(self, prompts: Mapping[int, FramePrompts]) -> list:
         return [
             [t, self._number("prompts", said, self._said)]
             for t, said in prompts.items()
         ]
 
-    def _said(self, said: PromptSet) -> dict:
+    def _said(self, said: FramePrompts) -> dict:
         base = None if said.base is None else self._observation(said.base)
         return {"items": [dataclasses.asdict(i) for i in said.items], "base": base}
 
@@ -84,23 +84,23 @@ class Tables:
         def encode(o: Observation) -> dict:
             self.observations.append(o)
             mask = None if o.mask is None else o.mask["counts"]
-            return [mask, o.iou, o.object_score, o.direction, o.made]
+            return [mask, o.iou, o.object_score, o.direction, o.revision]
 
         return self._number("observations", observation, encode)
 
-    def _notes(self, notes: Mapping[int, FrameNote]) -> list:
-        return [[t, self._number("notes", n, self._note)] for t, n in notes.items()]
+    def _records(self, records: Mapping[int, FrameRecord]) -> list:
+        return [[t, self._number("notes", n, self._record)] for t, n in records.items()]
 
-    def _note(self, note: FrameNote) -> dict:
+    def _record(self, record: FrameRecord) -> dict:
         return {
-            "made": note.made,
-            "direction": note.direction,
-            "tracks": [list(dataclasses.astuple(t)) for t in note.tracks],
-            "met": [[i, list(met)] for i, met in note.met.items()],
-            "pairs": [list(pair) for pair in note.pairs],
-            "points": [[i, p.tolist()] for i, p in note.points.items()],
-            "merged": [list(pair) for pair in note.merged.items()],
-            "dropped": note.dropped,
+            "made": record.revision,
+            "direction": record.direction,
+            "tracks": [list(dataclasses.astuple(t)) for t in record.tracks],
+            "met": [[i, list(met)] for i, met in record.met.items()],
+            "pairs": [list(pair) for pair in record.pairs],
+            "points": [[i, p.tolist()] for i, p in record.points.items()],
+            "merged": [list(pair) for pair in record.merged.items()],
+            "dropped": record.dropped,
         }
 
 
@@ -110,7 +110,7 @@ def read_states(
     pointers: np.ndarray,
     size: list[int],
 ) -> tuple[list[SessionState], list[Observation]]:
-    """The states and observations of `Tables`; KeyError and so on if they are none.
+    """The states and observations of `StateRows`; KeyError and so on if they are none.
 
     `features` and `pointers` [n, c] are those of the observations, `size` [H, W].
     """
@@ -129,22 +129,22 @@ def read_states(
         )
     ]
     said = [
-        PromptSet(
+        FramePrompts(
             tuple(_item(item) for item in row["items"]),
             None if row["base"] is None else observations[row["base"]],
         )
         for row in rows.get("prompts", [])
     ]
-    notes = [_note(row) for row in rows.get("notes", [])]
+    records = [_record(row) for row in rows.get("notes", [])]
 
     def maps(kind: str, parts: list) -> list[dict]:
         return [{t: parts[i] for t, i in row} for row in rows.get(kind, [])]
 
     prompt_maps = maps("prompt_maps", said)
     observation_maps = maps("observation_maps", observations)
-    note_maps = maps("note_maps", notes)
-    things = [
-        Thing(
+    note_maps = maps("note_maps", records)
+    objects = [
+        TrackedObject(
             row["id"],
             row["role"],
             row["leader"],
@@ -158,7 +158,7 @@ def read_states(
     ]
     states = [
         SessionState(
-            {things[i].object_id: things[i] for i in row["things"]},
+            {objects[i].object_id: objects[i] for i in row["things"]},
             note_maps[row["notes"]],
             tuple(PredicateFix(*fix) for fix in row["fixes"]),
             row["next_id"],
@@ -170,7 +170,7 @@ def read_states(
 
 
 def _parts(state: SessionState):
-    return state.things.values()
+    return state.objects.values()
 
 
 def _item(row: dict) -> PromptItem:
@@ -184,8 +184,8 @@ def _item(row: dict) -> PromptItem:
     )
 
 
-def _note(row: dict) -> FrameNote:
-    return FrameNote(
+def _record(row: dict) -> FrameRecord:
+    return FrameRecord(
         row["made"],
         row["direction"],
         tuple(OpenTrack(*track) for track in row["tracks"]),

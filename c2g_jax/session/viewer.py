@@ -10,10 +10,10 @@ from c2g_jax.click2graph.model import Click2Graph
 from c2g_jax.media.video import Video
 from c2g_jax.sam2.predictors.frame_reader import FrameReader
 from c2g_jax.session.adapt import AdaptConfig
-from c2g_jax.session.fingerprint import Likeness, take
-from c2g_jax.session.labels import Guess, Labeller
+from c2g_jax.session.fingerprint import Fingerprint, take
+from c2g_jax.session.labels import Labeller, PairPrediction
 from c2g_jax.session.session_graph import build_graph
-from c2g_jax.session.session_state import OBJECT, SUBJECT, SessionState, Thing
+from c2g_jax.session.session_state import OBJECT, SUBJECT, SessionState, TrackedObject
 from c2g_jax.session.views import (
     FrameView,
     ObjectSummary,
@@ -40,14 +40,14 @@ class Viewer:
         self._finalizer = weakref.finalize(self, self._reader.close)
         self._lock = threading.RLock()
         self._last: tuple[tuple, SceneGraph] | None = None
-        self._likeness: Likeness | None = None
+        self._likeness: Fingerprint | None = None
 
     def image(self, frame: int) -> np.ndarray:
         """uint8 [H, W, 3]."""
         with self._lock:
             return self._reader.read(frame)
 
-    def likeness(self) -> Likeness:
+    def fingerprint(self) -> Fingerprint:
         """What the video looks like, by which it is known again; read once."""
         with self._lock:
             if self._likeness is None:
@@ -63,7 +63,7 @@ class Viewer:
     def objects(self, state: SessionState) -> list[ObjectSummary]:
         """All objects of a state over the whole clip, in the order they came."""
         with self._lock:
-            guesses = self._labeller.guesses(state, sorted(state.notes))
+            guesses = self._labeller.guesses(state, sorted(state.records))
             return summarise_objects(state, guesses)
 
     def relations(
@@ -89,7 +89,9 @@ class Viewer:
             self._last = None
 
 
-def view_frame(state: SessionState, frame: int, guesses: Sequence[Guess]) -> FrameView:
+def view_frame(
+    state: SessionState, frame: int, guesses: Sequence[PairPrediction]
+) -> FrameView:
     """What is known of one frame, with the guesses on it."""
     objects = []
     for shown_id, group in state.shown.items():
@@ -111,12 +113,12 @@ def view_frame(state: SessionState, frame: int, guesses: Sequence[Guess]) -> Fra
         RelationView(g.subject_id, g.object_id, g.predicate, g.confidence, g.fixed)
         for g in sorted(guesses, key=lambda g: -g.confidence)
     )
-    tracked, stale = frame in state.notes, state.is_stale(frame)
+    tracked, stale = frame in state.records, state.is_stale(frame)
     return FrameView(frame, tuple(objects), relations, tracked, stale)
 
 
 def summarise_objects(
-    state: SessionState, guesses: Mapping[int, list[Guess]]
+    state: SessionState, guesses: Mapping[int, list[PairPrediction]]
 ) -> list[ObjectSummary]:
     """All objects, in the order they came."""
     spoken = [guess for found in guesses.values() for guess in found]
@@ -125,11 +127,11 @@ def summarise_objects(
         category, score, fixed = _category(state, shown_id, spoken)
         frames = {
             t
-            for thing in group
-            for t, found in thing.observations.items()
+            for obj in group
+            for t, found in obj.observations.items()
             if found.mask is not None
         }
-        prompted = sorted({t for thing in group for t in thing.prompts})
+        prompted = sorted({t for obj in group for t in obj.prompts})
         summaries.append(
             ObjectSummary(
                 shown_id,
@@ -149,7 +151,7 @@ def summarise_relations(
     state: SessionState, relations: Sequence[Relation]
 ) -> list[RelationSummary]:
     """The relations of a graph, and which of them a person fixed."""
-    said = {(*fix.pair, fix.predicate) for fix in state.standing_fixes}
+    said = {(*fix.pair, fix.predicate) for fix in state.active_fixes}
     return [
         RelationSummary(*key, r.spans, r.score, key in said)
         for r in relations
@@ -157,12 +159,12 @@ def summarise_relations(
     ]
 
 
-def _role(group: tuple[Thing, ...]) -> str:
+def _role(group: tuple[TrackedObject, ...]) -> str:
     return SUBJECT if any(t.role == SUBJECT for t in group) else OBJECT
 
 
 def _category(
-    state: SessionState, shown_id: int, guesses: Sequence[Guess]
+    state: SessionState, shown_id: int, guesses: Sequence[PairPrediction]
 ) -> tuple[str, float, bool]:
     """Category, score, and whether a person fixed it."""
     said = state.category(shown_id)
@@ -175,11 +177,11 @@ def _category(
     return name, agreed / max(len(votes), 1), False
 
 
-def _prompts(group: tuple[Thing, ...], frame: int) -> Iterator[PromptView]:
-    for thing in group:
-        if frame not in thing.prompts:
+def _prompts(group: tuple[TrackedObject, ...], frame: int) -> Iterator[PromptView]:
+    for obj in group:
+        if frame not in obj.prompts:
             continue
-        for item in thing.prompts[frame].items:
+        for item in obj.prompts[frame].items:
             if item.kind == "point":
                 yield PromptView("point", *item.point, int(item.positive))
             else:
