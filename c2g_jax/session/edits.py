@@ -1,4 +1,4 @@
-"""What people do to a session, as functions from a state to the next."""
+"""A person's edits of a session, as functions from a state to the next."""
 
 import dataclasses
 import difflib
@@ -20,10 +20,10 @@ from c2g_jax.types import InputError
 
 
 def add_new(
-    state: SessionState, role: str, leader: int | None
+    state: SessionState, role: str, subject_id: int | None
 ) -> tuple[SessionState, TrackedObject]:
-    """A new subject, or an object of a subject, without a prompt as yet."""
-    obj = TrackedObject(state.next_id, role, leader)
+    """Add a subject, or an object of a subject, without a prompt."""
+    obj = TrackedObject(state.next_id, role, subject_id)
     state = dataclasses.replace(state, next_id=state.next_id + 1)
     return state.with_object(obj), obj
 
@@ -35,11 +35,11 @@ def prompt(
     frame: int,
     item: PromptItem,
 ) -> SessionState:
-    """Say one more obj of an object on a frame, and look at it again there."""
+    """Add a prompt of an object on a frame and segment it again there."""
     known = obj.prompts.get(frame)
     if known is None:
         known = FramePrompts((), obj.observations.get(frame))
-    # A mask says all; a box begins anew with what lies within it.
+    # A mask or a box replaces the earlier prompts; a point refines them.
     old = () if item.kind in ("mask", "box") else known.items
     items = (*old, item)
     bank, direction = _own_bank(engine, obj, known.base, frame)
@@ -54,18 +54,18 @@ def prompt(
 def delete_prompt(
     engine: Engine, state: SessionState, object_id: int, frame: int, index: int
 ) -> SessionState:
-    """Take back one obj said of an object; the object goes with its last one."""
+    """Delete a prompt; an object whose last prompt it was is removed."""
     obj = _prompted_object(state, object_id, frame, index)
     known = obj.prompts[frame]
     items = (*known.items[:index], *known.items[index + 1 :])
     if items:
         bank, direction = _own_bank(engine, obj, known.base, frame)
         answer = engine.answer(frame, items, known.base, bank, direction)
-        said = FramePrompts(items, known.base)
-        return _prompted(engine, state, obj, frame, said, answer)
+        prompts = FramePrompts(items, known.base)
+        return _prompted(engine, state, obj, frame, prompts, answer)
     prompts = {t: p for t, p in obj.prompts.items() if t != frame}
     left = obj.with_observations({frame: known.base})
-    # What the model found by itself stays as it was found.
+    # An object that the model found stays, as it was found.
     if not prompts and all(o.direction for o in left.observations.values()):
         return remove(state, obj.object_id)
     revision = state.revision + 1
@@ -78,9 +78,9 @@ def delete_prompt(
 
 
 def remove(state: SessionState, object_id: int) -> SessionState:
-    """Take an object away, under all ids it goes by, and what its subject led to.
+    """Remove an object with all merged into it, and with the objects of a subject.
 
-    What another subject led to as well stays under its id, as that subject's.
+    An object that belongs to another subject as well stays, as that subject's.
     """
     state.object(object_id)
     gone = {obj.object_id for obj in state.shown[state.shown_id(object_id)]}
@@ -92,10 +92,10 @@ def remove(state: SessionState, object_id: int) -> SessionState:
             objects[i] = dataclasses.replace(obj, removed=True)
         elif obj.subject_id in gone:
             others = [t.subject_id for t in state.shown[state.shown_id(i)]]
-            heirs = [k for k in others if k is not None and k not in gone]
+            left = [k for k in others if k is not None and k not in gone]
             objects[i] = (
-                dataclasses.replace(obj, subject_id=heirs[0])
-                if heirs
+                dataclasses.replace(obj, subject_id=left[0])
+                if left
                 else dataclasses.replace(obj, removed=True)
             )
     return dataclasses.replace(state, objects=objects, revision=state.revision + 1)
@@ -104,7 +104,7 @@ def remove(state: SessionState, object_id: int) -> SessionState:
 def rename(
     state: SessionState, object_id: int, category: str | None, names: Sequence[str]
 ) -> SessionState:
-    """Fix the category of an object; None gives it back to the model."""
+    """Set the category of an object; None restores the model's."""
     state.object(object_id)
     if category is not None:
         check_name(category, names, "category")
@@ -116,7 +116,7 @@ def rename(
 def fix_predicate(
     state: SessionState, fix: PredicateFix, names: Sequence[str]
 ) -> SessionState:
-    """Fix the predicate of a pair over a span, or that there is none."""
+    """Set the predicate of a pair over a span, or that they are not related."""
     for object_id in (fix.subject_id, fix.object_id):
         state.object(object_id)
     if fix.predicate is not None:
@@ -129,7 +129,7 @@ def fix_predicate(
 
 
 def check_name(name: str, names: Sequence[str], kind: str) -> None:
-    """InputError unless the vocabulary has the name."""
+    """Raise InputError unless the vocabulary has the name."""
     if name not in names:
         near = difflib.get_close_matches(str(name), names, 3, 0.5)
         hint = f"perhaps {', '.join(near)}" if near else "choose one of the vocabulary"
@@ -139,7 +139,7 @@ def check_name(name: str, names: Sequence[str], kind: str) -> None:
 def target(
     state: SessionState, object_id: int | None
 ) -> tuple[SessionState, TrackedObject]:
-    """The object that a prompt speaks of, a new subject for None."""
+    """Return the object to prompt; for None it is a new subject."""
     if object_id is None:
         return add_new(state, SUBJECT, None)
     return state, state.object(object_id)
@@ -148,11 +148,11 @@ def target(
 def add_related(
     state: SessionState, subject_id: int
 ) -> tuple[SessionState, TrackedObject]:
-    """A new object in relation with a subject."""
+    """Add an object of a subject."""
     subject = state.object(subject_id)
     if subject.role != SUBJECT:
         raise InputError(
-            f"object {subject_id} is no subject: name one that was clicked as such"
+            f"object {subject_id} is not a subject: give the id of a subject"
         )
     return add_new(state, OBJECT, subject_id)
 
@@ -171,7 +171,7 @@ def _prompted_object(
 
 
 def _own_bank(engine: Engine, obj: TrackedObject, base: Observation | None, frame: int):
-    """The memories that the obj itself was tracked here with, None without any."""
+    """Return the memories that tracked an object here, None if it was not tracked."""
     if base is None or base.direction == 0:
         return None, 1
     return engine.memories.bank({0: obj}, frame, base.direction, 1), base.direction
@@ -182,7 +182,7 @@ def _prompted(
     state: SessionState,
     obj: TrackedObject,
     frame: int,
-    said: FramePrompts,
+    prompts: FramePrompts,
     answer: ObjectOutput,
 ) -> SessionState:
     revision = state.revision + 1
@@ -190,7 +190,7 @@ def _prompted(
     observation = engine.observe(answer, feature, 0, revision)
     obj = dataclasses.replace(
         obj.with_observations({frame: observation}),
-        prompts={**obj.prompts, frame: said},
+        prompts={**obj.prompts, frame: prompts},
         changes=(*obj.changes, (frame, revision)),
     )
     return dataclasses.replace(state, revision=revision).with_object(obj)

@@ -1,7 +1,8 @@
-"""A session as one file, a zip of JSON and arrays, from which it goes on exactly.
+"""The session file: a zip of JSON and arrays from which a session continues exactly.
 
-Beside what is shown it holds what can be undone, and the logits that tracking needs
-where it can be taken up: of prompted frames, and around the ends of what was tracked.
+Besides the current state it holds the states of undo and redo, and the logits that
+tracking needs to continue: those of prompted frames and around the ends of tracked
+ranges.
 """
 
 import dataclasses
@@ -42,7 +43,7 @@ _OPTIONS = {  # of `open_video`
     "dtype": str,
     "discover_every": int,
 }
-_DAMAGED = (  # what zipfile, numpy and our own tables meet in a file with wrong bytes
+_DAMAGED = (  # raised by zipfile, numpy and `read_states` for a damaged file
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
@@ -88,7 +89,7 @@ class SavedSession:
         sha256: str | None,
         model: Sam2Config,
     ) -> None:
-        """InputError unless the session was saved on this video and this model."""
+        """Raise InputError unless it was saved on this video and with this model."""
         saved = self.video
         wanted = (saved["width"], saved["height"], saved["num_frames"])
         if (video.width, video.height, video.num_frames) != wanted:
@@ -99,8 +100,8 @@ class SavedSession:
             )
         if differ(self.fingerprint, fingerprint):
             raise InputError(
-                f"{self.path} is of {saved['name']}, but the pictures of {video.name} "
-                "are others: give the video of the session"
+                f"{self.path} is of {saved['name']}, but the frames of {video.name} "
+                "look different: give the video of the session"
             )
         known = self.source.sha256
         if None not in (known, sha256) and known != sha256:
@@ -124,9 +125,9 @@ class SavedSession:
 def write_session(
     session: SavedSession, logits_of: Callable[[Observation], np.ndarray | None]
 ) -> None:
-    """Write a session file aside, then rename it: the old one stays till then.
+    """Write a session file beside `session.path`, then rename it.
 
-    logits_of: the logits of an observation, None where they are not held.
+    logits_of: returns the logits of an observation, None if they are not held.
     """
     tables = StateRows()
     history = {
@@ -171,7 +172,7 @@ def _write_archive(
 
 
 def read_session(path: Path) -> SavedSession:
-    """What `write_session` wrote; InputError if the file is none, or damaged."""
+    """Read a session file; InputError if it is missing, damaged or no session file."""
     try:
         with zipfile.ZipFile(path) as archive:
             document = json.loads(archive.read(_DOCUMENT))
@@ -199,7 +200,7 @@ def read_session(path: Path) -> SavedSession:
 
 
 def _parsed(path: Path, document: dict, arrays: dict[str, np.ndarray]) -> SavedSession:
-    """One of `_DAMAGED` where something is missing, or is not what it is to be."""
+    """Parse a session; raise one of `_DAMAGED` for missing or wrong values."""
     video, source, history = (document[k] for k in ("video", "source", "history"))
     for values, kinds in ((video, _VIDEO), (source, _SOURCE)):
         if not all(isinstance(values[name], kind) for name, kind in kinds.items()):
@@ -240,13 +241,13 @@ def _damaged(path: Path, error: Exception) -> InputError:
 
 
 def _resumable(now: SessionState, found: Sequence[Observation]) -> set[Observation]:
-    """The observations whose logits are worth their room in a file."""
+    """Return the observations whose logits tracking needs to continue."""
     wanted = {o for o in found if o.direction == 0}
     for obj in now.objects.values():
         wanted |= {p.base for p in obj.prompts.values() if p.base is not None}
         frames = obj.observations.keys()
         for t in frames:
-            # Within reach of an end, from which tracking may be taken up.
+            # Near an end of the tracked frames, where tracking may continue.
             if any(t + k not in frames or t - k not in frames for k in _NEAR):
                 wanted.add(obj.observations[t])
     return wanted

@@ -1,4 +1,4 @@
-"""What tracking remembers of observations, and the banks that are filled with it."""
+"""Memories of observations, and memory banks filled from them."""
 
 import collections
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ _BYTES = 256 << 20  # memories held on the host
 
 @jax.jit
 def latest_memory(bank: MemoryBank, frame: jax.Array) -> jax.Array:
-    """The memories [n, h, w, m] that a bank took in when it tracked a frame."""
+    """Return the memories [n, h, w, m] that tracking a frame wrote to a bank."""
     slot = memory.ring_slot(frame, bank.stride)
     return jax.lax.dynamic_index_in_dim(bank.recent, slot, 1, keepdims=False)
 
@@ -39,12 +39,12 @@ class MemoryCache:
         )
 
     def clear(self) -> None:
-        """Hold none; all are made again when they are needed."""
+        """Empty the cache; memories are encoded again when needed."""
         self._held.clear()
 
     def keep(self, observation: Observation, value: np.ndarray) -> None:
-        """Hold the memory [h, w, m] of an observation for a while."""
-        # A row of an array would keep all of it.
+        """Cache the memory [h, w, m] of an observation."""
+        # A copy: a view of a row would keep the whole array.
         self._held[observation] = value = np.array(value)
         self._held.move_to_end(observation)
         most = max(64, _BYTES // value.nbytes)
@@ -52,7 +52,7 @@ class MemoryCache:
             self._held.popitem(last=False)
 
     def get(self, observation: Observation, frame: int) -> np.ndarray:
-        """The memory of an observation, made again where it is no longer held."""
+        """Return the memory of an observation, encoded if it is not cached."""
         if observation not in self._held:
             self.keep(observation, self._encode(observation, frame))
         self._held.move_to_end(observation)
@@ -65,7 +65,7 @@ class MemoryCache:
         direction: int,
         num_slots: int,
     ) -> MemoryBank:
-        """The bank that tracking arrives at a frame with: {slot: obj}."""
+        """Return the bank with which tracking arrives at a frame: {slot: object}."""
         chosen = {
             slot: conditioning(obj, frame, direction) for slot, obj in objects.items()
         }
@@ -98,10 +98,10 @@ class MemoryCache:
 
 
 def conditioning(obj: TrackedObject, frame: int, direction: int) -> list[int]:
-    """The frames of a obj that condition tracking when it is at a frame.
+    """Return the conditioning frames of an object when tracking is at a frame.
 
-    Those that a person prompted, wherever they lie; a place where the model found it
-    only once tracking has passed there.
+    Prompted frames on either side; frames where the model found the object only once
+    tracking has passed them.
     """
     frames = [
         t
@@ -113,6 +113,6 @@ def conditioning(obj: TrackedObject, frame: int, direction: int) -> list[int]:
 
 
 def is_crowded(obj: TrackedObject) -> bool:
-    """Whether more frames may condition a obj than a bank has room for."""
+    """Whether an object may have more conditioning frames than a bank holds."""
     found = sum(found.direction == 0 for found in obj.observations.values())
     return found > MAX_CONDITIONING

@@ -1,6 +1,6 @@
-"""States as tables of numbers and text, and back, with all that they share.
+"""Convert session states to rows of JSON values and back, with the parts they share.
 
-Equal parts are written once, by who they are: a hundred states that undo leads through
+A part that several states share is written once, by identity: a hundred states of undo
 cost little more than one.
 """
 
@@ -23,13 +23,13 @@ from c2g_jax.tracking.object_tracks import OpenTrack
 
 
 class StateRows:
-    """Rows by kind; a part that comes again is the number of its row."""
+    """Rows by kind; a part is referred to by the number of its row."""
 
     def __init__(self):
         self.rows: dict[str, list] = {}
         self.observations: list[Observation] = []
         self._numbers: dict[int, int] = {}
-        self._parts: list = []  # kept, so that no id is given to another part
+        self._parts: list = []  # kept alive, so that their ids stay unique
 
     def _number(self, kind: str, part: Any, encode: Callable[[Any], Any]) -> int:
         if id(part) not in self._numbers:
@@ -41,12 +41,14 @@ class StateRows:
         return self._numbers[id(part)]
 
     def state(self, state: SessionState) -> int:
-        """The number of a state's row; rows are shared by states that share parts."""
+        """Add a state and return the number of its row."""
         return self._number("states", state, self._state)
 
     def _state(self, state: SessionState) -> dict:
         return {
-            "things": [self._number("things", t, self._object) for t in _parts(state)],
+            "things": [
+                self._number("things", t, self._object) for t in state.objects.values()
+            ],
             "notes": self._number("note_maps", state.records, self._records),
             "fixes": [list(dataclasses.astuple(fix)) for fix in state.fixes],
             "next_id": state.next_id,
@@ -69,13 +71,13 @@ class StateRows:
 
     def _prompts(self, prompts: Mapping[int, FramePrompts]) -> list:
         return [
-            [t, self._number("prompts", said, self._said)]
-            for t, said in prompts.items()
+            [t, self._number("prompts", given, self._frame_prompts)]
+            for t, given in prompts.items()
         ]
 
-    def _said(self, said: FramePrompts) -> dict:
-        base = None if said.base is None else self._observation(said.base)
-        return {"items": [dataclasses.asdict(i) for i in said.items], "base": base}
+    def _frame_prompts(self, prompts: FramePrompts) -> dict:
+        base = prompts.base and self._observation(prompts.base)
+        return {"items": [dataclasses.asdict(i) for i in prompts.items], "base": base}
 
     def _observations(self, found: Mapping[int, Observation]) -> list:
         return [[t, self._observation(o)] for t, o in found.items()]
@@ -110,9 +112,10 @@ def read_states(
     pointers: np.ndarray,
     size: list[int],
 ) -> tuple[list[SessionState], list[Observation]]:
-    """The states and observations of `StateRows`; KeyError and so on if they are none.
+    """Return the states and observations of `StateRows`.
 
-    `features` and `pointers` [n, c] are those of the observations, `size` [H, W].
+    `features` and `pointers` [n, c] are those of the observations, `size` is [H, W].
+    Raises KeyError and the like for rows that are damaged.
     """
     observations = [
         Observation(
@@ -128,7 +131,7 @@ def read_states(
             rows.get("observations", []), features, pointers, strict=True
         )
     ]
-    said = [
+    frame_prompts = [
         FramePrompts(
             tuple(_item(item) for item in row["items"]),
             None if row["base"] is None else observations[row["base"]],
@@ -140,7 +143,7 @@ def read_states(
     def maps(kind: str, parts: list) -> list[dict]:
         return [{t: parts[i] for t, i in row} for row in rows.get(kind, [])]
 
-    prompt_maps = maps("prompt_maps", said)
+    prompt_maps = maps("prompt_maps", frame_prompts)
     observation_maps = maps("observation_maps", observations)
     note_maps = maps("note_maps", records)
     objects = [
@@ -167,10 +170,6 @@ def read_states(
         for row in rows["states"]
     ]
     return states, observations
-
-
-def _parts(state: SessionState):
-    return state.objects.values()
 
 
 def _item(row: dict) -> PromptItem:

@@ -1,8 +1,8 @@
-"""Track the frames of a session in either direction, by the steps of `tracking.loop`.
+"""Track frames of a session in either direction, by the steps of `tracking.loop`.
 
-A pass may begin in the middle of a video and go over frames that were tracked before:
-its memory bank is filled from observations, objects found earlier keep their ids, and
-masks that a person prompted are taken as they are.
+A pass may start in the middle of a video and cover frames that were tracked before: the
+memory bank is filled from observations, objects found earlier keep their ids, and the
+masks of prompted objects are those shown to the person who prompted them.
 """
 
 import dataclasses
@@ -96,10 +96,10 @@ class TrackingPass:
         return self._written(state, output, found)
 
     def _with_objects(self, state: SessionState) -> TrackingState:
-        """The state of tracking with all objects that are followed on the next frame.
+        """Return the tracking state with all objects to follow on the next frame.
 
-        Subjects, and objects that a person prompted, are followed once the pass has
-        reached a prompt of theirs.
+        Subjects and prompted objects are followed once the pass has reached one of
+        their prompts.
         """
         tracking = self._tracking
         frame, direction = tracking.frame, tracking.direction
@@ -115,7 +115,7 @@ class TrackingPass:
             for t in begun
             if t.role == SUBJECT
         )
-        # Certain, and met on every frame: pinned tracks do not age.
+        # Confidence 1 and linked on every frame: pinned tracks do not age.
         pinned = [
             OpenTrack(t.object_id, t.subject_id, tracking.clock, 1.0)
             for t in begun
@@ -128,13 +128,13 @@ class TrackingPass:
             subjects=subjects,
             tracks=(*tracks, *pinned),
             pinned=pinned_ids,
-            # A frame's own merges are found again.
+            # Merges of this frame are decided again.
             shared=state.without_record(frame).shared,
             next_id=state.next_id,
         )
         live = [x.object_id for x in (*subjects, *pinned, *tracks)]
-        # Of more conditioning frames than a bank holds, the nearest change frame by
-        # frame.
+        # With more conditioning frames than a bank holds, the nearest ones change from
+        # frame to frame.
         crowded = any(is_crowded(state.objects[i]) for i in live)
         if self._reload or crowded or not set(live) <= tracking.slot_of().keys():
             return self._loaded(state, tracking, live)
@@ -143,9 +143,9 @@ class TrackingPass:
     def _loaded(
         self, state: SessionState, tracking: TrackingState, live: list[int]
     ) -> TrackingState:
-        """The state of tracking with these objects in slots, memories loaded."""
+        """Return the tracking state with a bank filled from the objects' memories."""
         frame, direction = tracking.frame, tracking.direction
-        # Room for what the queries may find, so that the shapes rarely change.
+        # Room for what the queries may find, so that shapes rarely change.
         num_queries = self._engine.model.config.didm.num_queries
         room = len(tracking.subjects) * (1 + num_queries)
         free = dataclasses.replace(tracking, slots=(None,) * len(tracking.slots))
@@ -161,7 +161,7 @@ class TrackingPass:
         return dataclasses.replace(tracking, bank=bank, prompted=prompted)
 
     def _has_more(self, obj: TrackedObject) -> bool:
-        """Whether an object found on the frame just done has other memories as well."""
+        """Whether an object found on the last frame has memories of other frames."""
         tracking = self._tracking
         frame, direction = tracking.frame - tracking.direction, tracking.direction
         return any(
@@ -175,7 +175,7 @@ class TrackingPass:
         output: FrameOutput,
         found: Mapping[int, Observation],
     ) -> SessionState:
-        """The state with the frame's observations and record."""
+        """Return the state with the frame's observations and record."""
         engine, before = self._engine, output.pending.state
         frame, direction, made = before.frame, before.direction, state.revision
         observed = dict(found)
@@ -198,7 +198,7 @@ class TrackingPass:
         return _observed(state, frame, record, observed)
 
     def _record(self, state: SessionState, output: FrameOutput) -> FrameRecord:
-        """What was decided on the frame."""
+        """Return the record of the frame."""
         pending, scene, after = output.pending, output.scene, output.after
         size = np.float32([after.width, after.height])
         met = {
@@ -234,7 +234,7 @@ def _observed(
     record: FrameRecord,
     observed: Mapping[int, Observation],
 ) -> SessionState:
-    """The state with a frame; what earlier passes alone found there is removed."""
+    """Return the state with a frame; observations of earlier passes alone go."""
     objects = dict(state.objects)
     for i, obj in state.objects.items():
         if obj.removed:
