@@ -1,16 +1,16 @@
-r"""What corrections are worth: simulated users mend labels, and R@3 is measured.
+r"""Measure the value of corrections: R@3 after simulated users corrected labels.
 
     python -m c2g_jax.correct --checkpoint=FOLDER --data_dir=data --name=toy_pvsg \
         --split=val --corrections=0,1,2,4 --output=DIR
 
-A user clicks on every subject of a video where it first interacts, lets the session
-track, and then mends the label that is wrong on most frames, so many times a video.
-After 0, 1, 2 and 4 corrections it gives R@3, which is that of c2g_jax.evaluate, the
-differences to no correction paired over videos with their standard error, and the same
-for relations none of whose names the user gave: DIR/corrections.json and .md.
+A user clicks on every subject of a video on its first frame with a relation, lets the
+session track, and then corrects the label that is wrong on most frames, n times.
+DIR/corrections.json and .md hold, for 0, 1, 2 and 4 corrections per video, R@3 as in
+c2g_jax.evaluate, the differences to no correction paired over videos with their
+standard errors, and the same for relations none of whose labels the user gave.
 
-What a video gave is kept in DIR/scores as soon as it is done; the same command goes on
-from there after Ctrl-C or a kill.
+The counts of a video are written to DIR/scores as soon as it is done; the same command
+resumes from there after Ctrl-C or a kill.
 """
 
 import contextlib
@@ -55,21 +55,27 @@ flags.declare_key_flag("compilation_cache")
 flags.declare_key_flag("discover_every")
 flags.declare_key_flag("split")
 CORRECTIONS = flags.DEFINE_list(
-    "corrections", ["0", "1", "2", "4"], "How many labels a user corrects, in steps."
+    "corrections", ["0", "1", "2", "4"], "Numbers of corrections per video to report."
 )
 
 
 ADAPT_WIDTH = flags.DEFINE_float(
-    "adapt_width", None, "How far a correction pulls; default: that of sessions.", 0.01
+    "adapt_width",
+    None,
+    "Width of a correction's effect in feature space; default: that of sessions.",
+    0.01,
 )
 ADAPT_MARGIN = flags.DEFINE_float(
-    "adapt_margin", None, "How hard it pulls, in logits; the same default.", 0.0
+    "adapt_margin",
+    None,
+    "Margin of a corrected class, in logits; default: that of sessions.",
+    0.0,
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What the flags ask for, checked as far as it can be before the model runs."""
+    """The job that the flags describe, checked before the model is loaded."""
 
     dataset: Dataset
     videos: tuple[VideoRecord, ...]
@@ -97,7 +103,7 @@ def run() -> None:
 
 
 def read_job() -> Job:
-    """The job in the flags; InputError for whatever in them cannot be done."""
+    """Read the job from the flags; InputError for flags that cannot be used."""
     if not OUTPUT.value:
         raise InputError("--output is missing: name a folder for the results")
     if not DATA_DIR.value:
@@ -126,7 +132,7 @@ def read_job() -> Job:
 
 
 def read_adapt() -> Any:
-    """How corrections feed back: as in sessions, but for what the flags say."""
+    """Return the AdaptConfig of sessions with the flags' values."""
     from c2g_jax.session.adapt import AdaptConfig  # JAX is not needed before
 
     given = {"width": ADAPT_WIDTH.value, "margin": ADAPT_MARGIN.value}
@@ -140,7 +146,7 @@ def make_fingerprint(
     counts: Sequence[int],
     adapt: Any,
 ) -> dict[str, Any]:
-    """All that scores depend on, for the results and to tell them from others."""
+    """Return everything that the scores depend on, to tell runs apart."""
     from c2g_jax.checkpoints.safetensors import read_manifest
 
     return {
@@ -160,7 +166,7 @@ def make_fingerprint(
 
 
 def read_counts(words: Sequence[str]) -> tuple[int, ...]:
-    """Numbers of corrections, ascending, from 0 on: what all others are compared to."""
+    """Parse numbers of corrections, ascending; 0, the baseline, is always included."""
     if not words or not all(word.isdecimal() for word in words):
         given = ",".join(words)
         raise InputError(f"--corrections={given}: give numbers from 0, as 0,1,2,4")
@@ -168,7 +174,7 @@ def read_counts(words: Sequence[str]) -> tuple[int, ...]:
 
 
 def work(job: Job, videos: Sequence[VideoRecord]) -> None:
-    """Let users correct the videos, each kept as soon as it is done."""
+    """Simulate users on the videos; write the counts of each as soon as it is done."""
     from c2g_jax.checkpoints.pretrained import load_click2graph, untrained
     from c2g_jax.correction.gains import video_gains
     from c2g_jax.correction.simulate import read_truth, simulate

@@ -115,7 +115,7 @@ def test_a_user_clicks_where_a_subject_first_interacts(data, make_session):  # n
     truth = simulate.read_truth(data, data.videos("val")[0], protocol)
     session = make_session()
     outcome = simulate.simulate(session, truth, protocol, (0,))[0]
-    ((frame, said),) = session.history()[0].things[1].prompts.items()
+    ((frame, said),) = session.history()[0].objects[1].prompts.items()
     (item,) = said.items
     x, y = map(int, item.point)
     assert frame == truth.subjects[0].frames[0]

@@ -1,7 +1,7 @@
-"""What corrections are worth: R@K after n of them, paired over videos with none.
+"""Gains of corrections: R@K after n of them against none, paired over videos.
 
-A relation is untouched where the user named neither its categories nor its predicate:
-there, what corrections do to other labels must do no harm.
+A relation is untouched if the user named neither its categories nor its predicate: on
+these, the effect of corrections on other labels must do no harm.
 """
 
 from collections import Counter
@@ -19,10 +19,10 @@ from c2g_jax.evaluation.protocol import Protocol
 def video_gains(
     outcomes: Mapping[int, Outcome], truth: Truth, protocol: Protocol
 ) -> dict[str, dict[str, int]]:
-    """Counts by number of corrections, as JSON has them.
+    """Return a video's counts by number of corrections, as JSON values.
 
-    "units" and their "hits"; "untouched units", and of those the "untouched hits" and,
-    without any correction, the "untouched hits before".
+    "units" (relations on frames) and their "hits"; "untouched units", their "untouched
+    hits" and, without any correction, "untouched hits before".
     """
     first = outcomes[min(outcomes)]
     found = {}
@@ -43,10 +43,11 @@ def video_gains(
 
 
 def summary(videos: Sequence[Mapping[str, Mapping[str, int]]]) -> dict[str, dict]:
-    """By number of corrections: R@K in percent, and what it gained.
+    """Return, by number of corrections, R@K in percent and its gain.
 
     "gain" and "untouched gain" are means over videos of the paired differences to no
-    correction, with their standard error, in points; None where there are too few.
+    correction, with their standard errors, in percentage points; None if there are too
+    few videos.
     """
     found: dict[str, dict[str, Any]] = {}
     least = min(videos[0], key=int)
@@ -83,7 +84,7 @@ def summary(videos: Sequence[Mapping[str, Mapping[str, int]]]) -> dict[str, dict
 
 
 def table(found: Mapping[str, Mapping], k: int) -> str:
-    """The summary as Markdown."""
+    """Format the summary as a Markdown table."""
     lines = [
         f"| corrections a video | made | R@{k} | gain, paired | R@{k} of untouched "
         "relations | gain, paired |",
@@ -116,7 +117,7 @@ def _hits(
 
 
 def _untouched(own: SubjectTruth, named: frozenset[str], truth: Truth) -> SubjectTruth:
-    """The subject with those units alone none of whose names a user gave."""
+    """Return the subject with the units none of whose labels the user gave."""
     objects, predicates = truth.vocabulary.objects, truth.vocabulary.predicates
     keep = [
         named.isdisjoint(
@@ -138,7 +139,7 @@ def _untouched(own: SubjectTruth, named: frozenset[str], truth: Truth) -> Subjec
 
 
 def _paired(differences: Sequence[float]) -> dict[str, float | None]:
-    """Mean and standard error of the mean."""
+    """Return the mean and its standard error."""
     n = len(differences)
     return {
         "mean": float(np.mean(differences)) if n else None,

@@ -1,8 +1,9 @@
-"""Simulated users who correct labels: what a session gives after n corrections.
+"""A simulated user who corrects labels: a session's predictions after n corrections.
 
-A user knows the truth, clicks once on each subject where it first interacts, lets the
-session track, and then mends the label that is wrong on most frames; again and again.
-After each correction the session names everything anew, so that one may mend several.
+The user knows the ground truth, clicks once on each subject on its first frame with a
+relation, lets the session track, and then corrects, again and again, the label that is
+wrong on most frames. After each correction the session classifies all pairs again, so
+one correction may mend several labels.
 """
 
 from collections import Counter
@@ -26,12 +27,12 @@ from c2g_jax.tracking.spans import merge_spans
 from c2g_jax.types import SceneGraph
 from c2g_jax.vocabulary import Vocabulary
 
-MATCH = 0.25  # least overlap of a track with a true object, both over their whole lives
+MATCH = 0.25  # least overlap of a track with its ground-truth object over all frames
 
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """All that a user knows of a video; `frames` has every frame with a unit."""
+    """The ground truth of a video; `frames` holds every frame with a relation."""
 
     video_id: str
     subjects: tuple[SubjectTruth, ...]
@@ -40,7 +41,7 @@ class Truth:
 
 
 def read_truth(dataset: Dataset, video: VideoRecord, protocol: Protocol) -> Truth:
-    """The truth of a prepared video."""
+    """Read the ground truth of a prepared video."""
     subjects = video_truth(video, protocol).subjects
     numbers = sorted({t for own in subjects for t in own.frames.tolist()})
     ids = {i for own in subjects for i in (own.subject_id, *own.objects.tolist())}
@@ -49,10 +50,10 @@ def read_truth(dataset: Dataset, video: VideoRecord, protocol: Protocol) -> Trut
 
 
 class Correction(NamedTuple):
-    """A label that is wrong on `weight` units, and the right one.
+    """The right label of what is labelled wrongly on `weight` frames.
 
-    subject_id None: the category of the object; else the predicate of the pair, from
-    the frame `first` to `last`.
+    subject_id None: the category of the object; else the predicate of the pair on the
+    frames `first` to `last`.
     """
 
     weight: int
@@ -65,10 +66,10 @@ class Correction(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What a session says once a user has corrected `made` labels.
+    """A session's predictions after `made` corrections.
 
-    guesses: by the true subject's id. named: the categories and predicates that the
-    user gave by then.
+    guesses: by the ground-truth subject's id. named: the categories and predicates
+    that the user gave by then.
     """
 
     made: int
@@ -82,9 +83,9 @@ def simulate(
     protocol: Protocol,
     counts: Sequence[int] = (0, 1, 2, 4),
 ) -> dict[int, Outcome]:
-    """Let a user work on a new session; what it says after each count of `counts`.
+    """Simulate a user on a new session; return the outcome of each of `counts`.
 
-    A user who finds nothing wrong any more corrects nothing.
+    A user who finds no wrong label makes no further corrections.
     """
     clicked = click_subjects(session, truth)
     tracks = match_tracks(session.graph(), truth, clicked)
@@ -109,9 +110,9 @@ def simulate(
 
 
 def click_subjects(session: Session, truth: Truth) -> dict[int, int]:
-    """A click on each subject on its first frame with a unit, and tracking to the end.
+    """Click on each subject on its first frame with a relation; track to the end.
 
-    Returns {true id: the id that the session shows}.
+    Return {ground-truth id: id in the session}.
     """
     clicked: dict[int, int] = {}
     for own in truth.subjects:
@@ -131,10 +132,10 @@ def click_subjects(session: Session, truth: Truth) -> dict[int, int]:
 def match_tracks(
     graph: SceneGraph, truth: Truth, clicked: Mapping[int, int]
 ) -> dict[int, int]:
-    """{true id: track}, each track once, those first whose masks agree most.
+    """Match tracks to ground-truth objects greedily: {ground-truth id: track's id}.
 
-    They agree by the overlap summed over the frames with a unit, as a share of those
-    on which either is in view. A subject's track is the one that was clicked.
+    The score is the sum of mask IoUs over the frames with a relation, divided by the
+    number of these on which either is visible. A subject's track is the clicked one.
     """
     true_ids = {i for own in truth.subjects for i in own.objects.tolist()}
     scores = []
@@ -158,13 +159,13 @@ def match_tracks(
 def wrong_labels(
     graph: SceneGraph, truth: Truth, tracks: Mapping[int, int]
 ) -> list[Correction]:
-    """What a user would mend, what is wrong on most units first.
+    """Return all corrections, those of labels wrong on most frames first.
 
-    `tracks` are those of `match_tracks`. A pair of which nothing is said counts as
-    wrong where both are seen.
+    `tracks` are those of `match_tracks`. A pair without a prediction counts as wrong on
+    frames where both objects are visible.
     """
     masks = {track.object_id: track.masks for track in graph.objects}
-    said = {
+    predicted = {
         (entry.frame, entry.subject_id, guess.object_id): guess
         for entry in graph.frames
         for guess in entry.triplets
@@ -180,7 +181,7 @@ def wrong_labels(
             for t in range(first, last + 1):
                 if t not in masks[subject] or t not in masks[other]:
                     continue
-                guess = said.get((t, subject, other))
+                guess = predicted.get((t, subject, other))
                 word = None if guess is None else guess.predicate
                 if word not in {names.predicates[p] for p in right[t, column]}:
                     name = names.predicates[predicate]
@@ -197,7 +198,7 @@ def wrong_labels(
 
 
 def correct(session: Session, correction: Correction) -> None:
-    """Do as the user would."""
+    """Make a correction in a session."""
     if correction.subject_id is None:
         session.rename(correction.object_id, correction.name)
     else:
@@ -205,7 +206,7 @@ def correct(session: Session, correction: Correction) -> None:
 
 
 def _predicates(own: SubjectTruth) -> dict[tuple[int, int], set[int]]:
-    """What holds by (frame, column)."""
+    """Return the true predicates by (frame, column)."""
     found: dict[tuple[int, int], set[int]] = {}
     for t, column, predicate in own.units.tolist():
         found.setdefault((t, column), set()).add(predicate)
@@ -213,7 +214,7 @@ def _predicates(own: SubjectTruth) -> dict[tuple[int, int], set[int]]:
 
 
 def _spans(own: SubjectTruth) -> Iterable[tuple[int, int, int, int]]:
-    """(column, predicate, first, last) of the spans without a gap in the units."""
+    """Yield (column, predicate, first, last) of the gapless spans of the relations."""
     for column, predicate in np.unique(own.units[:, 1:], axis=0).tolist():
         rows = (own.units[:, 1:] == (column, predicate)).all(axis=1)
         for first, last in merge_spans(own.units[rows, 0]):

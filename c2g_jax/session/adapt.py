@@ -1,8 +1,8 @@
-"""Corrections that feed back: classes named by a person pull in what looks alike.
+"""Adapt the class logits to a person's corrections, with prototypes.
 
-The trained head gives the prior, its logits. Each corrected example becomes a prototype
-of its class: it adds to the logit of that class, on itself so much that the class wins,
-elsewhere the less the further away. Classes that nobody named keep their logits.
+The trained head's logits are the prior. Each corrected example is a prototype of its
+class: it raises the logit of that class, on itself by so much that the class wins, on
+others by less with the distance of their features. All other logits stay.
 """
 
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class AdaptConfig:
-    """How corrections feed back.
+    """How corrections change the labels of similar objects and pairs.
 
-    width: distance, between unit vectors, at which a prototype has lost most of its
-    pull (a Gaussian's sigma). margin: how far above the others a corrected class comes
-    on its own example, in logits. examples: frames of a track that count at most.
+    width: sigma of the Gaussian weight of a prototype, as a distance between unit
+    vectors. margin: by how many logits a corrected class leads on its own example.
+    examples: most frames of one track that become prototypes.
 
     The width is the best of 0.08, 0.15 and 0.3 on 12 drawn training videos.
     """
@@ -30,8 +30,9 @@ class AdaptConfig:
 class Prototypes:
     """m corrected examples: features [m, c], classes int [m], prior logits [m, k].
 
-    owners, int [m]: whose example each is. A person who speaks of some of its frames
-    has not spoken of the others, so an example pulls all but its owner.
+    owners, int [m]: the pair that each is an example of. A person who corrects a pair
+    on some frames says nothing about its other frames, so an example does not change
+    the logits of its own pair.
     """
 
     features: np.ndarray
@@ -47,22 +48,22 @@ def adapt_logits(
     config: AdaptConfig,
     owners: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Logits [n, k] of things with features [n, c], moved by the corrected examples.
+    """Return logits [n, k] adapted by the prototypes; features are [n, c].
 
-    owners, int [n], are those of the things, where the examples have any.
+    owners, int [n], are the pairs the rows belong to, if the prototypes have owners.
     """
     if not len(known.classes) or not len(logits):
         return logits
     cosine = unit(features) @ unit(known.features).T  # [n, m]
-    pull = np.exp(-(1.0 - np.minimum(cosine, 1.0)) / config.width**2)
+    weights = np.exp(-(1.0 - np.minimum(cosine, 1.0)) / config.width**2)
     if owners is not None and known.owners is not None:
-        pull = pull * (owners[:, None] != known.owners[None])
+        weights = weights * (owners[:, None] != known.owners[None])
     rows = np.arange(len(known.classes))
     own, others = known.logits[rows, known.classes], known.logits.copy()
     others[rows, known.classes] = -np.inf
-    # Nothing where the class leads by more than that anyway.
+    # 0 where the class leads by the margin anyway.
     needed = np.maximum(others.max(axis=1) - own + config.margin, 0.0)
-    boosts = pull * needed
+    boosts = weights * needed
     adapted = logits.copy()
     for name in np.unique(known.classes):
         adapted[:, name] += boosts[:, known.classes == name].max(axis=1)
@@ -70,6 +71,6 @@ def adapt_logits(
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """The directions of vectors [..., c]; of a vector of zeros it is zero."""
+    """Return vectors [..., c] at length one; a vector of zeros stays zero."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return vectors / np.maximum(length, 1e-6)

@@ -1,4 +1,4 @@
-"""What people do to a session, as functions from a state to the next."""
+"""A person's edits of a session, as functions from a state to the next."""
 
 import dataclasses
 import difflib
@@ -8,113 +8,117 @@ from c2g_jax.session.engine import Engine
 from c2g_jax.session.session_state import (
     OBJECT,
     SUBJECT,
+    FramePrompts,
     Observation,
     PredicateFix,
     PromptItem,
-    PromptSet,
     SessionState,
-    Thing,
+    TrackedObject,
 )
 from c2g_jax.tracking.inputs import ObjectOutput
 from c2g_jax.types import InputError
 
 
-def add_thing(
-    state: SessionState, role: str, leader: int | None
-) -> tuple[SessionState, Thing]:
-    """A new subject, or an object of a subject, without a prompt as yet."""
-    thing = Thing(state.next_id, role, leader)
+def add_new(
+    state: SessionState, role: str, subject_id: int | None
+) -> tuple[SessionState, TrackedObject]:
+    """Add a subject, or an object of a subject, without a prompt."""
+    obj = TrackedObject(state.next_id, role, subject_id)
     state = dataclasses.replace(state, next_id=state.next_id + 1)
-    return state.with_thing(thing), thing
+    return state.with_object(obj), obj
 
 
 def prompt(
-    engine: Engine, state: SessionState, thing: Thing, frame: int, item: PromptItem
+    engine: Engine,
+    state: SessionState,
+    obj: TrackedObject,
+    frame: int,
+    item: PromptItem,
 ) -> SessionState:
-    """Say one more thing of an object on a frame, and look at it again there."""
-    known = thing.prompts.get(frame)
+    """Add a prompt of an object on a frame and segment it again there."""
+    known = obj.prompts.get(frame)
     if known is None:
-        known = PromptSet((), thing.observations.get(frame))
-    # A mask says all; a box begins anew with what lies within it.
+        known = FramePrompts((), obj.observations.get(frame))
+    # A mask or a box replaces the earlier prompts; a point refines them.
     old = () if item.kind in ("mask", "box") else known.items
     items = (*old, item)
-    bank, direction = _own_bank(engine, thing, known.base, frame)
+    bank, direction = _own_bank(engine, obj, known.base, frame)
     if old:
-        previous = thing.observations[frame]
+        previous = obj.observations[frame]
         answer = engine.refine(frame, items, previous, bank, direction)
     else:
         answer = engine.answer(frame, items, known.base, bank, direction)
-    return _prompted(engine, state, thing, frame, PromptSet(items, known.base), answer)
+    return _prompted(engine, state, obj, frame, FramePrompts(items, known.base), answer)
 
 
 def delete_prompt(
     engine: Engine, state: SessionState, object_id: int, frame: int, index: int
 ) -> SessionState:
-    """Take back one thing said of an object; the object goes with its last one."""
-    thing = _prompted_thing(state, object_id, frame, index)
-    known = thing.prompts[frame]
+    """Delete a prompt; an object whose last prompt it was is removed."""
+    obj = _prompted_object(state, object_id, frame, index)
+    known = obj.prompts[frame]
     items = (*known.items[:index], *known.items[index + 1 :])
     if items:
-        bank, direction = _own_bank(engine, thing, known.base, frame)
+        bank, direction = _own_bank(engine, obj, known.base, frame)
         answer = engine.answer(frame, items, known.base, bank, direction)
-        said = PromptSet(items, known.base)
-        return _prompted(engine, state, thing, frame, said, answer)
-    prompts = {t: p for t, p in thing.prompts.items() if t != frame}
-    left = thing.with_observations({frame: known.base})
-    # What the model found by itself stays as it was found.
+        prompts = FramePrompts(items, known.base)
+        return _prompted(engine, state, obj, frame, prompts, answer)
+    prompts = {t: p for t, p in obj.prompts.items() if t != frame}
+    left = obj.with_observations({frame: known.base})
+    # An object that the model found stays, as it was found.
     if not prompts and all(o.direction for o in left.observations.values()):
-        return remove(state, thing.object_id)
+        return remove(state, obj.object_id)
     revision = state.revision + 1
-    thing = dataclasses.replace(
+    obj = dataclasses.replace(
         left,
         prompts=prompts,
-        changes=(*thing.changes, (frame, revision)),
+        changes=(*obj.changes, (frame, revision)),
     )
-    return dataclasses.replace(state, revision=revision).with_thing(thing)
+    return dataclasses.replace(state, revision=revision).with_object(obj)
 
 
 def remove(state: SessionState, object_id: int) -> SessionState:
-    """Take an object away, under all ids it goes by, and what its subject led to.
+    """Remove an object with all merged into it, and with the objects of a subject.
 
-    What another subject led to as well stays under its id, as that subject's.
+    An object that belongs to another subject as well stays, as that subject's.
     """
-    state.thing(object_id)
-    gone = {thing.object_id for thing in state.shown[state.shown_id(object_id)]}
-    things = dict(state.things)
-    for i, thing in state.things.items():
+    state.object(object_id)
+    gone = {obj.object_id for obj in state.shown[state.shown_id(object_id)]}
+    objects = dict(state.objects)
+    for i, obj in state.objects.items():
         if not state.alive(i):
             continue
         if i in gone:
-            things[i] = dataclasses.replace(thing, removed=True)
-        elif thing.leader in gone:
-            others = [t.leader for t in state.shown[state.shown_id(i)]]
-            heirs = [k for k in others if k is not None and k not in gone]
-            things[i] = (
-                dataclasses.replace(thing, leader=heirs[0])
-                if heirs
-                else dataclasses.replace(thing, removed=True)
+            objects[i] = dataclasses.replace(obj, removed=True)
+        elif obj.subject_id in gone:
+            others = [t.subject_id for t in state.shown[state.shown_id(i)]]
+            left = [k for k in others if k is not None and k not in gone]
+            objects[i] = (
+                dataclasses.replace(obj, subject_id=left[0])
+                if left
+                else dataclasses.replace(obj, removed=True)
             )
-    return dataclasses.replace(state, things=things, revision=state.revision + 1)
+    return dataclasses.replace(state, objects=objects, revision=state.revision + 1)
 
 
 def rename(
     state: SessionState, object_id: int, category: str | None, names: Sequence[str]
 ) -> SessionState:
-    """Fix the category of an object; None gives it back to the model."""
-    state.thing(object_id)
+    """Set the category of an object; None restores the model's."""
+    state.object(object_id)
     if category is not None:
         check_name(category, names, "category")
-    for thing in state.shown[state.shown_id(object_id)]:
-        state = state.with_thing(dataclasses.replace(thing, category=category))
+    for obj in state.shown[state.shown_id(object_id)]:
+        state = state.with_object(dataclasses.replace(obj, category=category))
     return state
 
 
 def fix_predicate(
     state: SessionState, fix: PredicateFix, names: Sequence[str]
 ) -> SessionState:
-    """Fix the predicate of a pair over a span, or that there is none."""
+    """Set the predicate of a pair over a span, or that they are not related."""
     for object_id in (fix.subject_id, fix.object_id):
-        state.thing(object_id)
+        state.object(object_id)
     if fix.predicate is not None:
         check_name(fix.predicate, names, "predicate")
     if fix.subject_id == fix.object_id:
@@ -125,64 +129,68 @@ def fix_predicate(
 
 
 def check_name(name: str, names: Sequence[str], kind: str) -> None:
-    """InputError unless the vocabulary has the name."""
+    """Raise InputError unless the vocabulary has the name."""
     if name not in names:
         near = difflib.get_close_matches(str(name), names, 3, 0.5)
         hint = f"perhaps {', '.join(near)}" if near else "choose one of the vocabulary"
         raise InputError(f"unknown {kind} {name!r}: {hint}")
 
 
-def target(state: SessionState, object_id: int | None) -> tuple[SessionState, Thing]:
-    """The object that a prompt speaks of, a new subject for None."""
+def target(
+    state: SessionState, object_id: int | None
+) -> tuple[SessionState, TrackedObject]:
+    """Return the object to prompt; for None it is a new subject."""
     if object_id is None:
-        return add_thing(state, SUBJECT, None)
-    return state, state.thing(object_id)
+        return add_new(state, SUBJECT, None)
+    return state, state.object(object_id)
 
 
-def object_of(state: SessionState, subject_id: int) -> tuple[SessionState, Thing]:
-    """A new object in relation with a subject."""
-    subject = state.thing(subject_id)
+def add_related(
+    state: SessionState, subject_id: int
+) -> tuple[SessionState, TrackedObject]:
+    """Add an object of a subject."""
+    subject = state.object(subject_id)
     if subject.role != SUBJECT:
         raise InputError(
-            f"object {subject_id} is no subject: name one that was clicked as such"
+            f"object {subject_id} is not a subject: give the id of a subject"
         )
-    return add_thing(state, OBJECT, subject_id)
+    return add_new(state, OBJECT, subject_id)
 
 
-def _prompted_thing(
+def _prompted_object(
     state: SessionState, object_id: int, frame: int, index: int
-) -> Thing:
-    thing = state.thing(object_id)
-    items = thing.prompts[frame].items if frame in thing.prompts else ()
+) -> TrackedObject:
+    obj = state.object(object_id)
+    items = obj.prompts[frame].items if frame in obj.prompts else ()
     if not 0 <= index < len(items):
         raise InputError(
             f"object {object_id} has {len(items)} prompts on frame {frame}: "
             f"there is no number {index}"
         )
-    return thing
+    return obj
 
 
-def _own_bank(engine: Engine, thing: Thing, base: Observation | None, frame: int):
-    """The memories that the thing itself was tracked here with, None without any."""
+def _own_bank(engine: Engine, obj: TrackedObject, base: Observation | None, frame: int):
+    """Return the memories that tracked an object here, None if it was not tracked."""
     if base is None or base.direction == 0:
         return None, 1
-    return engine.memories.bank({0: thing}, frame, base.direction, 1), base.direction
+    return engine.memories.bank({0: obj}, frame, base.direction, 1), base.direction
 
 
 def _prompted(
     engine: Engine,
     state: SessionState,
-    thing: Thing,
+    obj: TrackedObject,
     frame: int,
-    said: PromptSet,
+    prompts: FramePrompts,
     answer: ObjectOutput,
 ) -> SessionState:
     revision = state.revision + 1
     feature = engine.pooled(frame, answer.logits)
     observation = engine.observe(answer, feature, 0, revision)
-    thing = dataclasses.replace(
-        thing.with_observations({frame: observation}),
-        prompts={**thing.prompts, frame: said},
-        changes=(*thing.changes, (frame, revision)),
+    obj = dataclasses.replace(
+        obj.with_observations({frame: observation}),
+        prompts={**obj.prompts, frame: prompts},
+        changes=(*obj.changes, (frame, revision)),
     )
-    return dataclasses.replace(state, revision=revision).with_thing(thing)
+    return dataclasses.replace(state, revision=revision).with_object(obj)

@@ -1,7 +1,7 @@
-"""What a session asks of the model: frames encoded, prompts answered, banks filled.
+"""The model on one video: encode frames, segment prompted objects, make observations.
 
-Holds nothing that lasts but caches, all of them bounded: whatever it answers follows
-from the frames and from a `SessionState`.
+It holds nothing but bounded caches: all outputs follow from the frames and from a
+`SessionState`.
 """
 
 import collections
@@ -25,12 +25,12 @@ from c2g_jax.sam2.predictors.postprocess import enlarge_logits, window_above
 from c2g_jax.sam2.prompts import BOX_FIRST, BOX_SECOND, Prompts, pad_points
 from c2g_jax.sam2.track import Segmentation
 from c2g_jax.session.logit_store import LogitStore
-from c2g_jax.session.memory_cache import Memories
+from c2g_jax.session.memory_cache import MemoryCache
 from c2g_jax.session.session_state import Observation, PromptItem
 from c2g_jax.tracking.inputs import ObjectOutput
 from c2g_jax.types import InputError, whole
 
-_SURE = 10.0  # the logit of a mask whose own logits are gone
+_SURE = 10.0  # the absolute logit of a mask whose own logits are no longer held
 
 
 @jax.jit
@@ -54,27 +54,27 @@ def _encode_memory(
 
 
 class Engine:
-    """The model at work on one video."""
+    """The model on one video; `cached_frames` encoded frames are held."""
 
     def __init__(self, model: Click2Graph, video: Video, cached_frames: int = 8):
         if video.num_frames is None:
             raise InputError(
-                "the frames come from an iterator, which cannot go back: give a file, "
-                "a folder or a list"
+                "the frames come from an iterator, which cannot be read again: give a "
+                "file, a folder or a list"
             )
         self.model, self.video = model, video
         self.num_frames = video.num_frames
         self.config = model.config.sam2
         self.logits = LogitStore()
         self._reader = FrameReader(video, None)
-        # Also where nobody calls `close`: when the engine goes, and when Python ends.
+        # Closes also without a call of `close`: when the engine is deleted, or at exit.
         self._finalizer = weakref.finalize(self, _close, self._reader, self.logits)
         self._cached_frames = whole(cached_frames, "cached_frames", 1)
         self._features: collections.OrderedDict = collections.OrderedDict()
-        self.memories = Memories(self.config, self._memory)
+        self.memories = MemoryCache(self.config, self._memory)
 
     def features(self, frame: int) -> FrameFeatures:
-        """Features of a frame; a few are held."""
+        """Return the features of a frame; those of the last few frames are cached."""
         if frame not in self._features:
             square = resize_frame(self._reader.read(frame), self.config.image_size)
             self._features[frame] = video_tracker.encode_frame(self.model.sam2, square)
@@ -98,21 +98,21 @@ class Engine:
         bank: MemoryBank | None,
         direction: int,
     ) -> ObjectOutput:
-        """What all that is said of one object on a frame gives.
+        """Segment one object on a frame from all its prompts there.
 
-        Each item refines what those before it gave, so that the same items always
-        give the same. `base` is what tracking found there and `bank` the object's own
-        memories, both None where it was not tracked.
+        Each item refines the output of those before it, so that the same items always
+        give the same mask. `base` is the tracked observation and `bank` the object's
+        memories, both None if it was not tracked there.
         """
         answer = None if base is None else self.answer_of(base)
-        spoken: list[PromptItem] = []
+        current: list[PromptItem] = []
         for item in items:
             if item.kind == "mask":
-                answer, spoken = self._take_mask(frame, item), []
+                answer, current = self._take_mask(frame, item), []
                 bank = None
                 continue
-            spoken.append(item)
-            answer = self._take_points(frame, spoken, answer, bank, direction)
+            current.append(item)
+            answer = self._take_points(frame, current, answer, bank, direction)
         return answer
 
     def refine(
@@ -123,17 +123,17 @@ class Engine:
         bank: MemoryBank | None,
         direction: int,
     ) -> ObjectOutput:
-        """The same as `answer`, where all items but the last one gave `previous`.
+        """Do as `answer`, where all items but the last one gave `previous`.
 
-        The last one is a point: masks and boxes begin anew.
+        The last one is a point: masks and boxes replace earlier items.
         """
         last_mask = max(
             (i for i, item in enumerate(items) if item.kind == "mask"), default=-1
         )
-        spoken = list(items[last_mask + 1 :])
+        current = list(items[last_mask + 1 :])
         bank = bank if last_mask < 0 else None
         return self._take_points(
-            frame, spoken, self.answer_of(previous), bank, direction
+            frame, current, self.answer_of(previous), bank, direction
         )
 
     def _take_mask(self, frame: int, item: PromptItem) -> ObjectOutput:
@@ -190,7 +190,7 @@ class Engine:
         direction: int,
         made: int,
     ) -> Observation:
-        """An answer at the video's size, with its logits put by."""
+        """Make an observation, its mask at the video's size, and store its logits."""
         observation = Observation(
             self.native_mask(answer.logits),
             float(answer.iou),
@@ -206,7 +206,7 @@ class Engine:
     def observe_row(
         self, scene: Scene, row: int, direction: int, made: int
     ) -> Observation:
-        """A row of a scene on the host as an observation."""
+        """Make an observation of a row of a scene that is on the host."""
         rows = scene.rows
         answer = ObjectOutput(
             np.asarray(rows.mask_logits[row]),
@@ -217,7 +217,7 @@ class Engine:
         return self.observe(answer, scene.pooled[row], direction, made)
 
     def native_mask(self, logits: np.ndarray) -> Mapping | None:
-        """Logits [4h, 4w] as a COCO RLE at the video's size, None where it is empty."""
+        """Encode logits [4h, 4w] as an RLE at the video's size, None if it is empty."""
         if not (logits > 0).any():
             return None
         height, width = self.video.height, self.video.width
@@ -227,11 +227,14 @@ class Engine:
         return encode_mask(mask) if mask.any() else None
 
     def pooled(self, frame: int, logits: np.ndarray) -> np.ndarray:
-        """float32 [c], the features of a frame under one mask."""
+        """Return float32 [c], the features of a frame pooled under one mask."""
         return np.asarray(_pool(self.features(frame), logits[None]))[0]
 
     def answer_of(self, observation: Observation) -> ObjectOutput:
-        """The answer that an observation was made from."""
+        """Return the output that an observation was made from.
+
+        Where its logits are no longer held they are made from the mask.
+        """
         logits = self.logits.get(observation)
         if logits is None:
             size = self.config.low_res_size
@@ -244,7 +247,7 @@ class Engine:
         )
 
     def _memory(self, observation: Observation, frame: int) -> np.ndarray:
-        """The memory [h, w, m] of an observation, encoded from its logits."""
+        """Encode the memory [h, w, m] of an observation from its logits."""
         return _encode_memory(
             self.model.sam2,
             self.features(frame),

@@ -1,4 +1,4 @@
-"""A session's graph in the formats that others read."""
+"""Write a session's scene graph in each export format."""
 
 import contextlib
 from collections.abc import Callable
@@ -24,7 +24,7 @@ _OF_GRAPH: dict[str, Callable[[Path, SceneGraph], None]] = {
 
 
 def check_kind(kind: str) -> None:
-    """InputError unless there is such an export."""
+    """Raise InputError for an unknown export format."""
     if kind not in EXPORTS:
         raise InputError(f"unknown export {kind!r}: choose one of {', '.join(EXPORTS)}")
 
@@ -36,9 +36,9 @@ def write_export(
     video: Video,
     vocabulary: Vocabulary | None = None,
 ) -> None:
-    """Write one kind of export; "open_pvsg" makes a folder, all others a file.
+    """Write one export; "open_pvsg" is a folder, all others are files.
 
-    vocabulary: of the model that named the graph's objects, by default OpenPVSG's.
+    vocabulary: that of the graph's model, by default OpenPVSG's.
     """
     check_kind(kind)
     path = Path(path) if kind in FOLDERS else file_named(path)

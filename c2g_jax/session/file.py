@@ -1,7 +1,8 @@
-"""A session as one file, a zip of JSON and arrays, from which it goes on exactly.
+"""The session file: a zip of JSON and arrays from which a session continues exactly.
 
-Beside what is shown it holds what can be undone, and the logits that tracking needs
-where it can be taken up: of prompted frames, and around the ends of what was tracked.
+Besides the current state it holds the states of undo and redo, and the logits that
+tracking needs to continue: those of prompted frames and around the ends of tracked
+ranges.
 """
 
 import dataclasses
@@ -22,11 +23,11 @@ from c2g_jax.media.video import Video
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.memory import RECENT
 from c2g_jax.session.adapt import AdaptConfig
-from c2g_jax.session.fingerprint import Likeness, differ, from_json, to_json
+from c2g_jax.session.fingerprint import Fingerprint, differ, from_json, to_json
 from c2g_jax.session.history import Step
 from c2g_jax.session.session_graph import Source
 from c2g_jax.session.session_state import Observation, SessionState
-from c2g_jax.session.state_rows import Tables, read_states
+from c2g_jax.session.state_rows import StateRows, read_states
 from c2g_jax.tracking.spans import SpanConfig
 from c2g_jax.types import InputError
 
@@ -42,7 +43,7 @@ _OPTIONS = {  # of `open_video`
     "dtype": str,
     "discover_every": int,
 }
-_DAMAGED = (  # what zipfile, numpy and our own tables meet in a file with wrong bytes
+_DAMAGED = (  # raised by zipfile, numpy and `read_states` for a damaged file
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
@@ -60,7 +61,7 @@ _DAMAGED = (  # what zipfile, numpy and our own tables meet in a file with wrong
 class SavedSession:
     """The contents of a session file.
 
-    video: name, width, height and num_frames. likeness: of the video, empty in files
+    video: name, width, height and num_frames. fingerprint: of the video, empty in files
     of older versions. size: of the model, None in files of older versions. width: of
     features and pointers. side: of logits. now: the state; done and undone: (name of
     an action, state to go back to). logits: of observations that tracking may go on
@@ -69,7 +70,7 @@ class SavedSession:
 
     path: Path
     video: Mapping[str, Any]
-    likeness: Likeness
+    fingerprint: Fingerprint
     source: Source
     spans: SpanConfig
     adapt: AdaptConfig
@@ -82,9 +83,13 @@ class SavedSession:
     logits: Sequence[tuple[Observation, np.ndarray]] = ()
 
     def check(
-        self, video: Video, likeness: Likeness, sha256: str | None, model: Sam2Config
+        self,
+        video: Video,
+        fingerprint: Fingerprint,
+        sha256: str | None,
+        model: Sam2Config,
     ) -> None:
-        """InputError unless the session was saved on this video and this model."""
+        """Raise InputError unless it was saved on this video and with this model."""
         saved = self.video
         wanted = (saved["width"], saved["height"], saved["num_frames"])
         if (video.width, video.height, video.num_frames) != wanted:
@@ -93,10 +98,10 @@ class SavedSession:
                 f"{wanted[2]} frames, but {video.name} is {video.width}x{video.height} "
                 f"with {video.num_frames}: give the video of the session"
             )
-        if differ(self.likeness, likeness):
+        if differ(self.fingerprint, fingerprint):
             raise InputError(
-                f"{self.path} is of {saved['name']}, but the pictures of {video.name} "
-                "are others: give the video of the session"
+                f"{self.path} is of {saved['name']}, but the frames of {video.name} "
+                "look different: give the video of the session"
             )
         known = self.source.sha256
         if None not in (known, sha256) and known != sha256:
@@ -120,11 +125,11 @@ class SavedSession:
 def write_session(
     session: SavedSession, logits_of: Callable[[Observation], np.ndarray | None]
 ) -> None:
-    """Write a session file aside, then rename it: the old one stays till then.
+    """Write a session file beside `session.path`, then rename it.
 
-    logits_of: the logits of an observation, None where they are not held.
+    logits_of: returns the logits of an observation, None if they are not held.
     """
-    tables = Tables()
+    tables = StateRows()
     history = {
         "now": tables.state(session.now),
         "done": [[what, tables.state(state)] for what, state in session.done],
@@ -134,7 +139,7 @@ def write_session(
         "version": VERSION,
         "program": f"click2graph-jax {__version__}",
         "source": dataclasses.asdict(session.source),
-        "video": {**session.video, "likeness": to_json(session.likeness)},
+        "video": {**session.video, "likeness": to_json(session.fingerprint)},
         "model": {"size": session.size},
         "spans": dataclasses.asdict(session.spans),
         "adapt": dataclasses.asdict(session.adapt),
@@ -167,7 +172,7 @@ def _write_archive(
 
 
 def read_session(path: Path) -> SavedSession:
-    """What `write_session` wrote; InputError if the file is none, or damaged."""
+    """Read a session file; InputError if it is missing, damaged or no session file."""
     try:
         with zipfile.ZipFile(path) as archive:
             document = json.loads(archive.read(_DOCUMENT))
@@ -195,7 +200,7 @@ def read_session(path: Path) -> SavedSession:
 
 
 def _parsed(path: Path, document: dict, arrays: dict[str, np.ndarray]) -> SavedSession:
-    """One of `_DAMAGED` where something is missing, or is not what it is to be."""
+    """Parse a session; raise one of `_DAMAGED` for missing or wrong values."""
     video, source, history = (document[k] for k in ("video", "source", "history"))
     for values, kinds in ((video, _VIDEO), (source, _SOURCE)):
         if not all(isinstance(values[name], kind) for name, kind in kinds.items()):
@@ -236,15 +241,15 @@ def _damaged(path: Path, error: Exception) -> InputError:
 
 
 def _resumable(now: SessionState, found: Sequence[Observation]) -> set[Observation]:
-    """The observations whose logits are worth their room in a file."""
+    """Return the observations whose logits tracking needs to continue."""
     wanted = {o for o in found if o.direction == 0}
-    for thing in now.things.values():
-        wanted |= {p.base for p in thing.prompts.values() if p.base is not None}
-        frames = thing.observations.keys()
+    for obj in now.objects.values():
+        wanted |= {p.base for p in obj.prompts.values() if p.base is not None}
+        frames = obj.observations.keys()
         for t in frames:
-            # Within reach of an end, from which tracking may be taken up.
+            # Near an end of the tracked frames, where tracking may continue.
             if any(t + k not in frames or t - k not in frames for k in _NEAR):
-                wanted.add(thing.observations[t])
+                wanted.add(obj.observations[t])
     return wanted
 
 

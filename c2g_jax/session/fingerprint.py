@@ -1,7 +1,7 @@
-"""What a video looks like, in a few numbers, so that a session knows its own again.
+"""Fingerprints of videos, by which a saved session recognises its video.
 
-Coarse on purpose: other versions of a decoder, or a new encoding, change pixels a
-little, and a session goes on with them.
+They are coarse on purpose: another version of a decoder, or a new encoding, changes
+pixels a little and must not matter.
 """
 
 from collections.abc import Mapping
@@ -12,25 +12,25 @@ from c2g_jax.sam2.predictors.frame_reader import EndOfVideo, FrameReader
 from c2g_jax.types import InputError
 
 SIDE = 8
-FAR = 6.0  # of 255: the mean difference from which on it is another picture
+MAX_DIFFERENCE = 6.0  # of 255, on average, between fingerprints of the same frame
 
-Likeness = Mapping[int, np.ndarray]  # by frame, uint8 [SIDE, SIDE, 3]
+Fingerprint = Mapping[int, np.ndarray]  # by frame, uint8 [SIDE, SIDE, 3]
 
 
-def take(reader: FrameReader, num_frames: int) -> Likeness:
-    """The first, middle and last frame of a video, those that can be read."""
+def fingerprint_of(reader: FrameReader, num_frames: int) -> Fingerprint:
+    """Return the fingerprint of a video's first, middle and last frame, if readable."""
     found = {}
     for frame in sorted({0, num_frames // 2, num_frames - 1}):
         try:
-            found[frame] = small(reader.read(frame))
+            found[frame] = shrink(reader.read(frame))
         except (InputError, EndOfVideo):
             continue
     return found
 
 
-def small(picture: np.ndarray) -> np.ndarray:
-    """uint8 [SIDE, SIDE, 3], the means of what lies there in a picture [H, W, 3]."""
-    means = picture.astype(np.float64)
+def shrink(image: np.ndarray) -> np.ndarray:
+    """Return uint8 [SIDE, SIDE, 3], the cell means of an image [H, W, 3]."""
+    means = image.astype(np.float64)
     for axis in (0, 1):
         length = means.shape[axis]
         edges = np.arange(SIDE + 1) * length // SIDE
@@ -40,21 +40,21 @@ def small(picture: np.ndarray) -> np.ndarray:
     return np.round(means).astype(np.uint8)
 
 
-def differ(one: Likeness, other: Likeness) -> bool:
-    """Whether a frame that both have is another picture."""
+def differ(one: Fingerprint, other: Fingerprint) -> bool:
+    """Return whether any frame in both fingerprints looks different."""
     return any(
-        np.abs(one[t].astype(float) - other[t].astype(float)).mean() > FAR
+        np.abs(one[t].astype(float) - other[t].astype(float)).mean() > MAX_DIFFERENCE
         for t in one.keys() & other.keys()
     )
 
 
-def to_json(likeness: Likeness) -> list:
-    """The likeness as JSON values."""
-    return [[t, picture.tobytes().hex()] for t, picture in likeness.items()]
+def to_json(fingerprint: Fingerprint) -> list:
+    """Convert a fingerprint to JSON values."""
+    return [[t, image.tobytes().hex()] for t, image in fingerprint.items()]
 
 
-def from_json(rows: list) -> Likeness:
-    """And back; ValueError or TypeError where they are none."""
+def from_json(rows: list) -> Fingerprint:
+    """Convert back; ValueError or TypeError for anything else."""
     return {
         int(t): np.frombuffer(bytes.fromhex(code), np.uint8).reshape(SIDE, SIDE, 3)
         for t, code in rows

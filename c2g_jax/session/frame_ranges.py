@@ -1,4 +1,4 @@
-"""Which frames a call of `track` goes through."""
+"""The frames that a call of `Session.track` covers."""
 
 from c2g_jax.session.arguments import check_frame
 from c2g_jax.session.session_state import SessionState
@@ -14,10 +14,10 @@ def choose_ranges(
     stop: int | None,
     direction: str,
 ) -> list[range]:
-    """Ranges of step 1 or -1, one after the other; `Session.track` says which.
+    """Return ranges of step 1 or -1, to track in order, as `Session.track` describes.
 
-    InputError for a direction or frame that there is not, for a range without a frame,
-    or where nothing is prompted.
+    InputError for an unknown direction or frame, for an empty range, or if nothing is
+    prompted.
     """
     if direction not in (FORWARD, BACKWARD, BOTH):
         raise InputError(
@@ -33,12 +33,12 @@ def choose_ranges(
                 f"from frame {start} {way} to {stop} there is nothing: stop {word}"
             )
     prompted = sorted(
-        t for thing in state.things.values() if not thing.removed for t in thing.prompts
+        t for obj in state.objects.values() if not obj.removed for t in obj.prompts
     )
     if not prompted:
         raise InputError("no object is prompted: click on a subject first")
     if start is None and stop is not None and direction != BOTH:
-        # Nothing left to do is no mistake, but nothing that could ever be done is.
+        # It is an error if no frame could be tracked, not if all are tracked already.
         low = 0 if direction == FORWARD else stop
         high = stop if direction == FORWARD else num_frames - 1
         _inside(prompted, low, high)
@@ -57,7 +57,7 @@ def choose_ranges(
 
 
 def _inside(prompted: list[int], low: int, high: int) -> int:
-    """The first prompted frame from `low` to `high`; InputError where there is none."""
+    """Return the first prompted frame from `low` to `high`; InputError if none."""
     for frame in prompted:
         if low <= frame <= high:
             return frame
@@ -69,17 +69,17 @@ def _inside(prompted: list[int], low: int, high: int) -> int:
 def _next_start(
     state: SessionState, num_frames: int, prompted: list[int], direction: int
 ) -> int:
-    """Where there is something to do: a new word, the end reached, the start."""
+    """Return the first frame: of new prompts, else where tracking ended, else anew."""
     fresh = [
         t
-        for thing in state.things.values()
-        if not thing.removed
-        for t, revision in thing.changes
-        if t not in state.notes or state.notes[t].made < revision
+        for obj in state.objects.values()
+        if not obj.removed
+        for t, revision in obj.changes
+        if t not in state.records or state.records[t].revision < revision
     ]
     if fresh:
         return min(fresh) if direction > 0 else max(fresh)
     begin = frame = prompted[0] if direction > 0 else prompted[-1]
-    while frame in state.notes and not state.is_stale(frame):
+    while frame in state.records and not state.is_stale(frame):
         frame += direction
     return frame if 0 <= frame < num_frames else begin

@@ -1,6 +1,6 @@
-"""Where a session is, and the ways back and forth: one change at a time, each undoable.
+"""Undo and redo: the current state, and the states before and after each change.
 
-A change is an action, or a run of tracking, which may be cancelled between two frames.
+A change is an edit, or a run of tracking, which can be cancelled between two frames.
 """
 
 import threading
@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from c2g_jax.session.session_state import SessionState
 from c2g_jax.types import InputError
 
-Step = tuple[str, SessionState]  # what was done, and a state to go to
-Steps = Iterator[tuple[int, SessionState]]  # frames, each with the state then
+Step = tuple[str, SessionState]  # the name of a change, and a state to return to
+Steps = Iterator[tuple[int, SessionState]]  # frames, each with the state after it
 
 
 class History:
-    """The state of now, what led to it, and what was undone, the last one last.
+    """The current state `now`, the changes `done` and those `undone`, latest last.
 
     `changed` is called after every change, to save it.
     """
@@ -38,17 +38,17 @@ class History:
         return bool(self.undone) and not self._running
 
     def act(self, what: str, change: Callable[[SessionState], SessionState]) -> None:
-        """Go on to the state that a change gives."""
+        """Apply a change to the current state."""
         with self.lock:
             self._check_idle()
             self._commit(what, self.now, change(self.now))
 
     def undo(self) -> str:
-        """Go back by one change; returns its name, InputError where there is none."""
+        """Undo the last change and return its name; InputError if there is none."""
         return self._turn(self.done, self.undone, "undo")
 
     def redo(self) -> str:
-        """Do again what was undone last; returns its name."""
+        """Redo the change undone last and return its name."""
         return self._turn(self.undone, self.done, "redo")
 
     def resume(
@@ -58,19 +58,19 @@ class History:
         self.now, self.done, self.undone = now, list(done), list(undone)
 
     def follow(
-        self, legs: Iterable[range], track: Callable[[SessionState, range], Steps]
+        self, ranges: Iterable[range], track: Callable[[SessionState, range], Steps]
     ) -> Iterator[int]:
-        """Track the frames of all legs; yields each when its state is that of now.
+        """Track the frames of all ranges; yield each once its state is the current one.
 
-        However it ends, what is done is one change.
+        However it ends, the frames that were tracked are one change.
         """
         with self.lock:
             self._check_idle()
             self._running, self._followed = True, (0, self.now)
             self._stop.clear()
         try:
-            for leg in legs:
-                steps = track(self.now, leg)
+            for frames in ranges:
+                steps = track(self.now, frames)
                 while not self._stop.is_set():
                     with self.lock:
                         self.check_open()
@@ -86,16 +86,16 @@ class History:
                 self._end_following()
 
     def cancel(self) -> None:
-        """Let `follow` end after the step that runs; from any thread."""
+        """End `follow` after the current frame; call it from any thread."""
         self._stop.set()
 
     def check_open(self) -> None:
-        """InputError where `close` was called."""
+        """Raise InputError after `close`."""
         if self._closed:
             raise InputError("the session is closed: open it again")
 
     def close(self) -> None:
-        """Allow no change any more; one that is made of tracking ends here."""
+        """Allow no further change; tracking that runs ends here."""
         with self.lock:
             try:
                 self._end_following()
@@ -103,7 +103,7 @@ class History:
                 self._closed = True
 
     def _end_following(self) -> None:
-        """Make one change of the frames that were tracked."""
+        """Record the tracked frames as one change."""
         if not self._running:
             return
         self._running = False
@@ -114,7 +114,7 @@ class History:
     def _commit(self, what: str, before: SessionState, after: SessionState) -> None:
         self.now = after
         self.done.append((what, before))
-        self.undone.clear()  # the way on leads elsewhere now
+        self.undone.clear()  # they do not follow from the new state
         self._changed()
 
     def _turn(self, source: list[Step], target: list[Step], word: str) -> str:

@@ -1,7 +1,7 @@
-"""What the pairs of a session are called: the trained head, corrections, and fixes.
+"""Classify the pairs of a session: the trained SCH, adapted logits, a person's fixes.
 
-Everything follows from the features and pointers of observations, so a new word of a
-person changes all labels without a look at the video.
+All labels follow from the features and pointers of observations, so a correction
+changes them without the video.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,13 +24,13 @@ from c2g_jax.session.pairs import (
 from c2g_jax.session.session_state import PredicateFix, SessionState
 from c2g_jax.types import SubjectFrame, Triplet
 
-_BATCH = 64  # pairs that are classified at once
-_BLOCK = 4096  # pairs whose logits are in hand at once, so that a long video fits
-_HELD = 50_000  # pairs whose logits are held
+_BATCH = 64  # pairs classified at once, the batch size of the compiled function
+_BLOCK = 4096  # pairs whose adapted logits are in memory at once
+_HELD = 50_000  # pairs whose logits are cached
 
 
-class Guess(NamedTuple):
-    """What one pair is on one frame; `fixed` where a person said the predicate."""
+class PairPrediction(NamedTuple):
+    """The label of one pair on one frame; `fixed` if a person set the predicate."""
 
     subject_id: int
     object_id: int
@@ -39,11 +39,11 @@ class Guess(NamedTuple):
     predicate: str
     confidence: float
     fixed: bool
-    subject_score: float  # how likely the categories are
+    subject_score: float  # probabilities of the categories
     object_score: float
 
 
-class _Known(NamedTuple):
+class _Prototypes(NamedTuple):
     subject: Prototypes
     object: Prototypes
     predicate: Prototypes
@@ -55,24 +55,24 @@ def _classify(sch: Sch, *inputs: jax.Array) -> SchLogits:
 
 
 class Labeller:
-    """Names pairs; holds logits of pairs, and the last state with what it says."""
+    """Classifies pairs; caches logits of pairs, and the last state's prototypes."""
 
     def __init__(self, model: Click2Graph, config: AdaptConfig):
         self.config, self._sch = config, model.sch
         vocabulary = model.config.vocabulary
         self.objects, self.predicates = vocabulary.objects, vocabulary.predicates
         self._logits: dict[Pair, tuple[np.ndarray, ...]] = {}
-        self._last: tuple[SessionState | None, _Known | None] = (None, None)
+        self._last: tuple[SessionState | None, _Prototypes | None] = (None, None)
 
     def clear(self) -> None:
-        """Hold nothing; all is computed again when needed."""
+        """Empty the caches."""
         self._logits.clear()
         self._last = (None, None)
 
-    def guesses(
+    def predict(
         self, state: SessionState, frames: Iterable[int]
-    ) -> dict[int, list[Guess]]:
-        """By frame, the best guess for each pair that is in view, as ids are shown."""
+    ) -> dict[int, list[PairPrediction]]:
+        """Return, by frame, the label of each pair in view, by the ids shown."""
         places, pairs = [], []
         for frame in frames:
             for subject_id, object_id in shown_pairs(state, frame):
@@ -84,60 +84,60 @@ class Labeller:
                     continue
                 places.append((frame, subject_id, object_id, fix))
                 pairs.append((subject, other))
-        found: dict[int, list[Guess]] = {}
+        found: dict[int, list[PairPrediction]] = {}
         for start in range(0, len(pairs), _BLOCK):
             block = places[start : start + _BLOCK]
             owners = np.array([pair_number(s, o) for _, s, o, _ in block])
             probabilities = self._probabilities(
                 state, pairs[start : start + _BLOCK], owners
             )
-            for (frame, *pair, fix), *chances in zip(
-                block, *probabilities, strict=True
-            ):
-                guess = self._guess(state, *pair, fix, *chances)
-                found.setdefault(frame, []).append(guess)
+            for (frame, *pair, fix), *own in zip(block, *probabilities, strict=True):
+                prediction = self._prediction(state, *pair, fix, *own)
+                found.setdefault(frame, []).append(prediction)
         return found
 
-    def _guess(
+    def _prediction(
         self,
         state: SessionState,
         subject_id: int,
         object_id: int,
         fix: PredicateFix | None,
-        *chances: np.ndarray,
-    ) -> Guess:
-        """The likeliest names, by the chances of subject, object and predicate."""
-        names, sure = [], []
-        for i, chance in zip((subject_id, object_id), chances[:2], strict=True):
-            said = state.category(i)
-            names.append(said or self.objects[int(np.argmax(chance))])
-            sure.append(1.0 if said else float(chance.max()))
+        *probabilities: np.ndarray,
+    ) -> PairPrediction:
+        """Return the most probable labels, from those of subject, object, predicate."""
+        names, scores = [], []
+        for i, own in zip((subject_id, object_id), probabilities[:2], strict=True):
+            category = state.category(i)
+            names.append(category or self.objects[int(np.argmax(own))])
+            scores.append(1.0 if category else float(own.max()))
         if fix is not None:
             predicate, confidence = fix.predicate, 1.0
         else:
-            predicate = self.predicates[int(np.argmax(chances[2]))]
-            confidence = sure[0] * sure[1] * float(chances[2].max())
+            predicate = self.predicates[int(np.argmax(probabilities[2]))]
+            confidence = scores[0] * scores[1] * float(probabilities[2].max())
         fixed = fix is not None
-        return Guess(subject_id, object_id, *names, predicate, confidence, fixed, *sure)
+        return PairPrediction(
+            subject_id, object_id, *names, predicate, confidence, fixed, *scores
+        )
 
     def subject_frames(
         self,
         state: SessionState,
         frames: Iterable[int],
-        guesses: Mapping[int, Sequence[Guess]],
+        predictions: Mapping[int, Sequence[PairPrediction]],
     ) -> dict[int, list[SubjectFrame]]:
-        """Guesses in the words of a graph, with the points looked at."""
-        nowhere, found = np.zeros((0, 2), np.float32), {}
+        """Convert predictions to the triplets of a graph, with DIDM's points."""
+        no_points, found = np.zeros((0, 2), np.float32), {}
         for frame in frames:
-            note = state.notes.get(frame)
-            points = {} if note is None else note.points
+            record = state.records.get(frame)
+            points = {} if record is None else record.points
             by_subject: dict[int, list[Triplet]] = {i: [] for i in points}
-            for guess in guesses.get(frame, ()):
-                by_subject.setdefault(guess.subject_id, []).append(
-                    Triplet(guess.object_id, *guess[2:6])
+            for prediction in predictions.get(frame, ()):
+                by_subject.setdefault(prediction.subject_id, []).append(
+                    Triplet(prediction.object_id, *prediction[2:6])
                 )
             found[frame] = [
-                SubjectFrame(frame, i, points.get(i, nowhere), tuple(triplets))
+                SubjectFrame(frame, i, points.get(i, no_points), tuple(triplets))
                 for i, triplets in by_subject.items()
                 if state.alive(i)
             ]
@@ -146,7 +146,7 @@ class Labeller:
     def _probabilities(
         self, state: SessionState, pairs: Sequence[Pair], owners: np.ndarray
     ) -> list[np.ndarray]:
-        """Adapted probabilities of subject, object, predicate; "none" left out."""
+        """Return adapted probabilities of subject, object, predicate without "none"."""
         logits = self._classified(pairs)
         known = self._known(state)
         features = (
@@ -162,7 +162,7 @@ class Labeller:
         return [_softmax(x)[:, :size] for x, size in zip(adapted, sizes, strict=True)]
 
     def _classified(self, pairs: Sequence[Pair]) -> list[np.ndarray]:
-        """The head's own logits of pairs, each computed once."""
+        """Return the SCH's logits of pairs, from the cache if they are there."""
         if len(self._logits) > _HELD:
             self._logits.clear()
         missing = [p for p in dict.fromkeys(pairs) if p not in self._logits]
@@ -181,10 +181,10 @@ class Labeller:
         rows = (self._logits[pair] for pair in pairs)
         return [np.stack(column) for column in zip(*rows, strict=True)]
 
-    def _known(self, state: SessionState) -> _Known:
-        """The examples that people's words give, found once for each state."""
+    def _known(self, state: SessionState) -> _Prototypes:
+        """Return the prototypes of a state's corrections, computed once per state."""
         if self._last[0] is not state:
-            things = [
+            objects = [
                 (self.objects.index(state.category(i)), found)
                 for i, group in state.shown.items()
                 if state.category(i) in self.objects
@@ -194,17 +194,17 @@ class Labeller:
             ]
             pairs = [
                 (self.predicates.index(fix.predicate), pair, pair_number(*fix.pair))
-                for fix in state.standing_fixes
+                for fix in state.active_fixes
                 if fix.predicate in self.predicates
                 for pair in self._sample(fixed_pairs(state, fix))
             ]
-            alone = self._classified([(o, o) for _, o in things]) if things else None
+            alone = self._classified([(o, o) for _, o in objects]) if objects else None
             both = self._classified([p for _, p, _ in pairs]) if pairs else None
-            nothing = Prototypes(np.zeros((0, 1)), np.zeros(0, int), np.zeros((0, 1)))
-            subject = other = predicate = nothing
-            if things:
-                features = np.stack([o.feature for _, o in things])
-                classes = np.array([c for c, _ in things])
+            empty = Prototypes(np.zeros((0, 1)), np.zeros(0, int), np.zeros((0, 1)))
+            subject = other = predicate = empty
+            if objects:
+                features = np.stack([o.feature for _, o in objects])
+                classes = np.array([c for c, _ in objects])
                 subject = Prototypes(features, classes, alone[0])
                 other = Prototypes(features, classes, alone[1])
             if pairs:
@@ -212,31 +212,31 @@ class Labeller:
                 joined = _joined([p for _, p, _ in pairs])
                 owners = np.array([owner for _, _, owner in pairs])
                 predicate = Prototypes(joined, classes, both[2], owners)
-            self._last = state, _Known(subject, other, predicate)
+            self._last = state, _Prototypes(subject, other, predicate)
         return self._last[1]
 
     def _sample(self, found: Iterable) -> list:
-        """So many of them, evenly over time, that one track does not drown another."""
+        """Sample observations evenly over time, so that no long track dominates."""
         found = [x for x in found if x is not None]
         count = min(len(found), self.config.examples)
         return [found[round(k)] for k in np.linspace(0, len(found) - 1, count)]
 
 
 def certain_frames(
-    state: SessionState, guesses: Mapping[int, Sequence[Guess]]
+    state: SessionState, predictions: Mapping[int, Sequence[PairPrediction]]
 ) -> dict[tuple[int, int, str], set[int]]:
-    """By (subject, object, predicate) the frames on which a person said so."""
+    """Return, by (subject, object, predicate), the frames on which a person set it."""
     certain: dict[tuple[int, int, str], set[int]] = {}
-    for frame, found in guesses.items():
-        for guess in found:
-            if guess.fixed:
-                key = guess.subject_id, guess.object_id, guess.predicate
+    for frame, found in predictions.items():
+        for prediction in found:
+            if prediction.fixed:
+                key = prediction.subject_id, prediction.object_id, prediction.predicate
                 certain.setdefault(key, set()).add(frame)
     return certain
 
 
 def _joined(pairs: Sequence[Pair]) -> np.ndarray:
-    """Pointer pairs [n, 2c], each half of length one so that both count alike."""
+    """Return pointer pairs [n, 2c], each half of unit length."""
     halves = np.array([[s.pointer, o.pointer] for s, o in pairs])
     return unit(halves).reshape(len(pairs), -1)
 

@@ -1,7 +1,7 @@
-"""Small logits of observations, kept on disk as long as the observations live.
+"""Low-resolution logits of observations, on disk as long as the observations live.
 
-With them the memory of a frame can be made again exactly: tracking is taken up at any
-place without a replay, and nothing but results grows with the video.
+From them the memory of a frame can be encoded again exactly: tracking continues from
+any frame without a replay, and only the results grow with the video.
 """
 
 import tempfile
@@ -11,7 +11,7 @@ import numpy as np
 
 from c2g_jax.session.session_state import Observation
 
-LIMIT = 4 << 30  # bytes on disk; what comes later is made again from the shown mask
+LIMIT = 4 << 30  # bytes on disk; beyond it, logits are made from the mask
 
 
 class LogitStore:
@@ -24,10 +24,10 @@ class LogitStore:
         self._places: weakref.WeakKeyDictionary[Observation, tuple] = (
             weakref.WeakKeyDictionary()
         )
-        self._free: dict[int, list[int]] = {}  # bytes: places that can be used again
+        self._free: dict[int, list[int]] = {}  # free places by size in bytes
 
     def put(self, observation: Observation, logits: np.ndarray) -> None:
-        """Keep logits, of any shape, while the observation lives; no more than fit."""
+        """Store logits of any shape while the observation lives, if there is room."""
         data = np.ascontiguousarray(logits, np.float32)
         free = self._free.get(data.nbytes)
         if free:
@@ -43,7 +43,7 @@ class LogitStore:
         gone.atexit = False
 
     def get(self, observation: Observation) -> np.ndarray | None:
-        """The logits, or None where there was no room for them."""
+        """Return the logits, None if they are not stored."""
         if observation not in self._places:
             return None
         place, shape = self._places[observation]

@@ -1,4 +1,4 @@
-"""What tracking remembers of observations, and the banks that are filled with it."""
+"""Memories of observations, and memory banks filled from them."""
 
 import collections
 from collections.abc import Callable, Mapping
@@ -10,19 +10,19 @@ import numpy as np
 from c2g_jax.sam2 import memory
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.memory import MAX_CONDITIONING, MemoryBank, bucket
-from c2g_jax.session.session_state import Observation, Thing
+from c2g_jax.session.session_state import Observation, TrackedObject
 
 _BYTES = 256 << 20  # memories held on the host
 
 
 @jax.jit
 def latest_memory(bank: MemoryBank, frame: jax.Array) -> jax.Array:
-    """The memories [n, h, w, m] that a bank took in when it tracked a frame."""
+    """Return the memories [n, h, w, m] that tracking a frame wrote to a bank."""
     slot = memory.ring_slot(frame, bank.stride)
     return jax.lax.dynamic_index_in_dim(bank.recent, slot, 1, keepdims=False)
 
 
-class Memories:
+class MemoryCache:
     """A bounded cache of the memories of observations, and banks filled from it.
 
     encode: computes the memory [h, w, m] of an observation on a frame.
@@ -39,12 +39,12 @@ class Memories:
         )
 
     def clear(self) -> None:
-        """Hold none; all are made again when they are needed."""
+        """Empty the cache; memories are encoded again when needed."""
         self._held.clear()
 
     def keep(self, observation: Observation, value: np.ndarray) -> None:
-        """Hold the memory [h, w, m] of an observation for a while."""
-        # A row of an array would keep all of it.
+        """Cache the memory [h, w, m] of an observation."""
+        # A copy: a view of a row would keep the whole array.
         self._held[observation] = value = np.array(value)
         self._held.move_to_end(observation)
         most = max(64, _BYTES // value.nbytes)
@@ -52,7 +52,7 @@ class Memories:
             self._held.popitem(last=False)
 
     def get(self, observation: Observation, frame: int) -> np.ndarray:
-        """The memory of an observation, made again where it is no longer held."""
+        """Return the memory of an observation, encoded if it is not cached."""
         if observation not in self._held:
             self.keep(observation, self._encode(observation, frame))
         self._held.move_to_end(observation)
@@ -60,15 +60,14 @@ class Memories:
 
     def bank(
         self,
-        things: Mapping[int, Thing],
+        objects: Mapping[int, TrackedObject],
         frame: int,
         direction: int,
         num_slots: int,
     ) -> MemoryBank:
-        """The bank that tracking arrives at a frame with: {slot: thing}."""
+        """Return the bank with which tracking arrives at a frame: {slot: object}."""
         chosen = {
-            slot: conditioning(thing, frame, direction)
-            for slot, thing in things.items()
+            slot: conditioning(obj, frame, direction) for slot, obj in objects.items()
         }
         k = bucket(max([1, *map(len, chosen.values())]))
         empty = jax.eval_shape(lambda: memory.empty_bank(self._config, num_slots, k))
@@ -79,15 +78,15 @@ class Memories:
             empty,
         )
         ring = bank.pointers.shape[1]
-        for slot, thing in things.items():
+        for slot, obj in objects.items():
             for place, t in enumerate(chosen[slot]):
-                found = thing.observations[t]
+                found = obj.observations[t]
                 bank.conditioning[slot, place] = self.get(found, t)
                 bank.conditioning_pointers[slot, place] = found.pointer
                 bank.conditioning_frames[slot, place] = t
             for age in range(ring, 0, -1):
                 t = frame - direction * age
-                found = thing.observations.get(t)
+                found = obj.observations.get(t)
                 if found is None or found.direction == 0:
                     continue
                 if age <= memory.RECENT:
@@ -98,22 +97,22 @@ class Memories:
         return bank
 
 
-def conditioning(thing: Thing, frame: int, direction: int) -> list[int]:
-    """The frames of a thing that condition tracking when it is at a frame.
+def conditioning(obj: TrackedObject, frame: int, direction: int) -> list[int]:
+    """Return the conditioning frames of an object when tracking is at a frame.
 
-    Those that a person prompted, wherever they lie; a place where the model found it
-    only once tracking has passed there.
+    Prompted frames on either side; frames where the model found the object only once
+    tracking has passed them.
     """
     frames = [
         t
-        for t, found in thing.observations.items()
-        if found.direction == 0 and (t in thing.prompts or (frame - t) * direction > 0)
+        for t, found in obj.observations.items()
+        if found.direction == 0 and (t in obj.prompts or (frame - t) * direction > 0)
     ]
     nearest = sorted(frames, key=lambda t: abs(t - frame))[:MAX_CONDITIONING]
     return sorted(nearest)
 
 
-def is_crowded(thing: Thing) -> bool:
-    """Whether more frames may condition a thing than a bank has room for."""
-    found = sum(found.direction == 0 for found in thing.observations.values())
+def is_crowded(obj: TrackedObject) -> bool:
+    """Whether an object may have more conditioning frames than a bank holds."""
+    found = sum(found.direction == 0 for found in obj.observations.values())
     return found > MAX_CONDITIONING

@@ -1,4 +1,4 @@
-"""Sessions opened: on a video, or from the file of an earlier one."""
+"""Open a session on a video, or from a session file."""
 
 import warnings
 from collections.abc import Iterable
@@ -37,14 +37,14 @@ def open_video(
     discover_every: int = 1,
     **options: Any,
 ) -> Session:
-    """A session on a video file, a folder of frames, an image, or a list of arrays.
+    """Open a session on a video file, a folder of frames, an image or a list of arrays.
 
-    `checkpoint` is a folder of weights, by default the one that ships; `model` is given
-    instead of it by who has one in memory. `fps` frames a second are sampled by time
-    (None: every frame), from `start` to `end` seconds. `image_size`, `dtype` and
-    `discover_every` are of a checkpoint; a `model` has its own. Other options are those
-    of `Session`. Raises InputError for what cannot be read, and warns of a checkpoint
-    with SAM2.1 alone, whose objects and relations mean nothing.
+    `checkpoint` is a folder of weights, by default the shipped one; alternatively
+    `model` is a model in memory. `fps` frames per second are sampled by time (None:
+    every frame), from `start` to `end` seconds. `image_size`, `dtype` and
+    `discover_every` apply to a checkpoint; a `model` has its own. Other options are
+    those of `Session`. Raises InputError for what cannot be read, and warns of a
+    checkpoint with SAM2.1 alone, whose objects and relations are random.
     """
     if model is not None and checkpoint is not None:
         raise InputError("a model and a checkpoint are given: give one of them")
@@ -64,11 +64,11 @@ def open_video(
             discover_every=discover_every,
         )
         if not trained:
-            # Three: beneath c2g_jax.open.
+            # Level 3: the caller of c2g_jax.open.
             warnings.warn(untrained(checkpoint), stacklevel=3)
     path = str(Path(video).resolve()) if isinstance(video, (str, Path)) else None
     config = model.config
-    settings = dict(  # as they are in the model, whoever made it
+    settings = dict(  # those of the model, also of a given one
         sampling,
         image_size=config.sam2.image_size,
         dtype=config.sam2.dtype,
@@ -88,10 +88,10 @@ def open_session(
     model: Click2Graph | None = None,
     **options: Any,
 ) -> Session:
-    """Go on with a session from its file, exactly as it was saved.
+    """Open a session file, exactly as it was saved.
 
-    `video` and `checkpoint` say where those are now, if they moved. InputError where
-    they are not the ones of the session, or the file is none.
+    `video` and `checkpoint` are their paths, if they moved. InputError if they are not
+    the session's, or for a file that is no session.
     """
     saved = read_session(path_named(path))
     video = saved.source.path if video is None else video
@@ -99,7 +99,7 @@ def open_session(
         raise InputError(f"{path}: its video was given as arrays: give it again")
     if model is None and checkpoint is None:
         checkpoint = saved.source.checkpoint
-    # Nothing is saved by itself before the session is what it was.
+    # No autosave before the session is restored.
     autosave = options.pop("autosave", None)
     settings = dict(saved.source.options, spans=saved.spans, adapt=saved.adapt)
     settings |= options

@@ -1,7 +1,7 @@
 """Match objects found on a frame to objects found there when it was tracked before.
 
-Objects that a person prompted, named or related have priority, so that what they said
-is not lost to an object that tracking found by itself.
+Objects that a person prompted, named or related have priority, so that these edits are
+not lost to an object that tracking found by itself.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -11,7 +11,7 @@ import numpy as np
 from c2g_jax.click2graph.model import Scene
 from c2g_jax.media.rle import mask_iou
 from c2g_jax.session.engine import Engine
-from c2g_jax.session.session_state import Observation, SessionState, Thing
+from c2g_jax.session.session_state import Observation, SessionState, TrackedObject
 from c2g_jax.tracking.state import PendingFrame
 from c2g_jax.types import TrackRules
 
@@ -32,12 +32,11 @@ class EarlierObjects:
     def displaced(
         self, pending: PendingFrame, scene: Scene, queries: Mapping[int, np.ndarray]
     ) -> set[int]:
-        """Return the tracks that end where an object a person spoke of was found.
+        """Return the tracks that end where an annotated object was found before.
 
-        A track may come here from frames that were tracked in the other direction, and
+        A track may arrive from frames that were tracked in the other direction, and
         link to the query that found such an object, which would then be lost. The
-        track goes on if a person spoke of it as well and it was here before, or
-        prompted it.
+        track continues if it is prompted, or annotated and observed here before.
         """
         slot_of, gone = pending.state.slot_of(), set()
         for subject_id, rows in queries.items():
@@ -53,22 +52,22 @@ class EarlierObjects:
         subject_id: int,
         rows: Collection[int],
     ) -> set[int]:
-        """The same for the queries of one subject, by the rows of those with a mask."""
+        """Do the same for one subject; `rows` are its queries with a mask."""
         state, frame = self._state, pending.state.frame
         slot_of, link_iou = pending.state.slot_of(), self._rules.link_iou
         tracks = [
             t.object_id for t in pending.state.tracks if t.subject_id == subject_id
         ]
         claims = [
-            thing
-            for thing in self._observed(frame, subject_id, slot_of.keys())
-            if thing.object_id in state.spoken
+            obj
+            for obj in self._observed(frame, subject_id, slot_of.keys())
+            if obj.object_id in state.annotated
         ]
         weak = {
             i
             for i in tracks
             if i not in pending.state.pinned
-            and (i not in state.spoken or frame not in state.things[i].observations)
+            and (i not in state.annotated or frame not in state.objects[i].observations)
         }
         gone: set[int] = set()
         if not claims or not weak:
@@ -78,7 +77,7 @@ class EarlierObjects:
             if not linked or not linked <= weak or linked <= gone:
                 continue
             mask = self._engine.native_mask(scene.rows.mask_logits[row])
-            if any(_overlap(thing, frame, mask) >= link_iou for thing in claims):
+            if any(_overlap(obj, frame, mask) >= link_iou for obj in claims):
                 gone |= linked
         return gone
 
@@ -91,9 +90,9 @@ class EarlierObjects:
     ) -> dict[int, int | None]:
         """Return {new id: id of the object that an earlier pass found there}.
 
-        So what a person said of an object holds when its frames are tracked again;
-        None for an object that was removed, which does not come back. Of the objects
-        that fit, those that a person spoke of are taken first, then those that overlap
+        So a person's edits of an object persist when its frames are tracked again.
+        None stands for an object that was removed, which does not come back. Of the
+        objects that match, annotated ones are taken first, then those that overlap
         most, then the older ones.
         """
         state, frame = self._state, pending.state.frame
@@ -101,11 +100,11 @@ class EarlierObjects:
         for new_id, row in opened.items():
             found = self._engine.observe_row(scene, row, 0, state.revision)
             self.found[row] = found
-            for thing in self._observed(frame, leaders[new_id], taken):
-                overlap = _overlap(thing, frame, found.mask)
+            for obj in self._observed(frame, leaders[new_id], taken):
+                overlap = _overlap(obj, frame, found.mask)
                 if overlap >= self._rules.link_iou:
-                    unspoken = thing.object_id not in state.spoken
-                    fits.append((unspoken, -overlap, thing.object_id, new_id))
+                    not_annotated = obj.object_id not in state.annotated
+                    fits.append((not_annotated, -overlap, obj.object_id, new_id))
         names: dict[int, int] = {}
         for _, _, object_id, new_id in sorted(fits):
             if new_id not in names and object_id not in names.values():
@@ -114,15 +113,15 @@ class EarlierObjects:
 
     def _observed(
         self, frame: int, subject_id: int, taken: Collection[int]
-    ) -> Iterator[Thing]:
-        """A subject's objects that were observed on a frame, but for those `taken`."""
-        for thing in self._state.things.values():
-            free = thing.leader == subject_id and thing.object_id not in taken
-            if free and frame in thing.observations:
-                yield thing
+    ) -> Iterator[TrackedObject]:
+        """Yield a subject's objects observed on a frame before, but for `taken`."""
+        for obj in self._state.objects.values():
+            free = obj.subject_id == subject_id and obj.object_id not in taken
+            if free and frame in obj.observations:
+                yield obj
 
 
-def _overlap(thing: Thing, frame: int, mask: Mask) -> float:
-    """The IoU of a mask with that of an object on a frame, 0 if either is empty."""
-    known = thing.observations[frame].mask
+def _overlap(obj: TrackedObject, frame: int, mask: Mask) -> float:
+    """Return the IoU of a mask with an object's on a frame, 0 if either is empty."""
+    known = obj.observations[frame].mask
     return 0.0 if known is None or mask is None else mask_iou(known, mask)

@@ -1,7 +1,7 @@
-"""An interactive session on a video: click, track, correct, undo, take the graph away.
+"""`Session`: prompt, track, correct, undo and export, on one video.
 
-All that a page or a script does is a method here. A session is used by one thread at a
-time; `cancel` and the views may be called from others while it tracks.
+Its methods are all that the page or a script needs. A session is used by one thread at
+a time; `cancel` and the views may be called from others while it tracks.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from c2g_jax.click2graph.model import Click2Graph
 from c2g_jax.media.video import Video
 from c2g_jax.session import arguments, edits
 from c2g_jax.session.adapt import AdaptConfig
-from c2g_jax.session.arguments import check_frame, choose_span, place_to_write, writing
+from c2g_jax.session.arguments import check_frame, choose_span, writable_path, writing
 from c2g_jax.session.engine import Engine
 from c2g_jax.session.exporting import check_kind, write_export
 from c2g_jax.session.file import SavedSession, write_session
@@ -40,7 +40,11 @@ from c2g_jax.types import InputError, SceneGraph, whole
 
 
 class Session:
-    """A video, what was said of it, and what follows; made by `c2g_jax.open`."""
+    """An interactive session on a video; made by `c2g_jax.open`.
+
+    `spans` configure the smoothing of relations, `adapt` the feedback of corrections.
+    With `autosave` the session is saved to that file after every action.
+    """
 
     def __init__(
         self,
@@ -62,16 +66,14 @@ class Session:
 
     @property
     def autosave(self) -> Path | None:
-        """The file that the session is saved to after every action, if there is one."""
+        """The file that the session is saved to after every action, if any."""
         return self._autosave
 
     @autosave.setter
     def autosave(self, path: str | Path | None) -> None:
-        self._autosave = (
-            None if path is None else place_to_write(path, self.source.path)
-        )
+        self._autosave = None if path is None else writable_path(path, self.source.path)
 
-    # What is said of objects
+    # Prompts
 
     def click(
         self,
@@ -81,10 +83,10 @@ class Session:
         positive: bool = True,
         object_id: int | None = None,
     ) -> FrameView:
-        """Point at an object, or (`positive` False) at what is not part of it.
+        """Add a point on an object, or (`positive` False) on what is not part of it.
 
         Without an `object_id` the point begins a new subject; with one it corrects that
-        object, on any frame. Tracking from there on takes it up.
+        object, on any frame. Other frames change when they are tracked again.
         """
         frame = self._frame(frame)
         item = arguments.point(self.video, frame, x, y, positive)
@@ -99,7 +101,7 @@ class Session:
         y2: float,
         object_id: int | None = None,
     ) -> FrameView:
-        """Draw a box around an object; it takes the place of what was said there."""
+        """Add a box around an object; it replaces the object's prompts on the frame."""
         frame = self._frame(frame)
         item = arguments.box(self.video, frame, (x1, y1, x2, y2))
         return self._prompt(frame, item, object_id)
@@ -107,28 +109,28 @@ class Session:
     def mask(
         self, frame: int, mask: np.ndarray, object_id: int | None = None
     ) -> FrameView:
-        """Give an object's mask, bool [H, W]; it takes the place of what was said."""
+        """Set an object's mask, bool [H, W]; it replaces its prompts on the frame."""
         frame = self._frame(frame)
         return self._prompt(frame, arguments.mask(self.video, frame, mask), object_id)
 
     def add_object(self, subject_id: int, frame: int, x: float, y: float) -> FrameView:
-        """Point at an object that has to do with a subject, where none was found."""
+        """Add an object of a subject by a point on it, where the model found none."""
         subject_id = whole(subject_id, "subject_id")
         frame = self._frame(frame)
         item = arguments.point(self.video, frame, x, y)
 
         def act(state: SessionState) -> SessionState:
-            state, thing = edits.object_of(state, subject_id)
-            return edits.prompt(self._engine, state, thing, frame, item)
+            state, obj = edits.add_related(state, subject_id)
+            return edits.prompt(self._engine, state, obj, frame, item)
 
         self._history.act(f"object of {subject_id} on frame {frame}", act)
         return self.view(frame)
 
     def delete_prompt(self, frame: int, object_id: int, index: int) -> FrameView:
-        """Take back a point, box or mask, by its place in the list of the view.
+        """Delete a point, box or mask, by its index in the view's list of prompts.
 
-        What tracking had found there comes back. An object that a person began goes
-        with its last prompt.
+        The tracked mask of the frame is restored. An object that a person added is
+        removed with its last prompt.
         """
         frame, index = self._frame(frame), whole(index, "index")
         object_id = whole(object_id, "object_id")
@@ -136,11 +138,11 @@ class Session:
         def act(state: SessionState) -> SessionState:
             return edits.delete_prompt(self._engine, state, object_id, frame, index)
 
-        self._history.act(f"prompt taken back on frame {frame}", act)
+        self._history.act(f"prompt deleted on frame {frame}", act)
         return self.view(frame)
 
     def remove(self, object_id: int) -> None:
-        """Take an object away; a subject takes along what it alone led to."""
+        """Remove an object; with a subject, also the objects of that subject alone."""
         object_id = whole(object_id, "object_id")
         self._history.act(
             f"object {object_id} removed", lambda s: edits.remove(s, object_id)
@@ -154,28 +156,28 @@ class Session:
         stop: int | None = None,
         direction: str = FORWARD,
     ) -> Iterator[TrackUpdate]:
-        """Follow all objects frame by frame; yields each frame as soon as it is done.
+        """Track all objects frame by frame; yield each frame as soon as it is done.
 
         Forward from `start` to `stop` (both included), or backward from `start` down to
-        `stop`; "both" goes forward to the end of the range and then back from where it
-        began. By default it takes up what was said last and not tracked yet, else it
-        goes on where tracking ended, else it begins anew. However it ends, by `cancel`,
-        an error, or because nobody asks on, it is one action, and what is done stays.
+        `stop`; "both" goes forward from the first prompt to the end of the range, then
+        back from that prompt. By default it starts at new prompts that were not tracked
+        yet, else where tracking ended, else anew. However it ends, by `cancel`, an
+        error or a closed iterator, it is one action, and the frames done stay.
         """
         self._history.check_open()
         count, state = self.video.num_frames, self._history.now
         return self._track(choose_ranges(state, count, start, stop, direction))
 
     def cancel(self) -> None:
-        """Let `track` end after the step that runs; from any thread."""
+        """End `track` after the current frame; may be called from any thread."""
         self._history.cancel()
 
     # Labels
 
     def rename(self, object_id: int, category: str | None) -> None:
-        """Fix an object's category; None leaves it to the model again.
+        """Set an object's category; None restores the model's.
 
-        Other objects that look alike are named anew too.
+        The categories of other objects that look alike may change too.
         """
         object_id = whole(object_id, "object_id")
         names = self.model.config.vocabulary.objects
@@ -190,9 +192,9 @@ class Session:
         start: int | None = None,
         stop: int | None = None,
     ) -> None:
-        """Fix what holds between two objects, over a span or (None) the whole clip.
+        """Set the predicate of two objects, on a span or (None) the whole clip.
 
-        A predicate of None: they have nothing to do with each other.
+        A predicate of None says that they are not related.
         """
         subject_id = whole(subject_id, "subject_id")
         object_id = whole(object_id, "object_id")
@@ -213,46 +215,47 @@ class Session:
         return self._history.can_redo
 
     def undo(self) -> str:
-        """Take back the last action, whatever it was; returns its name."""
+        """Undo the last action and return its name."""
         return self._history.undo()
 
     def redo(self) -> str:
-        """Do again what was undone last; returns its name."""
+        """Redo the action undone last and return its name."""
         return self._history.redo()
 
     # Views
 
     def image(self, frame: int) -> np.ndarray:
-        """A frame, uint8 [H, W, 3]."""
+        """Return a frame, uint8 [H, W, 3]."""
         self._history.check_open()
         return self._viewer.image(self._frame(frame))
 
     def view(self, frame: int) -> FrameView:
-        """What is known of a frame: objects, masks, prompts, relations."""
+        """Return the view of a frame: objects, masks, prompts, relations."""
         return self._viewer.view(self._history.now, self._frame(frame))
 
     def objects(self) -> list[ObjectSummary]:
-        """All objects over the whole clip, in the order they came."""
+        """Return all objects over the clip, in the order of creation."""
         return self._viewer.objects(self._history.now)
 
     def relations(self, threshold: float | None = None) -> list[RelationSummary]:
-        """What holds between whom and when, of guesses as sure as `threshold`.
+        """Return the relations with their spans.
 
-        Without one, as sure as `spans` says.
+        `threshold` is the least confidence of a prediction on a frame; None: that of
+        `spans`.
         """
         return self._viewer.relations(self._history.now, self.spans.at_least(threshold))
 
     def tracked_frames(self) -> list[int]:
-        """Frames that tracking has done, stale or not."""
-        return sorted(self._history.now.notes)
+        """Return the tracked frames, stale or not."""
+        return sorted(self._history.now.records)
 
     def stale_frames(self) -> list[int]:
-        """Frames that would change if they were tracked anew."""
+        """Return the tracked frames that would change if they were tracked again."""
         state = self._history.now
-        return [t for t in sorted(state.notes) if state.is_stale(t)]
+        return [t for t in sorted(state.records) if state.is_stale(t)]
 
     def graph(self, threshold: float | None = None) -> SceneGraph:
-        """The scene graph of all that is known so far, as `predict` makes it.
+        """Return the scene graph so far, in the form of `predict`'s.
 
         `threshold` as in `relations`.
         """
@@ -270,7 +273,7 @@ class Session:
         self.export("scene_graph", path, threshold)
 
     def save(self, path: str | Path) -> None:
-        """Write the session as one file, from which `c2g_jax.open_session` goes on."""
+        """Write the session to a file, for `c2g_jax.open_session`."""
         with self._history.lock, writing(path, self.source.path) as place:
             self._history.check_open()
             write_session(self._saved(place), self._engine.logits.get)
@@ -286,25 +289,26 @@ class Session:
             write_export(kind, place, graph, self.video, names)
 
     def history(self) -> tuple[SessionState, list[Step], list[Step]]:
-        """The state, and what was done and undone: (name, state to go back to)."""
+        """Return the state, and the actions done and undone as (name, state)."""
         history = self._history
         return history.now, list(history.done), list(history.undone)
 
     def restore(self, saved: SavedSession) -> None:
-        """Go on from a saved session.
+        """Continue from a saved session.
 
-        InputError where it was saved on another video, or with another model.
+        InputError if it was saved on another video, or with another model.
         """
-        likeness, config = self._viewer.likeness(), self.model.config.sam2
-        saved.check(self.video, likeness, self.source.sha256, config)
+        fingerprint, config = self._viewer.fingerprint(), self.model.config.sam2
+        saved.check(self.video, fingerprint, self.source.sha256, config)
         for observation, logits in saved.logits:
             self._engine.logits.put(observation, logits)
         self._history.resume(saved.now, saved.done, saved.undone)
 
     def close(self) -> None:
-        """Stop reading the video and drop all caches.
+        """Stop reading the video and empty all caches.
 
-        What is known can still be looked at and exported. A run of `track` ends.
+        Views and exports remain possible, but for frames of the video. A running
+        `track` ends.
         """
         try:
             self._history.close()
@@ -312,10 +316,10 @@ class Session:
             self._engine.close()
             self._viewer.close()
 
-    # Within
+    # Internal
 
     def _frame(self, frame: int) -> int:
-        """A frame of the video; InputError where it has none of this number."""
+        """Return a frame number as an int; InputError unless the video has it."""
         return check_frame(frame, self.video.num_frames)
 
     def _prompt(self, frame: int, item: PromptItem, object_id: int | None) -> FrameView:
@@ -323,15 +327,15 @@ class Session:
             object_id = whole(object_id, "object_id")
 
         def act(state: SessionState) -> SessionState:
-            state, thing = edits.target(state, object_id)
-            return edits.prompt(self._engine, state, thing, frame, item)
+            state, obj = edits.target(state, object_id)
+            return edits.prompt(self._engine, state, obj, frame, item)
 
         whom = "a new subject" if object_id is None else f"object {object_id}"
         self._history.act(f"{item.kind} for {whom} on frame {frame}", act)
         return self.view(frame)
 
     def _saved(self, path: Path) -> SavedSession:
-        """The contents of the session's file."""
+        """Return the contents of the session's file."""
         video, config = self.video, self.model.config.sam2
         shape = dict(
             name=video.name,
@@ -342,7 +346,7 @@ class Session:
         return SavedSession(
             path,
             shape,
-            self._viewer.likeness(),
+            self._viewer.fingerprint(),
             self.source,
             self.spans,
             self.adapt,
@@ -365,15 +369,18 @@ class Session:
                 f"({reason}): make room, or save elsewhere"
             ) from error
 
-    def _track(self, legs: list[range]) -> Iterator[TrackUpdate]:
-        total, step = sum(map(len, legs)), functools.partial(track_frames, self._engine)
-        with contextlib.closing(self._history.follow(legs, step)) as frames:
+    def _track(self, ranges: list[range]) -> Iterator[TrackUpdate]:
+        total, step = (
+            sum(map(len, ranges)),
+            functools.partial(track_frames, self._engine),
+        )
+        with contextlib.closing(self._history.follow(ranges, step)) as frames:
             for done, frame in enumerate(frames, 1):
                 yield TrackUpdate(frame, done, total, self.view(frame))
 
 
 def _config(given: Any, name: str, kind: type) -> Any:
-    """A configuration, by default the usual one; InputError for anything else."""
+    """Return a configuration, for None the default; InputError for another type."""
     if given is None:
         return kind()
     if not isinstance(given, kind):

@@ -1,4 +1,4 @@
-"""The scene graph of a session's state, and what made it."""
+"""The scene graph of a session's state, and its provenance."""
 
 import dataclasses
 from pathlib import Path
@@ -16,7 +16,7 @@ from c2g_jax.types import SceneGraph, VideoInfo
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Where a session's video and model come from, as its file and graphs tell."""
+    """Where a session's video and model come from, for its file and its graphs."""
 
     path: str | None = None  # of the video
     options: dict = dataclasses.field(default_factory=dict)  # how it is sampled
@@ -30,24 +30,24 @@ def build_graph(
     spans: SpanConfig,
     video: Video,
 ) -> SceneGraph:
-    """The graph of all that is known."""
+    """Return the scene graph of a state, without its provenance."""
     builder = GraphBuilder(encode_mask, spans)
     frames = sorted(
-        {t for thing in state.things.values() for t in thing.observations}
-        | state.notes.keys()
+        {t for obj in state.objects.values() for t in obj.observations}
+        | state.records.keys()
     )
-    guesses = labeller.guesses(state, frames)
-    spoken = labeller.subject_frames(state, frames, guesses)
-    prompted_by = {i: _led_by(state, i) for i in state.shown}
+    predictions = labeller.predict(state, frames)
+    subject_frames = labeller.subject_frames(state, frames, predictions)
+    prompted_by = {i: _prompted_by(state, i) for i in state.shown}
     for frame in frames:
         seen = {i: state.observation(i, frame) for i in state.shown}
         masks = {i: o.mask for i, o in seen.items() if o is not None}
-        builder.add_encoded(frame, masks, spoken[frame], prompted_by)
+        builder.add_encoded(frame, masks, subject_frames[frame], prompted_by)
     info = VideoInfo(video.name, video.width, video.height, video.fps, video.times)
-    graph = builder.build(info, {}, certain_frames(state, guesses))
+    graph = builder.build(info, {}, certain_frames(state, predictions))
     objects = tuple(
-        dataclasses.replace(track, category=said, score=1.0)
-        if (said := state.category(track.object_id)) is not None
+        dataclasses.replace(track, category=category, score=1.0)
+        if (category := state.category(track.object_id)) is not None
         else track
         for track in graph.objects
     )
@@ -55,17 +55,17 @@ def build_graph(
 
 
 def provenance(state: SessionState, size: str, source: Source) -> dict:
-    """What made a graph: enough to make it again."""
+    """Return what is needed to make a session's graph again, as JSON values."""
     checkpoint = None
     if source.checkpoint is not None:
         name = Path(source.checkpoint).name
         checkpoint = {"name": name, "sha256": source.sha256}
     prompts = [
-        {"frame": t, "object": thing.object_id, **as_json(item)}
-        for thing in state.things.values()
-        if not thing.removed
-        for t, said in sorted(thing.prompts.items())
-        for item in said.items
+        {"frame": t, "object": obj.object_id, **as_json(item)}
+        for obj in state.objects.values()
+        if not obj.removed
+        for t, prompts in sorted(obj.prompts.items())
+        for item in prompts.items
     ]
     return {
         "program": f"click2graph-jax {__version__}",
@@ -79,15 +79,15 @@ def provenance(state: SessionState, size: str, source: Source) -> dict:
                 for i in state.shown
                 if state.category(i) is not None
             },
-            "predicates": [list(dataclasses.astuple(f)) for f in state.standing_fixes],
+            "predicates": [list(dataclasses.astuple(f)) for f in state.active_fixes],
         },
-        "dropped_tracks": sum(note.dropped for note in state.notes.values()),
+        "dropped_tracks": sum(record.dropped for record in state.records.values()),
     }
 
 
-def _led_by(state: SessionState, shown_id: int) -> int | None:
-    """The subject that led to a thing, None where a person pointed at it."""
-    if any(thing.pinned for thing in state.shown[shown_id]):
+def _prompted_by(state: SessionState, shown_id: int) -> int | None:
+    """Return the subject of an object, None if a person prompted it."""
+    if any(obj.pinned for obj in state.shown[shown_id]):
         return None
-    leaders = state.subjects_of(shown_id)
-    return leaders[0] if leaders else None
+    subjects = state.subjects_of(shown_id)
+    return subjects[0] if subjects else None

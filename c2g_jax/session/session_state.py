@@ -1,7 +1,7 @@
-"""All that a session knows, never changed in place: to undo is to go back.
+"""Everything that a session knows, as an immutable value: undo returns an older one.
 
-States share what did not change between them, so that keeping many costs little.
-Frames are sampled frames, coordinates pixels of the video.
+States share the parts that did not change, so that keeping many costs little memory.
+Frame numbers count sampled frames; coordinates are pixels of the video.
 """
 
 import functools
@@ -18,11 +18,12 @@ SUBJECT, OBJECT = "subject", "object"
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """One object on one frame; what follows from it needs neither frame nor model.
+    """The model's output for one object on one frame.
 
-    mask: COCO RLE at the video's size, None where nothing is seen. direction: 1 or -1
-    where it was tracked so, 0 where it was prompted, or found, there. made: the
-    revision of the state that it was made in.
+    mask: COCO RLE at the video's size, None if it is empty. direction: 1 or -1 if the
+    object was tracked to the frame in that direction, 0 if it was prompted, or found
+    by a query, on it: then the frame is a conditioning frame. revision: that of the
+    state in which it was computed.
     """
 
     mask: Mapping | None
@@ -31,7 +32,7 @@ class Observation:
     feature: np.ndarray  # float32 [c], the frame's features under the mask
     pointer: np.ndarray  # float32 [c]
     direction: int
-    made: int
+    revision: int
 
 
 @dataclass(frozen=True)
@@ -46,41 +47,47 @@ class PromptItem:
 
 
 @dataclass(frozen=True, eq=False)
-class PromptSet:
-    """What is said of an object on a frame, and what tracking had found there."""
+class FramePrompts:
+    """A person's prompts of an object on a frame.
+
+    base: the tracked observation that the prompts replaced, if there was one.
+    """
 
     items: tuple[PromptItem, ...]
     base: Observation | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class Thing:
-    """A subject or an object. leader: the subject that led to it, None for subjects.
+class TrackedObject:
+    """A subject or an object, with its observations by frame.
 
-    changes: (frame, revision) of all that was said of it by prompts. removed: it is
-    kept only to be known again, and shown nowhere.
+    role: SUBJECT or OBJECT. subject_id: the subject that an object belongs to, None for
+    subjects. changes: (frame, revision) of each change of its prompts. removed: it is
+    kept to be recognised, so that it does not come back, and is in no result.
     """
 
     object_id: int
     role: str
-    leader: int | None = None
-    prompts: Mapping[int, PromptSet] = field(default_factory=dict)
+    subject_id: int | None = None
+    prompts: Mapping[int, FramePrompts] = field(default_factory=dict)
     observations: Mapping[int, Observation] = field(default_factory=dict)
     changes: tuple[tuple[int, int], ...] = ()
-    category: str | None = None  # as a person named it
+    category: str | None = None  # given by a person
     removed: bool = False
 
     @property
     def pinned(self) -> bool:
-        """Whether a person pointed at it: it is then followed to the end."""
+        """Whether a person prompted it: its track then never closes."""
         return bool(self.prompts)
 
     def begun(self, frame: int, direction: int) -> bool:
-        """Whether tracking in a direction has passed a prompt when it is at a frame."""
+        """Whether tracking in a direction has reached a prompt of it by this frame."""
         return any((frame - t) * direction >= 0 for t in self.prompts)
 
-    def with_observations(self, added: Mapping[int, Observation | None]) -> "Thing":
-        """The same with observations by frame; None takes one away."""
+    def with_observations(
+        self, added: Mapping[int, Observation | None]
+    ) -> "TrackedObject":
+        """Return it with observations by frame added; None removes one."""
         merged = {**self.observations, **added}
         return replace(
             self, observations={t: o for t, o in merged.items() if o is not None}
@@ -88,15 +95,17 @@ class Thing:
 
 
 @dataclass(frozen=True, eq=False)
-class FrameNote:
+class FrameRecord:
     """What tracking decided on a frame.
 
-    last_met in `tracks` counts frames in the direction of tracking: frame * direction.
-    pairs: (subject, object) that belong together here. points: by subject, float32
-    [q, 2], where the model looked.
+    revision, direction: of the pass. tracks: those open after the frame, but for
+    prompted objects; their last_met is frame * direction. met: by subject, the tracks
+    that its queries linked to when DIDM last ran. pairs: (subject, object) classified
+    on the frame. points: by subject, float32 [q, 2], DIDM's points in pixels. merged:
+    ids merged here, old id -> id kept. dropped: tracks closed by the cap.
     """
 
-    made: int
+    revision: int
     direction: int
     tracks: tuple[OpenTrack, ...]
     met: Mapping[int, tuple[int, ...]]
@@ -108,7 +117,7 @@ class FrameNote:
 
 @dataclass(frozen=True)
 class PredicateFix:
-    """A person's word on a pair: the predicate of a span, or None where it has none."""
+    """The predicate that a person gave a pair on a span; None: they are not related."""
 
     subject_id: int
     object_id: int
@@ -121,57 +130,61 @@ class PredicateFix:
         return self.subject_id, self.object_id
 
     def covers(self, subject_id: int, object_id: int, frame: int) -> bool:
-        """Whether it says what holds between these two on a frame."""
+        """Whether it applies to this pair on this frame."""
         same = self.pair == (subject_id, object_id)
         return same and self.start <= frame <= self.stop
 
 
 @dataclass(frozen=True, eq=False)
 class SessionState:
-    """The whole of a session at one moment; `things` in the order they came."""
+    """A session's state.
 
-    things: Mapping[int, Thing] = field(default_factory=dict)
-    notes: Mapping[int, FrameNote] = field(default_factory=dict)
+    objects: by id, in the order of creation. records: of the frames that were tracked.
+    revision: increases with each change of prompts and each pass of tracking.
+    """
+
+    objects: Mapping[int, TrackedObject] = field(default_factory=dict)
+    records: Mapping[int, FrameRecord] = field(default_factory=dict)
     fixes: tuple[PredicateFix, ...] = ()
     next_id: int = 1
     revision: int = 0
 
     @functools.cached_property
     def shared(self) -> dict[int, int]:
-        """Ids that turned out to name one thing, old -> kept."""
+        """All merged ids, old id -> id kept."""
         return {
             old: kept
-            for note in self.notes.values()
-            for old, kept in note.merged.items()
+            for record in self.records.values()
+            for old, kept in record.merged.items()
             if self.alive(old) and self.alive(kept)
         }
 
     def alive(self, object_id: int) -> bool:
-        """Whether there is such a thing that nobody removed."""
-        thing = self.things.get(object_id)
-        return thing is not None and not thing.removed
+        """Whether the object exists and was not removed."""
+        obj = self.objects.get(object_id)
+        return obj is not None and not obj.removed
 
     def shown_id(self, object_id: int) -> int:
-        """The id that a thing goes by."""
+        """Return the id of an object after all merges."""
         return find_id(object_id, self.shared)
 
     @functools.cached_property
-    def shown(self) -> dict[int, tuple[Thing, ...]]:
-        """The things behind each id that is shown, the one of that id first."""
-        groups: dict[int, list[Thing]] = {}
-        for object_id in self.things:
+    def shown(self) -> dict[int, tuple[TrackedObject, ...]]:
+        """The objects merged into each id that is shown, the one of that id first."""
+        groups: dict[int, list[TrackedObject]] = {}
+        for object_id in self.objects:
             if self.alive(object_id):
                 groups.setdefault(self.shown_id(object_id), []).append(
-                    self.things[object_id]
+                    self.objects[object_id]
                 )
         return {
-            i: tuple(sorted(group, key=lambda thing: thing.object_id != i))
+            i: tuple(sorted(group, key=lambda obj: obj.object_id != i))
             for i, group in groups.items()
         }
 
     @functools.cached_property
-    def standing_fixes(self) -> tuple[PredicateFix, ...]:
-        """What people said of pairs that are still there, by the ids shown."""
+    def active_fixes(self) -> tuple[PredicateFix, ...]:
+        """The fixes of pairs that still exist, by the ids shown."""
         return tuple(
             replace(
                 fix,
@@ -183,59 +196,61 @@ class SessionState:
         )
 
     @functools.cached_property
-    def spoken(self) -> frozenset[int]:
-        """What a person named, related or pointed at, under all ids that it goes by."""
-        related = {i for fix in self.standing_fixes for i in fix.pair}
+    def annotated(self) -> frozenset[int]:
+        """Objects that a person prompted, named or related, or merged with such."""
+        related = {i for fix in self.active_fixes for i in fix.pair}
         return frozenset(
-            thing.object_id
+            obj.object_id
             for i, group in self.shown.items()
             if i in related or any(t.category or t.pinned for t in group)
-            for thing in group
+            for obj in group
         )
 
     def category(self, shown_id: int) -> str | None:
-        """What a person named a shown thing, if anyone did."""
-        names = (thing.category for thing in self.shown[shown_id])
+        """Return the category that a person gave an object, if any."""
+        names = (obj.category for obj in self.shown[shown_id])
         return next((name for name in names if name is not None), None)
 
     def subjects_of(self, shown_id: int) -> tuple[int, ...]:
-        """The subjects that led to a thing, by the ids shown; none for a subject."""
-        leaders = [t.leader for t in self.shown[shown_id] if t.leader is not None]
+        """Return the subjects of an object, by the ids shown; none for a subject."""
+        leaders = [
+            t.subject_id for t in self.shown[shown_id] if t.subject_id is not None
+        ]
         leaders = [self.shown_id(i) for i in leaders if self.alive(i)]
         return tuple(i for i in dict.fromkeys(leaders) if i != shown_id)
 
     def observation(self, shown_id: int, frame: int) -> Observation | None:
-        """What is seen of a shown thing on a frame, where anything is."""
-        for thing in self.shown.get(shown_id, ()):
-            found = thing.observations.get(frame)
+        """Return a shown object's observation on a frame, None if its mask is empty."""
+        for obj in self.shown.get(shown_id, ()):
+            found = obj.observations.get(frame)
             if found is not None and found.mask is not None:
                 return found
         return None
 
-    def thing(self, object_id: int) -> Thing:
-        """A thing that is there; InputError where there is none."""
+    def object(self, object_id: int) -> TrackedObject:
+        """Return an object; InputError if it does not exist."""
         if not self.alive(object_id):
             known = ", ".join(map(str, self.shown)) or "none yet"
             raise InputError(f"there is no object {object_id}: known are {known}")
-        return self.things[object_id]
+        return self.objects[object_id]
 
-    def with_thing(self, thing: Thing) -> "SessionState":
-        """The state with this thing, in place of the one by its id if there is one."""
-        return replace(self, things={**self.things, thing.object_id: thing})
+    def with_object(self, obj: TrackedObject) -> "SessionState":
+        """Return the state with an object added, or replaced by its id."""
+        return replace(self, objects={**self.objects, obj.object_id: obj})
 
-    def without_note(self, frame: int) -> "SessionState":
-        """The state as if tracking had never been on a frame."""
-        notes = {t: note for t, note in self.notes.items() if t != frame}
-        return replace(self, notes=notes)
+    def without_record(self, frame: int) -> "SessionState":
+        """Return the state without the record of a frame."""
+        records = {t: record for t, record in self.records.items() if t != frame}
+        return replace(self, records=records)
 
     def is_stale(self, frame: int) -> bool:
-        """Whether something was said since that tracking a frame anew would take up."""
-        note = self.notes.get(frame)
-        if note is None:
+        """Whether prompts changed, since a frame was tracked, that would change it."""
+        record = self.records.get(frame)
+        if record is None:
             return False
         return any(
-            revision > note.made and (frame - place) * note.direction >= 0
-            for thing in self.things.values()
-            if not thing.removed
-            for place, revision in thing.changes
+            revision > record.revision and (frame - place) * record.direction >= 0
+            for obj in self.objects.values()
+            if not obj.removed
+            for place, revision in obj.changes
         )

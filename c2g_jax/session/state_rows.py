@@ -1,6 +1,6 @@
-"""States as tables of numbers and text, and back, with all that they share.
+"""Convert session states to rows of JSON values and back, with the parts they share.
 
-Equal parts are written once, by who they are: a hundred states that undo leads through
+A part that several states share is written once, by identity: a hundred states of undo
 cost little more than one.
 """
 
@@ -11,25 +11,25 @@ from typing import Any
 import numpy as np
 
 from c2g_jax.session.session_state import (
-    FrameNote,
+    FramePrompts,
+    FrameRecord,
     Observation,
     PredicateFix,
     PromptItem,
-    PromptSet,
     SessionState,
-    Thing,
+    TrackedObject,
 )
 from c2g_jax.tracking.object_tracks import OpenTrack
 
 
-class Tables:
-    """Rows by kind; a part that comes again is the number of its row."""
+class StateRows:
+    """Rows by kind; a part is referred to by the number of its row."""
 
     def __init__(self):
         self.rows: dict[str, list] = {}
         self.observations: list[Observation] = []
         self._numbers: dict[int, int] = {}
-        self._parts: list = []  # kept, so that no id is given to another part
+        self._parts: list = []  # kept alive, so that their ids stay unique
 
     def _number(self, kind: str, part: Any, encode: Callable[[Any], Any]) -> int:
         if id(part) not in self._numbers:
@@ -41,41 +41,43 @@ class Tables:
         return self._numbers[id(part)]
 
     def state(self, state: SessionState) -> int:
-        """The number of a state's row; rows are shared by states that share parts."""
+        """Add a state and return the number of its row."""
         return self._number("states", state, self._state)
 
     def _state(self, state: SessionState) -> dict:
         return {
-            "things": [self._number("things", t, self._thing) for t in _parts(state)],
-            "notes": self._number("note_maps", state.notes, self._notes),
+            "things": [
+                self._number("things", t, self._object) for t in state.objects.values()
+            ],
+            "notes": self._number("note_maps", state.records, self._records),
             "fixes": [list(dataclasses.astuple(fix)) for fix in state.fixes],
             "next_id": state.next_id,
             "revision": state.revision,
         }
 
-    def _thing(self, thing: Thing) -> dict:
+    def _object(self, obj: TrackedObject) -> dict:
         return {
-            "id": thing.object_id,
-            "role": thing.role,
-            "leader": thing.leader,
-            "prompts": self._number("prompt_maps", thing.prompts, self._prompts),
+            "id": obj.object_id,
+            "role": obj.role,
+            "leader": obj.subject_id,
+            "prompts": self._number("prompt_maps", obj.prompts, self._prompts),
             "observations": self._number(
-                "observation_maps", thing.observations, self._observations
+                "observation_maps", obj.observations, self._observations
             ),
-            "changes": [list(change) for change in thing.changes],
-            "category": thing.category,
-            "removed": thing.removed,
+            "changes": [list(change) for change in obj.changes],
+            "category": obj.category,
+            "removed": obj.removed,
         }
 
-    def _prompts(self, prompts: Mapping[int, PromptSet]) -> list:
+    def _prompts(self, prompts: Mapping[int, FramePrompts]) -> list:
         return [
-            [t, self._number("prompts", said, self._said)]
-            for t, said in prompts.items()
+            [t, self._number("prompts", given, self._frame_prompts)]
+            for t, given in prompts.items()
         ]
 
-    def _said(self, said: PromptSet) -> dict:
-        base = None if said.base is None else self._observation(said.base)
-        return {"items": [dataclasses.asdict(i) for i in said.items], "base": base}
+    def _frame_prompts(self, prompts: FramePrompts) -> dict:
+        base = prompts.base and self._observation(prompts.base)
+        return {"items": [dataclasses.asdict(i) for i in prompts.items], "base": base}
 
     def _observations(self, found: Mapping[int, Observation]) -> list:
         return [[t, self._observation(o)] for t, o in found.items()]
@@ -84,23 +86,23 @@ class Tables:
         def encode(o: Observation) -> dict:
             self.observations.append(o)
             mask = None if o.mask is None else o.mask["counts"]
-            return [mask, o.iou, o.object_score, o.direction, o.made]
+            return [mask, o.iou, o.object_score, o.direction, o.revision]
 
         return self._number("observations", observation, encode)
 
-    def _notes(self, notes: Mapping[int, FrameNote]) -> list:
-        return [[t, self._number("notes", n, self._note)] for t, n in notes.items()]
+    def _records(self, records: Mapping[int, FrameRecord]) -> list:
+        return [[t, self._number("notes", n, self._record)] for t, n in records.items()]
 
-    def _note(self, note: FrameNote) -> dict:
+    def _record(self, record: FrameRecord) -> dict:
         return {
-            "made": note.made,
-            "direction": note.direction,
-            "tracks": [list(dataclasses.astuple(t)) for t in note.tracks],
-            "met": [[i, list(met)] for i, met in note.met.items()],
-            "pairs": [list(pair) for pair in note.pairs],
-            "points": [[i, p.tolist()] for i, p in note.points.items()],
-            "merged": [list(pair) for pair in note.merged.items()],
-            "dropped": note.dropped,
+            "made": record.revision,
+            "direction": record.direction,
+            "tracks": [list(dataclasses.astuple(t)) for t in record.tracks],
+            "met": [[i, list(met)] for i, met in record.met.items()],
+            "pairs": [list(pair) for pair in record.pairs],
+            "points": [[i, p.tolist()] for i, p in record.points.items()],
+            "merged": [list(pair) for pair in record.merged.items()],
+            "dropped": record.dropped,
         }
 
 
@@ -110,9 +112,10 @@ def read_states(
     pointers: np.ndarray,
     size: list[int],
 ) -> tuple[list[SessionState], list[Observation]]:
-    """The states and observations of `Tables`; KeyError and so on if they are none.
+    """Return the states and observations of `StateRows`.
 
-    `features` and `pointers` [n, c] are those of the observations, `size` [H, W].
+    `features` and `pointers` [n, c] are those of the observations, `size` is [H, W].
+    Raises KeyError and the like for rows that are damaged.
     """
     observations = [
         Observation(
@@ -128,23 +131,23 @@ def read_states(
             rows.get("observations", []), features, pointers, strict=True
         )
     ]
-    said = [
-        PromptSet(
+    frame_prompts = [
+        FramePrompts(
             tuple(_item(item) for item in row["items"]),
             None if row["base"] is None else observations[row["base"]],
         )
         for row in rows.get("prompts", [])
     ]
-    notes = [_note(row) for row in rows.get("notes", [])]
+    records = [_record(row) for row in rows.get("notes", [])]
 
     def maps(kind: str, parts: list) -> list[dict]:
         return [{t: parts[i] for t, i in row} for row in rows.get(kind, [])]
 
-    prompt_maps = maps("prompt_maps", said)
+    prompt_maps = maps("prompt_maps", frame_prompts)
     observation_maps = maps("observation_maps", observations)
-    note_maps = maps("note_maps", notes)
-    things = [
-        Thing(
+    note_maps = maps("note_maps", records)
+    objects = [
+        TrackedObject(
             row["id"],
             row["role"],
             row["leader"],
@@ -158,7 +161,7 @@ def read_states(
     ]
     states = [
         SessionState(
-            {things[i].object_id: things[i] for i in row["things"]},
+            {objects[i].object_id: objects[i] for i in row["things"]},
             note_maps[row["notes"]],
             tuple(PredicateFix(*fix) for fix in row["fixes"]),
             row["next_id"],
@@ -167,10 +170,6 @@ def read_states(
         for row in rows["states"]
     ]
     return states, observations
-
-
-def _parts(state: SessionState):
-    return state.things.values()
 
 
 def _item(row: dict) -> PromptItem:
@@ -184,8 +183,8 @@ def _item(row: dict) -> PromptItem:
     )
 
 
-def _note(row: dict) -> FrameNote:
-    return FrameNote(
+def _record(row: dict) -> FrameRecord:
+    return FrameRecord(
         row["made"],
         row["direction"],
         tuple(OpenTrack(*track) for track in row["tracks"]),

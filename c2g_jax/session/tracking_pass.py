@@ -1,8 +1,8 @@
-"""Track the frames of a session in either direction, by the steps of `tracking.loop`.
+"""Track frames of a session in either direction, by the steps of `tracking.loop`.
 
-A pass may begin in the middle of a video and go over frames that were tracked before:
-its memory bank is filled from observations, objects found earlier keep their ids, and
-masks that a person prompted are taken as they are.
+A pass may start in the middle of a video and cover frames that were tracked before: the
+memory bank is filled from observations, objects found earlier keep their ids, and the
+masks of prompted objects are those shown to the person who prompted them.
 """
 
 import dataclasses
@@ -17,10 +17,10 @@ from c2g_jax.session.recognise import EarlierObjects
 from c2g_jax.session.session_state import (
     OBJECT,
     SUBJECT,
-    FrameNote,
+    FrameRecord,
     Observation,
     SessionState,
-    Thing,
+    TrackedObject,
 )
 from c2g_jax.tracking import loop
 from c2g_jax.tracking.object_tracks import OpenTrack
@@ -50,19 +50,19 @@ class TrackingPass:
         """Take up the tracks that an earlier pass left on the frame before `first`."""
         self._engine = engine
         before = first - direction
-        note = state.notes.get(before)
-        self._met = {} if note is None else note.met
+        record = state.records.get(before)
+        self._met = {} if record is None else record.met
         self._reload = False  # the memory bank from observations
-        tracks = () if note is None else note.tracks
+        tracks = () if record is None else record.tracks
         tracks = tuple(
             t
             for t in tracks
             if state.alive(t.object_id)
             and state.alive(t.subject_id)
-            and state.things[t.subject_id].begun(first, direction)
-            and before in state.things[t.object_id].observations
+            and state.objects[t.subject_id].begun(first, direction)
+            and before in state.objects[t.object_id].observations
         )
-        if note is not None and note.direction != direction:
+        if record is not None and record.direction != direction:
             clock = before * direction
             tracks = tuple(dataclasses.replace(t, last_met=clock) for t in tracks)
         video = engine.video
@@ -77,11 +77,11 @@ class TrackingPass:
         tracking = self._with_objects(state)
         if not tracking.slot_of():
             self._tracking = tracking.advanced()
-            return state.without_note(frame)
+            return state.without_record(frame)
         given = {
-            i: engine.answer_of(state.things[i].observations[frame])
+            i: engine.answer_of(state.objects[i].observations[frame])
             for i in tracking.slot_of()
-            if frame in state.things[i].prompts
+            if frame in state.objects[i].prompts
         }
         features = engine.features(frame)
         pending = loop.begin_frame(engine.model, tracking, features, given=given)
@@ -89,23 +89,24 @@ class TrackingPass:
         output = loop.decide(engine.model, pending, earlier)
         self._tracking = loop.write_memories(engine.model, output)
         self._reload = any(
-            i in state.things and self._has_more(state.things[i]) for i in output.opened
+            i in state.objects and self._has_more(state.objects[i])
+            for i in output.opened
         )
         found = {i: earlier.found[row] for i, row in output.opened.items()}
         return self._written(state, output, found)
 
     def _with_objects(self, state: SessionState) -> TrackingState:
-        """The state of tracking with all objects that are followed on the next frame.
+        """Return the tracking state with all objects to follow on the next frame.
 
-        Subjects, and objects that a person prompted, are followed once the pass has
-        reached a prompt of theirs.
+        Subjects and prompted objects are followed once the pass has reached one of
+        their prompts.
         """
         tracking = self._tracking
         frame, direction = tracking.frame, tracking.direction
         begun = [
-            thing
-            for thing in state.things.values()
-            if not thing.removed and thing.begun(frame, direction)
+            obj
+            for obj in state.objects.values()
+            if not obj.removed and obj.begun(frame, direction)
         ]
         known = {s.object_id: s for s in tracking.subjects}
         subjects = tuple(
@@ -114,9 +115,9 @@ class TrackingPass:
             for t in begun
             if t.role == SUBJECT
         )
-        # Certain, and met on every frame: pinned tracks do not age.
+        # Confidence 1 and linked on every frame: pinned tracks do not age.
         pinned = [
-            OpenTrack(t.object_id, t.leader, tracking.clock, 1.0)
+            OpenTrack(t.object_id, t.subject_id, tracking.clock, 1.0)
             for t in begun
             if t.role != SUBJECT
         ]
@@ -127,14 +128,14 @@ class TrackingPass:
             subjects=subjects,
             tracks=(*tracks, *pinned),
             pinned=pinned_ids,
-            # A frame's own merges are found again.
-            shared=state.without_note(frame).shared,
+            # Merges of this frame are decided again.
+            shared=state.without_record(frame).shared,
             next_id=state.next_id,
         )
         live = [x.object_id for x in (*subjects, *pinned, *tracks)]
-        # Of more conditioning frames than a bank holds, the nearest change frame by
-        # frame.
-        crowded = any(is_crowded(state.things[i]) for i in live)
+        # With more conditioning frames than a bank holds, the nearest ones change from
+        # frame to frame.
+        crowded = any(is_crowded(state.objects[i]) for i in live)
         if self._reload or crowded or not set(live) <= tracking.slot_of().keys():
             return self._loaded(state, tracking, live)
         return tracking
@@ -142,28 +143,30 @@ class TrackingPass:
     def _loaded(
         self, state: SessionState, tracking: TrackingState, live: list[int]
     ) -> TrackingState:
-        """The state of tracking with these objects in slots, memories loaded."""
+        """Return the tracking state with a bank filled from the objects' memories."""
         frame, direction = tracking.frame, tracking.direction
-        # Room for what the queries may find, so that the shapes rarely change.
+        # Room for what the queries may find, so that shapes rarely change.
         num_queries = self._engine.model.config.didm.num_queries
         room = len(tracking.subjects) * (1 + num_queries)
         free = dataclasses.replace(tracking, slots=(None,) * len(tracking.slots))
         tracking = assign_slots(free, live, room)
-        things = {slot: state.things[i] for i, slot in tracking.slot_of().items()}
-        bank = self._engine.memories.bank(things, frame, direction, len(tracking.slots))
+        objects = {slot: state.objects[i] for i, slot in tracking.slot_of().items()}
+        bank = self._engine.memories.bank(
+            objects, frame, direction, len(tracking.slots)
+        )
         prompted = {
-            thing.object_id: len(conditioning(thing, frame, direction))
-            for thing in things.values()
+            obj.object_id: len(conditioning(obj, frame, direction))
+            for obj in objects.values()
         }
         return dataclasses.replace(tracking, bank=bank, prompted=prompted)
 
-    def _has_more(self, thing: Thing) -> bool:
-        """Whether an object found on the frame just done has other memories as well."""
+    def _has_more(self, obj: TrackedObject) -> bool:
+        """Whether an object found on the last frame has memories of other frames."""
         tracking = self._tracking
         frame, direction = tracking.frame - tracking.direction, tracking.direction
         return any(
-            t != frame and (t in thing.prompts or (frame - t) * direction > 0)
-            for t in thing.observations
+            t != frame and (t in obj.prompts or (frame - t) * direction > 0)
+            for t in obj.observations
         )
 
     def _written(
@@ -172,7 +175,7 @@ class TrackingPass:
         output: FrameOutput,
         found: Mapping[int, Observation],
     ) -> SessionState:
-        """The state with the frame's observations and note."""
+        """Return the state with the frame's observations and record."""
         engine, before = self._engine, output.pending.state
         frame, direction, made = before.frame, before.direction, state.revision
         observed = dict(found)
@@ -187,15 +190,15 @@ class TrackingPass:
             observed[i] = engine.observe_row(output.scene, row, direction, made)
             engine.memories.keep(observed[i], memory[row])
         for i in output.opened:
-            if i not in state.things:
-                state = state.with_thing(Thing(i, OBJECT, output.leaders[i]))
+            if i not in state.objects:
+                state = state.with_object(TrackedObject(i, OBJECT, output.leaders[i]))
         state = dataclasses.replace(state, next_id=output.after.next_id)
-        state = state.without_note(frame)
-        note = self._note(state, output)
-        return _observed(state, frame, note, observed)
+        state = state.without_record(frame)
+        record = self._record(state, output)
+        return _observed(state, frame, record, observed)
 
-    def _note(self, state: SessionState, output: FrameOutput) -> FrameNote:
-        """What was decided on the frame."""
+    def _record(self, state: SessionState, output: FrameOutput) -> FrameRecord:
+        """Return the record of the frame."""
         pending, scene, after = output.pending, output.scene, output.after
         size = np.float32([after.width, after.height])
         met = {
@@ -213,7 +216,7 @@ class TrackingPass:
             for k in pending.due
             if scene.area[output.row_of[after.subjects[k].object_id]] > 0
         }
-        return FrameNote(
+        return FrameRecord(
             state.revision,
             after.direction,
             tuple(t for t in after.tracks if t.object_id not in after.pinned),
@@ -228,16 +231,18 @@ class TrackingPass:
 def _observed(
     state: SessionState,
     frame: int,
-    note: FrameNote,
+    record: FrameRecord,
     observed: Mapping[int, Observation],
 ) -> SessionState:
-    """The state with a frame; what earlier passes alone found there is removed."""
-    things = dict(state.things)
-    for i, thing in state.things.items():
-        if thing.removed:
+    """Return the state with a frame; observations of earlier passes alone go."""
+    objects = dict(state.objects)
+    for i, obj in state.objects.items():
+        if obj.removed:
             continue
         if i in observed:
-            things[i] = thing.with_observations({frame: observed[i]})
-        elif thing.role == OBJECT and frame in thing.observations and not thing.pinned:
-            things[i] = thing.with_observations({frame: None})
-    return dataclasses.replace(state, things=things, notes={**state.notes, frame: note})
+            objects[i] = obj.with_observations({frame: observed[i]})
+        elif obj.role == OBJECT and frame in obj.observations and not obj.pinned:
+            objects[i] = obj.with_observations({frame: None})
+    return dataclasses.replace(
+        state, objects=objects, records={**state.records, frame: record}
+    )

@@ -1,4 +1,4 @@
-"""Looking at a session, from any thread, also while it tracks."""
+"""Views of a session's states, from any thread, also while it tracks."""
 
 import threading
 import weakref
@@ -10,10 +10,10 @@ from c2g_jax.click2graph.model import Click2Graph
 from c2g_jax.media.video import Video
 from c2g_jax.sam2.predictors.frame_reader import FrameReader
 from c2g_jax.session.adapt import AdaptConfig
-from c2g_jax.session.fingerprint import Likeness, take
-from c2g_jax.session.labels import Guess, Labeller
+from c2g_jax.session.fingerprint import Fingerprint, fingerprint_of
+from c2g_jax.session.labels import Labeller, PairPrediction
 from c2g_jax.session.session_graph import build_graph
-from c2g_jax.session.session_state import OBJECT, SUBJECT, SessionState, Thing
+from c2g_jax.session.session_state import OBJECT, SUBJECT, SessionState, TrackedObject
 from c2g_jax.session.views import (
     FrameView,
     ObjectSummary,
@@ -28,52 +28,52 @@ from c2g_jax.types import Relation, SceneGraph
 
 
 class Viewer:
-    """What states look like. Holds a few frames, labels of pairs and the last graph.
+    """Makes views of states; caches a few frames, labels of pairs and the last graph.
 
-    Views wait for each other, and not for the step that tracking is in.
+    Views wait for each other, but not for a step of tracking.
     """
 
     def __init__(self, model: Click2Graph, video: Video, adapt: AdaptConfig):
         self._video, self._labeller = video, Labeller(model, adapt)
-        # Of its own, so that looking around does not make tracking seek.
+        # A reader of its own: views must not make tracking seek in the video.
         self._reader = FrameReader(video, None)
         self._finalizer = weakref.finalize(self, self._reader.close)
         self._lock = threading.RLock()
         self._last: tuple[tuple, SceneGraph] | None = None
-        self._likeness: Likeness | None = None
+        self._fingerprint: Fingerprint | None = None
 
     def image(self, frame: int) -> np.ndarray:
-        """uint8 [H, W, 3]."""
+        """Return a frame, uint8 [H, W, 3]."""
         with self._lock:
             return self._reader.read(frame)
 
-    def likeness(self) -> Likeness:
-        """What the video looks like, by which it is known again; read once."""
+    def fingerprint(self) -> Fingerprint:
+        """Return the video's fingerprint, read once."""
         with self._lock:
-            if self._likeness is None:
-                self._likeness = take(self._reader, self._video.num_frames)
-            return self._likeness
+            if self._fingerprint is None:
+                self._fingerprint = fingerprint_of(self._reader, self._video.num_frames)
+            return self._fingerprint
 
     def view(self, state: SessionState, frame: int) -> FrameView:
-        """What a state knows of a frame, with the model's guesses."""
+        """Return the view of a frame of a state."""
         with self._lock:
-            guesses = self._labeller.guesses(state, [frame]).get(frame, [])
-            return view_frame(state, frame, guesses)
+            predictions = self._labeller.predict(state, [frame]).get(frame, [])
+            return view_frame(state, frame, predictions)
 
     def objects(self, state: SessionState) -> list[ObjectSummary]:
-        """All objects of a state over the whole clip, in the order they came."""
+        """Return all objects of a state over the clip, in the order of creation."""
         with self._lock:
-            guesses = self._labeller.guesses(state, sorted(state.notes))
-            return summarise_objects(state, guesses)
+            predictions = self._labeller.predict(state, sorted(state.records))
+            return summarise_objects(state, predictions)
 
     def relations(
         self, state: SessionState, spans: SpanConfig
     ) -> list[RelationSummary]:
-        """What holds between whom and when."""
+        """Return the relations of a state with their spans."""
         return summarise_relations(state, self.graph(state, spans).relations)
 
     def graph(self, state: SessionState, spans: SpanConfig) -> SceneGraph:
-        """The graph of a state, without its provenance."""
+        """Return the scene graph of a state, without its provenance."""
         key = state, spans
         with self._lock:
             if self._last is None or self._last[0] != key:
@@ -82,18 +82,20 @@ class Viewer:
             return self._last[1]
 
     def close(self) -> None:
-        """Stop decoding ahead, and hold nothing any more."""
+        """Stop decoding ahead and empty all caches."""
         with self._lock:
             self._finalizer()
             self._labeller.clear()
             self._last = None
 
 
-def view_frame(state: SessionState, frame: int, guesses: Sequence[Guess]) -> FrameView:
-    """What is known of one frame, with the guesses on it."""
+def view_frame(
+    state: SessionState, frame: int, predictions: Sequence[PairPrediction]
+) -> FrameView:
+    """Return the view of one frame, from its state and the predictions on it."""
     objects = []
     for shown_id, group in state.shown.items():
-        category, score, fixed = _category(state, shown_id, guesses)
+        category, score, fixed = _category(state, shown_id, predictions)
         seen = state.observation(shown_id, frame)
         objects.append(
             ObjectView(
@@ -109,27 +111,27 @@ def view_frame(state: SessionState, frame: int, guesses: Sequence[Guess]) -> Fra
         )
     relations = tuple(
         RelationView(g.subject_id, g.object_id, g.predicate, g.confidence, g.fixed)
-        for g in sorted(guesses, key=lambda g: -g.confidence)
+        for g in sorted(predictions, key=lambda g: -g.confidence)
     )
-    tracked, stale = frame in state.notes, state.is_stale(frame)
+    tracked, stale = frame in state.records, state.is_stale(frame)
     return FrameView(frame, tuple(objects), relations, tracked, stale)
 
 
 def summarise_objects(
-    state: SessionState, guesses: Mapping[int, list[Guess]]
+    state: SessionState, predictions: Mapping[int, list[PairPrediction]]
 ) -> list[ObjectSummary]:
-    """All objects, in the order they came."""
-    spoken = [guess for found in guesses.values() for guess in found]
+    """Summarise all objects, in the order of creation."""
+    flat = [prediction for found in predictions.values() for prediction in found]
     summaries = []
     for shown_id, group in state.shown.items():
-        category, score, fixed = _category(state, shown_id, spoken)
+        category, score, fixed = _category(state, shown_id, flat)
         frames = {
             t
-            for thing in group
-            for t, found in thing.observations.items()
+            for obj in group
+            for t, found in obj.observations.items()
             if found.mask is not None
         }
-        prompted = sorted({t for thing in group for t in thing.prompts})
+        prompted = sorted({t for obj in group for t in obj.prompts})
         summaries.append(
             ObjectSummary(
                 shown_id,
@@ -148,38 +150,42 @@ def summarise_objects(
 def summarise_relations(
     state: SessionState, relations: Sequence[Relation]
 ) -> list[RelationSummary]:
-    """The relations of a graph, and which of them a person fixed."""
-    said = {(*fix.pair, fix.predicate) for fix in state.standing_fixes}
+    """Summarise the relations of a graph; mark those that a person fixed."""
+    fixed = {(*fix.pair, fix.predicate) for fix in state.active_fixes}
     return [
-        RelationSummary(*key, r.spans, r.score, key in said)
+        RelationSummary(*key, r.spans, r.score, key in fixed)
         for r in relations
         for key in [(r.subject_id, r.object_id, r.predicate)]
     ]
 
 
-def _role(group: tuple[Thing, ...]) -> str:
+def _role(group: tuple[TrackedObject, ...]) -> str:
     return SUBJECT if any(t.role == SUBJECT for t in group) else OBJECT
 
 
 def _category(
-    state: SessionState, shown_id: int, guesses: Sequence[Guess]
+    state: SessionState, shown_id: int, predictions: Sequence[PairPrediction]
 ) -> tuple[str, float, bool]:
-    """Category, score, and whether a person fixed it."""
-    said = state.category(shown_id)
-    if said is not None:
-        return said, 1.0, True
-    votes = [(g.subject_category, g.subject_score) for g in guesses if g[0] == shown_id]
-    votes += [(g.object_category, g.object_score) for g in guesses if g[1] == shown_id]
+    """Return category, score, and whether a person fixed it."""
+    category = state.category(shown_id)
+    if category is not None:
+        return category, 1.0, True
+    votes = [
+        (g.subject_category, g.subject_score) for g in predictions if g[0] == shown_id
+    ]
+    votes += [
+        (g.object_category, g.object_score) for g in predictions if g[1] == shown_id
+    ]
     name, _ = vote(votes)
-    agreed = sum(score for said, score in votes if said == name)
+    agreed = sum(score for other, score in votes if other == name)
     return name, agreed / max(len(votes), 1), False
 
 
-def _prompts(group: tuple[Thing, ...], frame: int) -> Iterator[PromptView]:
-    for thing in group:
-        if frame not in thing.prompts:
+def _prompts(group: tuple[TrackedObject, ...], frame: int) -> Iterator[PromptView]:
+    for obj in group:
+        if frame not in obj.prompts:
             continue
-        for item in thing.prompts[frame].items:
+        for item in obj.prompts[frame].items:
             if item.kind == "point":
                 yield PromptView("point", *item.point, int(item.positive))
             else:

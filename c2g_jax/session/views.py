@@ -1,4 +1,4 @@
-"""The forms in which a session shows what it knows, and the same as JSON."""
+"""The types of a session's views, and their conversion to JSON."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-# What a graph is exported as: kind -> suffix and media type of the file. "open_pvsg" is
-# a folder, which the page packs.
+# Export formats of a graph: kind -> suffix and media type of the file. "open_pvsg" is a
+# folder, which the page sends as a zip.
 EXPORTS = {
     "scene_graph": ("json", "application/json"),
     "open_pvsg": ("zip", "application/zip"),
@@ -17,12 +17,12 @@ EXPORTS = {
     "csv": ("csv", "text/csv"),
     "overlay": ("mp4", "video/mp4"),
 }
-FOLDERS = ("open_pvsg",)  # of these, those that are folders
+FOLDERS = ("open_pvsg",)  # the formats that are folders
 
 
 @dataclass(frozen=True)
 class PromptView:
-    """kind: "point", with x, y and label 1 or 0; "box", with x1, y1, x2, y2; "mask"."""
+    """A prompt: "point" has x, y and label (1 on the object, 0 off it), "box" box."""
 
     kind: str
     x: float | None = None
@@ -35,8 +35,8 @@ class PromptView:
 class ObjectView:
     """One object on one frame.
 
-    score: how sure the category is, 1 where a person fixed it. rle: COCO, at the
-    video's size, None where the object is not seen.
+    score: confidence of the category, 1 if a person fixed it. rle: COCO RLE at the
+    video's size, None if the object is not visible.
     """
 
     object_id: int
@@ -51,7 +51,7 @@ class ObjectView:
 
 @dataclass(frozen=True)
 class RelationView:
-    """What holds between two objects on a frame; fixed where a person said so."""
+    """A relation of two objects on a frame; `fixed` if a person set it."""
 
     subject_id: int
     object_id: int
@@ -62,8 +62,8 @@ class RelationView:
 
 @dataclass(frozen=True)
 class FrameView:
-    """One frame. tracked: tracking has been here. stale: since then something was said
-    that tracking it anew would take up."""
+    """One frame. tracked: it was tracked. stale: prompts changed since, so tracking it
+    again would change it."""
 
     frame: int
     objects: tuple[ObjectView, ...]
@@ -74,8 +74,8 @@ class FrameView:
 
 @dataclass(frozen=True)
 class ObjectSummary:
-    """One object over the whole clip. lanes: spans (first, last) of frames in view;
-    prompted: frames with prompts."""
+    """One object over the clip. lanes: spans (first, last) of frames where it is
+    visible; prompted: frames with prompts."""
 
     object_id: int
     role: str
@@ -89,7 +89,7 @@ class ObjectSummary:
 
 @dataclass(frozen=True)
 class RelationSummary:
-    """A relation over the whole clip: inclusive spans of frames in which it holds."""
+    """A relation over the clip, with the inclusive spans in which it holds."""
 
     subject_id: int
     object_id: int
@@ -101,7 +101,7 @@ class RelationSummary:
 
 @dataclass(frozen=True)
 class TrackUpdate:
-    """A frame that tracking has done; `done` of `total` are behind it."""
+    """A tracked frame; `done` of `total` frames are tracked."""
 
     frame: int
     done: int
@@ -110,7 +110,7 @@ class TrackUpdate:
 
 
 def as_json(value: Any) -> Any:
-    """Views as dicts, lists, strings and numbers."""
+    """Convert views to dicts, lists, strings and numbers."""
     if dataclasses.is_dataclass(value):
         names = (f.name for f in dataclasses.fields(value))
         return {name: as_json(getattr(value, name)) for name in names}

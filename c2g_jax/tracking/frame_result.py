@@ -17,12 +17,12 @@ def frame_result(model: Click2Graph, output: FrameOutput) -> FrameResult:
     row_of, leader_of = output.row_of, output.leaders
     logits, prompted_by = {}, {}
     prompted = [subject.object_id for subject in after.subjects]
-    # Subjects first: of things that share an id, the one prompted is shown.
+    # Subjects first: of merged objects, the prompted one's mask is returned.
     for object_id in (*prompted, *sorted(leader_of)):
         row, shown = row_of[object_id], find_id(object_id, after.shared)
         if scene.area[row] > 0 and shown not in logits:
             logits[shown] = scene.rows.mask_logits[row]
-            # The track whose id it has may be closed by now.
+            # The track that it was merged into may be closed by now.
             leader = leader_of.get(shown, leader_of.get(object_id))
             prompted_by[shown] = None if shown in prompted else leader
 

@@ -1,4 +1,4 @@
-"""A frame's prompts, and masks known before, as arrays with a row for each slot."""
+"""Prompts of a frame, and outputs computed earlier, as arrays with a row per slot."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from c2g_jax.types import Prompt
 
 
 class ObjectOutput(NamedTuple):
-    """The mask of one object on a frame as it was computed before."""
+    """The model's output for one object on one frame, on the host."""
 
     logits: np.ndarray  # float32 [4h, 4w]
     iou: float  # predicted
@@ -27,10 +27,10 @@ class ObjectOutput(NamedTuple):
 def prompt_arrays(
     state: TrackingState, prompts: Sequence[Prompt], image_size: int
 ) -> tuple[Prompts, np.ndarray | None, np.ndarray, np.ndarray]:
-    """Prompts of all slots, (x, y) in pixels of the model image.
+    """Return the prompts of n slots, (x, y) in pixels of the model's image.
 
-    Points and boxes; masks float32 [n, S, S] or None; bool [n] whose points and bool
-    [n] whose mask it is.
+    Points and boxes as `Prompts`; masks float32 [n, S, S] or None; bool [n], the slots
+    prompted by points or a box; bool [n], those prompted by a mask.
     """
     n, slot_of = len(state.slots), state.slot_of()
     scale = image_size / np.array([state.width, state.height], np.float32)
@@ -71,7 +71,7 @@ def with_given(
     answer: Segmentation | None,
     given: Mapping[int, ObjectOutput],
 ) -> Segmentation:
-    """Return `answer`, or rows of zeros, with the rows of given answers replaced."""
+    """Return `answer`, or zeros if None, with the rows of given outputs replaced."""
     n, size, slot_of = len(state.slots), config.low_res_size, state.slot_of()
     shapes = [(n, size, size), (n,), (n,), (n, config.d_model)]
     rows = [np.zeros(shape, np.float32) for shape in shapes]

@@ -1,7 +1,9 @@
-"""From prompts on a video to what each frame shows, one frame at a time.
+"""The steps of a frame, and a whole video tracked by them.
 
-All state is a `TrackingState`, never changed in place: whoever keeps one can go
-on from there again. The host waits for the device once a frame.
+`begin_frame` queues a frame's work on the device, `decide` waits for it and links,
+opens, closes and merges tracks, `write_memories` queues the memories of new objects.
+All state is an immutable `TrackingState`, so tracking can be continued again from any
+state that is kept. The host waits for the device once per frame.
 """
 
 import dataclasses
@@ -27,7 +29,7 @@ from c2g_jax.tracking.frame_result import frame_result
 from c2g_jax.tracking.inputs import ObjectOutput, prompt_arrays, with_given
 from c2g_jax.tracking.object_tracks import (
     Rows,
-    meet_all,
+    link_all,
     rename_opened,
     share_ids,
 )
@@ -49,11 +51,11 @@ def track_video(
     resize: Callable[[np.ndarray, int], np.ndarray],
     num_frames: int | None = None,
 ) -> Iterator[FrameResult]:
-    """What each frame of a video shows, in order; an image is a video of one frame.
+    """Yield the result of each frame, in order; an image is a video of one frame.
 
-    `resize` takes uint8 [H, W, 3] to [S, S, 3]. `num_frames` is None for a stream.
-    Subjects are absent before their first prompt; a prompt of the same object on a
-    later frame corrects it. Raises InputError for prompts that do not fit.
+    `resize(rgb, S)` resizes uint8 [H, W, 3] to [S, S, 3]. `num_frames` is None for a
+    stream. Subjects are absent before their first prompt; a prompt of the same object
+    on a later frame corrects it. Raises InputError for prompts that do not fit.
     """
     waiting: dict[int, list[Prompt]] = {}
     for prompt in prompts:
@@ -81,7 +83,7 @@ def track_video(
     while frame is not None:
         here = waiting.pop(state.frame, ())
         pending = begin_frame(model, state, features, here)
-        # The next frame is read, and its encoding queued, while the device works.
+        # Read the next frame and queue its encoding while the device works.
         frame = next(stream, None)
         features = features_of(frame, state.frame + 1)
         state, result = finish_frame(model, pending)
@@ -209,18 +211,18 @@ def decide(
 ) -> FrameOutput:
     """Wait for a frame; link queries to tracks, open, close and merge tracks.
 
-    `known` has the objects that were found when the frame was tracked before.
+    `known` are the objects found when the frame was tracked before, if it was.
     """
     state, rules = pending.state, model.config.rules
     if pending.scene is None:
         return FrameOutput(pending, state.advanced())
-    scene = jax.device_get(pending.scene)  # the one wait of a frame
+    scene = jax.device_get(pending.scene)  # the only wait per frame
     row_of = state.slot_of()
     queries = pending.queries(model.config.didm.num_queries)
     displaced = frozenset()
     if known is not None:
         displaced = frozenset(known.displaced(pending, scene, queries))
-    meeting = meet_all(
+    links = link_all(
         [t for t in state.tracks if t.object_id not in displaced],
         queries,
         state.clock,
@@ -230,16 +232,16 @@ def decide(
         rules,
     )
     if known is not None:
-        names = known.recognise(pending, scene, meeting.opened, meeting.leaders)
-        meeting = rename_opened(meeting, names, state.next_id)
-    row_of |= meeting.opened
-    open_ids = {t.object_id for t in meeting.tracks}
+        names = known.recognise(pending, scene, links.opened, links.leaders)
+        links = rename_opened(links, names, state.next_id)
+    row_of |= links.opened
+    open_ids = {t.object_id for t in links.tracks}
     pinned = [t for t in state.tracks if t.object_id in state.pinned]
     # The cap may have closed pinned tracks: they stay.
     kept = [t for t in pinned if t.object_id not in open_ids]
-    tracks = (*meeting.tracks, *kept)
+    tracks = (*links.tracks, *kept)
     subjects = [
-        dataclasses.replace(s, met=meeting.met.get(s.object_id, s.met))
+        dataclasses.replace(s, met=links.met.get(s.object_id, s.met))
         for s in state.subjects
     ]
     prompted = [x.object_id for x in (*subjects, *pinned)]
@@ -250,7 +252,7 @@ def decide(
     merged = share_ids(ids, leaders, scene.iou[np.ix_(rows, rows)], state.shared, rules)
     after = dataclasses.replace(
         state.advanced(),
-        next_id=max([state.next_id, *(i + 1 for i in meeting.opened)]),
+        next_id=max([state.next_id, *(i + 1 for i in links.opened)]),
         subjects=tuple(subjects),
         tracks=tracks,
         shared={**state.shared, **merged},
@@ -260,12 +262,12 @@ def decide(
         after,
         scene,
         row_of,
-        meeting.leaders,
-        meeting.opened,
+        links.leaders,
+        links.opened,
         displaced,
-        meeting.closed - state.pinned | displaced,
+        links.closed - state.pinned | displaced,
         merged,
-        meeting.dropped,
+        links.dropped,
     )
 
 

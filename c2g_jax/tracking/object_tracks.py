@@ -1,7 +1,7 @@
-"""The life of object tracks: linking, ageing, the cap, and ids shared by subjects.
+"""Object tracks: link queries to them, open and close them, merge ids of subjects.
 
-Decisions on the host between two frames of a video; the masks stay on the device, of
-which only overlaps and confidences are asked.
+These are decisions on the host between two frames. They need the masks' overlaps and
+confidences alone; the masks stay on the device.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,17 +14,17 @@ from c2g_jax.types import TrackRules
 
 @dataclass(frozen=True)
 class OpenTrack:
-    """An object that is being followed because a subject was seen with it."""
+    """An object that is followed because a subject's query found it."""
 
     object_id: int
     subject_id: int
-    last_met: int  # the last frame on which a query found it
+    last_met: int  # the last time that a query linked to it, see TrackingState.clock
     confidence: float  # of its triplet on that frame
 
 
 @dataclass(frozen=True)
-class Sightings:
-    """What the q queries of one subject show on a frame, beside its k open tracks.
+class QueryOverlaps:
+    """The q queries of one subject on a frame, compared to its k open tracks.
 
     present: bool [q], whether the query's own mask has a pixel. track_iou: float
     [q, k] and peer_iou: float [q, q], overlaps of the queries' masks with the masks of
@@ -40,52 +40,53 @@ class Sightings:
 
 
 @dataclass(frozen=True)
-class Meeting:
-    """What became of one subject's tracks on a frame."""
+class SubjectLinks:
+    """The outcome of a frame for the tracks of one subject."""
 
-    tracks: tuple[OpenTrack, ...]  # open from here on, in order of their ids
-    met: tuple[int | None, ...]  # for each query the id of its track, None: no mask
-    opened: Mapping[int, int]  # id of a track that began here -> the query it began as
+    tracks: tuple[OpenTrack, ...]  # open after this frame, in order of their ids
+    met: tuple[int | None, ...]  # the track that each query linked to, None: no mask
+    opened: Mapping[int, int]  # id of a new track -> the query that opened it
     closed: tuple[int, ...]  # ids of the tracks that ended here
     dropped: int  # how many of those ended by the cap
 
 
-def meet(
+def link_queries(
     tracks: Sequence[OpenTrack],
     subject_id: int,
     frame: int,
-    sightings: Sightings,
+    overlaps: QueryOverlaps,
     next_id: int,
     rules: TrackRules,
-) -> Meeting:
+) -> SubjectLinks:
     """Link the queries of one subject to its open tracks, open and close tracks.
 
-    `tracks` are the subject's open ones, in the order of the columns of `sightings`.
-    A query goes to the track that its mask overlaps most, if by `link_iou` at least;
-    queries before it may have opened that track on this very frame. New tracks are
-    numbered from `next_id`. A track that is opened and dropped at once is in `opened`
-    and in `closed`: its mask is this frame's answer nevertheless.
+    `tracks` are the subject's open ones, in the order of the columns of `overlaps`.
+    A query links to the track that its mask overlaps most, if the IoU is `link_iou` or
+    more; an earlier query may have opened that track on this frame. Otherwise it opens
+    a track. New tracks are numbered from `next_id`. A track that is opened and closed
+    by the cap at once is both in `opened` and in `closed`: its mask still counts on
+    this frame.
     """
     alive = {track.object_id: track for track in tracks}
     old_ids = tuple(alive)
     met, opened = [], {}
-    for query, present in enumerate(sightings.present):
+    for query, present in enumerate(overlaps.present):
         if not present:
             met.append(None)
             continue
         ids = old_ids + tuple(opened)
-        peers = sightings.peer_iou[query, list(opened.values())]
-        overlaps = np.concatenate([sightings.track_iou[query], peers])
-        best = int(np.argmax(overlaps)) if len(ids) else -1
-        if best >= 0 and overlaps[best] >= rules.link_iou:
+        peers = overlaps.peer_iou[query, list(opened.values())]
+        ious = np.concatenate([overlaps.track_iou[query], peers])
+        best = int(np.argmax(ious)) if len(ids) else -1
+        if best >= 0 and ious[best] >= rules.link_iou:
             object_id = ids[best]
         else:
             object_id = next_id + len(opened)
             opened[object_id] = query
         if object_id in opened:
-            confidence = sightings.confidence[opened[object_id]]
+            confidence = overlaps.confidence[opened[object_id]]
         else:
-            confidence = sightings.track_confidence[old_ids.index(object_id)]
+            confidence = overlaps.track_confidence[old_ids.index(object_id)]
         alive[object_id] = OpenTrack(object_id, subject_id, frame, float(confidence))
         met.append(object_id)
 
@@ -97,31 +98,31 @@ def meet(
     for track in least:
         del alive[track.object_id]
     closed_ids = tuple(t.object_id for t in closed + least)
-    return Meeting(tuple(alive.values()), tuple(met), opened, closed_ids, dropped)
+    return SubjectLinks(tuple(alive.values()), tuple(met), opened, closed_ids, dropped)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What the r masks of a frame show, those of the tracks and of all queries."""
+    """Statistics of the r masks of a frame: those of all slots and of all queries."""
 
     area: np.ndarray  # [r], pixels
     iou: np.ndarray  # [r, r]
-    confidence: np.ndarray  # [r], of the triplet with the subject of the row
+    confidence: np.ndarray  # [r], of the triplet with the row's subject
 
 
 @dataclass(frozen=True)
-class FrameMeeting:
-    """What became of all subjects' tracks on a frame."""
+class FrameLinks:
+    """The outcome of a frame for the tracks of all subjects."""
 
-    tracks: tuple[OpenTrack, ...]  # open from here on
+    tracks: tuple[OpenTrack, ...]  # open after this frame
     met: Mapping[int, tuple[int | None, ...]]  # by subject: its queries' tracks
-    opened: Mapping[int, int]  # id of a track that began here -> its row
+    opened: Mapping[int, int]  # id of a new track -> its row
     leaders: Mapping[int, int]  # id of each track, closed ones too -> its subject
     closed: frozenset[int]
     dropped: int
 
 
-def meet_all(
+def link_all(
     tracks: Sequence[OpenTrack],
     queries: Mapping[int, np.ndarray],
     frame: int,
@@ -129,11 +130,11 @@ def meet_all(
     row_of: Mapping[int, int],
     next_id: int,
     rules: TrackRules,
-) -> FrameMeeting:
-    """`meet` for every subject that was looked at: {its id: the rows of its queries}.
+) -> FrameLinks:
+    """Do `link_queries` for all subjects in `queries`: {id: rows of its queries}.
 
-    `row_of` gives the row of each subject and open track. A subject that is out of
-    view meets nothing.
+    `row_of` is the row of each subject and open track. The queries of a subject out of
+    view link to nothing.
     """
     tracks, met, opened = tuple(tracks), {}, {}
     leaders = {t.object_id: t.subject_id for t in tracks}
@@ -142,36 +143,36 @@ def meet_all(
         own = [t for t in tracks if t.subject_id == subject_id]
         places = [row_of[t.object_id] for t in own]
         in_view = rows.area[row_of[subject_id]] > 0
-        sightings = Sightings(
+        overlaps = QueryOverlaps(
             present=(rows.area[own_rows] > 0) & in_view,
             track_iou=rows.iou[np.ix_(own_rows, places)],
             peer_iou=rows.iou[np.ix_(own_rows, own_rows)],
             confidence=rows.confidence[own_rows],
             track_confidence=rows.confidence[places],
         )
-        meeting = meet(own, subject_id, frame, sightings, next_id, rules)
-        met[subject_id] = meeting.met
+        links = link_queries(own, subject_id, frame, overlaps, next_id, rules)
+        met[subject_id] = links.met
         others = [t for t in tracks if t.subject_id != subject_id]
-        tracks = (*others, *meeting.tracks)
-        for object_id, query in meeting.opened.items():
+        tracks = (*others, *links.tracks)
+        for object_id, query in links.opened.items():
             opened[object_id] = int(own_rows[query])
             leaders[object_id] = subject_id
-        next_id += len(meeting.opened)
-        closed |= set(meeting.closed)
-        dropped += meeting.dropped
-    return FrameMeeting(tracks, met, opened, leaders, frozenset(closed), dropped)
+        next_id += len(links.opened)
+        closed |= set(links.closed)
+        dropped += links.dropped
+    return FrameLinks(tracks, met, opened, leaders, frozenset(closed), dropped)
 
 
 def rename_opened(
-    meeting: FrameMeeting, known: Mapping[int, int | None], next_id: int
-) -> FrameMeeting:
-    """Return `meeting` with the tracks that it opened under their final ids.
+    links: FrameLinks, known: Mapping[int, int | None], next_id: int
+) -> FrameLinks:
+    """Return `links` with the tracks that it opened under their final ids.
 
     `known` maps some of their ids to ids used before, or to None: those tracks are
     dropped. All others are numbered from `next_id`.
     """
     names = dict(known)
-    for i in meeting.opened:
+    for i in links.opened:
         if i not in known:
             names[i], next_id = next_id, next_id + 1
     gone = {i for i, name in names.items() if name is None}
@@ -179,17 +180,17 @@ def rename_opened(
     def name(i: int | None) -> int | None:
         return names.get(i, i)
 
-    return FrameMeeting(
+    return FrameLinks(
         tuple(
             replace(t, object_id=name(t.object_id))
-            for t in meeting.tracks
+            for t in links.tracks
             if t.object_id not in gone
         ),
-        {s: tuple(name(i) for i in met) for s, met in meeting.met.items()},
-        {name(i): row for i, row in meeting.opened.items() if i not in gone},
-        {name(i): s for i, s in meeting.leaders.items() if i not in gone},
-        frozenset(name(i) for i in meeting.closed if i not in gone),
-        meeting.dropped,
+        {s: tuple(name(i) for i in met) for s, met in links.met.items()},
+        {name(i): row for i, row in links.opened.items() if i not in gone},
+        {name(i): s for i, s in links.leaders.items() if i not in gone},
+        frozenset(name(i) for i in links.closed if i not in gone),
+        links.dropped,
     )
 
 
@@ -200,19 +201,19 @@ def share_ids(
     shared: Mapping[int, int],
     rules: TrackRules,
 ) -> dict[int, int]:
-    """Which ids turn out on this frame to name one object: {old id: id from now on}.
+    """Return the ids merged on this frame, {old id: id kept}.
 
-    `ids` [k] are all subjects and open tracks, `subjects` [k] the subject that led to
-    each (None for a subject itself), `ious` [k, k] the overlaps of their masks,
-    `shared` what earlier frames gave. One of two things that overlap by `share_iou`
-    takes the other's id: a subject's before an object's, a lower before a higher one.
-    Two things never share an id if both belong to one subject, or are subjects: they
-    are told apart on purpose.
+    `ids` [k] are all prompted objects and open tracks, `subjects` [k] the subject of
+    each track (None for a prompted object), `ious` [k, k] the IoUs of their masks,
+    `shared` the merges of earlier frames. Of two masks with an IoU of `share_iou` or
+    more, one object takes the other's id: a prompted object's id is kept rather than a
+    track's, a lower one rather than a higher one. Two prompted objects, or two tracks
+    of one subject, are never merged: they are distinct by construction.
     """
     if rules.share_iou is None:
         return {}
     names = {i: find_id(i, shared) for i in ids}
-    families: dict[int, list[int]] = {}  # shared id -> the subjects with a thing in it
+    families: dict[int, list[int]] = {}  # merged id -> the subjects of its members
     for i, subject in zip(ids, subjects, strict=True):
         families.setdefault(names[i], []).append(i if subject is None else subject)
     prompted = {names[i] for i, s in zip(ids, subjects, strict=True) if s is None}
@@ -233,7 +234,7 @@ def share_ids(
 
 
 def find_id(object_id: int, shared: Mapping[int, int]) -> int:
-    """The id that an object goes by after all merges in `shared`."""
+    """Return the id of an object after all merges in `shared`."""
     while object_id in shared:
         object_id = shared[object_id]
     return object_id

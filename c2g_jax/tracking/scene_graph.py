@@ -1,4 +1,4 @@
-"""From guesses on single frames to relations that hold over spans of frames."""
+"""Build a video's scene graph from the triplets predicted on its frames."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -19,13 +19,13 @@ from c2g_jax.types import (
 
 __all__ = ["UNKNOWN", "GraphBuilder", "SpanConfig", "merge_spans", "vote"]
 
-UNKNOWN = "unknown"  # the category of an object that nothing was said about
+UNKNOWN = "unknown"  # the category of an object without a prediction
 
 
 def vote(weights: Iterable[tuple[str, float]]) -> tuple[str, float]:
-    """The name with the largest sum of weights, and its share of all of them.
+    """Return the name with the largest sum of weights, and its share of the total.
 
-    A tie goes to the name met first; without votes the name is "unknown", share 0.
+    Of equal sums the first name wins; without votes it is "unknown", with share 0.
     """
     sums: dict[str, float] = defaultdict(float)
     for name, weight in weights:
@@ -38,9 +38,9 @@ def vote(weights: Iterable[tuple[str, float]]) -> tuple[str, float]:
 
 
 class GraphBuilder:
-    """Takes the results frame by frame and builds the graph of what it has seen.
+    """Collects the results of frames and builds their scene graph.
 
-    encode_mask turns bool [H, W] into a COCO RLE, so that no dense mask is kept.
+    encode_mask encodes bool [H, W] as a COCO RLE, so that no dense mask is kept.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class GraphBuilder:
         self._merged: dict[int, int] = {}
 
     def add(self, result: FrameResult) -> None:
-        """Take in one frame; empty masks are left out."""
+        """Add one frame; empty masks are left out."""
         masks = {
             object_id: self._encode_mask(mask)
             for object_id, mask in result.masks.items()
@@ -73,14 +73,14 @@ class GraphBuilder:
         subjects: Iterable[SubjectFrame],
         prompted_by: Mapping[int, int | None],
     ) -> None:
-        """Take in one frame, its masks encoded already and none of them empty."""
+        """Add one frame whose masks are encoded already and not empty."""
         for object_id, mask in masks.items():
             self._masks[object_id][frame] = mask
         subjects = tuple(subjects)
         self._subjects.extend(subjects)
         for object_id, leader in prompted_by.items():
             self._prompted_by.setdefault(object_id, leader)
-        for subject in subjects:  # even what was never seen has its entry
+        for subject in subjects:  # objects that were never visible are listed too
             self._prompted_by.setdefault(subject.subject_id, None)
             for triplet in subject.triplets:
                 self._prompted_by.setdefault(triplet.object_id, subject.subject_id)
@@ -91,10 +91,10 @@ class GraphBuilder:
         provenance: Mapping,
         certain: Mapping[tuple[int, int, str], Collection[int]] | None = None,
     ) -> SceneGraph:
-        """The graph of all frames added; ids merged along the way become one.
+        """Return the graph of all frames added, with merged ids replaced.
 
-        `certain` names, by (subject, object, predicate), frames on which a person said
-        that it holds.
+        `certain` are, by (subject, object, predicate), the frames on which a person
+        said that the relation holds.
         """
         subjects = tuple(self._renamed(subject) for subject in self._subjects)
         return SceneGraph(
@@ -106,7 +106,7 @@ class GraphBuilder:
         )
 
     def _renamed(self, subject: SubjectFrame) -> SubjectFrame:
-        """The same with ids of now, without self-relations and doubled guesses."""
+        """Replace merged ids; drop self-relations and the weaker of equal triplets."""
         subject_id = find_id(subject.subject_id, self._merged)
         best = {}
         for triplet in subject.triplets:
@@ -123,19 +123,19 @@ class GraphBuilder:
 
     def _objects(self, subjects):
         masks = defaultdict(dict)
-        # Merged ids first: where both have a mask, the one that stays wins.
+        # Old ids first: where both have a mask, that of the kept id wins.
         for old in sorted(self._masks, key=lambda i: i not in self._merged):
             masks[find_id(old, self._merged)].update(self._masks[old])
         votes = defaultdict(list)
         for subject in subjects:
             for triplet in subject.triplets:
-                said = triplet.confidence
-                votes[subject.subject_id].append((triplet.subject_category, said))
-                votes[triplet.object_id].append((triplet.object_category, said))
+                weight = triplet.confidence
+                votes[subject.subject_id].append((triplet.subject_category, weight))
+                votes[triplet.object_id].append((triplet.object_category, weight))
         prompted_by: dict[int, int | None] = {}
         for old, by in self._prompted_by.items():
             now = find_id(old, self._merged)
-            # What the user pointed at stays the user's, whatever it merged with.
+            # A prompted object stays prompted, whatever it is merged with.
             if by is None or now not in prompted_by:
                 prompted_by[now] = None if by is None else find_id(by, self._merged)
         return tuple(
@@ -149,14 +149,14 @@ class GraphBuilder:
         )
 
     def _relations(self, subjects, num_frames, certain):
-        said = defaultdict(dict)  # triplet -> frame -> confidence
+        confidences = defaultdict(dict)  # triplet -> frame -> confidence
         for subject in subjects:
             for triplet in subject.triplets:
                 key = subject.subject_id, triplet.object_id, triplet.predicate
-                known = said[key].get(subject.frame, 0.0)
-                said[key][subject.frame] = max(known, triplet.confidence)
+                known = confidences[key].get(subject.frame, 0.0)
+                confidences[key][subject.frame] = max(known, triplet.confidence)
         relations = []
-        for key, by_frame in said.items():
+        for key, by_frame in confidences.items():
             sure = certain.get(key, ())
             spans = held_spans(by_frame, self._config, num_frames, sure)
             inside = [

@@ -1,4 +1,8 @@
-"""What following a video leaves behind, and the slots that objects take in it."""
+"""What tracking carries from frame to frame, and what one frame is asked and returns.
+
+Each object that is followed has a slot: its row in the memory bank and in all arrays
+of a frame.
+"""
 
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -16,10 +20,11 @@ from c2g_jax.tracking.object_tracks import OpenTrack
 
 @dataclass(frozen=True)
 class Subject:
-    """Something prompted: since when, and the tracks its queries met last."""
+    """A prompted object whose interactions are looked for."""
 
     object_id: int
-    since: int
+    since: int  # the frame of its first prompt
+    # The track that each query linked to when DIDM last ran, None: no mask.
     met: tuple[int | None, ...] = ()
 
 
@@ -134,7 +139,7 @@ class KnownObjects(Protocol):
 
 
 class NativeMasks(Mapping[int, np.ndarray]):
-    """Masks by object id, bool [H, W]; each is resized when it is asked for."""
+    """Masks by object id, bool [H, W], each resized from its logits on access."""
 
     def __init__(self, logits: Mapping[int, np.ndarray], height: int, width: int):
         self._logits = logits
@@ -153,7 +158,7 @@ class NativeMasks(Mapping[int, np.ndarray]):
 def begin_subjects(
     config: Click2GraphConfig, state: TrackingState, object_ids: Sequence[int]
 ) -> TrackingState:
-    """The state with new subjects in slots of their own."""
+    """Return the state with new subjects in slots of their own."""
     subjects = (*state.subjects, *(Subject(i, state.frame) for i in object_ids))
     next_id = max([state.next_id, *(i + 1 for i in object_ids)])
     state = dataclasses.replace(state, subjects=subjects, next_id=next_id)

@@ -107,7 +107,7 @@ def test_another_video_of_the_same_size_is_refused(worked_on, tmp_path):
     black = [np.zeros((64, 64, 3), np.uint8)] * scripted.FRAMES
     late = [*scripted.video()[:6], *black[6:]]  # another one from the middle on
     for video in (black, late):
-        with pytest.raises(InputError, match="the pictures of frames are others"):
+        with pytest.raises(InputError, match="the frames of frames look different"):
             c2g_jax.open_session(path, video, model=scripted.model())
     # Other pixels of the same pictures are the same video, as of another encoding.
     noise = np.random.default_rng(0).integers(-3, 4, (64, 64, 3))

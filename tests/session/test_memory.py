@@ -86,7 +86,7 @@ def test_frames_and_features_are_held_for_a_while(tracked, count):
     # Those of the reader, the thread's, one being handed over, one being made.
     assert world.frames.most <= HELD + AHEAD + 2
     # The results are whole.
-    things = session.history()[0].things.values()
+    things = session.history()[0].objects.values()
     assert [len(thing.observations) for thing in things] == [count, count]
 
 
@@ -121,7 +121,7 @@ def test_what_tracking_leaves_behind_is_the_result_alone(tracked):
         "tracked 40 frames",
     ]
     assert undone == []
-    assert [len(state.notes) for _, state in done] == [0, 0]
+    assert [len(state.records) for _, state in done] == [0, 0]
 
 
 def test_a_closed_session_holds_no_cache(tracked):
@@ -158,7 +158,7 @@ def test_the_nearest_frames_condition_also_where_the_model_found_one(
     prompted = [*range(1, 9), *range(20, 28)]
     for frame in prompted:
         session.click(frame, **centre(1, 6), object_id=2)
-    assert session.history()[0].things[2].observations[0].direction == 0
+    assert session.history()[0].objects[2].observations[0].direction == 0
     monkeypatch.setattr("c2g_jax.tracking.loop.follow", follow)
     run(session.track(start=9, stop=19))
     assert arrived[9] == {0, *prompted} - {27}

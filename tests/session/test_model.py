@@ -61,7 +61,7 @@ def test_a_session_gives_what_predict_gives(tracked, model, frames):
 
 def test_a_memory_made_again_is_the_one_that_was_held(tracked):
     engine = tracked._engine
-    for thing in tracked.history()[0].things.values():
+    for thing in tracked.history()[0].objects.values():
         for frame, observation in thing.observations.items():
             held = engine.memories._held.pop(observation, None)
             if held is not None:

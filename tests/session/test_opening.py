@@ -119,7 +119,7 @@ def test_what_cannot_be_opened_is_named(tmp_path):
     model = scripted.model()
     with pytest.raises(InputError, match="no such video"):
         c2g_jax.open(tmp_path / "missing.mp4", model=model)
-    with pytest.raises(InputError, match="cannot go back"):
+    with pytest.raises(InputError, match="cannot be read again"):
         c2g_jax.open((np.zeros((8, 8, 3), np.uint8) for _ in range(3)), model=model)
     with pytest.raises(InputError, match="give one of them"):
         c2g_jax.open(scripted.video(), tmp_path, model=model)

@@ -6,9 +6,9 @@ import numpy as np
 
 from c2g_jax.tracking.object_tracks import (
     OpenTrack,
-    Sightings,
+    QueryOverlaps,
     find_id,
-    meet,
+    link_queries,
     share_ids,
 )
 from c2g_jax.types import TrackRules
@@ -27,10 +27,10 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
     return (a & b).sum() / max((a | b).sum(), 1)
 
 
-def sight(queries, tracks=(), confidence=None, track_confidence=None) -> Sightings:
-    """What meet() is told of the masks of queries and of open tracks."""
+def sight(queries, tracks=(), confidence=None, track_confidence=None) -> QueryOverlaps:
+    """What link_queries() is told of the masks of queries and of open tracks."""
     pairs = [[iou(q, t) for t in tracks] for q in queries]
-    return Sightings(
+    return QueryOverlaps(
         present=np.array([q.any() for q in queries]),
         track_iou=np.array(pairs).reshape(len(queries), len(tracks)),
         peer_iou=np.array([[iou(a, b) for b in queries] for a in queries]),
@@ -51,14 +51,14 @@ def test_new_masks_open_tracks_in_the_order_of_the_queries():
     seen = sight(
         [strip(0, 4), strip(10, 14), strip(20, 24)], confidence=[0.1, 0.2, 0.3]
     )
-    meeting = meet([], SUBJECT, 7, seen, 5, RULES)
-    assert meeting.met == (5, 6, 7)
-    assert meeting.opened == {5: 0, 6: 1, 7: 2}
-    assert meeting.tracks == tuple(
+    links = link_queries([], SUBJECT, 7, seen, 5, RULES)
+    assert links.met == (5, 6, 7)
+    assert links.opened == {5: 0, 6: 1, 7: 2}
+    assert links.tracks == tuple(
         OpenTrack(5 + i, SUBJECT, 7, float(seen.confidence[i])) for i in range(3)
     )
-    assert meeting.closed == ()
-    assert meeting.dropped == 0
+    assert links.closed == ()
+    assert links.dropped == 0
 
 
 def test_an_overlap_of_exactly_half_links_and_less_does_not():
@@ -67,9 +67,9 @@ def test_an_overlap_of_exactly_half_links_and_less_does_not():
     assert iou(strip(1, 10), half) == 0.5
     for mask, met in ((half, 3), (less, 9)):
         seen = sight([mask], [strip(1, 10)], track_confidence=[0.25])
-        meeting = meet([track(3, last_met=2)], SUBJECT, 4, seen, 9, RULES)
-        assert meeting.met == (met,)
-    linked = meet(
+        links = link_queries([track(3, last_met=2)], SUBJECT, 4, seen, 9, RULES)
+        assert links.met == (met,)
+    linked = link_queries(
         [track(3, last_met=2)],
         SUBJECT,
         4,
@@ -84,25 +84,27 @@ def test_an_overlap_of_exactly_half_links_and_less_does_not():
 
 def test_the_best_of_several_tracks_is_met():
     seen = sight([strip(0, 10)], [strip(0, 6), strip(0, 9), strip(0, 7)])
-    meeting = meet([track(3), track(4), track(5)], SUBJECT, 1, seen, 9, RULES)
-    assert meeting.met == (4,)
-    assert [t.last_met for t in meeting.tracks] == [0, 1, 0]
+    links = link_queries([track(3), track(4), track(5)], SUBJECT, 1, seen, 9, RULES)
+    assert links.met == (4,)
+    assert [t.last_met for t in links.tracks] == [0, 1, 0]
 
 
 def test_queries_may_meet_one_track_and_one_that_just_opened():
     a, b = strip(0, 8), strip(20, 28)
     seen = sight([a, a, b, strip(20, 27)], [a])
-    meeting = meet([track(3)], SUBJECT, 1, seen, 9, RULES)
-    assert meeting.met == (3, 3, 9, 9)
-    assert meeting.opened == {9: 2}
+    links = link_queries([track(3)], SUBJECT, 1, seen, 9, RULES)
+    assert links.met == (3, 3, 9, 9)
+    assert links.opened == {9: 2}
 
 
 def test_a_query_without_a_mask_meets_nothing():
     empty = strip(0, 0)
-    meeting = meet([track(3)], SUBJECT, 1, sight([empty, empty], [empty]), 9, RULES)
-    assert meeting.met == (None, None)
-    assert ids(meeting.tracks) == [3]
-    assert meeting.tracks[0].last_met == 0
+    links = link_queries(
+        [track(3)], SUBJECT, 1, sight([empty, empty], [empty]), 9, RULES
+    )
+    assert links.met == (None, None)
+    assert ids(links.tracks) == [3]
+    assert links.tracks[0].last_met == 0
 
 
 def test_a_track_closes_after_ten_frames_without_a_meeting():
@@ -110,7 +112,7 @@ def test_a_track_closes_after_ten_frames_without_a_meeting():
     lived = []
     for frame in range(6, 30):
         seen = sight([strip(20, 24)], [strip(0, 4)])
-        tracks = meet(tracks, SUBJECT, frame, seen, 9, RULES).tracks
+        tracks = link_queries(tracks, SUBJECT, frame, seen, 9, RULES).tracks
         tracks = tuple(t for t in tracks if t.object_id == 3)
         lived.append(frame)  # it was followed on this frame
         if not tracks:
@@ -118,7 +120,7 @@ def test_a_track_closes_after_ten_frames_without_a_meeting():
     assert lived == list(range(6, 16))  # ten frames, the tenth is 15
     # Met on its last chance, it lives on.
     seen = sight([strip(0, 4)], [strip(0, 4)])
-    saved = meet([track(3, last_met=5)], SUBJECT, 15, seen, 9, RULES)
+    saved = link_queries([track(3, last_met=5)], SUBJECT, 15, seen, 9, RULES)
     assert saved.closed == ()
     assert saved.tracks == (OpenTrack(3, SUBJECT, 15, 0.5),)
 
@@ -127,27 +129,27 @@ def test_the_cap_drops_the_least_confident_and_counts():
     masks = [strip(3 * i, 3 * i + 2) for i in range(13)]
     old = [track(i, confidence=0.1 + 0.01 * i) for i in range(12)]
     seen = sight([masks[12]], masks[:12], confidence=[0.9])
-    meeting = meet(old, SUBJECT, 1, seen, 50, RULES)
-    assert meeting.closed == (0,)
-    assert meeting.dropped == 1
-    assert ids(meeting.tracks) == [*range(1, 12), 50]
+    links = link_queries(old, SUBJECT, 1, seen, 50, RULES)
+    assert links.closed == (0,)
+    assert links.dropped == 1
+    assert ids(links.tracks) == [*range(1, 12), 50]
     # A newcomer may be the least confident itself: still this frame's answer.
     seen = sight([masks[12]], masks[:12], confidence=[0.01])
-    meeting = meet(old, SUBJECT, 1, seen, 50, RULES)
-    assert meeting.met == (50,)
-    assert meeting.opened == {50: 0}
-    assert meeting.closed == (50,)
-    assert meeting.dropped == 1
-    assert ids(meeting.tracks) == list(range(12))
+    links = link_queries(old, SUBJECT, 1, seen, 50, RULES)
+    assert links.met == (50,)
+    assert links.opened == {50: 0}
+    assert links.closed == (50,)
+    assert links.dropped == 1
+    assert ids(links.tracks) == list(range(12))
 
 
 def test_the_cap_counts_only_what_it_closes():
     old = [track(i, last_met=-10 if i < 2 else 0) for i in range(12)]
     masks = [strip(3 * i, 3 * i + 2) for i in range(13)]
-    meeting = meet(old, SUBJECT, 1, sight([masks[12]], masks[:12]), 50, RULES)
-    assert meeting.closed == (0, 1)
-    assert meeting.dropped == 0
-    assert len(meeting.tracks) == 11
+    links = link_queries(old, SUBJECT, 1, sight([masks[12]], masks[:12]), 50, RULES)
+    assert links.closed == (0, 1)
+    assert links.dropped == 0
+    assert len(links.tracks) == 11
 
 
 def overlaps(masks) -> np.ndarray:
