@@ -15,6 +15,11 @@ import numpy as np
 
 NO_CLASS = -1  # class index of ids without an object
 
+# Labels of prompt points. The first five are SAM2's. ABSENT marks padding: it is masked
+# out of every attention and does not change the result.
+OUTSIDE, INSIDE, BOX_FIRST, BOX_SECOND = 0, 1, 2, 3
+NOT_A_POINT, ABSENT = -1, -2
+
 
 class InputError(ValueError):
     """Unusable user input; the message is one line: what is wrong, and what to do."""

@@ -10,7 +10,7 @@ from c2g_jax.checkpoints.safetensors import initialise
 from c2g_jax.sam2 import track
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.model import abstract_sam2
-from c2g_jax.sam2.prompts import BOX_FIRST
+from c2g_jax.types import BOX_FIRST
 from tests.commands import ROOT
 
 SIZE = 64

@@ -24,8 +24,8 @@ from c2g_jax.cli import launch
 from c2g_jax.cli.launch import CHECKPOINT, DATA_DIR, NAME
 from c2g_jax.sam2 import memory, track
 from c2g_jax.sam2.model import Sam2
-from c2g_jax.sam2.prompts import BOX_FIRST, BOX_SECOND, INSIDE, Prompts, pad_points
-from c2g_jax.types import InputError
+from c2g_jax.sam2.prompts import Prompts, pad_points
+from c2g_jax.types import BOX_FIRST, BOX_SECOND, INSIDE, InputError
 
 with launch.needing("train"):
     from c2g_jax.data.clips import square

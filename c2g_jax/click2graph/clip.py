@@ -19,8 +19,9 @@ from c2g_jax.click2graph.sch import SchLogits
 from c2g_jax.sam2 import memory, track
 from c2g_jax.sam2.model import FrameFeatures
 from c2g_jax.sam2.preprocess import normalize_frames
-from c2g_jax.sam2.prompts import NOT_A_POINT, Prompts
+from c2g_jax.sam2.prompts import Prompts
 from c2g_jax.sam2.track import Segmentation
+from c2g_jax.types import NOT_A_POINT
 
 
 class Subjects(NamedTuple):

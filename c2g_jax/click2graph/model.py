@@ -21,9 +21,9 @@ from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.masks import NO_OBJECT
 from c2g_jax.sam2.memory import MemoryBank
 from c2g_jax.sam2.model import FrameFeatures, Sam2
-from c2g_jax.sam2.prompts import INSIDE, Prompts
+from c2g_jax.sam2.prompts import Prompts
 from c2g_jax.sam2.track import Segmentation
-from c2g_jax.types import TrackRules
+from c2g_jax.types import INSIDE, TrackRules
 from c2g_jax.vocabulary import Vocabulary, load_vocabulary
 
 

@@ -9,12 +9,12 @@ fraction f of the image's width W is the pixel coordinate f * W - 0.5.
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
-import jax
 import numpy as np
 from scipy import ndimage
 
-from c2g_jax.sam2.prompts import ABSENT, BOX_FIRST, BOX_SECOND, INSIDE, NOT_A_POINT
+from c2g_jax.types import ABSENT, BOX_FIRST, BOX_SECOND, INSIDE, NOT_A_POINT
 
 POINT, BOX, MASK = 0, 1, 2  # kinds of prompt
 KINDS = ("point", "box", "mask")
@@ -23,7 +23,7 @@ TRAINING_MIX = (0.49, 0.49, 0.02)  # shares of point, box and mask: Click2Graph,
 # as one NOT_A_POINT.
 LABELS = ((INSIDE, ABSENT), (BOX_FIRST, BOX_SECOND), (NOT_A_POINT, ABSENT))
 
-Arrays = np.ndarray | jax.Array
+Arrays = Any  # of NumPy or JAX; nothing here imports JAX, which loaders do without
 
 
 def mask_extents(masks: Arrays) -> Arrays:

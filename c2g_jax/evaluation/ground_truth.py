@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from c2g_jax.data.prompts import stable_seed
 from c2g_jax.data.records import VideoRecord
 from c2g_jax.evaluation.protocol import (
     BOTH,
@@ -108,8 +109,6 @@ def prompt_frame(
         return int(truth.frames[0])
     if protocol.prompt_frame == FIRST_VISIBLE:
         return int(np.flatnonzero(video.visible_mask(truth.subject_id))[0])
-    from c2g_jax.data.prompts import stable_seed  # files are scored without JAX
-
     seed = stable_seed(video.video_id, truth.subject_id, run, "frame")
     return int(np.random.default_rng(seed).choice(truth.frames))
 

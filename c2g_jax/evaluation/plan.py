@@ -8,10 +8,10 @@ Table 3 are used for them.
 import re
 from collections.abc import Sequence
 
+from c2g_jax.data.prompts import KINDS
 from c2g_jax.types import InputError
 
 DIDM, HEURISTIC, ORACLE = SYSTEMS = "didm", "heuristic", "oracle"
-KINDS = ("point", "box", "mask")  # of prompt
 CEILING = (ORACLE, "point")  # scored beside every other system
 
 Part = tuple[str, str]  # system, kind of prompt

@@ -10,12 +10,13 @@ import numpy as np
 
 from c2g_jax.click2graph.model import Click2Graph
 from c2g_jax.data.dataset import Dataset
+from c2g_jax.data.prompts import KINDS
 from c2g_jax.data.records import VideoRecord
 from c2g_jax.evaluation import pvsg_official
 from c2g_jax.evaluation.ground_truth import VideoTruth, video_truth
 from c2g_jax.evaluation.heuristic import TRAIN, Heuristic, Oracle, heat_map
 from c2g_jax.evaluation.metrics import FramePredictions, score_prompt
-from c2g_jax.evaluation.plan import DIDM, HEURISTIC, KINDS, ORACLE, SYSTEMS, Plan
+from c2g_jax.evaluation.plan import DIDM, HEURISTIC, ORACLE, SYSTEMS, Plan
 from c2g_jax.evaluation.predictions import overlap_of_frames, relations_of_frames
 from c2g_jax.evaluation.protocol import BOTH, NONE, Protocol
 from c2g_jax.evaluation.trials import (

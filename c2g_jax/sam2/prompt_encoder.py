@@ -10,7 +10,8 @@ from flax import nnx
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.layers import conv, gelu, layer_norm
 from c2g_jax.sam2.position import RandomFourierEncoding
-from c2g_jax.sam2.prompts import ABSENT, NOT_A_POINT, Prompts
+from c2g_jax.sam2.prompts import Prompts
+from c2g_jax.types import ABSENT, NOT_A_POINT
 
 
 class MaskDownscaling(nnx.Module):

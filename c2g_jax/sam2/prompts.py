@@ -7,12 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from c2g_jax.types import InputError
-
-# Point labels. The first five are upstream's. ABSENT marks padding of the batch: it is
-# masked out of every attention and does not change the result.
-OUTSIDE, INSIDE, BOX_FIRST, BOX_SECOND = 0, 1, 2, 3
-NOT_A_POINT, ABSENT = -1, -2
+from c2g_jax.types import ABSENT, NOT_A_POINT, InputError
 
 POINT_BUCKETS = (4, 16, 64)
 

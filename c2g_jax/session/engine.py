@@ -22,13 +22,13 @@ from c2g_jax.sam2.model import FrameFeatures, Sam2
 from c2g_jax.sam2.predictors import video_tracker
 from c2g_jax.sam2.predictors.frame_reader import FrameReader
 from c2g_jax.sam2.predictors.postprocess import enlarge_logits, window_above
-from c2g_jax.sam2.prompts import BOX_FIRST, BOX_SECOND, Prompts, pad_points
+from c2g_jax.sam2.prompts import Prompts, pad_points
 from c2g_jax.sam2.track import Segmentation
 from c2g_jax.session.logit_store import LogitStore
 from c2g_jax.session.memory_cache import MemoryCache
 from c2g_jax.session.session_state import Observation, PromptItem
 from c2g_jax.tracking.inputs import ObjectOutput
-from c2g_jax.types import InputError, whole
+from c2g_jax.types import BOX_FIRST, BOX_SECOND, InputError, whole
 
 _SURE = 10.0  # the absolute logit of a mask whose own logits are no longer held
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from c2g_jax.media.images import resize_mask
 from c2g_jax.sam2.config import Sam2Config
-from c2g_jax.sam2.prompts import BOX_FIRST, BOX_SECOND, Prompts, pad_points
+from c2g_jax.sam2.prompts import Prompts, pad_points
 from c2g_jax.sam2.track import Segmentation
 from c2g_jax.tracking.state import TrackingState
-from c2g_jax.types import Prompt
+from c2g_jax.types import BOX_FIRST, BOX_SECOND, Prompt
 
 
 class ObjectOutput(NamedTuple):

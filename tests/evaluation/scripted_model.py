@@ -14,8 +14,8 @@ from c2g_jax.data.dataset import Dataset
 from c2g_jax.data.prompts import mask_box
 from c2g_jax.data.records import video_record
 from c2g_jax.evaluation import trials
-from c2g_jax.sam2.prompts import BOX_FIRST
 from c2g_jax.tracking import loop as tracking
+from c2g_jax.types import BOX_FIRST
 from tests.data.fake import chunks_of, plain_record
 from tests.scripted import CONFIG, NOTHING, SIDE, World, rectangle
 

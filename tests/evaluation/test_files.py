@@ -186,7 +186,7 @@ def a_guess(document):
         (lambda d: d.clear(), "schema version None"),
         (lambda d: a_mask(d).update(size=[2, 2], counts="04"), "a mask of frame .* is"),
         (lambda d: a_mask(d).update(counts="04"), "do not add up to the mask"),
-        (lambda d: a_mask(d).update(counts=4), "not a complete scene graph"),
+        (lambda d: a_mask(d).update(counts=4), "not a valid scene graph"),
         (lambda d: d["relations"][0].__setitem__(0, 99), "KeyError: 99"),
         (lambda d: d["relations"][0].__setitem__(3, [["a", 1]]), "scene graph"),
         (

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from c2g_jax.click2graph.model import mask_ious as real_mask_ious
+from c2g_jax.data.prompts import KINDS
 from c2g_jax.evaluation import pvsg_official
 from c2g_jax.evaluation.ground_truth import scored_truth, video_ceiling, video_truth
 from c2g_jax.evaluation.heuristic import Heuristic, Oracle
 from c2g_jax.evaluation.metrics import score_subject
-from c2g_jax.evaluation.plan import KINDS
 from c2g_jax.evaluation.predictions import overlap_of_frames, relations_of_frames
 from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.evaluation.runner import scoring_model

@@ -24,8 +24,8 @@ from c2g_jax.sam2.predictors.found_masks import (
 from c2g_jax.sam2.predictors.image import decode_prompts, encode_images
 from c2g_jax.sam2.predictors.mask_boxes import Crop
 from c2g_jax.sam2.predictors.postprocess import enlarge_logits, window_above
-from c2g_jax.sam2.prompts import INSIDE, Prompts
-from c2g_jax.types import InputError
+from c2g_jax.sam2.prompts import Prompts
+from c2g_jax.types import INSIDE, InputError
 
 
 @functools.partial(jax.jit, static_argnames=("multimask", "use_m2m"))

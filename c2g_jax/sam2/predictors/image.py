@@ -20,8 +20,8 @@ from c2g_jax.sam2.predictors.user_prompts import (
     check_inside,
 )
 from c2g_jax.sam2.preprocess import MEAN, STD
-from c2g_jax.sam2.prompts import ABSENT, Prompts, pad_points
-from c2g_jax.types import InputError
+from c2g_jax.sam2.prompts import Prompts, pad_points
+from c2g_jax.types import ABSENT, InputError
 
 
 @jax.jit

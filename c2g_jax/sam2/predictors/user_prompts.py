@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from c2g_jax.sam2.prompts import BOX_FIRST, BOX_SECOND
-from c2g_jax.types import InputError
+from c2g_jax.types import BOX_FIRST, BOX_SECOND, InputError
 
 _BOX_LABELS = np.int32([BOX_FIRST, BOX_SECOND])
 

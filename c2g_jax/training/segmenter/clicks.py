@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from c2g_jax.data.prompts import BOX, LABELS, POINT, jitter_boxes, mask_extents
-from c2g_jax.sam2.prompts import ABSENT, INSIDE, Prompts
+from c2g_jax.sam2.prompts import Prompts
+from c2g_jax.types import ABSENT, INSIDE
 
 
 def random_pixel(

@@ -22,7 +22,7 @@ from c2g_jax.sam2.masks import NO_OBJECT, resize_logits
 from c2g_jax.sam2.memory import RECENT, Memories
 from c2g_jax.sam2.model import FrameFeatures, Sam2
 from c2g_jax.sam2.preprocess import normalize_frames
-from c2g_jax.sam2.prompts import ABSENT, Prompts, no_prompt
+from c2g_jax.sam2.prompts import Prompts, no_prompt
 from c2g_jax.sam2.track import LONG, segment_mask
 from c2g_jax.training.segmenter import clicks
 from c2g_jax.training.segmenter.loss import (
@@ -34,6 +34,7 @@ from c2g_jax.training.segmenter.loss import (
     zero_sums,
 )
 from c2g_jax.training.segmenter.recipe import Plan, Recipe
+from c2g_jax.types import ABSENT
 
 
 class FrameOutput(NamedTuple):

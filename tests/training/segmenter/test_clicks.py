@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from c2g_jax.sam2.prompts import ABSENT, BOX_FIRST, BOX_SECOND, INSIDE, OUTSIDE
 from c2g_jax.training.segmenter import clicks
+from c2g_jax.types import ABSENT, BOX_FIRST, BOX_SECOND, INSIDE, OUTSIDE
 
 SIDE, DRAWS = 12, 200
 
