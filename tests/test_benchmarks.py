@@ -106,7 +106,7 @@ from absl import flags
 from benchmarks import training
 from tests.training.toy_run import ToyLoader, ToyTask
 
-made = training.tasks.Prepared(ToyTask(), ToyLoader(), ToyLoader(1), None)
+made = training.tasks.PreparedTask(ToyTask(), ToyLoader(), ToyLoader(1), None)
 training.tasks.prepare_task = lambda config, local: made
 training.measure_step = lambda run: {"step": 1.0, "encoder": 0.5}
 config = runpy.run_path("configs/toy_pvsg.py")["get_config"]("tiny")
