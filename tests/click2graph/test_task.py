@@ -23,7 +23,7 @@ from c2g_jax.sam2.prompts import Prompts
 from c2g_jax.training.optim import Group, OptimConfig, make_optimizer
 from c2g_jax.training.state import split_params
 from tests.data.fake import fake_dataset
-from tests.small_click2graph import SAM2
+from tests.small_sam2 import one_block_config
 
 SIZE, FRAMES = 64, 2
 LOSS = RelationLoss(true_points=1.0, soft_predicates=True)
@@ -39,14 +39,10 @@ def quick_compilation():
 
 @pytest.fixture(scope="module")
 def model():
-    """One block a stage, two layers of DIDM: all there is to test, quick to compile."""
-    config = click2graph_config(SAM2)
-    config = dataclasses.replace(
-        config,
-        didm=dataclasses.replace(config.didm, num_layers=2, ffn=64),
-        sch=dataclasses.replace(config.sch, hidden=64),
-    )
-    model = seeded_click2graph(config, seed=0)
+    """One block a stage and two layers of DIDM, quick to compile; the toy's widths."""
+    config = click2graph_config(one_block_config(SIZE))
+    didm = dataclasses.replace(config.didm, num_layers=2)
+    model = seeded_click2graph(dataclasses.replace(config, didm=didm), seed=0)
     # Everything is in view, as absent objects teach nothing.
     score = model.sam2.sam_mask_decoder.pred_obj_score_head.layers[-1]
     score.bias[...] += 100.0
