@@ -1,14 +1,16 @@
-"""Linking, ageing, the cap and shared ids, on masks made by hand."""
+"""Linking, ageing, the cap, merged and known ids, on masks made by hand."""
 
 import dataclasses
 
 import numpy as np
 
 from c2g_jax.tracking.object_tracks import (
+    FrameLinks,
     OpenTrack,
     QueryOverlaps,
     find_id,
     link_queries,
+    rename_opened,
     share_ids,
 )
 from c2g_jax.types import TrackRules
@@ -216,3 +218,21 @@ def test_three_at_once():
     a = strip(0, 10)
     merged = share(others | {5: (1, a), 6: (2, a), 7: (3, a)})
     assert merged == {6: 5, 7: 5}
+
+
+def test_new_tracks_take_known_ids_and_removed_objects_stay_away():
+    tracks = tuple(track(i) for i in (3, 9, 10, 11))
+    links = FrameLinks(
+        tracks,
+        {SUBJECT: (9, 3, None, 10, 11)},
+        {9: 4, 10: 5, 11: 6},
+        dict.fromkeys((3, 9, 10, 11), SUBJECT),
+        frozenset({10, 11}),
+        1,
+    )
+    found = rename_opened(links, {9: None, 10: 2}, next_id=9)
+    assert ids(found.tracks) == [3, 2, 9]
+    assert found.linked == {SUBJECT: (None, 3, None, 2, 9)}
+    assert found.opened == {2: 5, 9: 6}
+    assert found.subject_of == dict.fromkeys((3, 2, 9), SUBJECT)
+    assert found.closed == {2, 9}
