@@ -1,4 +1,4 @@
-"""The tool that compares settings of spans, on guesses written down by hand."""
+"""The benchmark that compares span settings, on predictions written by hand."""
 
 import json
 
@@ -23,19 +23,19 @@ KEY = (1, 2, "holding")
 
 
 @pytest.mark.parametrize(
-    ("said", "true", "met"),
+    ("predicted", "true", "matches"),
     [
         ([], [(0, 3)], 0),
         ([(0, 3)], [(0, 3)], 1),
         ([(0, 3)], [(2, 5)], 0),  # two of six
         ([(0, 3)], [(0, 7)], 1),  # four of eight
         ([(0, 3)], [(0, 8)], 0),
-        ([(0, 1), (2, 3)], [(0, 3)], 1),  # each half, but it is met once
+        ([(0, 1), (2, 3)], [(0, 3)], 1),  # each half, but it matches once
         ([(0, 3), (6, 9)], [(6, 9), (0, 2)], 2),
     ],
 )
-def test_spans_meet_by_half_of_their_union(said, true, met):
-    assert count_matches(said, true) == met
+def test_spans_match_at_an_iou_of_half(predicted, true, matches):
+    assert count_matches(predicted, true) == matches
 
 
 def test_counts_by_hand():

@@ -10,7 +10,6 @@ import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import jax
 import numpy as np
 
 from c2g_jax.click2graph.model import Click2Graph
@@ -37,7 +36,7 @@ from c2g_jax.evaluation.scene_predictions import (
 from c2g_jax.media.images import resize_frame
 from c2g_jax.sam2.model import FrameFeatures
 from c2g_jax.sam2.track import encode_frame
-from c2g_jax.tracking.loop import begin_frame, finish_rows, start
+from c2g_jax.tracking.loop import begin_frame, finish_frame, start
 from c2g_jax.tracking.state import PendingFrame, TrackingState
 from c2g_jax.types import Prompt
 
@@ -248,8 +247,8 @@ class _Batch:
         if pending is None:
             return
         shared = self.shared
-        self.state, _, row_of = finish_rows(shared.model, pending)
-        scene = jax.device_get(pending.scene)  # already fetched, no wait
+        output = finish_frame(shared.model, pending)
+        self.state, scene, row_of = output.after, output.scene, output.row_of
         for number, subject in enumerate(self.state.subjects):
             row, trial = row_of[subject.object_id], self.trials[number]
             if not scene.area[row] > 0:
@@ -257,7 +256,7 @@ class _Batch:
             # Without tracks an object's id is its query.
             visible = [
                 (row_of[i], query if shared.protocol.link == NONE else i)
-                for query, i in enumerate(subject.met)
+                for query, i in enumerate(subject.linked)
                 if i in row_of and scene.area[row_of[i]] > 0
             ]
             rows, ids = zip(*visible, strict=True) if visible else ((), ())

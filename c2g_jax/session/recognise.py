@@ -86,7 +86,7 @@ class EarlierObjects:
         pending: PendingFrame,
         scene: Scene,
         opened: Mapping[int, int],
-        leaders: Mapping[int, int],
+        subject_of: Mapping[int, int],
     ) -> dict[int, int | None]:
         """Return {new id: id of the object that an earlier pass found there}.
 
@@ -100,7 +100,7 @@ class EarlierObjects:
         for new_id, row in opened.items():
             found = self._engine.observe_row(scene, row, 0, state.revision)
             self.found[row] = found
-            for obj in self._observed(frame, leaders[new_id], taken):
+            for obj in self._observed(frame, subject_of[new_id], taken):
                 overlap = _overlap(obj, frame, found.mask)
                 if overlap >= self._rules.link_iou:
                     not_annotated = obj.object_id not in state.annotated

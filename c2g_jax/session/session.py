@@ -370,11 +370,9 @@ class Session:
             ) from error
 
     def _track(self, ranges: list[range]) -> Iterator[TrackUpdate]:
-        total, step = (
-            sum(map(len, ranges)),
-            functools.partial(track_frames, self._engine),
-        )
-        with contextlib.closing(self._history.follow(ranges, step)) as frames:
+        total = sum(map(len, ranges))
+        track = functools.partial(track_frames, self._engine)
+        with contextlib.closing(self._history.follow(ranges, track)) as frames:
             for done, frame in enumerate(frames, 1):
                 yield TrackUpdate(frame, done, total, self.view(frame))
 

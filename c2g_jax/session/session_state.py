@@ -99,16 +99,17 @@ class FrameRecord:
     """What tracking decided on a frame.
 
     revision, direction: of the pass. tracks: those open after the frame, but for
-    prompted objects; their last_met is frame * direction. met: by subject, the tracks
-    that its queries linked to when DIDM last ran. pairs: (subject, object) classified
-    on the frame. points: by subject, float32 [q, 2], DIDM's points in pixels. merged:
-    ids merged here, old id -> id kept. dropped: tracks closed by the cap.
+    prompted objects; their last_linked is frame * direction. linked: by subject, the
+    tracks that its queries linked to when DIDM last ran. pairs: (subject, object)
+    classified on the frame. points: by subject, float32 [q, 2], DIDM's points in
+    pixels. merged: ids merged here, old id -> id kept. dropped: tracks closed by the
+    cap.
     """
 
     revision: int
     direction: int
     tracks: tuple[OpenTrack, ...]
-    met: Mapping[int, tuple[int, ...]]
+    linked: Mapping[int, tuple[int, ...]]
     pairs: tuple[tuple[int, int], ...]
     points: Mapping[int, np.ndarray]
     merged: Mapping[int, int]
@@ -213,11 +214,9 @@ class SessionState:
 
     def subjects_of(self, shown_id: int) -> tuple[int, ...]:
         """Return the subjects of an object, by the ids shown; none for a subject."""
-        leaders = [
-            t.subject_id for t in self.shown[shown_id] if t.subject_id is not None
-        ]
-        leaders = [self.shown_id(i) for i in leaders if self.alive(i)]
-        return tuple(i for i in dict.fromkeys(leaders) if i != shown_id)
+        ids = [t.subject_id for t in self.shown[shown_id] if t.subject_id is not None]
+        ids = [self.shown_id(i) for i in ids if self.alive(i)]
+        return tuple(i for i in dict.fromkeys(ids) if i != shown_id)
 
     def observation(self, shown_id: int, frame: int) -> Observation | None:
         """Return a shown object's observation on a frame, None if its mask is empty."""

@@ -51,7 +51,7 @@ class TrackingPass:
         self._engine = engine
         before = first - direction
         record = state.records.get(before)
-        self._met = {} if record is None else record.met
+        self._linked = {} if record is None else record.linked
         self._reload = False  # the memory bank from observations
         tracks = () if record is None else record.tracks
         tracks = tuple(
@@ -64,7 +64,7 @@ class TrackingPass:
         )
         if record is not None and record.direction != direction:
             clock = before * direction
-            tracks = tuple(dataclasses.replace(t, last_met=clock) for t in tracks)
+            tracks = tuple(dataclasses.replace(t, last_linked=clock) for t in tracks)
         video = engine.video
         tracking = loop.start(
             video.height, video.width, engine.num_frames, 0, first, direction
@@ -86,8 +86,8 @@ class TrackingPass:
         features = engine.features(frame)
         pending = loop.begin_frame(engine.model, tracking, features, given=given)
         earlier = EarlierObjects(engine, state)
-        output = loop.decide(engine.model, pending, earlier)
-        self._tracking = loop.write_memories(engine.model, output)
+        output = loop.finish_frame(engine.model, pending, earlier)
+        self._tracking = output.after
         self._reload = any(
             i in state.objects and self._has_more(state.objects[i])
             for i in output.opened
@@ -111,7 +111,7 @@ class TrackingPass:
         known = {s.object_id: s for s in tracking.subjects}
         subjects = tuple(
             known.get(t.object_id)
-            or Subject(t.object_id, min(t.prompts), self._met.get(t.object_id, ()))
+            or Subject(t.object_id, min(t.prompts), self._linked.get(t.object_id, ()))
             for t in begun
             if t.role == SUBJECT
         )
@@ -191,7 +191,9 @@ class TrackingPass:
             engine.memories.keep(observed[i], memory[row])
         for i in output.opened:
             if i not in state.objects:
-                state = state.with_object(TrackedObject(i, OBJECT, output.leaders[i]))
+                state = state.with_object(
+                    TrackedObject(i, OBJECT, output.subject_of[i])
+                )
         state = dataclasses.replace(state, next_id=output.after.next_id)
         state = state.without_record(frame)
         record = self._record(state, output)
@@ -201,11 +203,11 @@ class TrackingPass:
         """Return the record of the frame."""
         pending, scene, after = output.pending, output.scene, output.after
         size = np.float32([after.width, after.height])
-        met = {
-            s.object_id: tuple(i for i in s.met if i is not None)
+        linked = {
+            s.object_id: tuple(i for i in s.linked if i is not None)
             for s in after.subjects
         }
-        pairs = [(s, i) for s, own in met.items() for i in own if state.alive(i)]
+        pairs = [(s, i) for s, own in linked.items() for i in own if state.alive(i)]
         pairs += [
             (t.subject_id, t.object_id)
             for t in after.tracks
@@ -220,8 +222,8 @@ class TrackingPass:
             state.revision,
             after.direction,
             tuple(t for t in after.tracks if t.object_id not in after.pinned),
-            met,
-            tuple(dict.fromkeys(pair for pair in pairs if pair[0] in met)),
+            linked,
+            tuple(dict.fromkeys(pair for pair in pairs if pair[0] in linked)),
             points,
             output.merged,
             output.dropped,

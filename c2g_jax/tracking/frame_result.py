@@ -14,17 +14,17 @@ def frame_result(model: Click2Graph, output: FrameOutput) -> FrameResult:
     frame, vocabulary = pending.state.frame, model.config.vocabulary
     if scene is None:
         return FrameResult(frame, {}, (), {})
-    row_of, leader_of = output.row_of, output.leaders
+    row_of, subject_of = output.row_of, output.subject_of
     logits, prompted_by = {}, {}
     prompted = [subject.object_id for subject in after.subjects]
     # Subjects first: of merged objects, the prompted one's mask is returned.
-    for object_id in (*prompted, *sorted(leader_of)):
+    for object_id in (*prompted, *sorted(subject_of)):
         row, shown = row_of[object_id], find_id(object_id, after.shared)
         if scene.area[row] > 0 and shown not in logits:
             logits[shown] = scene.rows.mask_logits[row]
             # The track that it was merged into may be closed by now.
-            leader = leader_of.get(shown, leader_of.get(object_id))
-            prompted_by[shown] = None if shown in prompted else leader
+            subject_id = subject_of.get(shown, subject_of.get(object_id))
+            prompted_by[shown] = None if shown in prompted else subject_id
 
     def triplet(object_id: int) -> Triplet:
         row, best = row_of[object_id], scene.triplets
@@ -41,12 +41,12 @@ def frame_result(model: Click2Graph, output: FrameOutput) -> FrameResult:
 
     subjects = []
     for i, subject in enumerate(after.subjects):
-        points, met = np.zeros((0, 2), np.float32), ()
+        points, linked = np.zeros((0, 2), np.float32), ()
         if in_view(subject.object_id):
-            met = tuple(triplet(m) for m in subject.met if in_view(m))
+            linked = tuple(triplet(m) for m in subject.linked if in_view(m))
             if i in pending.due:
                 points = scene.points[i] * np.float32([after.width, after.height])
-        subjects.append(SubjectFrame(frame, subject.object_id, points, met))
+        subjects.append(SubjectFrame(frame, subject.object_id, points, linked))
     masks = NativeMasks(logits, after.height, after.width)
     return FrameResult(
         frame, masks, tuple(subjects), prompted_by, output.merged, output.dropped

@@ -86,8 +86,9 @@ def track_video(
         # Read the next frame and queue its encoding while the device works.
         frame = next(stream, None)
         features = features_of(frame, state.frame + 1)
-        state, result = finish_frame(model, pending)
-        yield result
+        output = finish_frame(model, pending)
+        state = output.after
+        yield frame_result(model, output)
     for late in waiting.values():
         raise InputError(
             f"{late[0]}: the video ends after {state.frame} frames: prompt an earlier "
@@ -117,7 +118,9 @@ def step(
     prompts: Sequence[Prompt] = (),
 ) -> tuple[TrackingState, FrameResult]:
     """Process one frame, from its features and its prompts."""
-    return finish_frame(model, begin_frame(model, state, features, prompts))
+    pending = begin_frame(model, state, features, prompts)
+    output = finish_frame(model, pending)
+    return output.after, frame_result(model, output)
 
 
 def begin_frame(
@@ -191,19 +194,14 @@ def begin_frame(
 
 
 def finish_frame(
-    model: Click2Graph, pending: PendingFrame
-) -> tuple[TrackingState, FrameResult]:
-    """Wait for a frame, decide about its tracks, and queue its memories."""
-    after, result, _ = finish_rows(model, pending)
-    return after, result
+    model: Click2Graph, pending: PendingFrame, known: KnownObjects | None = None
+) -> FrameOutput:
+    """Wait for a frame, decide about its tracks, and queue its memories.
 
-
-def finish_rows(
-    model: Click2Graph, pending: PendingFrame
-) -> tuple[TrackingState, FrameResult, Mapping[int, int]]:
-    """Do as `finish_frame`; return also the row of the scene of each object."""
-    output = decide(model, pending)
-    return write_memories(model, output), frame_result(model, output), output.row_of
+    `known` are the objects found when the frame was tracked before, if it was.
+    """
+    output = decide(model, pending, known)
+    return dataclasses.replace(output, after=write_memories(model, output))
 
 
 def decide(
@@ -232,7 +230,7 @@ def decide(
         rules,
     )
     if known is not None:
-        names = known.recognise(pending, scene, links.opened, links.leaders)
+        names = known.recognise(pending, scene, links.opened, links.subject_of)
         links = rename_opened(links, names, state.next_id)
     row_of |= links.opened
     open_ids = {t.object_id for t in links.tracks}
@@ -241,15 +239,17 @@ def decide(
     kept = [t for t in pinned if t.object_id not in open_ids]
     tracks = (*links.tracks, *kept)
     subjects = [
-        dataclasses.replace(s, met=links.met.get(s.object_id, s.met))
+        dataclasses.replace(s, linked=links.linked.get(s.object_id, s.linked))
         for s in state.subjects
     ]
     prompted = [x.object_id for x in (*subjects, *pinned)]
     found = [t for t in tracks if t.object_id not in state.pinned]
     ids = [*prompted, *(t.object_id for t in found)]
-    leaders = [*[None] * len(prompted), *(t.subject_id for t in found)]
+    subject_ids = [*[None] * len(prompted), *(t.subject_id for t in found)]
     rows = [row_of[i] for i in ids]
-    merged = share_ids(ids, leaders, scene.iou[np.ix_(rows, rows)], state.shared, rules)
+    merged = share_ids(
+        ids, subject_ids, scene.iou[np.ix_(rows, rows)], state.shared, rules
+    )
     after = dataclasses.replace(
         state.advanced(),
         next_id=max([state.next_id, *(i + 1 for i in links.opened)]),
@@ -262,7 +262,7 @@ def decide(
         after,
         scene,
         row_of,
-        links.leaders,
+        links.subject_of,
         links.opened,
         displaced,
         links.closed - state.pinned | displaced,

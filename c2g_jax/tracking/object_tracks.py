@@ -18,7 +18,7 @@ class OpenTrack:
 
     object_id: int
     subject_id: int
-    last_met: int  # the last time that a query linked to it, see TrackingState.clock
+    last_linked: int  # the last time that a query linked to it, see TrackingState.clock
     confidence: float  # of its triplet on that frame
 
 
@@ -44,7 +44,7 @@ class SubjectLinks:
     """The outcome of a frame for the tracks of one subject."""
 
     tracks: tuple[OpenTrack, ...]  # open after this frame, in order of their ids
-    met: tuple[int | None, ...]  # the track that each query linked to, None: no mask
+    linked: tuple[int | None, ...]  # the track that each query linked to, None: no mask
     opened: Mapping[int, int]  # id of a new track -> the query that opened it
     closed: tuple[int, ...]  # ids of the tracks that ended here
     dropped: int  # how many of those ended by the cap
@@ -69,10 +69,10 @@ def link_queries(
     """
     alive = {track.object_id: track for track in tracks}
     old_ids = tuple(alive)
-    met, opened = [], {}
+    linked, opened = [], {}
     for query, present in enumerate(overlaps.present):
         if not present:
-            met.append(None)
+            linked.append(None)
             continue
         ids = old_ids + tuple(opened)
         peers = overlaps.peer_iou[query, list(opened.values())]
@@ -88,17 +88,21 @@ def link_queries(
         else:
             confidence = overlaps.track_confidence[old_ids.index(object_id)]
         alive[object_id] = OpenTrack(object_id, subject_id, frame, float(confidence))
-        met.append(object_id)
+        linked.append(object_id)
 
-    closed = [t for t in alive.values() if frame - t.last_met >= rules.patience]
+    closed = [t for t in alive.values() if frame - t.last_linked >= rules.patience]
     for track in closed:
         del alive[track.object_id]
     dropped = max(0, len(alive) - rules.max_tracks)
-    least = sorted(alive.values(), key=lambda t: (t.confidence, t.last_met))[:dropped]
+    least = sorted(alive.values(), key=lambda t: (t.confidence, t.last_linked))[
+        :dropped
+    ]
     for track in least:
         del alive[track.object_id]
     closed_ids = tuple(t.object_id for t in closed + least)
-    return SubjectLinks(tuple(alive.values()), tuple(met), opened, closed_ids, dropped)
+    return SubjectLinks(
+        tuple(alive.values()), tuple(linked), opened, closed_ids, dropped
+    )
 
 
 @dataclass(frozen=True)
@@ -115,9 +119,9 @@ class FrameLinks:
     """The outcome of a frame for the tracks of all subjects."""
 
     tracks: tuple[OpenTrack, ...]  # open after this frame
-    met: Mapping[int, tuple[int | None, ...]]  # by subject: its queries' tracks
+    linked: Mapping[int, tuple[int | None, ...]]  # by subject: its queries' tracks
     opened: Mapping[int, int]  # id of a new track -> its row
-    leaders: Mapping[int, int]  # id of each track, closed ones too -> its subject
+    subject_of: Mapping[int, int]  # id of each track, closed ones too -> its subject
     closed: frozenset[int]
     dropped: int
 
@@ -136,8 +140,8 @@ def link_all(
     `row_of` is the row of each subject and open track. The queries of a subject out of
     view link to nothing.
     """
-    tracks, met, opened = tuple(tracks), {}, {}
-    leaders = {t.object_id: t.subject_id for t in tracks}
+    tracks, linked, opened = tuple(tracks), {}, {}
+    subject_of = {t.object_id: t.subject_id for t in tracks}
     closed, dropped = set(), 0
     for subject_id, own_rows in queries.items():
         own = [t for t in tracks if t.subject_id == subject_id]
@@ -151,16 +155,16 @@ def link_all(
             track_confidence=rows.confidence[places],
         )
         links = link_queries(own, subject_id, frame, overlaps, next_id, rules)
-        met[subject_id] = links.met
+        linked[subject_id] = links.linked
         others = [t for t in tracks if t.subject_id != subject_id]
         tracks = (*others, *links.tracks)
         for object_id, query in links.opened.items():
             opened[object_id] = int(own_rows[query])
-            leaders[object_id] = subject_id
+            subject_of[object_id] = subject_id
         next_id += len(links.opened)
         closed |= set(links.closed)
         dropped += links.dropped
-    return FrameLinks(tracks, met, opened, leaders, frozenset(closed), dropped)
+    return FrameLinks(tracks, linked, opened, subject_of, frozenset(closed), dropped)
 
 
 def rename_opened(
@@ -186,9 +190,9 @@ def rename_opened(
             for t in links.tracks
             if t.object_id not in gone
         ),
-        {s: tuple(name(i) for i in met) for s, met in links.met.items()},
+        {s: tuple(name(i) for i in linked) for s, linked in links.linked.items()},
         {name(i): row for i, row in links.opened.items() if i not in gone},
-        {name(i): s for i, s in links.leaders.items() if i not in gone},
+        {name(i): s for i, s in links.subject_of.items() if i not in gone},
         frozenset(name(i) for i in links.closed if i not in gone),
         links.dropped,
     )

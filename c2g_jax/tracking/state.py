@@ -25,7 +25,7 @@ class Subject:
     object_id: int
     since: int  # the frame of its first prompt
     # The track that each query linked to when DIDM last ran, None: no mask.
-    met: tuple[int | None, ...] = ()
+    linked: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +93,7 @@ class FrameOutput:
     """The model's output on a frame, on the host, and what was decided from it.
 
     after: the state for the next frame. row_of: the row of the scene of each object
-    followed or found here. leaders: the subject of each track, closed ones included.
+    followed or found here. subject_of: the subject of each track, closed ones included.
     opened: tracks that began here -> their rows. displaced: tracks that gave way to
     an object known before. closed: all tracks that ended here, displaced ones
     included. merged: ids merged here, old id -> id kept. dropped: how many tracks the
@@ -104,7 +104,7 @@ class FrameOutput:
     after: TrackingState
     scene: Scene | None = None
     row_of: Mapping[int, int] = field(default_factory=dict)
-    leaders: Mapping[int, int] = field(default_factory=dict)
+    subject_of: Mapping[int, int] = field(default_factory=dict)
     opened: Mapping[int, int] = field(default_factory=dict)
     displaced: frozenset[int] = frozenset()
     closed: frozenset[int] = frozenset()
@@ -129,11 +129,11 @@ class KnownObjects(Protocol):
         pending: PendingFrame,
         scene: Scene,
         opened: Mapping[int, int],
-        leaders: Mapping[int, int],
+        subject_of: Mapping[int, int],
     ) -> Mapping[int, int | None]:
         """Return the known ids of new tracks, None for an object that was removed.
 
-        `opened` is {new id: row}, `leaders` {id: subject's id}. A new track that is
+        `opened` is {new id: row}, `subject_of` {id: subject's id}. A new track that is
         left out is a new object.
         """
 

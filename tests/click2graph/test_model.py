@@ -16,7 +16,7 @@ from c2g_jax.sam2.memory import empty_bank
 from c2g_jax.sam2.predictors.postprocess import enlarge_logits
 from c2g_jax.sam2.prompts import Prompts
 from c2g_jax.tracking import loop as tracking
-from c2g_jax.tracking.loop import begin_frame, finish_rows, start
+from c2g_jax.tracking.loop import begin_frame, finish_frame, frame_result, start
 from c2g_jax.types import Frame, Prompt
 from tests.small_click2graph import (
     CONFIG,
@@ -266,16 +266,18 @@ def test_another_than_didm_may_choose_the_points(model, video):
     features = track.encode_frame(model.sam2, resize(video[0].rgb, 64))
     before, prompts = start(HEIGHT, WIDTH, len(video), 5), [click(0, 1, 20, 24)]
     asked = begin_frame(model, before, features, prompts)
-    _, result, rows = finish_rows(model, asked)
+    output = finish_frame(model, asked)
+    result, rows = frame_result(model, output), output.row_of
     points = np.array(asked.scene.points)
     assert points.shape == (1, 3, 2)
     told = begin_frame(model, before, features, prompts, points)
-    state, same, _ = finish_rows(model, told)
+    output = finish_frame(model, told)
+    state, same = output.after, frame_result(model, output)
     assert same.subjects[0].triplets == result.subjects[0].triplets
     assert len(result.subjects[0].triplets) == 3
-    # Each object that was met is in the row that is named.
+    # Each linked object is in its row of the scene.
     assert rows[1] == 0
-    for object_id in state.subjects[0].met:
+    for object_id in state.subjects[0].linked:
         logits = np.asarray(asked.scene.rows.mask_logits[rows[object_id]])
         np.testing.assert_array_equal(
             result.masks[object_id], enlarge_logits(logits, HEIGHT, WIDTH) > 0
@@ -283,8 +285,9 @@ def test_another_than_didm_may_choose_the_points(model, video):
     # A point that is none shows nothing, and leaves the others as they are.
     points[0, 1] = np.nan
     told = begin_frame(model, before, features, prompts, points)
-    state, fewer, _ = finish_rows(model, told)
-    assert [m is None for m in state.subjects[0].met] == [False, True, False]
+    output = finish_frame(model, told)
+    state, fewer = output.after, frame_result(model, output)
+    assert [m is None for m in state.subjects[0].linked] == [False, True, False]
     first, _, last = (t.confidence for t in result.subjects[0].triplets)
     assert [t.confidence for t in fewer.subjects[0].triplets] == [first, last]
     assert np.isfinite(np.asarray(told.scene.triplets.confidence)).all()

@@ -43,9 +43,8 @@ def alone(dataset, video, trial: Trial, point_source, protocol: Protocol):
                 told,
                 points,
             )
-            state, result = tracking.finish_frame(
-                scoring_model(model(), protocol), pending
-            )
+            output = tracking.finish_frame(scoring_model(model(), protocol), pending)
+            state, result = output.after, tracking.frame_result(model(), output)
             guess = by_hand(result, segments[t], t, trial, dataset.vocabulary)
             if guess is not None:
                 guesses[t] = guess

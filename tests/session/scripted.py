@@ -1,9 +1,10 @@
-"""A world of named things in the place of what the device computes.
+"""A scripted world that replaces the functions that run on the device.
 
-Frames tell their number by how bright they are. A thing is a number with a square on
-every frame; a click on it means it, memories remember it by the pointer, and DIDM finds
-what a script says. Things of one ten look alike: 11 and 12 do, 11 and 21 do not. Thing
-k is of class k, and a pair's predicate is the object's number.
+A frame's brightness encodes its number. A thing is a number with a square mask on every
+frame; a click on its mask prompts it, its object pointer identifies it in memories, and
+DIDM finds the things that a script names. Things of one decade look alike: 11 and 12
+do, 11 and 21 do not. Thing k is of class k, and a pair's predicate is the object's
+number.
 """
 
 import dataclasses
@@ -73,7 +74,7 @@ class World:
         ious = np.full(len(things), 0.75, np.float32)
         return Segmentation(logits, ious, present, pointers, None, None)
 
-    # In the place of the functions of `video_tracker`.
+    # Replacements of functions of `video_tracker`.
 
     def encode_frame(self, sam2, square):
         return SimpleNamespace(frame=round((float(square.mean()) - 10) / 8))
@@ -109,7 +110,7 @@ class World:
         best = max(overlaps, key=overlaps.get)
         return self.rows([best if overlaps[best] else NOTHING], small[None])
 
-    # In the place of the functions of `click2graph` and of SCH.
+    # Replacements of functions of `click2graph` and of SCH.
 
     def follow(self, sam2, bank, features, frame, active, num_frames, direction):
         assert features.frame == frame

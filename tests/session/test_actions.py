@@ -1,4 +1,4 @@
-"""What people do in a session: undone, corrected, taken back, refused."""
+"""Edits of a session: undo and redo, corrections, deleted prompts, errors."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a session holds does not grow with the video, but for the results."""
+"""The memory that a session uses does not grow with the video, but for results."""
 
 import weakref
 

@@ -1,4 +1,4 @@
-"""What a scripted world cannot show: sessions with a real, seeded model."""
+"""Sessions with a real, seeded model: agreement with predict, memories, files."""
 
 import numpy as np
 import pytest

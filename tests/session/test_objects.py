@@ -1,4 +1,4 @@
-"""The objects of a session: which there are, their names, how long they last."""
+"""The objects of a session: ids, names, and the frames on which they are tracked."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Where a session writes: never over its own video, and what cannot be is named."""
+"""Output paths of a session: never its own video; errors name the path."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""README's session runs as it is printed there."""
+"""The README's examples of a session run as printed."""
 
 import json
 import re

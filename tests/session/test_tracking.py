@@ -1,4 +1,4 @@
-"""Tracking in a session: which frames, in which order, and being stopped."""
+"""Tracking in a session: the frames, their order, cancelling and errors."""
 
 import threading
 
@@ -123,7 +123,7 @@ def test_a_video_that_is_gone_is_named(make_session, tmp_path):
     session = make_session(path)
     path.unlink()
     for act in (lambda: session.click(0, 12, 12), lambda: session.image(0)):
-        with pytest.raises(InputError, match=r"a\.mp4: cannot be read any more"):
+        with pytest.raises(InputError, match=r"a\.mp4: can no longer be read"):
             act()
     assert not session.can_undo
     session.save(tmp_path / "a.c2g")  # without what the video looks like

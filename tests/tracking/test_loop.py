@@ -1,4 +1,4 @@
-"""What is made of a video, in a scripted world where every mask is known."""
+"""Results of whole videos, in a scripted world where every mask is known."""
 
 import numpy as np
 import pytest

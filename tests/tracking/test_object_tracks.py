@@ -1,14 +1,16 @@
-"""Linking, ageing, the cap and shared ids, on masks made by hand."""
+"""Linking, ageing, the cap, merged and known ids, on masks made by hand."""
 
 import dataclasses
 
 import numpy as np
 
 from c2g_jax.tracking.object_tracks import (
+    FrameLinks,
     OpenTrack,
     QueryOverlaps,
     find_id,
     link_queries,
+    rename_opened,
     share_ids,
 )
 from c2g_jax.types import TrackRules
@@ -39,8 +41,8 @@ def sight(queries, tracks=(), confidence=None, track_confidence=None) -> QueryOv
     )
 
 
-def track(object_id: int, last_met: int = 0, confidence: float = 0.5) -> OpenTrack:
-    return OpenTrack(object_id, SUBJECT, last_met, confidence)
+def track(object_id: int, last_linked: int = 0, confidence: float = 0.5) -> OpenTrack:
+    return OpenTrack(object_id, SUBJECT, last_linked, confidence)
 
 
 def ids(tracks) -> list[int]:
@@ -52,7 +54,7 @@ def test_new_masks_open_tracks_in_the_order_of_the_queries():
         [strip(0, 4), strip(10, 14), strip(20, 24)], confidence=[0.1, 0.2, 0.3]
     )
     links = link_queries([], SUBJECT, 7, seen, 5, RULES)
-    assert links.met == (5, 6, 7)
+    assert links.linked == (5, 6, 7)
     assert links.opened == {5: 0, 6: 1, 7: 2}
     assert links.tracks == tuple(
         OpenTrack(5 + i, SUBJECT, 7, float(seen.confidence[i])) for i in range(3)
@@ -65,12 +67,12 @@ def test_an_overlap_of_exactly_half_links_and_less_does_not():
     # 6 shared of 12 in all; then 6 of 13.
     half, less = strip(4, 13), strip(4, 14)
     assert iou(strip(1, 10), half) == 0.5
-    for mask, met in ((half, 3), (less, 9)):
+    for mask, linked in ((half, 3), (less, 9)):
         seen = sight([mask], [strip(1, 10)], track_confidence=[0.25])
-        links = link_queries([track(3, last_met=2)], SUBJECT, 4, seen, 9, RULES)
-        assert links.met == (met,)
+        links = link_queries([track(3, last_linked=2)], SUBJECT, 4, seen, 9, RULES)
+        assert links.linked == (linked,)
     linked = link_queries(
-        [track(3, last_met=2)],
+        [track(3, last_linked=2)],
         SUBJECT,
         4,
         sight([half], [strip(1, 10)], track_confidence=[0.25]),
@@ -85,15 +87,15 @@ def test_an_overlap_of_exactly_half_links_and_less_does_not():
 def test_the_best_of_several_tracks_is_met():
     seen = sight([strip(0, 10)], [strip(0, 6), strip(0, 9), strip(0, 7)])
     links = link_queries([track(3), track(4), track(5)], SUBJECT, 1, seen, 9, RULES)
-    assert links.met == (4,)
-    assert [t.last_met for t in links.tracks] == [0, 1, 0]
+    assert links.linked == (4,)
+    assert [t.last_linked for t in links.tracks] == [0, 1, 0]
 
 
 def test_queries_may_meet_one_track_and_one_that_just_opened():
     a, b = strip(0, 8), strip(20, 28)
     seen = sight([a, a, b, strip(20, 27)], [a])
     links = link_queries([track(3)], SUBJECT, 1, seen, 9, RULES)
-    assert links.met == (3, 3, 9, 9)
+    assert links.linked == (3, 3, 9, 9)
     assert links.opened == {9: 2}
 
 
@@ -102,13 +104,13 @@ def test_a_query_without_a_mask_meets_nothing():
     links = link_queries(
         [track(3)], SUBJECT, 1, sight([empty, empty], [empty]), 9, RULES
     )
-    assert links.met == (None, None)
+    assert links.linked == (None, None)
     assert ids(links.tracks) == [3]
-    assert links.tracks[0].last_met == 0
+    assert links.tracks[0].last_linked == 0
 
 
 def test_a_track_closes_after_ten_frames_without_a_meeting():
-    tracks = (track(3, last_met=5),)
+    tracks = (track(3, last_linked=5),)
     lived = []
     for frame in range(6, 30):
         seen = sight([strip(20, 24)], [strip(0, 4)])
@@ -120,7 +122,7 @@ def test_a_track_closes_after_ten_frames_without_a_meeting():
     assert lived == list(range(6, 16))  # ten frames, the tenth is 15
     # Met on its last chance, it lives on.
     seen = sight([strip(0, 4)], [strip(0, 4)])
-    saved = link_queries([track(3, last_met=5)], SUBJECT, 15, seen, 9, RULES)
+    saved = link_queries([track(3, last_linked=5)], SUBJECT, 15, seen, 9, RULES)
     assert saved.closed == ()
     assert saved.tracks == (OpenTrack(3, SUBJECT, 15, 0.5),)
 
@@ -136,7 +138,7 @@ def test_the_cap_drops_the_least_confident_and_counts():
     # A newcomer may be the least confident itself: still this frame's answer.
     seen = sight([masks[12]], masks[:12], confidence=[0.01])
     links = link_queries(old, SUBJECT, 1, seen, 50, RULES)
-    assert links.met == (50,)
+    assert links.linked == (50,)
     assert links.opened == {50: 0}
     assert links.closed == (50,)
     assert links.dropped == 1
@@ -144,7 +146,7 @@ def test_the_cap_drops_the_least_confident_and_counts():
 
 
 def test_the_cap_counts_only_what_it_closes():
-    old = [track(i, last_met=-10 if i < 2 else 0) for i in range(12)]
+    old = [track(i, last_linked=-10 if i < 2 else 0) for i in range(12)]
     masks = [strip(3 * i, 3 * i + 2) for i in range(13)]
     links = link_queries(old, SUBJECT, 1, sight([masks[12]], masks[:12]), 50, RULES)
     assert links.closed == (0, 1)
@@ -216,3 +218,21 @@ def test_three_at_once():
     a = strip(0, 10)
     merged = share(others | {5: (1, a), 6: (2, a), 7: (3, a)})
     assert merged == {6: 5, 7: 5}
+
+
+def test_new_tracks_take_known_ids_and_removed_objects_stay_away():
+    tracks = tuple(track(i) for i in (3, 9, 10, 11))
+    links = FrameLinks(
+        tracks,
+        {SUBJECT: (9, 3, None, 10, 11)},
+        {9: 4, 10: 5, 11: 6},
+        dict.fromkeys((3, 9, 10, 11), SUBJECT),
+        frozenset({10, 11}),
+        1,
+    )
+    found = rename_opened(links, {9: None, 10: 2}, next_id=9)
+    assert ids(found.tracks) == [3, 2, 9]
+    assert found.linked == {SUBJECT: (None, 3, None, 2, 9)}
+    assert found.opened == {2: 5, 9: 6}
+    assert found.subject_of == dict.fromkeys((3, 2, 9), SUBJECT)
+    assert found.closed == {2, 9}

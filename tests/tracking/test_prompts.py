@@ -1,4 +1,4 @@
-"""Prompts on the way through a video: corrections, bad ones, and their pixels."""
+"""Prompts in a video: corrections, errors, and their pixels in the model's image."""
 
 import numpy as np
 import pytest
