@@ -13,13 +13,16 @@ import pytest
 
 # The tests are of the numbers, which are defined in float32 on a CPU.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# Compiled programs are kept for one run of the tests, for all of its processes. Tests
-# that count compilations count requests, which the cache answers or not.
-_CACHE = "JAX_COMPILATION_CACHE_DIR"
+# What is compiled is kept for one run of the tests, for all of its processes: XLA's
+# programs, and bytecode where the environment forbids it beside the sources. Tests that
+# count compilations count requests, which the cache answers or not.
+_CACHE, _NO_BYTECODE = "JAX_COMPILATION_CACHE_DIR", "PYTHONDONTWRITEBYTECODE"
 _KEPT = None if _CACHE in os.environ else tempfile.mkdtemp(prefix="compiled-")
 if _KEPT:
-    os.environ[_CACHE] = _KEPT
+    os.environ[_CACHE] = f"{_KEPT}/programs"
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+    if os.environ.pop(_NO_BYTECODE, None):
+        os.environ["PYTHONPYCACHEPREFIX"] = f"{_KEPT}/bytecode"
 # A shell starts what runs in its background deaf to Ctrl-C, which tests send.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
