@@ -118,7 +118,7 @@ class SavedSession:
             if was != now:
                 raise InputError(
                     f"{self.path} was made by a model of {name} {was}, but this one "
-                    f"has {now}: open it with {name} {was}, or the video anew"
+                    f"has {now}: open it with {name} {was}, or open the video again"
                 )
 
 

@@ -85,6 +85,10 @@ class TrackingPass:
         }
         features = engine.features(frame)
         pending = loop.begin_frame(engine.model, tracking, features, given=given)
+        memories = None
+        if tracking.slot_of().keys() - given.keys():
+            # Queued before the one wait of the frame, so that fetching it is no other.
+            memories = latest_memory(pending.state.bank, np.int32(frame))
         earlier = EarlierObjects(engine, state)
         output = loop.finish_frame(engine.model, pending, earlier)
         self._tracking = output.after
@@ -93,7 +97,7 @@ class TrackingPass:
             for i in output.opened
         )
         found = {i: earlier.found[row] for i, row in output.opened.items()}
-        return self._written(state, output, found)
+        return self._written(state, output, found, memories)
 
     def _with_objects(self, state: SessionState) -> TrackingState:
         """Return the tracking state with all objects to follow on the next frame.
@@ -174,8 +178,13 @@ class TrackingPass:
         state: SessionState,
         output: FrameOutput,
         found: Mapping[int, Observation],
+        memories: jax.Array | None,
     ) -> SessionState:
-        """Return the state with the frame's observations and record."""
+        """Return the state with the frame's observations and record.
+
+        `found` are the observations of new tracks, `memories` [n, h, w, m] those of
+        all slots, None if no object was tracked to the frame.
+        """
         engine, before = self._engine, output.pending.state
         frame, direction, made = before.frame, before.direction, state.revision
         observed = dict(found)
@@ -184,11 +193,10 @@ class TrackingPass:
             for i, row in before.slot_of().items()
             if i not in output.pending.given and i not in output.displaced
         }
-        if followed:
-            memory = jax.device_get(latest_memory(before.bank, np.int32(frame)))
+        memories = jax.device_get(memories)
         for i, row in followed.items():
             observed[i] = engine.observe_row(output.scene, row, direction, made)
-            engine.memories.keep(observed[i], memory[row])
+            engine.memories.keep(observed[i], memories[row])
         for i in output.opened:
             if i not in state.objects:
                 state = state.with_object(
