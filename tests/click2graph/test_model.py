@@ -119,7 +119,9 @@ def test_a_point_is_the_click_on_its_pixel(model, video):
     ours = segment_at(model.sam2, features, np.float32([[16.5, 32.5]]) / 64)
     prompts = Prompts(np.float32([[[16, 32]]]), np.int32([[1]]))
     theirs = segment(model.sam2, features, prompts)
-    np.testing.assert_allclose(ours.mask_logits, theirs.mask_logits, atol=1e-5)
+    np.testing.assert_allclose(
+        ours.mask_logits, theirs.mask_logits, rtol=1e-6, atol=1e-5
+    )
 
 
 # --- the whole
