@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import fcntl
+import gc
 import os
 import shutil
 import signal
@@ -32,6 +33,30 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "datasets"))
 
 
+# Where numbers are compared with PyTorch's or with saved ones, programs are optimised
+# as they are for users. Elsewhere tests would wait for the optimiser, not the program.
+OPTIMISED = ("parity", "porting", "sam2", "test_saved_files.py", "test_benchmarks.py")
+_QUICK = "JAX_DISABLE_MOST_OPTIMIZATIONS"
+# Tracing makes many objects that live long: look through them less often.
+gc.set_threshold(50_000, 20, 50)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def optimisation(request):
+    """XLA's optimisations, on or off for this file and the programs that it starts."""
+    quick = str(int(not is_optimised(request.path)))
+    if "jax" in sys.modules and os.environ.get(_QUICK, "0") != quick:
+        import jax
+
+        jax.config.update(_QUICK.lower(), quick == "1")
+        jax.clear_caches()
+    os.environ[_QUICK] = quick
+
+
+def is_optimised(path: Path) -> bool:
+    return path.relative_to(Path(__file__).parent).parts[0] in OPTIMISED
+
+
 def pytest_unconfigure():
     if _KEPT:
         shutil.rmtree(_KEPT, ignore_errors=True)
@@ -39,7 +64,9 @@ def pytest_unconfigure():
 
 def pytest_collection_modifyitems(items):
     """The longest first, so that two processes end at about the same time."""
-    items.sort(key=lambda item: "large" not in item.keywords)
+    items.sort(
+        key=lambda item: ("large" not in item.keywords, not is_optimised(item.path))
+    )
 
 
 def made_once(factory, name: str, make: Callable[[Path], object]) -> Path:

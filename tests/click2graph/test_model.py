@@ -43,14 +43,6 @@ segment, segment_at = jax.jit(track.segment), jax.jit(segment_points)
 discover = jax.jit(lambda didm, features, masks: didm(features, masks).points)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    """Nothing here runs long: the time goes into compiling."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.fixture(scope="module")
 def model() -> Click2Graph:
     return build(0)

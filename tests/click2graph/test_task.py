@@ -29,14 +29,6 @@ SIZE, FRAMES = 64, 2
 LOSS = RelationLoss(true_points=1.0, soft_predicates=True)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    """Nothing here runs long: the time goes into compiling."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.fixture(scope="module")
 def model():
     """One block a stage and two layers of DIDM, quick to compile; the toy's widths."""

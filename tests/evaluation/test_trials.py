@@ -3,7 +3,6 @@
 import dataclasses
 from collections import Counter
 
-import jax
 import numpy as np
 import pytest
 
@@ -144,11 +143,7 @@ def test_a_real_model_sees_the_same_alone_and_in_a_batch():
     parts = {("didm", "point"): 2, ("oracle", "point"): 2}
     trials = trials_of(video, video_truth(video, protocol), parts, protocol)
     shared = (real, dataset, video, trials, {"oracle": Oracle(3)}, protocol)
-    jax.config.update("jax_disable_most_optimizations", True)
-    try:
-        found = [follow_video(*shared, batch=batch) for batch in (1, 2)]
-    finally:
-        jax.config.update("jax_disable_most_optimizations", False)
+    found = [follow_video(*shared, batch=batch) for batch in (1, 2)]
     names = {dataset.vocabulary.objects.index(x) for x in SPOKEN.objects}
     said = 0
     for trial in trials:
