@@ -24,15 +24,13 @@ from c2g_jax.evaluation.files import Throughput, score_files
 from c2g_jax.evaluation.ground_truth import video_ceiling
 from c2g_jax.evaluation.plan import Plan
 from c2g_jax.evaluation.protocol import Protocol
-from c2g_jax.export.report import frame_progress
+from c2g_jax.export.report import Begin, frame_progress
 from c2g_jax.media.json_lines import read_lines
 from c2g_jax.training.config_files import differences
 from c2g_jax.types import InputError
 
 if TYPE_CHECKING:  # files are scored without JAX
     from c2g_jax.click2graph.model import Click2Graph
-
-Begin = Callable[[str, int], Callable[[int], None]]  # as `frame_progress` gives it
 
 
 @dataclass(frozen=True)
@@ -87,22 +85,13 @@ def write_results(job: Job, scores: Sequence[Mapping], command: Sequence[str]) -
 
 
 def _scores(job: Job, videos: Sequence[VideoRecord], begin: Begin) -> Iterator[dict]:
-    if job.predictions:
-        yield from _of_files(job, videos, begin)
+    if not job.predictions:
+        from c2g_jax.evaluation.runner import score_model
+
+        total = sum(video.num_frames for video in videos)
+        own = job.load_model(), job.dataset, videos, job.protocol, job.plan
+        yield from score_model(*own, begin("scored", total))
         return
-    from c2g_jax.evaluation.runner import score_model
-
-    yield from score_model(
-        job.load_model(),
-        job.dataset,
-        videos,
-        job.protocol,
-        job.plan,
-        begin("scored", sum(video.num_frames for video in videos)),
-    )
-
-
-def _of_files(job: Job, videos: Sequence[VideoRecord], begin: Begin) -> Iterator[dict]:
     work = Throughput()
     yield from score_files(
         job.predictions, job.dataset, videos, job.protocol, begin, work
@@ -124,7 +113,7 @@ def read_scores(output: Path, fingerprint: Mapping[str, Any]) -> dict[str, dict]
     """
     found: dict[str, dict] = {}
     for path in sorted((output / FOLDER).glob("*.jsonl")):
-        lines = _whole_lines(path)
+        lines = read_lines(path, "move it away, its videos are scored again")
         if lines:
             _check(path, lines[0], fingerprint)
         for line in lines[1:]:
@@ -179,10 +168,6 @@ def _cut_torn_line(file: TextIO) -> None:
     data = Path(file.name).read_bytes()
     if data and not data.endswith(b"\n"):
         file.truncate(data.rfind(b"\n") + 1)
-
-
-def _whole_lines(path: Path) -> list[dict]:
-    return read_lines(path, "move it away, its videos are scored again")
 
 
 def _check(path: Path, head: Mapping, fingerprint: Mapping[str, Any]) -> None:
