@@ -65,9 +65,8 @@ with launch.needing("train"):
 
 for _name in ("checkpoint", "data_dir", "output", "image_size", "dtype", "seed"):
     flags.declare_key_flag(_name)
-for _name in ("name", "max_videos", "config"):
+for _name in ("name", "max_videos", "config", "compilation_cache"):
     flags.declare_key_flag(_name)
-flags.declare_key_flag("compilation_cache")
 TABLES = flags.DEFINE_list(
     "tables", None, "Tables of the paper to reproduce: 2, 3, 4. Default: 2."
 )
