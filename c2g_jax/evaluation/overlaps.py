@@ -73,9 +73,7 @@ def pixels(
 
 def columns_of(ids: np.ndarray, objects: np.ndarray) -> np.ndarray:
     """Return int [q], the index of each of `ids` [q] in `objects` [g], -1 if absent."""
-    match = np.asarray(ids)[:, None] == np.asarray(objects)
-    if not match.size:
-        return np.full(len(match), -1)
+    match = ids[:, None] == objects
     return np.where(match.any(axis=1), match.argmax(axis=1), -1)
 
 
