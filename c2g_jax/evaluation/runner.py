@@ -3,7 +3,7 @@
 import copy
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from c2g_jax.evaluation.plan import DIDM, HEURISTIC, ORACLE, SYSTEMS, Plan
 from c2g_jax.evaluation.predictions import overlap_of_frames, relations_of_frames
 from c2g_jax.evaluation.protocol import BOTH, NONE, Protocol
 from c2g_jax.evaluation.trials import (
+    BATCH,
     PointSource,
     TrackingPass,
     Trial,
@@ -27,8 +28,6 @@ from c2g_jax.evaluation.trials import (
     trials_of,
 )
 from c2g_jax.types import InputError, TrackRules
-
-BATCH = 4  # trials; with 12 tracks each they fill 64 slots, with 7 tracks 32
 
 TrialPredictions = dict[Trial, list[FramePredictions]]
 
@@ -56,9 +55,10 @@ def score_model(
     for video in videos:
         truth = video_truth(video, protocol)
         trials = trials_of(video, truth, plan, protocol)
-        predictions = follow_video(
-            model, dataset, video, trials, point_sources, protocol, advance, batch
+        forward = TrackingPass(
+            model, dataset, video, trials, point_sources, protocol, batch
         )
+        predictions = follow_video(forward, advance)
         yield _scores(video, truth, plan, predictions, protocol)
 
 
@@ -70,10 +70,8 @@ def scoring_model(model: Click2Graph, protocol: Protocol) -> Click2Graph:
     rules = dataclasses.replace(
         model.config.rules, share_iou=None, max_tracks=protocol.max_tracks
     )
-    if protocol.link == NONE:
-        rules = TrackRules(
-            link_iou=2.0, max_tracks=0, share_iou=None
-        )  # IoUs never reach 2
+    if protocol.link == NONE:  # IoUs never reach 2
+        rules = TrackRules(link_iou=2.0, max_tracks=0, share_iou=None)
     changed = copy.copy(model)
     changed.config = dataclasses.replace(
         model.config, rules=rules, discover_every=protocol.discover_every
@@ -82,25 +80,13 @@ def scoring_model(model: Click2Graph, protocol: Protocol) -> Click2Graph:
 
 
 def follow_video(
-    model: Click2Graph,
-    dataset: Dataset,
-    video: VideoRecord,
-    trials: Sequence[Trial],
-    point_sources: Mapping[str, PointSource],
-    protocol: Protocol,
-    advance: Callable[[int], object] = lambda frames: None,
-    batch: int = BATCH,
+    forward: TrackingPass, advance: Callable[[int], object] = lambda frames: None
 ) -> TrialPredictions:
-    """Return each trial's predictions, from its prompt on or in both directions.
-
-    `point_sources` take the place of DIDM, by system. `model` is that of
-    `scoring_model`.
-    """
-    shared = (model, dataset, video, trials, point_sources, protocol, batch)
-    found = follow_trials(TrackingPass(*shared), advance)
-    if protocol.directions == BOTH:
-        behind = follow_trials(TrackingPass(*shared, reverse=True))
-        found = {t: _joined(found[t], behind[t], t.frame) for t in trials}
+    """Return each trial's predictions, from its prompt on or in both directions."""
+    found = follow_trials(forward, advance)
+    if forward.protocol.directions == BOTH:
+        behind = follow_trials(dataclasses.replace(forward, reverse=True))
+        found = {t: _joined(found[t], behind[t], t.frame) for t in forward.trials}
     return found
 
 

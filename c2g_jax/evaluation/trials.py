@@ -40,6 +40,8 @@ from c2g_jax.tracking.loop import begin_frame, finish_frame, start
 from c2g_jax.tracking.state import PendingFrame, TrackingState
 from c2g_jax.types import Prompt
 
+BATCH = 4  # trials; with 12 tracks each they fill 64 slots, with 7 tracks 32
+
 
 @dataclass(frozen=True, eq=False)
 class Trial:
@@ -124,13 +126,13 @@ class PointSource(typing.Protocol):
 class TrackingPass:
     """One pass over a video: from the first prompt on, or backward from the last."""
 
-    model: Click2Graph
+    model: Click2Graph  # that of `runner.scoring_model`
     dataset: Dataset
     video: VideoRecord
     trials: Sequence[Trial]
     point_sources: Mapping[str, PointSource]  # by system; others use DIDM
     protocol: Protocol
-    batch: int
+    batch: int = BATCH
     reverse: bool = False
 
     def place(self, frame: int) -> int:

@@ -146,7 +146,7 @@ def test_a_real_model_sees_the_same_alone_and_in_a_batch():
     shared = (real, dataset, video, trials, {"oracle": Oracle(3)}, protocol)
     jax.config.update("jax_disable_most_optimizations", True)
     try:
-        found = [follow_video(*shared, batch=batch) for batch in (1, 2)]
+        found = [follow_video(TrackingPass(*shared, batch=batch)) for batch in (1, 2)]
     finally:
         jax.config.update("jax_disable_most_optimizations", False)
     names = {dataset.vocabulary.objects.index(x) for x in SPOKEN.objects}
@@ -204,8 +204,9 @@ def test_guesses_come_in_the_order_of_the_frames(monkeypatch):
         protocol = Protocol(directions=directions, prompt_frame="random")
         truth = video_truth(video, protocol)
         trials = trials_of(video, truth, {("didm", "mask"): 2}, protocol)
+        scoring = scoring_model(model(), protocol)
         found = follow_video(
-            scoring_model(model(), protocol), dataset, video, trials, {}, protocol
+            TrackingPass(scoring, dataset, video, trials, {}, protocol)
         )
         for trial in trials:
             frames = [guess.frame for guess in found[trial]]
