@@ -41,8 +41,8 @@ with launch.needing("train"):
     from c2g_jax.evaluation.scene_predictions import (
         ClassIds,
         SubjectRows,
+        TrueFrame,
         predictions_of_scene,
-        true_frame,
     )
     from c2g_jax.evaluation.trials import BATCH, TrackingPass, Trial, trials_of
 
@@ -88,7 +88,7 @@ def metric_alone(dataset: Dataset, video: VideoRecord, protocol: Protocol, model
     rows = np.arange(size) * video.height // size
     columns = np.arange(size) * video.width // size
     classes = ClassIds(model.config, dataset.vocabulary)
-    frames = [true_frame(t, picture) for t, picture in enumerate(segments)]
+    frames = [TrueFrame(t, picture) for t, picture in enumerate(segments)]
     truths = video_truth(video, protocol).subjects
     scenes = {
         (truth, t): _true_scene(truth, segments[t][np.ix_(rows, columns)])

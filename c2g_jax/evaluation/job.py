@@ -1,4 +1,4 @@
-"""The evaluation job: score videos one by one, resumably, and write the results.
+"""The evaluation job: score videos one by one, resumably.
 
 The scores of each video are kept in OUTPUT/scores, so that a job can be resumed. Each
 shard has a JSON Lines file: first the fingerprint of what is scored and how, then one
@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from c2g_jax.data.dataset import Dataset
 from c2g_jax.data.records import VideoRecord
-from c2g_jax.evaluation.document import make_document, provenance, write_document
 from c2g_jax.evaluation.files import Throughput, score_files
 from c2g_jax.evaluation.ground_truth import video_ceiling
 from c2g_jax.evaluation.plan import Plan
@@ -71,17 +70,6 @@ def score(job: Job, videos: Sequence[VideoRecord]) -> None:
                 file=sys.stderr,
             )
             raise
-
-
-def write_results(job: Job, scores: Sequence[Mapping], command: Sequence[str]) -> str:
-    """Write the results of all videos to the output folder; returns results.md.
-
-    `command` are the command-line arguments, for the provenance.
-    """
-    document = make_document(
-        job.dataset, job.protocol, scores, provenance(command, job.origin)
-    )
-    return write_document(document, job.output, job.tables, job.plots)
 
 
 def _scores(job: Job, videos: Sequence[VideoRecord], begin: Begin) -> Iterator[dict]:

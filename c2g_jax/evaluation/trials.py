@@ -31,7 +31,6 @@ from c2g_jax.evaluation.scene_predictions import (
     SubjectRows,
     TrueFrame,
     predictions_of_scene,
-    true_frame,
 )
 from c2g_jax.media.images import resize_frame
 from c2g_jax.sam2.model import FrameFeatures
@@ -180,7 +179,7 @@ def _frames(
         pictures, segments = shared.dataset.read_frames(shared.video, chunk)
         for t, rgb, ids in zip(chunk, pictures, segments, strict=True):
             square = resize_frame(rgb, model.config.sam2.image_size)
-            yield true_frame(t, ids), encode_frame(model.sam2, square)
+            yield TrueFrame(t, ids), encode_frame(model.sam2, square)
 
 
 def _batches(shared: TrackingPass) -> list["_Batch"]:
