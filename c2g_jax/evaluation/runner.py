@@ -16,7 +16,7 @@ from c2g_jax.evaluation import pvsg_official
 from c2g_jax.evaluation.ground_truth import VideoTruth, video_truth
 from c2g_jax.evaluation.heuristic import TRAIN, Heuristic, Oracle, heat_map
 from c2g_jax.evaluation.metrics import FramePredictions, score_prompt
-from c2g_jax.evaluation.plan import DIDM, HEURISTIC, ORACLE, SYSTEMS, Plan
+from c2g_jax.evaluation.plan import HEURISTIC, ORACLE, SYSTEMS, Plan
 from c2g_jax.evaluation.predictions import overlap_of_frames, relations_of_frames
 from c2g_jax.evaluation.protocol import BOTH, NONE, Protocol
 from c2g_jax.evaluation.trials import (
@@ -37,20 +37,17 @@ def score_model(
     dataset: Dataset,
     videos: Sequence[VideoRecord],
     protocol: Protocol,
-    plan: Plan | None = None,
+    plan: Plan,
     advance: Callable[[int], object] = lambda frames: None,
-    heat: np.ndarray | None = None,
     batch: int = BATCH,
 ) -> Iterator[dict]:
     """Yield the scores of each video, as input of `results.summarise`.
 
-    `plan` has the number of runs of each (system, kind of prompt), by default of DIDM
-    with points. `heat` is the heuristic's heat map, by default that of the train split.
-    `advance` is called with the number of frames done. Raises InputError for unknown
-    systems and kinds of prompt.
+    `plan` has the number of runs of each (system, kind of prompt). `advance` is called
+    with the number of frames done. Raises InputError for unknown systems and kinds of
+    prompt.
     """
-    plan = {(DIDM, "point"): protocol.runs} if plan is None else plan
-    point_sources = _point_sources(model, dataset, plan, protocol, heat)
+    point_sources = _point_sources(model, dataset, plan, protocol)
     model = scoring_model(model, protocol)
     for video in videos:
         truth = video_truth(video, protocol)
@@ -113,11 +110,7 @@ def _joined(
 
 
 def _point_sources(
-    model: Click2Graph,
-    dataset: Dataset,
-    plan: Plan,
-    protocol: Protocol,
-    heat: np.ndarray | None,
+    model: Click2Graph, dataset: Dataset, plan: Plan, protocol: Protocol
 ) -> dict[str, PointSource]:
     for system, kind in plan:
         if system not in SYSTEMS:
@@ -127,8 +120,7 @@ def _point_sources(
     found: dict[str, PointSource] = {}
     queries, systems = model.config.didm.num_queries, {system for system, _ in plan}
     if HEURISTIC in systems:
-        if heat is None:
-            heat = heat_map(dataset, TRAIN, protocol.heat_cells)
+        heat = heat_map(dataset, TRAIN, protocol.heat_cells)
         found[HEURISTIC] = Heuristic(heat, queries)
     if ORACLE in systems:
         found[ORACLE] = Oracle(queries)
