@@ -37,19 +37,14 @@ with launch.needing("train"):
     from c2g_jax.evaluation.ground_truth import video_truth
     from c2g_jax.evaluation.metrics import score_prompt, score_subject
     from c2g_jax.evaluation.protocol import Protocol
-    from c2g_jax.evaluation.runner import (
-        BATCH,
-        TrialPredictions,
-        follow_video,
-        scoring_model,
-    )
+    from c2g_jax.evaluation.runner import TrialPredictions, follow_video, scoring_model
     from c2g_jax.evaluation.scene_predictions import (
         ClassIds,
         SubjectRows,
+        TrueFrame,
         predictions_of_scene,
-        true_frame,
     )
-    from c2g_jax.evaluation.trials import Trial, trials_of
+    from c2g_jax.evaluation.trials import BATCH, TrackingPass, Trial, trials_of
 
 for _name in ("data_dir", "name", "image_size"):
     flags.declare_key_flag(_name)
@@ -93,7 +88,7 @@ def metric_alone(dataset: Dataset, video: VideoRecord, protocol: Protocol, model
     rows = np.arange(size) * video.height // size
     columns = np.arange(size) * video.width // size
     classes = ClassIds(model.config, dataset.vocabulary)
-    frames = [true_frame(t, picture) for t, picture in enumerate(segments)]
+    frames = [TrueFrame(t, picture) for t, picture in enumerate(segments)]
     truths = video_truth(video, protocol).subjects
     scenes = {
         (truth, t): _true_scene(truth, segments[t][np.ix_(rows, columns)])
@@ -136,7 +131,8 @@ def measure(dataset: Dataset, videos, protocol: Protocol, model) -> dict:
         trials[video.video_id] = trials_of(video, truth, parts, protocol)
 
     def follow(video: VideoRecord, some: list[Trial], batch: int) -> TrialPredictions:
-        return follow_video(scoring, dataset, video, some, {}, protocol, batch=batch)
+        forward = TrackingPass(scoring, dataset, video, some, {}, protocol, batch)
+        return follow_video(forward)
 
     def ours() -> Counter:
         total = Counter()

@@ -50,15 +50,11 @@ with launch.needing("train"):
 
 for _name in ("checkpoint", "data_dir", "name", "output", "max_videos", "image_size"):
     flags.declare_key_flag(_name)
-flags.declare_key_flag("dtype")
-flags.declare_key_flag("compilation_cache")
-flags.declare_key_flag("discover_every")
-flags.declare_key_flag("split")
+for _name in ("dtype", "compilation_cache", "discover_every", "split"):
+    flags.declare_key_flag(_name)
 CORRECTIONS = flags.DEFINE_list(
     "corrections", ["0", "1", "2", "4"], "Numbers of corrections per video to report."
 )
-
-
 ADAPT_WIDTH = flags.DEFINE_float(
     "adapt_width",
     None,
@@ -125,44 +121,25 @@ def read_job() -> Job:
             f"{dataset.name} has no videos in {protocol.split}: use --split="
             + " or ".join(dataset.splits)
         )
-    adapt = read_adapt()
-    fingerprint = make_fingerprint(dataset, videos, protocol, counts, adapt)
-    videos = videos[: MAX_VIDEOS.value]
-    return Job(dataset, videos, protocol, counts, adapt, output, fingerprint)
-
-
-def read_adapt() -> Any:
-    """Return the AdaptConfig of sessions with the flags' values."""
-    from c2g_jax.session.adapt import AdaptConfig  # JAX is not needed before
+    # JAX is not needed before.
+    from c2g_jax.checkpoints.safetensors import read_manifest
+    from c2g_jax.session.adapt import AdaptConfig
 
     given = {"width": ADAPT_WIDTH.value, "margin": ADAPT_MARGIN.value}
-    return AdaptConfig(**{name: x for name, x in given.items() if x is not None})
-
-
-def make_fingerprint(
-    dataset: Dataset,
-    videos: Sequence[VideoRecord],
-    protocol: Protocol,
-    counts: Sequence[int],
-    adapt: Any,
-) -> dict[str, Any]:
-    """Return everything that the scores depend on, to tell runs apart."""
-    from c2g_jax.checkpoints.safetensors import read_manifest
-
-    return {
+    adapt = AdaptConfig(**{name: x for name, x in given.items() if x is not None})
+    fingerprint = {
         "protocol": dataclasses.asdict(protocol),
         "corrections": list(counts),
         "adapt": dataclasses.asdict(adapt),
-        "data": {
-            "name": dataset.name,
-            "annotations": annotations_sha256(videos),
-        },
+        "data": {"name": dataset.name, "annotations": annotations_sha256(videos)},
         "model": {
             "checkpoint": read_manifest(CHECKPOINT.value)["sha256"],
             "image_size": IMAGE_SIZE.value,
             "dtype": DTYPE.value,
         },
     }
+    videos = videos[: MAX_VIDEOS.value]
+    return Job(dataset, videos, protocol, counts, adapt, output, fingerprint)
 
 
 def read_counts(words: Sequence[str]) -> tuple[int, ...]:
@@ -211,10 +188,7 @@ def write_results(job: Job, scores: Sequence[Mapping]) -> None:
         "dataset": f"{job.dataset.name}/{job.protocol.split}",
         "videos": len(scores),
         "after corrections": found,
-        "provenance": {
-            "program": f"click2graph-jax {__version__}",
-            **job.fingerprint,
-        },
+        "provenance": {"program": f"click2graph-jax {__version__}", **job.fingerprint},
     }
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     page = table(found, job.protocol.ks[0])

@@ -50,6 +50,7 @@ from c2g_jax.types import InputError
 with launch.needing("train"):
     from c2g_jax.data.dataset import Dataset, open_dataset
     from c2g_jax.evaluation import protocol_flags
+    from c2g_jax.evaluation.document import make_document, provenance, write_document
     from c2g_jax.evaluation.files import find_files
     from c2g_jax.evaluation.job import (
         Job,
@@ -57,7 +58,6 @@ with launch.needing("train"):
         files_sha256,
         read_scores,
         score,
-        write_results,
     )
     from c2g_jax.evaluation.plan import read_plan, read_shard
     from c2g_jax.evaluation.protocol import Protocol
@@ -65,9 +65,8 @@ with launch.needing("train"):
 
 for _name in ("checkpoint", "data_dir", "output", "image_size", "dtype", "seed"):
     flags.declare_key_flag(_name)
-for _name in ("name", "max_videos", "config"):
+for _name in ("name", "max_videos", "config", "compilation_cache"):
     flags.declare_key_flag(_name)
-flags.declare_key_flag("compilation_cache")
 TABLES = flags.DEFINE_list(
     "tables", None, "Tables of the paper to reproduce: 2, 3, 4. Default: 2."
 )
@@ -108,7 +107,9 @@ def main(argv: Sequence[str]) -> None:
             "last writes the results"
         )
         return
-    print(write_results(job, done, sys.argv[1:]))
+    made = provenance(sys.argv[1:], job.origin)
+    document = make_document(job.dataset, job.protocol, done, made)
+    print(write_document(document, job.output, job.tables, job.plots))
     print(f"written to {job.output}")
 
 

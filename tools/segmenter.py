@@ -31,7 +31,7 @@ with launch.needing("train"):
     from c2g_jax.data.clips import square
     from c2g_jax.data.dataset import Dataset, open_dataset
     from c2g_jax.data.records import VideoRecord
-    from c2g_jax.evaluation.scene_predictions import TrueFrame, overlaps, true_frame
+    from c2g_jax.evaluation.scene_predictions import TrueFrame, overlaps
 
 for _name in ("checkpoint", "data_dir", "name"):
     flags.declare_key_flag(_name)
@@ -125,7 +125,7 @@ def encode(model: Sam2, dataset: Dataset, video: VideoRecord, t: int):
     pictures, segments = dataset.read_frames(video, [t])
     seen = square(pictures, segments, model.config.image_size)
     features = track.encode_frame(model, seen["frames"][0])
-    return true_frame(t, segments[0]), features, seen["segments"][0]
+    return TrueFrame(t, segments[0]), features, seen["segments"][0]
 
 
 def own_ious(logits: np.ndarray, frame: TrueFrame, ids: list[int]) -> np.ndarray:

@@ -4,6 +4,7 @@ A relation is untouched if the user named neither its categories nor its predica
 these, the effect of corrections on other labels must do no harm.
 """
 
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -53,32 +54,28 @@ def summary(videos: Sequence[Mapping[str, Mapping[str, int]]]) -> dict[str, dict
     least = min(videos[0], key=int)
     for count in sorted(videos[0], key=int):
         rows = [(video[count], video[least]) for video in videos]
-        untouched = [row for row, _ in rows if row["untouched units"]]
-        units = sum(row["units"] for row, _ in rows)
-        rest = sum(row["untouched units"] for row in untouched)
+        total = Counter()
+        for row, _ in rows:
+            total.update(row)
+        gains = [
+            _percent(row["hits"] - before["hits"], row["units"]) for row, before in rows
+        ]
+        untouched_gains = [
+            _percent(
+                row["untouched hits"] - row["untouched hits before"],
+                row["untouched units"],
+            )
+            for row, _ in rows
+        ]
         found[count] = {
-            "made": float(np.mean([row["made"] for row, _ in rows])),
-            "recall": _percent(sum(row["hits"] for row, _ in rows), units),
-            "gain": _paired(
-                [
-                    _percent(row["hits"] - before["hits"], row["units"])
-                    for row, before in rows
-                    if row["units"]
-                ]
-            ),
-            "untouched units": rest,
+            "made": total["made"] / len(rows),
+            "recall": _percent(total["hits"], total["units"]),
+            "gain": _paired(gains),
+            "untouched units": total["untouched units"],
             "untouched recall": _percent(
-                sum(row["untouched hits"] for row in untouched), rest
+                total["untouched hits"], total["untouched units"]
             ),
-            "untouched gain": _paired(
-                [
-                    _percent(
-                        row["untouched hits"] - row["untouched hits before"],
-                        row["untouched units"],
-                    )
-                    for row in untouched
-                ]
-            ),
+            "untouched gain": _paired(untouched_gains),
         }
     return found
 
@@ -119,27 +116,17 @@ def _hits(
 def _untouched(own: SubjectTruth, named: frozenset[str], truth: Truth) -> SubjectTruth:
     """Return the subject with the units none of whose labels the user gave."""
     objects, predicates = truth.vocabulary.objects, truth.vocabulary.predicates
+    subject, others = objects[own.category], [objects[i] for i in own.categories]
     keep = [
-        named.isdisjoint(
-            (
-                objects[own.category],
-                objects[own.categories[column]],
-                predicates[predicate],
-            )
-        )
+        named.isdisjoint((subject, others[column], predicates[predicate]))
         for _, column, predicate in own.units.tolist()
     ]
-    return SubjectTruth(
-        own.subject_id,
-        own.category,
-        own.objects,
-        own.categories,
-        own.units[np.array(keep, bool)],
-    )
+    return dataclasses.replace(own, units=own.units[np.array(keep, bool)])
 
 
-def _paired(differences: Sequence[float]) -> dict[str, float | None]:
-    """Return the mean and its standard error."""
+def _paired(gains: Sequence[float | None]) -> dict[str, float | None]:
+    """Return the mean and its standard error; None is a video without units."""
+    differences = [gain for gain in gains if gain is not None]
     n = len(differences)
     return {
         "mean": float(np.mean(differences)) if n else None,

@@ -18,10 +18,10 @@ from c2g_jax.data.prompts import evaluation_points
 from c2g_jax.data.records import VideoRecord
 from c2g_jax.evaluation.ground_truth import SubjectTruth, video_truth
 from c2g_jax.evaluation.metrics import FramePredictions
-from c2g_jax.evaluation.overlaps import CodedFrame, coded_frames, ious
+from c2g_jax.evaluation.overlaps import CodedFrame, coded_frames
 from c2g_jax.evaluation.predictions import LabelIds, predictions_of_graph
 from c2g_jax.evaluation.protocol import Protocol
-from c2g_jax.media.rle import decode_mask
+from c2g_jax.media.rle import decode_mask, mask_iou
 from c2g_jax.session.session import Session
 from c2g_jax.tracking.spans import merge_spans
 from c2g_jax.types import SceneGraph
@@ -144,8 +144,7 @@ def match_tracks(
         for i in sorted(true_ids - clicked.keys()):
             there = {t for t, frame in truth.frames.items() if i in frame.masks}
             shared = sum(
-                ious([track.masks[t]], [truth.frames[t].masks[i]])[0, 0]
-                for t in seen & there
+                mask_iou(track.masks[t], truth.frames[t].masks[i]) for t in seen & there
             )
             if seen | there and shared / len(seen | there) >= MATCH:
                 scores.append((shared / len(seen | there), track.object_id, i))

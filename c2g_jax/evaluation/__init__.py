@@ -12,7 +12,7 @@
 - `scene_predictions`: the model's outputs on a frame as inputs of the metrics
 - `heuristic`: object points without DIDM: the paper's heuristic, and an oracle
 - `runner`: score a model on videos
-- `job`: score videos one by one, resumably and in shards; write the results
+- `job`: score videos one by one, resumably and in shards
 - `results`: from counts to means and deviations over runs
 - `document`: results.json, .csv and .md; `plots`: PNG
 """

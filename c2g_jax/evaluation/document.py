@@ -71,10 +71,10 @@ def write_document(
     """Write results.json, .csv and .md, and plots if asked; returns the Markdown."""
     page = markdown(document, tables)
     with output_folder(output, owned=PICTURES) as folder:
-        text = json.dumps(document, indent=2, ensure_ascii=False)
-        (folder / "results.json").write_text(text + "\n", encoding="utf-8")
-        (folder / "results.csv").write_text(csv_text(document), encoding="utf-8")
-        (folder / "results.md").write_text(page, encoding="utf-8")
+        text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        files = {".json": text, ".csv": csv_text(document), ".md": page}
+        for suffix, content in files.items():
+            (folder / f"results{suffix}").write_text(content, encoding="utf-8")
         if plots:
             from c2g_jax.evaluation.plots import draw_results  # matplotlib is an extra
 
@@ -97,7 +97,8 @@ def markdown(document: Mapping[str, Any], tables: Sequence[int]) -> str:
             f"## {plan.TITLES[number]}",
             _table(systems, own, main, with_paper=with_paper),
         ]
-    others = [part for part in parts if not _is_in(part, tables)]
+    shown = [part for number in tables for part in plan.TABLES[number]]
+    others = [part for part in parts if part not in shown]
     if others:
         sections.append("## What could be reached" if tables else "## Scores")
         if any(system == "oracle" for system, _ in others):
@@ -115,7 +116,12 @@ def markdown(document: Mapping[str, Any], tables: Sequence[int]) -> str:
         "Precision: share of predicted masks, and of points, that hit.",
         _table(systems, parts, more),
     ]
-    sections += ["## Other means", _macro_table(systems, parts, main)]
+    means = [
+        [f"over {name}s", system, kind, *(_number(m, values.get(m)) for m in main)]
+        for system, kind in parts
+        for name, values in systems[system][kind].get("macro", {}).items()
+    ]
+    sections += ["## Other means", grid(["mean", "system", "prompt", *main], means)]
     official = [
         f"{OFFICIAL}{kind}@{k}" for k in pvsg_official.KS for kind in ("R", "mR")
     ]
@@ -173,10 +179,6 @@ def _ground_truth(document: Mapping[str, Any]) -> Iterator[str]:
     yield "In percent (subject IoU: 0 to 1), mean ± standard deviation over runs."
 
 
-def _is_in(part: tuple[str, str], tables: Sequence[int]) -> bool:
-    return any(part in plan.TABLES[number] for number in tables)
-
-
 def _table(
     systems: Mapping[str, Any],
     parts: Sequence[plan.Part],
@@ -204,17 +206,6 @@ def _sources(
 ) -> list[str | None]:
     names = dict.fromkeys(n for s, k in parts for n in systems[s][k]["sources"])
     return [*names, None] if len(names) > 1 else [*names]
-
-
-def _macro_table(
-    systems: Mapping[str, Any], parts: Sequence[plan.Part], metrics: Sequence[str]
-) -> str:
-    rows = [
-        [f"over {name}s", system, kind, *(_number(m, values.get(m)) for m in metrics)]
-        for system, kind in parts
-        for name, values in systems[system][kind].get("macro", {}).items()
-    ]
-    return grid(["mean", "system", "prompt", *metrics], rows)
 
 
 def _number(metric: str, value: Mapping[str, float | None] | None) -> str:

@@ -8,7 +8,7 @@ without prompts is VIDEO/all/RUN.json and gets the PVSG metric alone.
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from c2g_jax.evaluation.predictions import (
     relations_of_graph,
 )
 from c2g_jax.evaluation.protocol import Protocol
+from c2g_jax.export.report import Begin
 from c2g_jax.export.scene_graph_json import read_scene_graph
 from c2g_jax.media.rle import check_code
 from c2g_jax.types import InputError, SceneGraph
@@ -79,15 +80,15 @@ def score_files(
     dataset: Dataset,
     videos: Sequence[VideoRecord],
     protocol: Protocol,
-    begin: Callable[[str, int], Callable[[int], object]] = lambda *_: lambda frames: 0,
+    begin: Begin = lambda *_: lambda frames: 0,
     work: Throughput | None = None,
 ) -> Iterator[dict]:
     """Yield the scores of each of `videos`, as input of `results.summarise`.
 
     A run without a file counts as a run without hits, and in "missing". Its counts are
     in "nothing", since the kinds of prompt are known only when all videos are scored.
-    `begin` is that of `report.frame_progress`. Raises InputError, before the first
-    scores, for any file of the folder that cannot be scored.
+    Raises InputError, before the first scores, for any file of the folder that cannot
+    be scored.
     """
     work = work or Throughput()
     files, names = find_files(folder), LabelIds(dataset.vocabulary)
@@ -105,7 +106,7 @@ def _check_files(
     dataset: Dataset,
     names: LabelIds,
     protocol: Protocol,
-    begin: Callable[[str, int], Callable[[int], object]],
+    begin: Begin,
 ) -> None:
     """Read all files once, also those of other videos; raises InputError for any fault.
 

@@ -1,4 +1,4 @@
-"""The evaluation job: score videos one by one, resumably, and write the results.
+"""The evaluation job: score videos one by one, resumably.
 
 The scores of each video are kept in OUTPUT/scores, so that a job can be resumed. Each
 shard has a JSON Lines file: first the fingerprint of what is scored and how, then one
@@ -19,20 +19,17 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from c2g_jax.data.dataset import Dataset
 from c2g_jax.data.records import VideoRecord
-from c2g_jax.evaluation.document import make_document, provenance, write_document
 from c2g_jax.evaluation.files import Throughput, score_files
 from c2g_jax.evaluation.ground_truth import video_ceiling
 from c2g_jax.evaluation.plan import Plan
 from c2g_jax.evaluation.protocol import Protocol
-from c2g_jax.export.report import frame_progress
+from c2g_jax.export.report import Begin, frame_progress
 from c2g_jax.media.json_lines import read_lines
 from c2g_jax.training.config_files import differences
 from c2g_jax.types import InputError
 
 if TYPE_CHECKING:  # files are scored without JAX
     from c2g_jax.click2graph.model import Click2Graph
-
-Begin = Callable[[str, int], Callable[[int], None]]  # as `frame_progress` gives it
 
 
 @dataclass(frozen=True)
@@ -75,34 +72,14 @@ def score(job: Job, videos: Sequence[VideoRecord]) -> None:
             raise
 
 
-def write_results(job: Job, scores: Sequence[Mapping], command: Sequence[str]) -> str:
-    """Write the results of all videos to the output folder; returns results.md.
-
-    `command` are the command-line arguments, for the provenance.
-    """
-    document = make_document(
-        job.dataset, job.protocol, scores, provenance(command, job.origin)
-    )
-    return write_document(document, job.output, job.tables, job.plots)
-
-
 def _scores(job: Job, videos: Sequence[VideoRecord], begin: Begin) -> Iterator[dict]:
-    if job.predictions:
-        yield from _of_files(job, videos, begin)
+    if not job.predictions:
+        from c2g_jax.evaluation.runner import score_model
+
+        total = sum(video.num_frames for video in videos)
+        own = job.load_model(), job.dataset, videos, job.protocol, job.plan
+        yield from score_model(*own, begin("scored", total))
         return
-    from c2g_jax.evaluation.runner import score_model
-
-    yield from score_model(
-        job.load_model(),
-        job.dataset,
-        videos,
-        job.protocol,
-        job.plan,
-        begin("scored", sum(video.num_frames for video in videos)),
-    )
-
-
-def _of_files(job: Job, videos: Sequence[VideoRecord], begin: Begin) -> Iterator[dict]:
     work = Throughput()
     yield from score_files(
         job.predictions, job.dataset, videos, job.protocol, begin, work
@@ -124,7 +101,7 @@ def read_scores(output: Path, fingerprint: Mapping[str, Any]) -> dict[str, dict]
     """
     found: dict[str, dict] = {}
     for path in sorted((output / FOLDER).glob("*.jsonl")):
-        lines = _whole_lines(path)
+        lines = read_lines(path, "move it away, its videos are scored again")
         if lines:
             _check(path, lines[0], fingerprint)
         for line in lines[1:]:
@@ -179,10 +156,6 @@ def _cut_torn_line(file: TextIO) -> None:
     data = Path(file.name).read_bytes()
     if data and not data.endswith(b"\n"):
         file.truncate(data.rfind(b"\n") + 1)
-
-
-def _whole_lines(path: Path) -> list[dict]:
-    return read_lines(path, "move it away, its videos are scored again")
 
 
 def _check(path: Path, head: Mapping, fingerprint: Mapping[str, Any]) -> None:

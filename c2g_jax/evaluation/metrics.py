@@ -306,7 +306,7 @@ def _assign(match: np.ndarray, frame: np.ndarray, protocol: Protocol) -> np.ndar
     is the largest possible: a maximum bipartite matching.
     """
     hit = match.any(axis=1)
-    chosen = np.where(hit, match.argmax(axis=1), -1) if match.shape[1] else hit - 1
+    chosen = np.where(hit, match.argmax(axis=1), -1)
     if not protocol.one_to_one or not hit.any():
         return chosen
     uses = np.zeros((frame.max() + 1, match.shape[1]), int)

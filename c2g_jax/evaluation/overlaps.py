@@ -14,7 +14,6 @@ from pycocotools import mask as coco
 from c2g_jax.data.dataset import CHUNK, Dataset
 from c2g_jax.data.records import VideoRecord
 from c2g_jax.media.rle import coco_code, encode_mask
-from c2g_jax.types import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,35 +72,19 @@ def pixels(
 
 def columns_of(ids: np.ndarray, objects: np.ndarray) -> np.ndarray:
     """Return int [q], the index of each of `ids` [q] in `objects` [g], -1 if absent."""
-    match = np.asarray(ids)[:, None] == np.asarray(objects)
-    if not match.size:
-        return np.full(len(match), -1)
+    match = ids[:, None] == objects
     return np.where(match.any(axis=1), match.argmax(axis=1), -1)
 
 
 def ious(
     masks: Sequence[Mapping | None], objects: Sequence[Mapping | None]
 ) -> np.ndarray:
-    """Return float [n, g], the IoUs of RLE masks; None is an empty mask, with IoU 0.
-
-    Raises InputError if the sizes differ.
-    """
+    """Return float [n, g], the IoUs of RLE masks of one size; None is empty: IoU 0."""
     found = np.zeros((len(masks), len(objects)))
     rows = [i for i, mask in enumerate(masks) if mask is not None]
     columns = [i for i, mask in enumerate(objects) if mask is not None]
     if rows and columns:
         ours = [coco_code(masks[i]) for i in rows]
         theirs = [coco_code(objects[i]) for i in columns]
-        for code in ours:
-            if code["size"] != theirs[0]["size"]:
-                raise InputError(
-                    f"a mask is {_size(code)} but the video {_size(theirs[0])}: "
-                    "predict at the size of the video"
-                )
         found[np.ix_(rows, columns)] = coco.iou(ours, theirs, [0] * len(theirs))
     return found
-
-
-def _size(code: Mapping) -> str:
-    height, width = code["size"]
-    return f"{width}x{height}"

@@ -1,6 +1,5 @@
 """Plots of results.json and metrics.jsonl as PNG; needs matplotlib, an extra."""
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -53,8 +52,8 @@ def _draw_scores(
                 at,
                 [value.get("mean") or 0 for value in values],
                 min(0.72 / len(parts), 0.4),
-                # A single run has no deviation, rather than one of 0.
-                yerr=[_known(value.get("std")) for value in values],
+                # A single run has no deviation, rather than one of 0: None is NaN.
+                yerr=np.array([value.get("std") for value in values], float),
                 label=part,
                 error_kw={"elinewidth": 1, "capsize": 3},
             )
@@ -144,11 +143,6 @@ def _panels(amount: int, width: float, columns: int = 5) -> tuple[Figure, list[A
     for spare in axes[amount:]:
         spare.remove()
     return figure, axes[:amount]
-
-
-def _known(deviation: float | None) -> float:
-    """Return NaN, which is not drawn, for None."""
-    return math.nan if deviation is None else deviation
 
 
 def _short(amount: int) -> str:

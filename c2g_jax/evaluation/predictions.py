@@ -15,6 +15,7 @@ from c2g_jax.evaluation.metrics import FramePredictions
 from c2g_jax.evaluation.overlaps import CodedFrame, columns_of, ious
 from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.evaluation.pvsg_official import Overlap, PredictedRelation
+from c2g_jax.media.rle import mask_iou
 from c2g_jax.tracking.scene_graph import vote
 from c2g_jax.tracking.spans import SpanConfig, held_spans
 from c2g_jax.types import SceneGraph, SubjectFrame
@@ -73,7 +74,7 @@ def overlap_of_masks(
         for t in tracks[track].keys() & frames.keys():
             true = frames[t].masks.get(object_id)
             if true is not None:
-                values[t] = ious([tracks[track][t]], [true])[0, 0]
+                values[t] = mask_iou(tracks[track][t], true)
         return values
 
     return overlap

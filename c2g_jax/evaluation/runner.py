@@ -3,7 +3,7 @@
 import copy
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,11 @@ from c2g_jax.evaluation import pvsg_official
 from c2g_jax.evaluation.ground_truth import VideoTruth, video_truth
 from c2g_jax.evaluation.heuristic import TRAIN, Heuristic, Oracle, heat_map
 from c2g_jax.evaluation.metrics import FramePredictions, score_prompt
-from c2g_jax.evaluation.plan import DIDM, HEURISTIC, ORACLE, SYSTEMS, Plan
+from c2g_jax.evaluation.plan import HEURISTIC, ORACLE, SYSTEMS, Plan
 from c2g_jax.evaluation.predictions import overlap_of_frames, relations_of_frames
 from c2g_jax.evaluation.protocol import BOTH, NONE, Protocol
 from c2g_jax.evaluation.trials import (
+    BATCH,
     PointSource,
     TrackingPass,
     Trial,
@@ -27,8 +28,6 @@ from c2g_jax.evaluation.trials import (
     trials_of,
 )
 from c2g_jax.types import InputError, TrackRules
-
-BATCH = 4  # trials; with 12 tracks each they fill 64 slots, with 7 tracks 32
 
 TrialPredictions = dict[Trial, list[FramePredictions]]
 
@@ -38,27 +37,25 @@ def score_model(
     dataset: Dataset,
     videos: Sequence[VideoRecord],
     protocol: Protocol,
-    plan: Plan | None = None,
+    plan: Plan,
     advance: Callable[[int], object] = lambda frames: None,
-    heat: np.ndarray | None = None,
     batch: int = BATCH,
 ) -> Iterator[dict]:
     """Yield the scores of each video, as input of `results.summarise`.
 
-    `plan` has the number of runs of each (system, kind of prompt), by default of DIDM
-    with points. `heat` is the heuristic's heat map, by default that of the train split.
-    `advance` is called with the number of frames done. Raises InputError for unknown
-    systems and kinds of prompt.
+    `plan` has the number of runs of each (system, kind of prompt). `advance` is called
+    with the number of frames done. Raises InputError for unknown systems and kinds of
+    prompt.
     """
-    plan = {(DIDM, "point"): protocol.runs} if plan is None else plan
-    point_sources = _point_sources(model, dataset, plan, protocol, heat)
+    point_sources = _point_sources(model, dataset, plan, protocol)
     model = scoring_model(model, protocol)
     for video in videos:
         truth = video_truth(video, protocol)
         trials = trials_of(video, truth, plan, protocol)
-        predictions = follow_video(
-            model, dataset, video, trials, point_sources, protocol, advance, batch
+        forward = TrackingPass(
+            model, dataset, video, trials, point_sources, protocol, batch
         )
+        predictions = follow_video(forward, advance)
         yield _scores(video, truth, plan, predictions, protocol)
 
 
@@ -70,10 +67,8 @@ def scoring_model(model: Click2Graph, protocol: Protocol) -> Click2Graph:
     rules = dataclasses.replace(
         model.config.rules, share_iou=None, max_tracks=protocol.max_tracks
     )
-    if protocol.link == NONE:
-        rules = TrackRules(
-            link_iou=2.0, max_tracks=0, share_iou=None
-        )  # IoUs never reach 2
+    if protocol.link == NONE:  # IoUs never reach 2
+        rules = TrackRules(link_iou=2.0, max_tracks=0, share_iou=None)
     changed = copy.copy(model)
     changed.config = dataclasses.replace(
         model.config, rules=rules, discover_every=protocol.discover_every
@@ -82,25 +77,13 @@ def scoring_model(model: Click2Graph, protocol: Protocol) -> Click2Graph:
 
 
 def follow_video(
-    model: Click2Graph,
-    dataset: Dataset,
-    video: VideoRecord,
-    trials: Sequence[Trial],
-    point_sources: Mapping[str, PointSource],
-    protocol: Protocol,
-    advance: Callable[[int], object] = lambda frames: None,
-    batch: int = BATCH,
+    forward: TrackingPass, advance: Callable[[int], object] = lambda frames: None
 ) -> TrialPredictions:
-    """Return each trial's predictions, from its prompt on or in both directions.
-
-    `point_sources` take the place of DIDM, by system. `model` is that of
-    `scoring_model`.
-    """
-    shared = (model, dataset, video, trials, point_sources, protocol, batch)
-    found = follow_trials(TrackingPass(*shared), advance)
-    if protocol.directions == BOTH:
-        behind = follow_trials(TrackingPass(*shared, reverse=True))
-        found = {t: _joined(found[t], behind[t], t.frame) for t in trials}
+    """Return each trial's predictions, from its prompt on or in both directions."""
+    found = follow_trials(forward, advance)
+    if forward.protocol.directions == BOTH:
+        behind = follow_trials(dataclasses.replace(forward, reverse=True))
+        found = {t: _joined(found[t], behind[t], t.frame) for t in forward.trials}
     return found
 
 
@@ -127,11 +110,7 @@ def _joined(
 
 
 def _point_sources(
-    model: Click2Graph,
-    dataset: Dataset,
-    plan: Plan,
-    protocol: Protocol,
-    heat: np.ndarray | None,
+    model: Click2Graph, dataset: Dataset, plan: Plan, protocol: Protocol
 ) -> dict[str, PointSource]:
     for system, kind in plan:
         if system not in SYSTEMS:
@@ -141,8 +120,7 @@ def _point_sources(
     found: dict[str, PointSource] = {}
     queries, systems = model.config.didm.num_queries, {system for system, _ in plan}
     if HEURISTIC in systems:
-        if heat is None:
-            heat = heat_map(dataset, TRAIN, protocol.heat_cells)
+        heat = heat_map(dataset, TRAIN, protocol.heat_cells)
         found[HEURISTIC] = Heuristic(heat, queries)
     if ORACLE in systems:
         found[ORACLE] = Oracle(queries)

@@ -1,6 +1,8 @@
 """The model's outputs on a frame as metric inputs, for one subject."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import jax
@@ -18,12 +20,17 @@ from c2g_jax.sam2.predictors.postprocess import enlarge_logits, window_above
 from c2g_jax.vocabulary import Vocabulary
 
 
-class TrueFrame(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class TrueFrame:
     """The true masks of one frame, as an image of ids."""
 
     number: int
     segments: np.ndarray  # uint8 [H, W], the id of the object at each pixel
-    areas: np.ndarray  # int [256], pixels of each id
+
+    @cached_property
+    def areas(self) -> np.ndarray:
+        """int [256]: the number of pixels of each id."""
+        return np.bincount(self.segments.ravel(), minlength=256)
 
 
 class SubjectRows(NamedTuple):
@@ -42,11 +49,6 @@ class ClassIds:
         names, own = LabelIds(vocabulary), config.vocabulary
         self.objects = np.array([names.object(name) for name in own.objects])
         self.predicates = np.array([names.predicate(name) for name in own.predicates])
-
-
-def true_frame(number: int, segments: np.ndarray) -> TrueFrame:
-    """Build the truth of a frame from its image of ids, uint8 [H, W]."""
-    return TrueFrame(number, segments, np.bincount(segments.ravel(), minlength=256))
 
 
 def predictions_of_scene(

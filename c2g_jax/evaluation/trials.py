@@ -31,7 +31,6 @@ from c2g_jax.evaluation.scene_predictions import (
     SubjectRows,
     TrueFrame,
     predictions_of_scene,
-    true_frame,
 )
 from c2g_jax.media.images import resize_frame
 from c2g_jax.sam2.model import FrameFeatures
@@ -39,6 +38,8 @@ from c2g_jax.sam2.track import encode_frame
 from c2g_jax.tracking.loop import begin_frame, finish_frame, start
 from c2g_jax.tracking.state import PendingFrame, TrackingState
 from c2g_jax.types import Prompt
+
+BATCH = 4  # trials; with 12 tracks each they fill 64 slots, with 7 tracks 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,13 +125,13 @@ class PointSource(typing.Protocol):
 class TrackingPass:
     """One pass over a video: from the first prompt on, or backward from the last."""
 
-    model: Click2Graph
+    model: Click2Graph  # that of `runner.scoring_model`
     dataset: Dataset
     video: VideoRecord
     trials: Sequence[Trial]
     point_sources: Mapping[str, PointSource]  # by system; others use DIDM
     protocol: Protocol
-    batch: int
+    batch: int = BATCH
     reverse: bool = False
 
     def place(self, frame: int) -> int:
@@ -178,7 +179,7 @@ def _frames(
         pictures, segments = shared.dataset.read_frames(shared.video, chunk)
         for t, rgb, ids in zip(chunk, pictures, segments, strict=True):
             square = resize_frame(rgb, model.config.sam2.image_size)
-            yield true_frame(t, ids), encode_frame(model.sam2, square)
+            yield TrueFrame(t, ids), encode_frame(model.sam2, square)
 
 
 def _batches(shared: TrackingPass) -> list["_Batch"]:

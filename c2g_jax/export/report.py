@@ -20,6 +20,9 @@ from c2g_jax.types import SceneGraph
 ROWS = 20  # relations in the printed table
 LINE_EVERY = 20.0  # seconds between two lines of progress
 
+# begin(name, total frames), which returns advance(frames).
+Begin = Callable[[str, int], Callable[[int], object]]
+
 
 def print_relations(graph: SceneGraph) -> None:
     """Print the relations as a table on stdout, best first."""
@@ -62,12 +65,8 @@ def progress_bar() -> Progress:
 
 
 @contextlib.contextmanager
-def frame_progress() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
-    """Yield begin(name, total frames), which returns advance(frames).
-
-    Progress is shown as bars on a terminal, else as a line on stderr every LINE_EVERY
-    seconds.
-    """
+def frame_progress() -> Iterator[Begin]:
+    """Show progress as bars on a terminal, else a line on stderr every LINE_EVERY s."""
     with progress_bar() as bars:
 
         def begin(name: str, total: int) -> Callable[[int], None]:

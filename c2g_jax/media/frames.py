@@ -87,10 +87,6 @@ class Sampling(NamedTuple):
             chosen = chosen[np.unique(np.where(nearer, before, after))]
         return chosen[: self.max_frames]
 
-    def every_frame(self) -> "Sampling":
-        """Return the same range without a rate."""
-        return self._replace(fps=None)
-
 
 def check_sampling(
     fps: float | None, start: float | None, end: float | None, max_frames: int | None
@@ -163,7 +159,7 @@ def open_images(
     InputError if sizes differ, or no frame is in the range.
     """
     times = np.arange(len(files)) / (rate or 1)
-    chosen = sampling.every_frame().pick(times)
+    chosen = sampling._replace(fps=None).pick(times)
     if not len(chosen):
         raise no_frame(name, times[-1])
     images.check_one_size([files[i] for i in chosen])
@@ -219,7 +215,7 @@ def open_arrays(source: Iterable[Any], sampling: Sampling) -> Video:
     num_frames = sampled = None
     if repeatable and hasattr(source, "__len__"):
         times = np.arange(len(source)) / rate
-        sampled = np.round(times[sampling.every_frame().pick(times)], 6)
+        sampled = np.round(times[sampling._replace(fps=None).pick(times)], 6)
         num_frames = len(sampled)
         if not num_frames:
             raise no_frame("frames", times[-1])

@@ -1,9 +1,11 @@
 """Scores of all systems with some kinds of prompt, by a scripted model."""
 
+from unittest import mock
+
 import numpy as np
 
+from c2g_jax.evaluation import runner
 from c2g_jax.evaluation.protocol import Protocol
-from c2g_jax.evaluation.runner import score_model
 from tests.scripted import model
 
 HEAT = np.ones((8, 8))
@@ -19,5 +21,7 @@ ALL = {
 def score(dataset, protocol=None, plan=ALL, videos=None, **options):
     protocol = protocol or Protocol()
     videos = dataset.videos("val") if videos is None else videos
-    found = score_model(model(), dataset, videos, protocol, plan, heat=HEAT, **options)
-    return list(found)
+    with mock.patch.object(runner, "heat_map", return_value=HEAT):
+        return list(
+            runner.score_model(model(), dataset, videos, protocol, plan, **options)
+        )

@@ -16,9 +16,9 @@ from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.evaluation.scene_predictions import (
     ClassIds,
     SubjectRows,
+    TrueFrame,
     overlaps,
     predictions_of_scene,
-    true_frame,
 )
 from c2g_jax.media.rle import encode_mask
 from c2g_jax.sam2.track import Segmentation
@@ -47,7 +47,7 @@ def test_overlaps_are_those_of_run_lengths(size):
     ours = [encode_mask(masks[i]) if masks[i].any() else None for i in range(6)]
     true = coded_frame(segments, ids).masks
     want = ious(ours, [true.get(i) for i in ids])
-    found = overlaps(logits, true_frame(0, segments), ids)
+    found = overlaps(logits, TrueFrame(0, segments), ids)
     np.testing.assert_array_equal(found, want)
     assert 0 < found[:4].max() < 1
 
@@ -87,7 +87,7 @@ def subject_rows(
 
 
 def predict(protocol=None, sch=None, frame=4, about=None, seen=None):
-    frame = true_frame(frame, segments())
+    frame = TrueFrame(frame, segments())
     protocol = protocol or Protocol()
     return predictions_of_scene(
         seen or scene(), about or subject_rows(), TRUTH, frame, CLASSES, protocol, sch

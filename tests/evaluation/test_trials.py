@@ -143,7 +143,7 @@ def test_a_real_model_sees_the_same_alone_and_in_a_batch():
     parts = {("didm", "point"): 2, ("oracle", "point"): 2}
     trials = trials_of(video, video_truth(video, protocol), parts, protocol)
     shared = (real, dataset, video, trials, {"oracle": Oracle(3)}, protocol)
-    found = [follow_video(*shared, batch=batch) for batch in (1, 2)]
+    found = [follow_video(TrackingPass(*shared, batch=batch)) for batch in (1, 2)]
     names = {dataset.vocabulary.objects.index(x) for x in SPOKEN.objects}
     said = 0
     for trial in trials:
@@ -199,8 +199,9 @@ def test_guesses_come_in_the_order_of_the_frames(monkeypatch):
         protocol = Protocol(directions=directions, prompt_frame="random")
         truth = video_truth(video, protocol)
         trials = trials_of(video, truth, {("didm", "mask"): 2}, protocol)
+        scoring = scoring_model(model(), protocol)
         found = follow_video(
-            scoring_model(model(), protocol), dataset, video, trials, {}, protocol
+            TrackingPass(scoring, dataset, video, trials, {}, protocol)
         )
         for trial in trials:
             frames = [guess.frame for guess in found[trial]]
