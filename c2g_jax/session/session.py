@@ -324,7 +324,6 @@ class Session:
     def _prompt(self, frame: int, item: PromptItem, object_id: int | None) -> FrameView:
         if object_id is not None:
             object_id = whole(object_id, "object_id")
-
         whom = "a new subject" if object_id is None else f"object {object_id}"
         self._history.act(
             f"{item.kind} for {whom} on frame {frame}",
