@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from scipy.special import softmax
 
 from c2g_jax.click2graph.model import Click2Graph
 from c2g_jax.click2graph.sch import Sch, SchLogits
@@ -133,10 +132,7 @@ class Labeller:
             for x, f, k in zip(logits, features, known, strict=True)
         ]
         sizes = (len(self.objects), len(self.objects), len(self.predicates))
-        return [
-            softmax(x, axis=-1)[:, :size]
-            for x, size in zip(adapted, sizes, strict=True)
-        ]
+        return [_softmax(x)[:, :size] for x, size in zip(adapted, sizes, strict=True)]
 
     def _classified(self, pairs: Sequence[Pair]) -> list[np.ndarray]:
         """Return the SCH's logits of pairs, from the cache if they are there."""
@@ -201,3 +197,8 @@ def _joined(pairs: Sequence[Pair]) -> np.ndarray:
     """Return pointer pairs [n, 2c], each half of unit length."""
     halves = np.array([[s.pointer, o.pointer] for s, o in pairs])
     return unit(halves).reshape(len(pairs), -1)
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
