@@ -18,6 +18,7 @@ from c2g_jax.sam2.track import Segmentation
 from c2g_jax.tracking import loop as tracking
 from c2g_jax.tracking import state as tracking_state
 from c2g_jax.tracking.loop import track_video
+from c2g_jax.tracking.state import TrackingState
 from c2g_jax.types import Frame, Prompt
 
 SIDE = 64  # of the model image; masks are 16 x 16 at native size too
@@ -170,6 +171,13 @@ def track(world, prompts, count, monkeypatch, num_frames=None, **changes) -> lis
     return list(
         track_video(model(**changes), frames(count), prompts, resize, num_frames)
     )
+
+
+def step(tracker, state: TrackingState, features, prompts=()):
+    """Track one frame; return the state after it and its result."""
+    pending = tracking.begin_frame(tracker, state, features, prompts)
+    output = tracking.finish_frame(tracker, pending)
+    return output.after, tracking.frame_result(tracker, output)
 
 
 def objects(result, subject: int = 0) -> list[int]:

@@ -4,7 +4,6 @@ The trials of a video are tracked in batches of one system each. Frames are the 
 loop: each is read and encoded once for all trials, which never affect each other.
 """
 
-import dataclasses
 import itertools
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,7 +34,7 @@ from c2g_jax.evaluation.scene_predictions import (
 from c2g_jax.media.images import resize_frame
 from c2g_jax.sam2.model import FrameFeatures
 from c2g_jax.sam2.track import encode_frame
-from c2g_jax.tracking.loop import begin_frame, finish_frame, start
+from c2g_jax.tracking.loop import begin_frame, finish_frame
 from c2g_jax.tracking.state import PendingFrame, TrackingState
 from c2g_jax.types import Prompt
 
@@ -223,10 +222,13 @@ class _Batch:
         if self.state is None:
             if not prompts:
                 return None
-            state = start(video.height, video.width, video.num_frames)
-            # The ids of discovered objects follow those of the trials.
-            self.state = dataclasses.replace(
-                state, frame=shared.place(frame.number), next_id=len(self.trials)
+            self.state = TrackingState(
+                video.height,
+                video.width,
+                video.num_frames,
+                # The ids of discovered objects follow those of the trials.
+                next_id=len(self.trials),
+                frame=shared.place(frame.number),
             )
         points = None
         if self.point_source is not None:

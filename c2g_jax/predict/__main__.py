@@ -51,7 +51,8 @@ from c2g_jax.predict.flags import (
     read_job,
 )
 from c2g_jax.predict.prompts_file import prompts_to_json
-from c2g_jax.tracking.scene_graph import GraphBuilder, SpanConfig
+from c2g_jax.tracking.scene_graph import GraphBuilder
+from c2g_jax.tracking.spans import SpanConfig
 from c2g_jax.types import SceneGraph, VideoInfo
 
 # What to reduce when memory is exhausted.

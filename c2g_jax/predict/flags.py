@@ -26,7 +26,7 @@ from c2g_jax.media.images import read_mask
 from c2g_jax.media.outputs import check_output
 from c2g_jax.media.video import DEFAULT_FPS, Video, check_not_input, open_video
 from c2g_jax.predict.prompts_file import numbers, read_prompts
-from c2g_jax.tracking.scene_graph import SpanConfig
+from c2g_jax.tracking.spans import SpanConfig
 from c2g_jax.types import InputError, Prompt
 
 RESULTS = ("scene_graph.json", "overlay.mp4", "overlay.png")  # in --output

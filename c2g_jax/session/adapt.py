@@ -28,7 +28,7 @@ class AdaptConfig:
 
 @dataclass(frozen=True, eq=False)
 class Prototypes:
-    """m corrected examples: features [m, c], classes int [m], prior logits [m, k].
+    """m >= 1 corrected examples: features [m, c], classes int [m], prior logits [m, k].
 
     owners, int [m]: the pair that each is an example of. A person who corrects a pair
     on some frames says nothing about its other frames, so an example does not change
@@ -52,8 +52,6 @@ def adapt_logits(
 
     owners, int [n], are the pairs the rows belong to, if the prototypes have owners.
     """
-    if not len(known.classes) or not len(logits):
-        return logits
     cosine = unit(features) @ unit(known.features).T  # [n, m]
     weights = np.exp(-(1.0 - np.minimum(cosine, 1.0)) / config.width**2)
     if owners is not None and known.owners is not None:

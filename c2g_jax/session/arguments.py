@@ -39,7 +39,7 @@ def point(
 ) -> PromptItem:
     """Return a point on an object, or off it; InputError if outside the frame."""
     place = real(x, "x"), real(y, "y")
-    _check(video, Prompt(frame, 0, [place]))
+    Prompt(frame, 0, [place]).check(video.width, video.height)
     return PromptItem("point", place, bool(positive))
 
 
@@ -47,20 +47,15 @@ def box(video: Video, frame: int, corners: Sequence[float]) -> PromptItem:
     """Return a box (x1, y1, x2, y2); InputError if it reaches outside the frame."""
     names = ("x1", "y1", "x2", "y2")
     corners = tuple(real(x, name) for x, name in zip(corners, names, strict=True))
-    _check(video, Prompt(frame, 0, box=corners))
+    Prompt(frame, 0, box=corners).check(video.width, video.height)
     return PromptItem("box", box=corners)
 
 
 def mask(video: Video, frame: int, pixels: np.ndarray) -> PromptItem:
     """Return a mask, bool [H, W]; InputError unless it has the video's size."""
     pixels = np.asarray(pixels, bool)
-    _check(video, Prompt(frame, 0, mask=pixels))
+    Prompt(frame, 0, mask=pixels).check(video.width, video.height)
     return PromptItem("mask", mask=encode_mask(pixels))
-
-
-def _check(video: Video, prompt: Prompt) -> None:
-    check_frame(prompt.frame, video.num_frames)  # first: its message names no object id
-    prompt.check(video.width, video.height, video.num_frames)
 
 
 def output_path(path: str | Path, video: str | None, folder: bool = False) -> Path:

@@ -15,40 +15,51 @@ from c2g_jax.session.session_state import (
     SessionState,
     TrackedObject,
 )
-from c2g_jax.tracking.inputs import ObjectOutput
 from c2g_jax.types import InputError
 
 
-def add_new(
-    state: SessionState, role: str, subject_id: int | None
-) -> tuple[SessionState, TrackedObject]:
-    """Add a subject, or an object of a subject, without a prompt."""
-    obj = TrackedObject(state.next_id, role, subject_id)
-    state = dataclasses.replace(state, next_id=state.next_id + 1)
-    return state.with_object(obj), obj
-
-
 def prompt(
+    engine: Engine,
+    state: SessionState,
+    object_id: int | None,
+    frame: int,
+    item: PromptItem,
+) -> SessionState:
+    """Add a prompt of an object, None for a new subject; segment it again there."""
+    if object_id is None:
+        obj = TrackedObject(state.next_id, SUBJECT)
+    else:
+        obj = state.object(object_id)
+    return _add_prompt(engine, state, obj, frame, item)
+
+
+def add_object(
+    engine: Engine, state: SessionState, subject_id: int, frame: int, item: PromptItem
+) -> SessionState:
+    """Add an object of a subject by a prompt."""
+    if state.object(subject_id).role != SUBJECT:
+        raise InputError(
+            f"object {subject_id} is not a subject: give the id of a subject"
+        )
+    obj = TrackedObject(state.next_id, OBJECT, subject_id)
+    return _add_prompt(engine, state, obj, frame, item)
+
+
+def _add_prompt(
     engine: Engine,
     state: SessionState,
     obj: TrackedObject,
     frame: int,
     item: PromptItem,
 ) -> SessionState:
-    """Add a prompt of an object on a frame and segment it again there."""
     known = obj.prompts.get(frame)
     if known is None:
         known = FramePrompts((), obj.observations.get(frame))
     # A mask or a box replaces the earlier prompts; a point refines them.
     old = () if item.kind in ("mask", "box") else known.items
-    items = (*old, item)
-    bank, direction = _own_bank(engine, obj, known.base, frame)
-    if old:
-        previous = obj.observations[frame]
-        answer = engine.refine(frame, items, previous, bank, direction)
-    else:
-        answer = engine.answer(frame, items, known.base, bank, direction)
-    return _prompted(engine, state, obj, frame, FramePrompts(items, known.base), answer)
+    prompts = FramePrompts((*old, item), known.base)
+    previous = obj.observations[frame] if old else None
+    return _segmented(engine, state, obj, frame, prompts, previous)
 
 
 def delete_prompt(
@@ -59,10 +70,8 @@ def delete_prompt(
     known = obj.prompts[frame]
     items = (*known.items[:index], *known.items[index + 1 :])
     if items:
-        bank, direction = _own_bank(engine, obj, known.base, frame)
-        answer = engine.answer(frame, items, known.base, bank, direction)
         prompts = FramePrompts(items, known.base)
-        return _prompted(engine, state, obj, frame, prompts, answer)
+        return _segmented(engine, state, obj, frame, prompts)
     prompts = {t: p for t, p in obj.prompts.items() if t != frame}
     left = obj.with_observations({frame: known.base})
     # An object that the model found stays, as it was found.
@@ -136,27 +145,6 @@ def check_name(name: str, names: Sequence[str], kind: str) -> None:
         raise InputError(f"unknown {kind} {name!r}: {hint}")
 
 
-def target(
-    state: SessionState, object_id: int | None
-) -> tuple[SessionState, TrackedObject]:
-    """Return the object to prompt; for None it is a new subject."""
-    if object_id is None:
-        return add_new(state, SUBJECT, None)
-    return state, state.object(object_id)
-
-
-def add_related(
-    state: SessionState, subject_id: int
-) -> tuple[SessionState, TrackedObject]:
-    """Add an object of a subject."""
-    subject = state.object(subject_id)
-    if subject.role != SUBJECT:
-        raise InputError(
-            f"object {subject_id} is not a subject: give the id of a subject"
-        )
-    return add_new(state, OBJECT, subject_id)
-
-
 def _prompted_object(
     state: SessionState, object_id: int, frame: int, index: int
 ) -> TrackedObject:
@@ -170,22 +158,17 @@ def _prompted_object(
     return obj
 
 
-def _own_bank(engine: Engine, obj: TrackedObject, base: Observation | None, frame: int):
-    """Return the memories that tracked an object here, None if it was not tracked."""
-    if base is None or base.direction == 0:
-        return None, 1
-    return engine.memories.bank({0: obj}, frame, base.direction, 1), base.direction
-
-
-def _prompted(
+def _segmented(
     engine: Engine,
     state: SessionState,
     obj: TrackedObject,
     frame: int,
     prompts: FramePrompts,
-    answer: ObjectOutput,
+    previous: Observation | None = None,
 ) -> SessionState:
+    """Return the state with an object segmented on a frame by `Engine.answer`."""
     revision = state.revision + 1
+    answer = engine.answer(obj, frame, prompts, previous)
     feature = engine.pooled(frame, answer.logits)
     observation = engine.observe(answer, feature, 0, revision)
     obj = dataclasses.replace(
@@ -193,4 +176,6 @@ def _prompted(
         prompts={**obj.prompts, frame: prompts},
         changes=(*obj.changes, (frame, revision)),
     )
-    return dataclasses.replace(state, revision=revision).with_object(obj)
+    next_id = max(state.next_id, obj.object_id + 1)
+    state = dataclasses.replace(state, revision=revision, next_id=next_id)
+    return state.with_object(obj)

@@ -26,7 +26,12 @@ from c2g_jax.sam2.prompts import Prompts, pad_points
 from c2g_jax.sam2.track import Segmentation
 from c2g_jax.session.logit_store import LogitStore
 from c2g_jax.session.memory_cache import MemoryCache
-from c2g_jax.session.session_state import Observation, PromptItem
+from c2g_jax.session.session_state import (
+    FramePrompts,
+    Observation,
+    PromptItem,
+    TrackedObject,
+)
 from c2g_jax.tracking.inputs import ObjectOutput
 from c2g_jax.types import BOX_FIRST, BOX_SECOND, InputError, whole
 
@@ -92,18 +97,30 @@ class Engine:
 
     def answer(
         self,
+        obj: TrackedObject,
         frame: int,
-        items: Sequence[PromptItem],
-        base: Observation | None,
-        bank: MemoryBank | None,
-        direction: int,
+        prompts: FramePrompts,
+        previous: Observation | None = None,
     ) -> ObjectOutput:
-        """Segment one object on a frame from all its prompts there.
+        """Segment an object on a frame from all its prompts there.
 
         Each item refines the output of those before it, so that the same items always
-        give the same mask. `base` is the tracked observation and `bank` the object's
-        memories, both None if it was not tracked there.
+        give the same mask. The first one refines `prompts.base` with the memories of
+        the object, if it was tracked there. `previous` is what all items but the last
+        one gave, if that is held; the last one is then a point, for masks and boxes
+        replace earlier items.
         """
+        items, base = prompts.items, prompts.base
+        bank, direction = None, 1
+        if base is not None and base.direction != 0:
+            direction = base.direction
+            bank = self.memories.bank({0: obj}, frame, direction, 1)
+        if previous is not None:
+            masks = [i for i, item in enumerate(items) if item.kind == "mask"]
+            if masks:
+                items, bank = items[masks[-1] + 1 :], None
+            answer = self.answer_of(previous)
+            return self._take_points(frame, items, answer, bank, direction)
         answer = None if base is None else self.answer_of(base)
         current: list[PromptItem] = []
         for item in items:
@@ -115,34 +132,12 @@ class Engine:
             answer = self._take_points(frame, current, answer, bank, direction)
         return answer
 
-    def refine(
-        self,
-        frame: int,
-        items: Sequence[PromptItem],
-        previous: Observation,
-        bank: MemoryBank | None,
-        direction: int,
-    ) -> ObjectOutput:
-        """Do as `answer`, where all items but the last one gave `previous`.
-
-        The last one is a point: masks and boxes replace earlier items.
-        """
-        last_mask = max(
-            (i for i, item in enumerate(items) if item.kind == "mask"), default=-1
-        )
-        current = list(items[last_mask + 1 :])
-        bank = bank if last_mask < 0 else None
-        return self._take_points(
-            frame, current, self.answer_of(previous), bank, direction
-        )
-
     def _take_mask(self, frame: int, item: PromptItem) -> ObjectOutput:
         square = resize_mask(decode_mask(item.mask), self.config.image_size)
-        return _first(
-            video_tracker.segment_mask(
-                self.model.sam2, self.features(frame), square[None]
-            )
+        result = video_tracker.segment_mask(
+            self.model.sam2, self.features(frame), square[None]
         )
+        return _output(jax.device_get(result), 0)
 
     def _take_points(
         self,
@@ -169,17 +164,18 @@ class Engine:
         prompts = Prompts(*padded, logits, np.array([previous is not None]))
         features = self.features(frame)
         if bank is None:
-            return _first(video_tracker.segment(self.model.sam2, features, prompts))
-        result = video_tracker.correct(
-            self.model.sam2,
-            bank,
-            features,
-            np.int32(frame),
-            prompts,
-            num_frames=np.int32(self.num_frames),
-            direction=np.int32(direction),
-        )
-        return _first(result)
+            result = video_tracker.segment(self.model.sam2, features, prompts)
+        else:
+            result = video_tracker.correct(
+                self.model.sam2,
+                bank,
+                features,
+                np.int32(frame),
+                prompts,
+                num_frames=np.int32(self.num_frames),
+                direction=np.int32(direction),
+            )
+        return _output(jax.device_get(result), 0)
 
     # Observations
 
@@ -193,10 +189,10 @@ class Engine:
         """Make an observation, its mask at the video's size, and store its logits."""
         observation = Observation(
             self.native_mask(answer.logits),
-            float(answer.iou),
-            float(answer.object_score),
+            answer.iou,
+            answer.object_score,
             np.asarray(feature, np.float32),
-            np.asarray(answer.pointer, np.float32),
+            answer.pointer,
             direction,
             made,
         )
@@ -207,13 +203,7 @@ class Engine:
         self, scene: Scene, row: int, direction: int, made: int
     ) -> Observation:
         """Make an observation of a row of a scene that is on the host."""
-        rows = scene.rows
-        answer = ObjectOutput(
-            np.asarray(rows.mask_logits[row]),
-            float(rows.iou[row]),
-            float(rows.object_score[row]),
-            np.asarray(rows.obj_ptr[row], np.float32),
-        )
+        answer = _output(scene.rows, row)
         return self.observe(answer, scene.pooled[row], direction, made)
 
     def native_mask(self, logits: np.ndarray) -> Mapping | None:
@@ -262,11 +252,11 @@ def _close(reader: FrameReader, logits: LogitStore) -> None:
     logits.close()
 
 
-def _first(result: Segmentation) -> ObjectOutput:
-    result = jax.device_get(result)
+def _output(rows: Segmentation, row: int) -> ObjectOutput:
+    """Return one row of outputs that are on the host."""
     return ObjectOutput(
-        result.mask_logits[0],
-        float(result.iou[0]),
-        float(result.object_score[0]),
-        np.asarray(result.obj_ptr[0], np.float32),
+        rows.mask_logits[row],
+        float(rows.iou[row]),
+        float(rows.object_score[row]),
+        np.asarray(rows.obj_ptr[row], np.float32),
     )

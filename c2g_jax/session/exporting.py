@@ -10,9 +10,8 @@ from c2g_jax.export.graphml import write_graphml
 from c2g_jax.export.open_pvsg import write_open_pvsg
 from c2g_jax.export.overlay import draw_graph
 from c2g_jax.export.scene_graph_json import write_scene_graph
-from c2g_jax.media.outputs import file_named
 from c2g_jax.media.video import Video, write_mp4
-from c2g_jax.session.views import EXPORTS, FOLDERS
+from c2g_jax.session.views import EXPORTS
 from c2g_jax.types import InputError, SceneGraph
 from c2g_jax.vocabulary import Vocabulary
 
@@ -30,19 +29,12 @@ def check_kind(kind: str) -> None:
 
 
 def write_export(
-    kind: str,
-    path: str | Path,
-    graph: SceneGraph,
-    video: Video,
-    vocabulary: Vocabulary | None = None,
+    kind: str, path: Path, graph: SceneGraph, video: Video, vocabulary: Vocabulary
 ) -> None:
-    """Write one export; "open_pvsg" is a folder, all others are files.
+    """Write one of `views.EXPORTS`: a folder if it is in FOLDERS, else a file.
 
-    vocabulary: that of the graph's model, by default OpenPVSG's.
+    vocabulary: that of the graph's model.
     """
-    check_kind(kind)
-    path = Path(path) if kind in FOLDERS else file_named(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     if kind in _OF_GRAPH:
         _OF_GRAPH[kind](path, graph)
         return

@@ -192,7 +192,10 @@ def read_session(path: Path) -> SavedSession:
             f"{path}: cannot be read ({error.strerror}): name a session's file"
         ) from None
     except _DAMAGED as error:
-        raise _damaged(path, error) from None
+        raise InputError(
+            f"{path}: not a whole session file ({type(error).__name__}): open the "
+            "video anew"
+        ) from None
     raise InputError(
         f"{path}: a session of version {version}, but this reads {VERSION}: open it "
         "with the program that wrote it"
@@ -233,27 +236,18 @@ def _parsed(path: Path, document: dict, arrays: dict[str, np.ndarray]) -> SavedS
     )
 
 
-def _damaged(path: Path, error: Exception) -> InputError:
-    return InputError(
-        f"{path}: not a whole session file ({type(error).__name__}): open the video "
-        "anew"
-    )
-
-
 def _resumable(now: SessionState, found: Sequence[Observation]) -> set[Observation]:
     """Return the observations whose logits tracking needs to continue."""
     wanted = {o for o in found if o.direction == 0}
+    near = range(1, RECENT + 1)
     for obj in now.objects.values():
         wanted |= {p.base for p in obj.prompts.values() if p.base is not None}
         frames = obj.observations.keys()
         for t in frames:
             # Near an end of the tracked frames, where tracking may continue.
-            if any(t + k not in frames or t - k not in frames for k in _NEAR):
+            if any(t + k not in frames or t - k not in frames for k in near):
                 wanted.add(obj.observations[t])
     return wanted
-
-
-_NEAR = range(1, RECENT + 1)
 
 
 def _stack(arrays: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:

@@ -37,23 +37,21 @@ def choose_ranges(
     )
     if not prompted:
         raise InputError("no object is prompted: click on a subject first")
-    if start is None and stop is not None and direction != BOTH:
-        # It is an error if no frame could be tracked, not if all are tracked already.
-        low = 0 if direction == FORWARD else stop
-        high = stop if direction == FORWARD else num_frames - 1
-        _inside(prompted, low, high)
-    if direction == BACKWARD:
-        if start is None:
-            start = _next_start(state, num_frames, prompted, -1)
-        return [range(start, (0 if stop is None else stop) - 1, -1)]
-    end = num_frames - 1 if stop is None else stop
-    if direction == FORWARD:
-        if start is None:
-            start = _next_start(state, num_frames, prompted, 1)
-        return [range(start, end + 1)]
-    begin = 0 if start is None else start
-    first = _inside(prompted, begin, end)
-    return [range(first, end + 1), range(first - 1, begin - 1, -1)]
+    if direction == BOTH:
+        begin = 0 if start is None else start
+        end = num_frames - 1 if stop is None else stop
+        first = _inside(prompted, begin, end)
+        return [range(first, end + 1), range(first - 1, begin - 1, -1)]
+    step = 1 if direction == FORWARD else -1
+    if start is None:
+        if stop is not None:
+            # It is an error if no frame could be tracked, not if all are already.
+            low, high = (0, stop) if step > 0 else (stop, num_frames - 1)
+            _inside(prompted, low, high)
+        start = _next_start(state, num_frames, prompted, step)
+    if stop is None:
+        stop = num_frames - 1 if step > 0 else 0
+    return [range(start, stop + step, step)]
 
 
 def _inside(prompted: list[int], low: int, high: int) -> int:

@@ -19,7 +19,7 @@ class History:
     `changed` is called after every change, to save it.
     """
 
-    def __init__(self, changed: Callable[[], object] = lambda: None):
+    def __init__(self, changed: Callable[[], object]):
         self.now = SessionState()
         self.done: list[Step] = []  # with the state before
         self.undone: list[Step] = []  # with the state after

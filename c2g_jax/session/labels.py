@@ -4,7 +4,7 @@ All labels follow from the features and pointers of observations, so a correctio
 changes them without the video.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -22,11 +22,13 @@ from c2g_jax.session.pairs import (
     shown_pairs,
 )
 from c2g_jax.session.session_state import PredicateFix, SessionState
-from c2g_jax.types import SubjectFrame, Triplet
 
 _BATCH = 64  # pairs classified at once, the batch size of the compiled function
 _BLOCK = 4096  # pairs whose adapted logits are in memory at once
 _HELD = 50_000  # pairs whose logits are cached
+
+# The prototypes of subject, object and predicate, None without corrections.
+_Known = tuple[Prototypes | None, Prototypes | None, Prototypes | None]
 
 
 class PairPrediction(NamedTuple):
@@ -43,12 +45,6 @@ class PairPrediction(NamedTuple):
     object_score: float
 
 
-class _Prototypes(NamedTuple):
-    subject: Prototypes
-    object: Prototypes
-    predicate: Prototypes
-
-
 @jax.jit
 def _classify(sch: Sch, *inputs: jax.Array) -> SchLogits:
     return sch(*inputs)
@@ -62,7 +58,7 @@ class Labeller:
         vocabulary = model.config.vocabulary
         self.objects, self.predicates = vocabulary.objects, vocabulary.predicates
         self._logits: dict[Pair, tuple[np.ndarray, ...]] = {}
-        self._last: tuple[SessionState | None, _Prototypes | None] = (None, None)
+        self._last: tuple[SessionState | None, _Known | None] = (None, None)
 
     def clear(self) -> None:
         """Empty the caches."""
@@ -120,29 +116,6 @@ class Labeller:
             subject_id, object_id, *names, predicate, confidence, fixed, *scores
         )
 
-    def subject_frames(
-        self,
-        state: SessionState,
-        frames: Iterable[int],
-        predictions: Mapping[int, Sequence[PairPrediction]],
-    ) -> dict[int, list[SubjectFrame]]:
-        """Convert predictions to the triplets of a graph, with DIDM's points."""
-        no_points, found = np.zeros((0, 2), np.float32), {}
-        for frame in frames:
-            record = state.records.get(frame)
-            points = {} if record is None else record.points
-            by_subject: dict[int, list[Triplet]] = {i: [] for i in points}
-            for prediction in predictions.get(frame, ()):
-                by_subject.setdefault(prediction.subject_id, []).append(
-                    Triplet(prediction.object_id, *prediction[2:6])
-                )
-            found[frame] = [
-                SubjectFrame(frame, i, points.get(i, no_points), tuple(triplets))
-                for i, triplets in by_subject.items()
-                if state.alive(i)
-            ]
-        return found
-
     def _probabilities(
         self, state: SessionState, pairs: Sequence[Pair], owners: np.ndarray
     ) -> list[np.ndarray]:
@@ -155,7 +128,7 @@ class Labeller:
             _joined(pairs),
         )
         adapted = [
-            adapt_logits(x, f, k, self.config, owners)
+            x if k is None else adapt_logits(x, f, k, self.config, owners)
             for x, f, k in zip(logits, features, known, strict=True)
         ]
         sizes = (len(self.objects), len(self.objects), len(self.predicates))
@@ -181,38 +154,36 @@ class Labeller:
         rows = (self._logits[pair] for pair in pairs)
         return [np.stack(column) for column in zip(*rows, strict=True)]
 
-    def _known(self, state: SessionState) -> _Prototypes:
+    def _known(self, state: SessionState) -> _Known:
         """Return the prototypes of a state's corrections, computed once per state."""
-        if self._last[0] is not state:
-            objects = [
-                (self.objects.index(state.category(i)), found)
-                for i, group in state.shown.items()
-                if state.category(i) in self.objects
-                for found in self._sample(
-                    state.observation(i, t) for t in frames_of(group)
-                )
-            ]
-            pairs = [
-                (self.predicates.index(fix.predicate), pair, pair_number(*fix.pair))
-                for fix in state.active_fixes
-                if fix.predicate in self.predicates
-                for pair in self._sample(fixed_pairs(state, fix))
-            ]
-            alone = self._classified([(o, o) for _, o in objects]) if objects else None
-            both = self._classified([p for _, p, _ in pairs]) if pairs else None
-            empty = Prototypes(np.zeros((0, 1)), np.zeros(0, int), np.zeros((0, 1)))
-            subject = other = predicate = empty
-            if objects:
-                features = np.stack([o.feature for _, o in objects])
-                classes = np.array([c for c, _ in objects])
-                subject = Prototypes(features, classes, alone[0])
-                other = Prototypes(features, classes, alone[1])
-            if pairs:
-                classes = np.array([c for c, _, _ in pairs])
-                joined = _joined([p for _, p, _ in pairs])
-                owners = np.array([owner for _, _, owner in pairs])
-                predicate = Prototypes(joined, classes, both[2], owners)
-            self._last = state, _Prototypes(subject, other, predicate)
+        if self._last[0] is state:
+            return self._last[1]
+        objects = [
+            (self.objects.index(state.category(i)), found)
+            for i, group in state.shown.items()
+            if state.category(i) in self.objects
+            for found in self._sample(state.observation(i, t) for t in frames_of(group))
+        ]
+        pairs = [
+            (self.predicates.index(fix.predicate), pair, pair_number(*fix.pair))
+            for fix in state.active_fixes
+            if fix.predicate in self.predicates
+            for pair in self._sample(fixed_pairs(state, fix))
+        ]
+        subject = other = predicate = None
+        if objects:
+            classes, found = zip(*objects, strict=True)
+            features = np.stack([o.feature for o in found])
+            as_subject, as_object, _ = self._classified([(o, o) for o in found])
+            subject = Prototypes(features, np.array(classes), as_subject)
+            other = Prototypes(features, np.array(classes), as_object)
+        if pairs:
+            classes, found, owners = zip(*pairs, strict=True)
+            _, _, logits = self._classified(found)
+            predicate = Prototypes(
+                _joined(found), np.array(classes), logits, np.array(owners)
+            )
+        self._last = state, (subject, other, predicate)
         return self._last[1]
 
     def _sample(self, found: Iterable) -> list:
@@ -220,19 +191,6 @@ class Labeller:
         found = [x for x in found if x is not None]
         count = min(len(found), self.config.examples)
         return [found[round(k)] for k in np.linspace(0, len(found) - 1, count)]
-
-
-def certain_frames(
-    state: SessionState, predictions: Mapping[int, Sequence[PairPrediction]]
-) -> dict[tuple[int, int, str], set[int]]:
-    """Return, by (subject, object, predicate), the frames on which a person set it."""
-    certain: dict[tuple[int, int, str], set[int]] = {}
-    for frame, found in predictions.items():
-        for prediction in found:
-            if prediction.fixed:
-                key = prediction.subject_id, prediction.object_id, prediction.predicate
-                certain.setdefault(key, set()).add(frame)
-    return certain
 
 
 def _joined(pairs: Sequence[Pair]) -> np.ndarray:

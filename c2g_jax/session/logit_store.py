@@ -17,8 +17,7 @@ LIMIT = 4 << 30  # bytes on disk; beyond it, logits are made from the mask
 class LogitStore:
     """float32 [4h, 4w] by observation, in one temporary file."""
 
-    def __init__(self, limit: int = LIMIT):
-        self.limit = limit
+    def __init__(self):
         self._file = tempfile.TemporaryFile(prefix="c2g-logits-")  # noqa: SIM115
         self._end = 0
         self._places: weakref.WeakKeyDictionary[Observation, tuple] = (
@@ -32,7 +31,7 @@ class LogitStore:
         free = self._free.get(data.nbytes)
         if free:
             place = free.pop()
-        elif self._end + data.nbytes <= self.limit:
+        elif self._end + data.nbytes <= LIMIT:
             place, self._end = self._end, self._end + data.nbytes
         else:
             return

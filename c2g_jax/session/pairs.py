@@ -31,7 +31,8 @@ def last_fix(
 ) -> PredicateFix | None:
     """Return the last fix that applies to a pair on a frame."""
     for fix in reversed(state.active_fixes):
-        if fix.covers(subject_id, object_id, frame):
+        same = fix.pair == (subject_id, object_id)
+        if same and fix.start <= frame <= fix.stop:
             return fix
     return None
 

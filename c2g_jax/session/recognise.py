@@ -15,8 +15,6 @@ from c2g_jax.session.session_state import Observation, SessionState, TrackedObje
 from c2g_jax.tracking.state import PendingFrame
 from c2g_jax.types import TrackRules
 
-Mask = Mapping | None  # COCO RLE, None for an empty mask
-
 
 class EarlierObjects:
     """The `KnownObjects` of one frame: those of a session's state from earlier passes.
@@ -121,7 +119,7 @@ class EarlierObjects:
                 yield obj
 
 
-def _overlap(obj: TrackedObject, frame: int, mask: Mask) -> float:
-    """Return the IoU of a mask with an object's on a frame, 0 if either is empty."""
+def _overlap(obj: TrackedObject, frame: int, mask: Mapping | None) -> float:
+    """Return the IoU of a mask (COCO RLE) with an object's, 0 if either is None."""
     known = obj.observations[frame].mask
     return 0.0 if known is None or mask is None else mask_iou(known, mask)

@@ -119,11 +119,10 @@ class Session:
         frame = self._frame(frame)
         item = arguments.point(self.video, frame, x, y)
 
-        def act(state: SessionState) -> SessionState:
-            state, obj = edits.add_related(state, subject_id)
-            return edits.prompt(self._engine, state, obj, frame, item)
-
-        self._history.act(f"object of {subject_id} on frame {frame}", act)
+        self._history.act(
+            f"object of {subject_id} on frame {frame}",
+            lambda s: edits.add_object(self._engine, s, subject_id, frame, item),
+        )
         return self.view(frame)
 
     def delete_prompt(self, frame: int, object_id: int, index: int) -> FrameView:
@@ -135,10 +134,10 @@ class Session:
         frame, index = self._frame(frame), whole(index, "index")
         object_id = whole(object_id, "object_id")
 
-        def act(state: SessionState) -> SessionState:
-            return edits.delete_prompt(self._engine, state, object_id, frame, index)
-
-        self._history.act(f"prompt deleted on frame {frame}", act)
+        self._history.act(
+            f"prompt deleted on frame {frame}",
+            lambda s: edits.delete_prompt(self._engine, s, object_id, frame, index),
+        )
         return self.view(frame)
 
     def remove(self, object_id: int) -> None:
@@ -325,13 +324,11 @@ class Session:
     def _prompt(self, frame: int, item: PromptItem, object_id: int | None) -> FrameView:
         if object_id is not None:
             object_id = whole(object_id, "object_id")
-
-        def act(state: SessionState) -> SessionState:
-            state, obj = edits.target(state, object_id)
-            return edits.prompt(self._engine, state, obj, frame, item)
-
         whom = "a new subject" if object_id is None else f"object {object_id}"
-        self._history.act(f"{item.kind} for {whom} on frame {frame}", act)
+        self._history.act(
+            f"{item.kind} for {whom} on frame {frame}",
+            lambda s: edits.prompt(self._engine, s, object_id, frame, item),
+        )
         return self.view(frame)
 
     def _saved(self, path: Path) -> SavedSession:

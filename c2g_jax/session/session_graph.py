@@ -1,17 +1,21 @@
 """The scene graph of a session's state, and its provenance."""
 
+import collections
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from c2g_jax import __version__
 from c2g_jax.media.rle import encode_mask
 from c2g_jax.media.video import Video
-from c2g_jax.session.labels import Labeller, certain_frames
+from c2g_jax.session.labels import Labeller, PairPrediction
 from c2g_jax.session.session_state import SessionState
 from c2g_jax.session.views import as_json
 from c2g_jax.tracking.scene_graph import GraphBuilder
 from c2g_jax.tracking.spans import SpanConfig
-from c2g_jax.types import SceneGraph, VideoInfo
+from c2g_jax.types import SceneGraph, SubjectFrame, Triplet, VideoInfo
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,14 +41,19 @@ def build_graph(
         | state.records.keys()
     )
     predictions = labeller.predict(state, frames)
-    subject_frames = labeller.subject_frames(state, frames, predictions)
+    certain = collections.defaultdict(set)  # triplet -> frames on which a person set it
     prompted_by = {i: _prompted_by(state, i) for i in state.shown}
     for frame in frames:
         seen = {i: state.observation(i, frame) for i in state.shown}
         masks = {i: o.mask for i, o in seen.items() if o is not None}
-        builder.add_encoded(frame, masks, subject_frames[frame], prompted_by)
+        found = predictions.get(frame, ())
+        subjects = _subject_frames(state, frame, found)
+        builder.add_encoded(frame, masks, subjects, prompted_by)
+        for p in found:
+            if p.fixed:
+                certain[p.subject_id, p.object_id, p.predicate].add(frame)
     info = VideoInfo(video.name, video.width, video.height, video.fps, video.times)
-    graph = builder.build(info, {}, certain_frames(state, predictions))
+    graph = builder.build(info, {}, certain)
     objects = tuple(
         dataclasses.replace(track, category=category, score=1.0)
         if (category := state.category(track.object_id)) is not None
@@ -83,6 +92,25 @@ def provenance(state: SessionState, size: str, source: Source) -> dict:
         },
         "dropped_tracks": sum(record.dropped for record in state.records.values()),
     }
+
+
+def _subject_frames(
+    state: SessionState, frame: int, predictions: Sequence[PairPrediction]
+) -> list[SubjectFrame]:
+    """Return the triplets of a frame by subject, with DIDM's points."""
+    record = state.records.get(frame)
+    points = {} if record is None else record.points
+    triplets: dict[int, list[Triplet]] = {i: [] for i in points}
+    for prediction in predictions:
+        triplets.setdefault(prediction.subject_id, []).append(
+            Triplet(prediction.object_id, *prediction[2:6])
+        )
+    no_points = np.zeros((0, 2), np.float32)
+    return [
+        SubjectFrame(frame, i, points.get(i, no_points), tuple(own))
+        for i, own in triplets.items()
+        if state.alive(i)
+    ]
 
 
 def _prompted_by(state: SessionState, shown_id: int) -> int | None:

@@ -130,11 +130,6 @@ class PredicateFix:
     def pair(self) -> tuple[int, int]:
         return self.subject_id, self.object_id
 
-    def covers(self, subject_id: int, object_id: int, frame: int) -> bool:
-        """Whether it applies to this pair on this frame."""
-        same = self.pair == (subject_id, object_id)
-        return same and self.start <= frame <= self.stop
-
 
 @dataclass(frozen=True, eq=False)
 class SessionState:

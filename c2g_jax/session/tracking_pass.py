@@ -66,10 +66,14 @@ class TrackingPass:
             clock = before * direction
             tracks = tuple(dataclasses.replace(t, last_linked=clock) for t in tracks)
         video = engine.video
-        tracking = loop.start(
-            video.height, video.width, engine.num_frames, 0, first, direction
+        self._tracking = TrackingState(
+            video.height,
+            video.width,
+            engine.num_frames,
+            frame=first,
+            direction=direction,
+            tracks=tracks,
         )
-        self._tracking = dataclasses.replace(tracking, tracks=tracks)
 
     def step(self, state: SessionState) -> SessionState:
         """Track the next frame and write it into the state."""

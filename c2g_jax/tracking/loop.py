@@ -78,7 +78,7 @@ def track_video(
         raise InputError("the video has no frames: give one that has")
     for prompt in prompts:
         prompt.check(frame.width, frame.height, num_frames)
-    state = start(frame.height, frame.width, num_frames, next_id)
+    state = TrackingState(frame.height, frame.width, num_frames, next_id)
     features = features_of(frame, 0)
     while frame is not None:
         here = waiting.pop(state.frame, ())
@@ -94,33 +94,6 @@ def track_video(
             f"{late[0]}: the video ends after {state.frame} frames: prompt an earlier "
             "one"
         )
-
-
-def start(
-    height: int,
-    width: int,
-    num_frames: int | None = None,
-    next_id: int = 0,
-    frame: int = 0,
-    direction: int = 1,
-) -> TrackingState:
-    """Return the state before the first frame; new objects are numbered from next_id.
-
-    `frame` is the first frame, `direction` 1 forward in time and -1 in reverse.
-    """
-    return TrackingState(height, width, num_frames, next_id, frame, direction)
-
-
-def step(
-    model: Click2Graph,
-    state: TrackingState,
-    features: FrameFeatures | None,
-    prompts: Sequence[Prompt] = (),
-) -> tuple[TrackingState, FrameResult]:
-    """Process one frame, from its features and its prompts."""
-    pending = begin_frame(model, state, features, prompts)
-    output = finish_frame(model, pending)
-    return output.after, frame_result(model, output)
 
 
 def begin_frame(

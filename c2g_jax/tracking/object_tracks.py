@@ -23,20 +23,12 @@ class OpenTrack:
 
 
 @dataclass(frozen=True)
-class QueryOverlaps:
-    """The q queries of one subject on a frame, compared to its k open tracks.
+class Rows:
+    """Statistics of the r masks of a frame: those of all slots and of all queries."""
 
-    present: bool [q], whether the query's own mask has a pixel. track_iou: float
-    [q, k] and peer_iou: float [q, q], overlaps of the queries' masks with the masks of
-    the open tracks and with one another. confidence: float [q] of the queries' own
-    masks, track_confidence: float [k] of the tracks' masks.
-    """
-
-    present: np.ndarray
-    track_iou: np.ndarray
-    peer_iou: np.ndarray
-    confidence: np.ndarray
-    track_confidence: np.ndarray
+    area: np.ndarray  # [r], pixels
+    iou: np.ndarray  # [r, r]
+    confidence: np.ndarray  # [r], of the triplet with the row's subject
 
 
 @dataclass(frozen=True)
@@ -45,7 +37,7 @@ class SubjectLinks:
 
     tracks: tuple[OpenTrack, ...]  # open after this frame, in order of their ids
     linked: tuple[int | None, ...]  # the track that each query linked to, None: no mask
-    opened: Mapping[int, int]  # id of a new track -> the query that opened it
+    opened: Mapping[int, int]  # id of a new track -> the row of its query
     closed: tuple[int, ...]  # ids of the tracks that ended here
     dropped: int  # how many of those ended by the cap
 
@@ -53,41 +45,40 @@ class SubjectLinks:
 def link_queries(
     tracks: Sequence[OpenTrack],
     subject_id: int,
+    queries: Sequence[int],
     frame: int,
-    overlaps: QueryOverlaps,
+    rows: Rows,
+    row_of: Mapping[int, int],
     next_id: int,
     rules: TrackRules,
 ) -> SubjectLinks:
     """Link the queries of one subject to its open tracks, open and close tracks.
 
-    `tracks` are the subject's open ones, in the order of the columns of `overlaps`.
-    A query links to the track that its mask overlaps most, if the IoU is `link_iou` or
-    more; an earlier query may have opened that track on this frame. Otherwise it opens
-    a track. New tracks are numbered from `next_id`. A track that is opened and closed
-    by the cap at once is both in `opened` and in `closed`: its mask still counts on
-    this frame.
+    `tracks` are the subject's open ones, `queries` the rows of its queries, `row_of`
+    the row of each subject and open track. The queries of a subject out of view link
+    to nothing. A query links to the track that its mask overlaps most, if the IoU is
+    `link_iou` or more; an earlier query may have opened that track on this frame.
+    Otherwise it opens a track. New tracks are numbered from `next_id`. A track that is
+    opened and closed by the cap at once is both in `opened` and in `closed`: its mask
+    still counts on this frame.
     """
     alive = {track.object_id: track for track in tracks}
-    old_ids = tuple(alive)
+    candidates = {object_id: row_of[object_id] for object_id in alive}
+    in_view = rows.area[row_of[subject_id]] > 0
     linked, opened = [], {}
-    for query, present in enumerate(overlaps.present):
-        if not present:
+    for row in queries:
+        if not in_view or rows.area[row] <= 0:
             linked.append(None)
             continue
-        ids = old_ids + tuple(opened)
-        peers = overlaps.peer_iou[query, list(opened.values())]
-        ious = np.concatenate([overlaps.track_iou[query], peers])
-        best = int(np.argmax(ious)) if len(ids) else -1
+        ious = rows.iou[row, list(candidates.values())]
+        best = int(np.argmax(ious)) if candidates else -1
         if best >= 0 and ious[best] >= rules.link_iou:
-            object_id = ids[best]
+            object_id = list(candidates)[best]
         else:
             object_id = next_id + len(opened)
-            opened[object_id] = query
-        if object_id in opened:
-            confidence = overlaps.confidence[opened[object_id]]
-        else:
-            confidence = overlaps.track_confidence[old_ids.index(object_id)]
-        alive[object_id] = OpenTrack(object_id, subject_id, frame, float(confidence))
+            opened[object_id] = candidates[object_id] = int(row)
+        confidence = float(rows.confidence[candidates[object_id]])
+        alive[object_id] = OpenTrack(object_id, subject_id, frame, confidence)
         linked.append(object_id)
 
     closed = [t for t in alive.values() if frame - t.last_linked >= rules.patience]
@@ -103,15 +94,6 @@ def link_queries(
     return SubjectLinks(
         tuple(alive.values()), tuple(linked), opened, closed_ids, dropped
     )
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Statistics of the r masks of a frame: those of all slots and of all queries."""
-
-    area: np.ndarray  # [r], pixels
-    iou: np.ndarray  # [r, r]
-    confidence: np.ndarray  # [r], of the triplet with the row's subject
 
 
 @dataclass(frozen=True)
@@ -135,32 +117,20 @@ def link_all(
     next_id: int,
     rules: TrackRules,
 ) -> FrameLinks:
-    """Do `link_queries` for all subjects in `queries`: {id: rows of its queries}.
-
-    `row_of` is the row of each subject and open track. The queries of a subject out of
-    view link to nothing.
-    """
+    """Do `link_queries` for all subjects in `queries`: {id: rows of its queries}."""
     tracks, linked, opened = tuple(tracks), {}, {}
     subject_of = {t.object_id: t.subject_id for t in tracks}
     closed, dropped = set(), 0
     for subject_id, own_rows in queries.items():
         own = [t for t in tracks if t.subject_id == subject_id]
-        places = [row_of[t.object_id] for t in own]
-        in_view = rows.area[row_of[subject_id]] > 0
-        overlaps = QueryOverlaps(
-            present=(rows.area[own_rows] > 0) & in_view,
-            track_iou=rows.iou[np.ix_(own_rows, places)],
-            peer_iou=rows.iou[np.ix_(own_rows, own_rows)],
-            confidence=rows.confidence[own_rows],
-            track_confidence=rows.confidence[places],
+        links = link_queries(
+            own, subject_id, own_rows, frame, rows, row_of, next_id, rules
         )
-        links = link_queries(own, subject_id, frame, overlaps, next_id, rules)
         linked[subject_id] = links.linked
         others = [t for t in tracks if t.subject_id != subject_id]
         tracks = (*others, *links.tracks)
-        for object_id, query in links.opened.items():
-            opened[object_id] = int(own_rows[query])
-            subject_of[object_id] = subject_id
+        opened |= links.opened
+        subject_of |= dict.fromkeys(links.opened, subject_id)
         next_id += len(links.opened)
         closed |= set(links.closed)
         dropped += links.dropped

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from c2g_jax.tracking.object_tracks import find_id
-from c2g_jax.tracking.spans import SpanConfig, held_spans, merge_spans
+from c2g_jax.tracking.spans import SpanConfig, held_spans
 from c2g_jax.types import (
     FrameResult,
     ObjectTrack,
@@ -16,8 +16,6 @@ from c2g_jax.types import (
     SubjectFrame,
     VideoInfo,
 )
-
-__all__ = ["UNKNOWN", "GraphBuilder", "SpanConfig", "merge_spans", "vote"]
 
 UNKNOWN = "unknown"  # the category of an object without a prediction
 

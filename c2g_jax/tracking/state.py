@@ -32,7 +32,8 @@ class Subject:
 class TrackingState:
     """Everything that tracking carries from one frame to the next.
 
-    frame: the index of the next frame. direction: 1 forward in time, -1 in reverse.
+    frame: the index of the next frame. num_frames: None for a stream. next_id: of the
+    next new object. direction: 1 forward in time, -1 in reverse.
     pinned: the tracks of objects that a person prompted, which never close.
     shared: merged ids, old id -> id kept. slots: the object in each row of the memory
     bank, None where the row is free. prompted: the number of conditioning frames of
@@ -41,8 +42,8 @@ class TrackingState:
 
     height: int
     width: int
-    num_frames: int | None
-    next_id: int
+    num_frames: int | None = None
+    next_id: int = 0
     frame: int = 0
     direction: int = 1
     subjects: tuple[Subject, ...] = ()

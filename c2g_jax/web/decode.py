@@ -7,10 +7,10 @@ On failure it prints {"error", "status"} as JSON, and nothing else.
 import json
 import resource
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import av
+from av.error import FFmpegError
 from PIL import Image
 
 from c2g_jax.media.images import read_image
@@ -109,35 +109,32 @@ def _check_size(width: int, height: int, limits: dict) -> None:
         )
 
 
-def _failures() -> tuple[type[Exception], ...]:
-    return (av.error.FFmpegError, OSError, ValueError, SyntaxError, MemoryError)
-
-
-def main(task: str) -> Iterator[dict]:
-    """Run a task {source, folder, name, limits}; yields what to print if it fails."""
+def main(task: str) -> dict | None:
+    """Run a task {source, folder, name, limits}; return what to print if it fails."""
     task = json.loads(task)
     source, folder = Path(task["source"]), Path(task["folder"])
     try:
         decode(source, folder, task["name"], task["limits"])
     except Refused as error:
-        yield {"error": str(error), "status": error.status}
+        return {"error": str(error), "status": error.status}
     except DiskFull:
-        yield {"error": DISK_FULL, "status": 507}
+        return {"error": DISK_FULL, "status": 507}
     except InputError as error:
         # Clients must not see paths of this machine.
         line = str(error).replace(str(source), task["name"])
-        yield {"error": line.replace(source.name, task["name"]), "status": 422}
-    except _failures() as error:
+        return {"error": line.replace(source.name, task["name"]), "status": 422}
+    except (FFmpegError, OSError, ValueError, SyntaxError, MemoryError) as error:
         if disk_is_full(error):
-            yield {"error": DISK_FULL, "status": 507}
-            return
+            return {"error": DISK_FULL, "status": 507}
         line = "damaged, or not of the format it claims: export it again"
-        yield {"error": f"{task['name']}: {line}", "status": 422}
+        return {"error": f"{task['name']}: {line}", "status": 422}
+    return None
 
 
 if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for line in main(sys.argv[1]):
-        print(json.dumps(line), flush=True)
+    failure = main(sys.argv[1])
+    if failure is not None:
+        print(json.dumps(failure), flush=True)
         raise SystemExit(2)

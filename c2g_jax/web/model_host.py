@@ -6,7 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from c2g_jax.checkpoints.pretrained import (
+    find_checkpoint,
+    load_click2graph,
+    untrained,
+)
+from c2g_jax.checkpoints.safetensors import read_manifest
 from c2g_jax.cli.compiled import keep_compiled
+from c2g_jax.session.file import read_session
+from c2g_jax.session.opening import open_video
+from c2g_jax.session.session_graph import Source
 from c2g_jax.vocabulary import load_vocabulary
 from c2g_jax.web.clips import Clip
 
@@ -14,7 +23,7 @@ WARM_FRAMES, WARM_SIDE = 3, 96
 
 
 class ModelHost:
-    """Loads the model and opens sessions. JAX is not imported before `load`."""
+    """Loads the model and opens sessions."""
 
     def __init__(self, checkpoint: Path | None, cache: Path | None = None):
         self.checkpoint, self.cache = checkpoint, cache
@@ -23,14 +32,6 @@ class ModelHost:
 
     def load(self) -> str | None:
         """Load the weights; returns a warning to show to the user, if any."""
-        from c2g_jax.checkpoints.pretrained import (
-            find_checkpoint,
-            load_click2graph,
-            untrained,
-        )
-        from c2g_jax.checkpoints.safetensors import read_manifest
-        from c2g_jax.session.session import Source
-
         if self.cache is not None:
             keep_compiled(self.cache)
         folder = find_checkpoint(self.checkpoint)
@@ -40,17 +41,13 @@ class ModelHost:
         self._source = lambda clip: Source(
             str(clip.folder), {"fps": clip.fps}, str(folder), sha256
         )
-        if not trained:
-            return untrained(folder)
-        return None
+        return None if trained else untrained(folder)
 
     def warm_up(self, report: Callable[[str], None]) -> None:
         """Compile the programs for the first clicks and tracked frames.
 
         report: called with the name of each stage.
         """
-        from c2g_jax.session.opening import open_video
-
         ramp = np.arange(WARM_SIDE, dtype=np.uint8)
         image = np.broadcast_to(ramp[:, None, None], (WARM_SIDE, WARM_SIDE, 3))
         session = open_video([image] * WARM_FRAMES, model=self._model)
@@ -73,9 +70,6 @@ class ModelHost:
 
     def open(self, clip: Clip, saved: Path) -> Any:
         """Open a session on a clip, restored from `saved` if that exists."""
-        from c2g_jax.session.file import read_session
-        from c2g_jax.session.opening import open_video
-
         session = open_video(clip.folder, model=self._model, fps=clip.fps or 5.0)
         session.source = self._source(clip)
         session.video.name, session.video.fps = clip.name, clip.fps

@@ -10,8 +10,8 @@ from fastapi.responses import FileResponse, Response
 from starlette.background import BackgroundTask
 
 from c2g_jax.export.scene_graph_json import graph_to_json
+from c2g_jax.session.exporting import check_kind, write_export
 from c2g_jax.session.views import EXPORTS, FOLDERS
-from c2g_jax.web.errors import WebError
 from c2g_jax.web.routes_session import EntryDep, ServiceDep, Threshold
 
 router = APIRouter(prefix="/sessions/{session_id}")
@@ -28,9 +28,7 @@ async def export(
     entry: EntryDep, service: ServiceDep, format: str, threshold: Threshold = None
 ) -> Response:
     """Return a file to download; built in the worker, written in another thread."""
-    if format not in EXPORTS:
-        known = ", ".join(EXPORTS)
-        raise WebError(422, f"unknown format {format!r}: choose one of {known}")
+    check_kind(format)
     graph, video = await service.use(entry, lambda s: (s.graph(threshold), s.video))
     folder = Path(tempfile.mkdtemp(prefix="c2g-export-"))
     try:
@@ -52,8 +50,6 @@ async def export(
 
 
 def _write(kind: str, folder: Path, graph, video, vocabulary) -> Path:
-    from c2g_jax.session.exporting import write_export  # imports JAX
-
     path = folder / ("graph" if kind in FOLDERS else f"graph.{EXPORTS[kind][0]}")
     write_export(kind, path, graph, video, vocabulary)
     if kind in FOLDERS:

@@ -15,9 +15,9 @@ MAX_WAITING = 64  # jobs; a longer queue would not be served in acceptable time
 class Worker:
     """Runs jobs one at a time, first in, first out."""
 
-    def __init__(self, max_waiting: int = MAX_WAITING):
+    def __init__(self):
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="jax")
-        self._slots = threading.BoundedSemaphore(max_waiting)
+        self._slots = threading.BoundedSemaphore(MAX_WAITING)
 
     async def run(
         self, job: Callable[..., Any], *args: Any, bypass_limit: bool = False

@@ -16,7 +16,8 @@ from c2g_jax.sam2.memory import empty_bank
 from c2g_jax.sam2.predictors.postprocess import enlarge_logits
 from c2g_jax.sam2.prompts import Prompts
 from c2g_jax.tracking import loop as tracking
-from c2g_jax.tracking.loop import begin_frame, finish_frame, frame_result, start
+from c2g_jax.tracking.loop import begin_frame, finish_frame, frame_result
+from c2g_jax.tracking.state import TrackingState
 from c2g_jax.types import Frame, Prompt
 from tests.small_click2graph import (
     CONFIG,
@@ -258,7 +259,8 @@ def test_an_image_gives_one_frame(model, video):
 
 def test_another_than_didm_may_choose_the_points(model, video):
     features = track.encode_frame(model.sam2, resize(video[0].rgb, 64))
-    before, prompts = start(HEIGHT, WIDTH, len(video), 5), [click(0, 1, 20, 24)]
+    before = TrackingState(HEIGHT, WIDTH, len(video), 5)
+    prompts = [click(0, 1, 20, 24)]
     asked = begin_frame(model, before, features, prompts)
     output = finish_frame(model, asked)
     result, rows = frame_result(model, output), output.row_of

@@ -1,7 +1,5 @@
 """A slow reference of the runner: one trial and one frame at a time, by pixels."""
 
-import dataclasses
-
 import numpy as np
 
 from c2g_jax.evaluation.metrics import FramePredictions
@@ -9,6 +7,7 @@ from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.evaluation.runner import scoring_model
 from c2g_jax.evaluation.trials import Trial, draw_prompt
 from c2g_jax.tracking import loop as tracking
+from c2g_jax.tracking.state import TrackingState
 from tests.evaluation.twin import iou
 from tests.scripted import model
 
@@ -23,9 +22,8 @@ def alone(dataset, video, trial: Trial, point_source, protocol: Protocol):
         courses.append(list(range(trial.frame, -1, -1)))
     guesses = {}
     for backward, course in enumerate(courses):
-        state = tracking.start(16, 16, video.num_frames, next_id=1)
         place = last - trial.frame if backward else trial.frame
-        state = dataclasses.replace(state, frame=place)
+        state = TrackingState(16, 16, video.num_frames, next_id=1, frame=place)
         for t in course:
             told, points = [], None
             if t == trial.frame:

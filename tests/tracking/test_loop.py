@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from c2g_jax.tracking.loop import start, step
+from c2g_jax.tracking.state import TrackingState
 from c2g_jax.vocabulary import load_vocabulary
 from tests.scripted import (
     NOTHING,
@@ -13,6 +13,7 @@ from tests.scripted import (
     objects,
     prompt,
     rectangle,
+    step,
     track,
 )
 
@@ -123,7 +124,7 @@ def test_slots_are_used_again(monkeypatch):
     world = World(masks, lambda subject, frame: [frame + 1, NOTHING, NOTHING])
     world.install(monkeypatch)
     short = model(rules={"patience": 3})
-    state = start(16, 16, next_id=1)
+    state = TrackingState(16, 16, next_id=1)
     for frame in range(30):
         prompts = [prompt(0, 0, thing=0)] if frame == 0 else []
         state, _ = step(short, state, frame, prompts)
@@ -135,7 +136,7 @@ def test_slots_are_used_again(monkeypatch):
 def test_a_state_can_be_gone_on_from_again(monkeypatch):
     world = World(column, lambda subject, frame: [4 + frame, -1, -1])
     world.install(monkeypatch)
-    state, _ = step(model(), start(16, 16), 0, [prompt(0, 1, thing=3)])
+    state, _ = step(model(), TrackingState(16, 16), 0, [prompt(0, 1, thing=3)])
     one, first = step(model(), state, 1)
     two, second = step(model(), state, 1)
     assert objects(first) == objects(second) == [3]

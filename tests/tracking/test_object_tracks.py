@@ -7,7 +7,8 @@ import numpy as np
 from c2g_jax.tracking.object_tracks import (
     FrameLinks,
     OpenTrack,
-    QueryOverlaps,
+    Rows,
+    SubjectLinks,
     find_id,
     link_queries,
     rename_opened,
@@ -16,7 +17,7 @@ from c2g_jax.tracking.object_tracks import (
 from c2g_jax.types import TrackRules
 
 RULES = TrackRules()
-SUBJECT = 1
+SUBJECT = 100
 
 
 def strip(start: int, stop: int) -> np.ndarray:
@@ -29,15 +30,25 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
     return (a & b).sum() / max((a | b).sum(), 1)
 
 
-def sight(queries, tracks=(), confidence=None, track_confidence=None) -> QueryOverlaps:
-    """What link_queries() is told of the masks of queries and of open tracks."""
-    pairs = [[iou(q, t) for t in tracks] for q in queries]
-    return QueryOverlaps(
-        present=np.array([q.any() for q in queries]),
-        track_iou=np.array(pairs).reshape(len(queries), len(tracks)),
-        peer_iou=np.array([[iou(a, b) for b in queries] for a in queries]),
-        confidence=np.array(confidence or [0.5] * len(queries)),
-        track_confidence=np.array(track_confidence or [0.5] * len(tracks)),
+def sight(queries, tracks=(), confidence=None, track_confidence=None) -> Rows:
+    """The masks of queries, of open tracks and, last, of the subject."""
+    masks = [*queries, *tracks, strip(39, 40)]
+    confidence = confidence or [0.5] * len(queries)
+    track_confidence = track_confidence or [0.5] * len(tracks)
+    return Rows(
+        area=np.array([mask.sum() for mask in masks]),
+        iou=overlaps(masks),
+        confidence=np.array([*confidence, *track_confidence, 0.5]),
+    )
+
+
+def link(tracks, frame: int, seen: Rows, next_id: int) -> SubjectLinks:
+    """link_queries() on the masks of `sight`."""
+    count = len(seen.area) - len(tracks) - 1
+    row_of = {t.object_id: count + i for i, t in enumerate(tracks)}
+    row_of[SUBJECT] = count + len(tracks)
+    return link_queries(
+        tracks, SUBJECT, range(count), frame, seen, row_of, next_id, RULES
     )
 
 
@@ -53,7 +64,7 @@ def test_new_masks_open_tracks_in_the_order_of_the_queries():
     seen = sight(
         [strip(0, 4), strip(10, 14), strip(20, 24)], confidence=[0.1, 0.2, 0.3]
     )
-    links = link_queries([], SUBJECT, 7, seen, 5, RULES)
+    links = link([], 7, seen, 5)
     assert links.linked == (5, 6, 7)
     assert links.opened == {5: 0, 6: 1, 7: 2}
     assert links.tracks == tuple(
@@ -69,15 +80,13 @@ def test_an_overlap_of_exactly_half_links_and_less_does_not():
     assert iou(strip(1, 10), half) == 0.5
     for mask, linked in ((half, 3), (less, 9)):
         seen = sight([mask], [strip(1, 10)], track_confidence=[0.25])
-        links = link_queries([track(3, last_linked=2)], SUBJECT, 4, seen, 9, RULES)
+        links = link([track(3, last_linked=2)], 4, seen, 9)
         assert links.linked == (linked,)
-    linked = link_queries(
+    linked = link(
         [track(3, last_linked=2)],
-        SUBJECT,
         4,
         sight([half], [strip(1, 10)], track_confidence=[0.25]),
         9,
-        RULES,
     )
     # The scored mask is the track's: so is the confidence.
     assert linked.tracks == (OpenTrack(3, SUBJECT, 4, 0.25),)
@@ -86,7 +95,7 @@ def test_an_overlap_of_exactly_half_links_and_less_does_not():
 
 def test_the_best_of_several_tracks_is_met():
     seen = sight([strip(0, 10)], [strip(0, 6), strip(0, 9), strip(0, 7)])
-    links = link_queries([track(3), track(4), track(5)], SUBJECT, 1, seen, 9, RULES)
+    links = link([track(3), track(4), track(5)], 1, seen, 9)
     assert links.linked == (4,)
     assert [t.last_linked for t in links.tracks] == [0, 1, 0]
 
@@ -94,16 +103,14 @@ def test_the_best_of_several_tracks_is_met():
 def test_queries_may_meet_one_track_and_one_that_just_opened():
     a, b = strip(0, 8), strip(20, 28)
     seen = sight([a, a, b, strip(20, 27)], [a])
-    links = link_queries([track(3)], SUBJECT, 1, seen, 9, RULES)
+    links = link([track(3)], 1, seen, 9)
     assert links.linked == (3, 3, 9, 9)
     assert links.opened == {9: 2}
 
 
 def test_a_query_without_a_mask_meets_nothing():
     empty = strip(0, 0)
-    links = link_queries(
-        [track(3)], SUBJECT, 1, sight([empty, empty], [empty]), 9, RULES
-    )
+    links = link([track(3)], 1, sight([empty, empty], [empty]), 9)
     assert links.linked == (None, None)
     assert ids(links.tracks) == [3]
     assert links.tracks[0].last_linked == 0
@@ -114,7 +121,7 @@ def test_a_track_closes_after_ten_frames_without_a_meeting():
     lived = []
     for frame in range(6, 30):
         seen = sight([strip(20, 24)], [strip(0, 4)])
-        tracks = link_queries(tracks, SUBJECT, frame, seen, 9, RULES).tracks
+        tracks = link(tracks, frame, seen, 9).tracks
         tracks = tuple(t for t in tracks if t.object_id == 3)
         lived.append(frame)  # it was followed on this frame
         if not tracks:
@@ -122,7 +129,7 @@ def test_a_track_closes_after_ten_frames_without_a_meeting():
     assert lived == list(range(6, 16))  # ten frames, the tenth is 15
     # Met on its last chance, it lives on.
     seen = sight([strip(0, 4)], [strip(0, 4)])
-    saved = link_queries([track(3, last_linked=5)], SUBJECT, 15, seen, 9, RULES)
+    saved = link([track(3, last_linked=5)], 15, seen, 9)
     assert saved.closed == ()
     assert saved.tracks == (OpenTrack(3, SUBJECT, 15, 0.5),)
 
@@ -131,13 +138,13 @@ def test_the_cap_drops_the_least_confident_and_counts():
     masks = [strip(3 * i, 3 * i + 2) for i in range(13)]
     old = [track(i, confidence=0.1 + 0.01 * i) for i in range(12)]
     seen = sight([masks[12]], masks[:12], confidence=[0.9])
-    links = link_queries(old, SUBJECT, 1, seen, 50, RULES)
+    links = link(old, 1, seen, 50)
     assert links.closed == (0,)
     assert links.dropped == 1
     assert ids(links.tracks) == [*range(1, 12), 50]
     # A newcomer may be the least confident itself: still this frame's answer.
     seen = sight([masks[12]], masks[:12], confidence=[0.01])
-    links = link_queries(old, SUBJECT, 1, seen, 50, RULES)
+    links = link(old, 1, seen, 50)
     assert links.linked == (50,)
     assert links.opened == {50: 0}
     assert links.closed == (50,)
@@ -148,7 +155,7 @@ def test_the_cap_drops_the_least_confident_and_counts():
 def test_the_cap_counts_only_what_it_closes():
     old = [track(i, last_linked=-10 if i < 2 else 0) for i in range(12)]
     masks = [strip(3 * i, 3 * i + 2) for i in range(13)]
-    links = link_queries(old, SUBJECT, 1, sight([masks[12]], masks[:12]), 50, RULES)
+    links = link(old, 1, sight([masks[12]], masks[:12]), 50)
     assert links.closed == (0, 1)
     assert links.dropped == 0
     assert len(links.tracks) == 11

@@ -4,16 +4,15 @@ import numpy as np
 import pytest
 
 from c2g_jax.tracking.inputs import prompt_arrays
-from c2g_jax.tracking.loop import start, step
 from c2g_jax.tracking.state import TrackingState
 from c2g_jax.types import InputError, Prompt
-from tests.scripted import World, column, model, prompt, track
+from tests.scripted import World, column, model, prompt, step, track
 
 
 def test_a_second_prompt_corrects_the_subject(monkeypatch):
     world = World(column, lambda subject, frame: [9, -1, -1])
     world.install(monkeypatch)
-    state = start(16, 16, next_id=2)
+    state = TrackingState(16, 16, next_id=2)
     for frame in range(5):
         told = {0: 3, 2: 4}.get(frame)
         prompts = [] if told is None else [prompt(frame, 1, told)]
@@ -28,7 +27,9 @@ def test_a_second_prompt_corrects_the_subject(monkeypatch):
 def test_an_object_can_be_corrected_too(monkeypatch):
     world = World(column, lambda subject, frame: [9, -1, -1])
     world.install(monkeypatch)
-    state, _ = step(model(), start(16, 16, next_id=2), 0, [prompt(0, 1, thing=3)])
+    state, _ = step(
+        model(), TrackingState(16, 16, next_id=2), 0, [prompt(0, 1, thing=3)]
+    )
     state, result = step(model(), state, 1, [prompt(1, 2, thing=10)])
     assert [s.object_id for s in state.subjects] == [1]
     assert state.bank.prompted[state.slot_of()[2]] == (0, 1)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from c2g_jax.tracking.scene_graph import GraphBuilder, SpanConfig, merge_spans, vote
+from c2g_jax.tracking.scene_graph import GraphBuilder, vote
+from c2g_jax.tracking.spans import SpanConfig, merge_spans
 from c2g_jax.types import FrameResult, SubjectFrame, Triplet, VideoInfo
 
 NO_POINTS = np.zeros((0, 2), np.float32)

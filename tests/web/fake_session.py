@@ -24,8 +24,8 @@ from c2g_jax.session.views import (
     TrackUpdate,
     as_json,
 )
-from c2g_jax.tracking.scene_graph import GraphBuilder, SpanConfig
-from c2g_jax.tracking.spans import merge_spans
+from c2g_jax.tracking.scene_graph import GraphBuilder
+from c2g_jax.tracking.spans import SpanConfig, merge_spans
 from c2g_jax.types import InputError, SubjectFrame, Triplet, VideoInfo
 from c2g_jax.vocabulary import load_vocabulary
 from tests.web.drawn_clip import (

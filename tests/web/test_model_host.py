@@ -16,7 +16,9 @@ def model_host(tmp_path_factory):
     pretrained.save_click2graph(model, folder)
     model_host = ModelHost(folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pretrained, "load_click2graph", lambda folder: (model, True))
+        patch.setattr(
+            "c2g_jax.web.model_host.load_click2graph", lambda folder: (model, True)
+        )
         assert model_host.load() is None
     model_host.load = lambda: None
     return model_host
