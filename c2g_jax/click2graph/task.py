@@ -1,7 +1,6 @@
 """The training task: DIDM and SCH on a frozen SAM2.1 (paper 3.6)."""
 
 import dataclasses
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +17,7 @@ from c2g_jax.sam2.prompts import Prompts
 
 @dataclasses.dataclass(frozen=True)
 class Click2GraphTask:
-    """The model, its loss, and which of its parameters train.
+    """The model, its loss, and regexes of the names of the parameters that train.
 
     `counts` (float32 [p]) is the frequency of each predicate in training, which the
     long-tail options of the loss need.
@@ -27,8 +26,7 @@ class Click2GraphTask:
     model: Click2Graph
     config: RelationLoss
     counts: np.ndarray | None = None
-
-    trainable: ClassVar[tuple[str, ...]] = (r"didm\..*", r"sch\..*")
+    trainable: tuple[str, ...] = (r"didm\..*", r"sch\..*")
 
     def loss(
         self,
