@@ -28,6 +28,10 @@ class FrameFeatures(NamedTuple):
     embed: Float[Array, "b h w c"]  # stride 16
     high_res: tuple[Float[Array, "b 4h 4w c/8"], Float[Array, "b 2h 2w c/4"]]
 
+    def frame(self, t: int) -> "FrameFeatures":
+        """Return the features of frame t alone, b = 1."""
+        return jax.tree.map(lambda x: x[t : t + 1], self)
+
 
 class Sam2(nnx.Module):
     """SAM2.1 of a given configuration. The state of a video is kept outside."""

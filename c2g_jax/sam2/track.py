@@ -35,6 +35,10 @@ class Segmentation(NamedTuple):
     candidates: Float[Array, "n 3 4h 4w"] | None
     candidate_ious: Float[Array, "n 3"] | None
 
+    def without_candidates(self) -> "Segmentation":
+        """Return the chosen masks alone: the candidates are large."""
+        return self._replace(candidates=None, candidate_ious=None)
+
 
 @jax.jit
 def encode_frame(model: Sam2, frame: UInt8[Array, "S S 3"]) -> FrameFeatures:

@@ -81,6 +81,5 @@ def with_given(
     replacement = Segmentation(*rows, None, None)
     if answer is None:
         return replacement
-    answer = answer._replace(candidates=None, candidate_ious=None)
     where = np.array([i in given for i in state.slots])
-    return _replace_rows(answer, replacement, where)
+    return _replace_rows(answer.without_candidates(), replacement, where)

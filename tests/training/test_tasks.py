@@ -1,5 +1,6 @@
 """The shipped configurations give a task, its clips and its weights."""
 
+import dataclasses
 import runpy
 from pathlib import Path
 

@@ -169,8 +169,7 @@ class Sam2ImagePredictor:
         return_logits,
         normalize_coords,
     ):
-        features = self._require_features()
-        features = jax.tree.map(lambda x: x[index : index + 1], features)
+        features = self._require_features().frame(index)
         height, width = self._sizes[index]
         coords, labels, batched = batched_points_and_boxes(
             point_coords, point_labels, box

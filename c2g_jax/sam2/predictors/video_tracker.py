@@ -48,9 +48,7 @@ def step(model, bank, features, frame, active, num_frames, direction):
     )
     slot = ring_slot(frame, bank.stride)
     memory = jax.lax.dynamic_index_in_dim(bank.recent, slot, 1, keepdims=False)
-    # Tracking does not use the multimask candidates, which are large.
-    output = output._replace(candidates=None, candidate_ious=None)
-    return bank, output, memory
+    return bank, output.without_candidates(), memory
 
 
 segment = jax.jit(track.segment)

@@ -74,7 +74,7 @@ def clip_sums(
     targets = frame_targets(masks, recipe.loss.mask_size, config.low_res_size)
     features = model.encode_image(normalize_frames(clip["frames"]))
     logged = feature_losses(recipe.loss, features, clip, recipe.num_classes)
-    start, here = _frame(features, 0), FrameTargets(*(x[0] for x in targets))
+    start, here = features.frame(0), FrameTargets(*(x[0] for x in targets))
     valid = here.present
     prompts = clicks.first_prompts(
         keys[-2], here.masks, recipe.boxes, 2 + recipe.corrections
@@ -133,7 +133,7 @@ def clip_sums(
     pointer_sums = [relation_loss(output, 0)]
     for t in range(1, length):
         here = FrameTargets(*(x[t] for x in targets))
-        last, now = _frame(features, t - 1), _frame(features, t)
+        last, now = features.frame(t - 1), features.frame(t)
         memory, (output, more, tracked), placed = track(
             last, now, output, memory, here, plan.corrected[t], keys[t]
         )
@@ -265,10 +265,6 @@ def clip_memories(
         pointer_time=each(age.astype(jnp.float32)),
         pointer_valid=each(prompted | (age < max_pointers)),
     )
-
-
-def _frame(features: FrameFeatures, frame: int) -> FrameFeatures:
-    return jax.tree.map(lambda x: x[frame : frame + 1], features)
 
 
 def _mean(values: Array, where: Array) -> Array:
