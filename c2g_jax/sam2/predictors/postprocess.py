@@ -82,15 +82,11 @@ def remove_sprinkles(logits: np.ndarray, max_area: int) -> np.ndarray:
 
 def _set_small_regions(logits, region, max_area, value):
     out = logits.copy()
-    flat, regions = (
-        out.reshape(-1, *out.shape[-2:]),
-        region.reshape(-1, *region.shape[-2:]),
-    )
-    for image, mask in zip(flat, regions, strict=True):
-        labels, areas = _regions(mask)
+    for index in np.ndindex(logits.shape[:-2]):
+        labels, areas = _regions(region[index])
         small = areas <= max_area
         small[0] = False  # label 0: outside the region
-        image[small[labels]] = value
+        out[index][small[labels]] = value
     return out
 
 
