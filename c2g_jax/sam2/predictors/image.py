@@ -116,15 +116,9 @@ class Sam2ImagePredictor:
         IoUs [k] and low-resolution logits [k, 4h, 4w]; k is 3 with `multimask_output`,
         else 1. With n prompts each has a leading axis of n.
         """
+        prompts = (point_coords, point_labels, box, mask_input)
         return self._predict(
-            0,
-            point_coords,
-            point_labels,
-            box,
-            mask_input,
-            multimask_output,
-            return_logits,
-            normalize_coords,
+            0, prompts, multimask_output, return_logits, normalize_coords
         )
 
     def predict_batch(
@@ -140,16 +134,11 @@ class Sam2ImagePredictor:
         """Call `predict` on each image of the batch, with lists of its arguments."""
         self._require_features()
         batches = (point_coords_batch, point_labels_batch, box_batch, mask_input_batch)
-        outputs = [
-            self._predict(
-                index,
-                *(None if batch is None else batch[index] for batch in batches),
-                multimask_output,
-                return_logits,
-                normalize_coords,
-            )
-            for index in range(len(self._sizes))
-        ]
+        options = (multimask_output, return_logits, normalize_coords)
+        outputs = []
+        for index in range(len(self._sizes)):
+            prompts = [None if batch is None else batch[index] for batch in batches]
+            outputs.append(self._predict(index, prompts, *options))
         masks, ious, logits = zip(*outputs, strict=True)
         return list(masks), list(ious), list(logits)
 
@@ -159,16 +148,9 @@ class Sam2ImagePredictor:
         return self._features
 
     def _predict(
-        self,
-        index,
-        point_coords,
-        point_labels,
-        box,
-        mask_input,
-        multimask_output,
-        return_logits,
-        normalize_coords,
+        self, index, prompts, multimask_output, return_logits, normalize_coords
     ):
+        point_coords, point_labels, box, mask_input = prompts
         features = self._require_features().frame(index)
         height, width = self._sizes[index]
         coords, labels, batched = batched_points_and_boxes(
