@@ -17,8 +17,7 @@ from c2g_jax.click2graph.model import Click2Graph, apply_prompts, segment_points
 from c2g_jax.click2graph.pooling import pool_mask
 from c2g_jax.click2graph.sch import SchLogits
 from c2g_jax.sam2 import memory, track
-from c2g_jax.sam2.model import FrameFeatures
-from c2g_jax.sam2.preprocess import normalize_frames
+from c2g_jax.sam2.model import FrameFeatures, normalize_frames
 from c2g_jax.sam2.prompts import Prompts
 from c2g_jax.sam2.track import Segmentation
 from c2g_jax.types import NOT_A_POINT

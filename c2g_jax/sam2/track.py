@@ -15,8 +15,7 @@ from c2g_jax.sam2 import memory
 from c2g_jax.sam2.mask_decoder import choose_mask
 from c2g_jax.sam2.masks import NO_OBJECT, resize_logits, shrink_masks
 from c2g_jax.sam2.memory import MemoryBank
-from c2g_jax.sam2.model import FrameFeatures, Sam2
-from c2g_jax.sam2.preprocess import normalize_frames
+from c2g_jax.sam2.model import FrameFeatures, Sam2, normalize_frames
 from c2g_jax.sam2.prompts import Prompts, no_prompt
 
 LONG = 1 << 20  # num_frames of a video of unknown length

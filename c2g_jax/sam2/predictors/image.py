@@ -9,7 +9,7 @@ from c2g_jax.media.images import resize_image, to_rgb
 from c2g_jax.sam2.mask_decoder import choose_mask
 from c2g_jax.sam2.masks import LOGIT_BOUND
 from c2g_jax.sam2.memory import bucket
-from c2g_jax.sam2.model import FrameFeatures, Sam2
+from c2g_jax.sam2.model import MEAN, STD, FrameFeatures, Sam2
 from c2g_jax.sam2.predictors.postprocess import (
     enlarge_logits,
     fill_holes,
@@ -19,7 +19,6 @@ from c2g_jax.sam2.predictors.user_prompts import (
     batched_points_and_boxes,
     check_inside,
 )
-from c2g_jax.sam2.preprocess import MEAN, STD
 from c2g_jax.sam2.prompts import Prompts, pad_points
 from c2g_jax.types import ABSENT, InputError
 

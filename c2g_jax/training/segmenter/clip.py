@@ -20,8 +20,7 @@ from c2g_jax.from_scratch.aid_losses import (
 from c2g_jax.sam2.mask_decoder import DecodedMasks
 from c2g_jax.sam2.masks import NO_OBJECT, resize_logits
 from c2g_jax.sam2.memory import RECENT, Memories
-from c2g_jax.sam2.model import FrameFeatures, Sam2
-from c2g_jax.sam2.preprocess import normalize_frames
+from c2g_jax.sam2.model import FrameFeatures, Sam2, normalize_frames
 from c2g_jax.sam2.prompts import Prompts, no_prompt
 from c2g_jax.sam2.track import LONG, segment_mask
 from c2g_jax.training.segmenter import clicks
