@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from c2g_jax.data import augmentation, prompts, sampling
+from c2g_jax.data.augmentation import Clip
 from c2g_jax.data.dataset import Dataset
 from c2g_jax.data.records import VideoRecord
 from c2g_jax.media.images import resize_frame
@@ -35,7 +36,6 @@ STARTS = {
     "segments": sampling.segment_starts,
 }
 TASKS = tuple(STARTS)
-Clip = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)

@@ -165,8 +165,10 @@ class Sam2ImagePredictor:
         low_res = np.asarray(logits)[:count]
         ious = np.asarray(ious)[:count]
 
+        # Holes to +10, sprinkles to -10 (sam2/utils/transforms.py:76-118).
         cleaned = low_res - self.mask_threshold
-        cleaned = _clean_masks(cleaned, self.max_hole_area, self.max_sprinkle_area)
+        cleaned = fill_holes(cleaned, self.max_hole_area, 10.0)
+        cleaned = remove_sprinkles(cleaned, self.max_sprinkle_area)
         masks = enlarge_logits(cleaned + self.mask_threshold, height, width)
         masks = masks if return_logits else masks > self.mask_threshold
         low_res = np.clip(low_res, -LOGIT_BOUND, LOGIT_BOUND)
@@ -205,13 +207,3 @@ class Sam2ImagePredictor:
         full = np.zeros((padded, size, size), np.float32)
         full[:count] = logits
         return Prompts(coords, labels, full), count
-
-
-def _clean_masks(
-    logits: np.ndarray, max_hole_area: int, max_sprinkle_area: int
-) -> np.ndarray:
-    """Set holes to +10 and sprinkles to -10 (sam2/utils/transforms.py:76-118)."""
-    filled = fill_holes(logits, max_hole_area)
-    if max_hole_area > 0:
-        filled = np.where(filled != logits, np.float32(10.0), filled)
-    return remove_sprinkles(filled, max_sprinkle_area)

@@ -62,15 +62,15 @@ def window_above(
     return tuple(spans)
 
 
-def fill_holes(logits: np.ndarray, max_area: int) -> np.ndarray:
-    """Set background regions of at most `max_area` pixels to a logit of 0.1.
+def fill_holes(logits: np.ndarray, max_area: int, value: float = 0.1) -> np.ndarray:
+    """Set background regions of at most `max_area` pixels to a logit of `value`.
 
     logits float32 [..., h, w]; regions are 8-connected. sam2/utils/misc.py:312-335
     does this on CUDA only. A `max_area` of 0 disables it.
     """
     if max_area <= 0:
         return logits
-    return _set_small_regions(logits, logits <= 0, max_area, 0.1)
+    return _set_small_regions(logits, logits <= 0, max_area, value)
 
 
 def remove_sprinkles(logits: np.ndarray, max_area: int) -> np.ndarray:
