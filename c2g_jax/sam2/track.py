@@ -160,24 +160,22 @@ def track_step(
     frame: Int[Array, ""],
     active: Bool[Array, "n"],
     prompts: Prompts | None = None,
-    initial: Bool[Array, "n"] | None = None,
     num_frames: Int[Array, ""] | int = LONG,
     direction: Int[Array, ""] | int = 1,
 ) -> tuple[MemoryBank, Segmentation]:
     """Track one frame: segment n objects with their memories, then remember it.
 
     Outputs of objects outside `active` are undefined and not remembered. `prompts` are
-    the prompts on this frame, if any. Prompted objects in `initial`, by default all,
-    are segmented without memory, as upstream does on frames that were not tracked
-    before; the other prompted objects are corrected with their memory. The remaining
-    arguments are those of `correct`.
+    the prompts on this frame, if any. Prompted objects are segmented without memory, as
+    upstream does on frames that were not tracked before. The remaining arguments are
+    those of `correct`.
     """
-    prompted = jnp.zeros(bank.num_objects, bool)
+    prompted, initial = jnp.zeros(bank.num_objects, bool), None
     if prompts is not None:
         prompted = prompts.num_points > 0
         if prompts.has_mask is not None:
             prompted = prompted | prompts.has_mask
-        initial = prompted if initial is None else initial
+        initial = prompted
     output = correct(
         model, bank, features, frame, prompts, initial, num_frames, direction
     )
