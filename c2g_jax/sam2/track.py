@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from c2g_jax.sam2 import memory
@@ -21,6 +22,15 @@ from c2g_jax.sam2.prompts import Prompts, no_prompt
 LONG = 1 << 20  # num_frames of a video of unknown length
 
 _MASK_SCALE, _MASK_BIAS = 20.0, -10.0  # a mask prompt as logits: +10 and -10
+
+
+class ObjectOutput(NamedTuple):
+    """The model's output for one object on one frame, on the host."""
+
+    logits: np.ndarray  # float32 [4h, 4w]
+    iou: float  # predicted
+    object_score: float
+    pointer: np.ndarray  # float32 [c]
 
 
 class Segmentation(NamedTuple):
@@ -37,6 +47,16 @@ class Segmentation(NamedTuple):
     def without_candidates(self) -> "Segmentation":
         """Return the chosen masks alone: the candidates are large."""
         return self._replace(candidates=None, candidate_ious=None)
+
+    def object_output(self, row: int) -> ObjectOutput:
+        """Copy the output of one object to the host."""
+        rows = jax.device_get(self.without_candidates())
+        return ObjectOutput(
+            rows.mask_logits[row],
+            float(rows.iou[row]),
+            float(rows.object_score[row]),
+            np.asarray(rows.obj_ptr[row], np.float32),
+        )
 
 
 @jax.jit

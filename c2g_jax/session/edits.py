@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 from collections.abc import Sequence
 
+from c2g_jax.sam2.track import ObjectOutput
 from c2g_jax.session.engine import Engine
 from c2g_jax.session.session_state import (
     OBJECT,
@@ -15,7 +16,6 @@ from c2g_jax.session.session_state import (
     SessionState,
     TrackedObject,
 )
-from c2g_jax.tracking.inputs import ObjectOutput
 from c2g_jax.types import InputError
 
 

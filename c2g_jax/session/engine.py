@@ -23,11 +23,10 @@ from c2g_jax.sam2.predictors import video_tracker
 from c2g_jax.sam2.predictors.frame_reader import FrameReader
 from c2g_jax.sam2.predictors.postprocess import enlarge_logits, window_above
 from c2g_jax.sam2.prompts import Prompts, pad_points
-from c2g_jax.sam2.track import Segmentation
+from c2g_jax.sam2.track import ObjectOutput
 from c2g_jax.session.logit_store import LogitStore
 from c2g_jax.session.memory_cache import MemoryCache
 from c2g_jax.session.session_state import Observation, PromptItem
-from c2g_jax.tracking.inputs import ObjectOutput
 from c2g_jax.types import BOX_FIRST, BOX_SECOND, InputError, whole
 
 _SURE = 10.0  # the absolute logit of a mask whose own logits are no longer held
@@ -138,11 +137,10 @@ class Engine:
 
     def _take_mask(self, frame: int, item: PromptItem) -> ObjectOutput:
         square = resize_mask(decode_mask(item.mask), self.config.image_size)
-        return _first(
-            video_tracker.segment_mask(
-                self.model.sam2, self.features(frame), square[None]
-            )
+        result = video_tracker.segment_mask(
+            self.model.sam2, self.features(frame), square[None]
         )
+        return result.object_output(0)
 
     def _take_points(
         self,
@@ -169,7 +167,8 @@ class Engine:
         prompts = Prompts(*padded, logits, np.array([previous is not None]))
         features = self.features(frame)
         if bank is None:
-            return _first(video_tracker.segment(self.model.sam2, features, prompts))
+            result = video_tracker.segment(self.model.sam2, features, prompts)
+            return result.object_output(0)
         result = video_tracker.correct(
             self.model.sam2,
             bank,
@@ -179,7 +178,7 @@ class Engine:
             num_frames=np.int32(self.num_frames),
             direction=np.int32(direction),
         )
-        return _first(result)
+        return result.object_output(0)
 
     # Observations
 
@@ -207,13 +206,7 @@ class Engine:
         self, scene: Scene, row: int, direction: int, made: int
     ) -> Observation:
         """Make an observation of a row of a scene that is on the host."""
-        rows = scene.rows
-        answer = ObjectOutput(
-            np.asarray(rows.mask_logits[row]),
-            float(rows.iou[row]),
-            float(rows.object_score[row]),
-            np.asarray(rows.obj_ptr[row], np.float32),
-        )
+        answer = scene.rows.object_output(row)
         return self.observe(answer, scene.pooled[row], direction, made)
 
     def native_mask(self, logits: np.ndarray) -> Mapping | None:
@@ -260,13 +253,3 @@ class Engine:
 def _close(reader: FrameReader, logits: LogitStore) -> None:
     reader.close()
     logits.close()
-
-
-def _first(result: Segmentation) -> ObjectOutput:
-    result = jax.device_get(result)
-    return ObjectOutput(
-        result.mask_logits[0],
-        float(result.iou[0]),
-        float(result.object_score[0]),
-        np.asarray(result.obj_ptr[0], np.float32),
-    )

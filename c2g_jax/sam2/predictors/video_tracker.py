@@ -16,11 +16,10 @@ from c2g_jax.sam2.predictors.track_history import SNAPSHOT_EVERY, TrackedFrame
 from c2g_jax.sam2.predictors.video_state import (
     ConditioningFrame,
     ObjectRecord,
-    PromptOutput,
     VideoState,
 )
 from c2g_jax.sam2.prompts import Prompts, pad_points
-from c2g_jax.sam2.track import encode_frame
+from c2g_jax.sam2.track import ObjectOutput, encode_frame
 
 # Compiled functions, also used by interactive sessions.
 
@@ -174,7 +173,7 @@ class VideoTracker:
         features: FrameFeatures,
         points: tuple[np.ndarray, np.ndarray],
         previous: tuple[np.ndarray, float, float] | None,
-    ) -> PromptOutput:
+    ) -> ObjectOutput:
         """Segment one object from all its points on a frame.
 
         `previous` is the output (mask logits, IoU, score) on that frame, if any, whose
@@ -205,15 +204,13 @@ class VideoTracker:
         )
         return self._output(result)
 
-    def prompt_mask(self, features: FrameFeatures, square: np.ndarray) -> PromptOutput:
+    def prompt_mask(self, features: FrameFeatures, square: np.ndarray) -> ObjectOutput:
         """Return the output for a mask prompt, bool [S, S]."""
         return self._output(segment_mask(self.model, features, square[None]))
 
-    def _output(self, result: track.Segmentation) -> PromptOutput:
-        result = jax.device_get(result)
-        logits = fill_holes(result.mask_logits[0], self.fill_hole_area)
-        score = float(result.object_score[0])
-        return PromptOutput(logits, float(result.iou[0]), score, result.obj_ptr[0])
+    def _output(self, result: track.Segmentation) -> ObjectOutput:
+        output = result.object_output(0)
+        return output._replace(logits=fill_holes(output.logits, self.fill_hole_area))
 
     def encode_conditioning_frames(self, state: VideoState) -> None:
         """Encode the memory of each prompted frame whose output is new or changed."""
@@ -224,7 +221,7 @@ class VideoTracker:
                     memory = encode_conditioning_memory(
                         self.model,
                         self.features(state, frame),
-                        output.mask_logits,
+                        output.logits,
                         np.float32(output.object_score),
                     )
                     steps = record.steps if entry is None else entry.steps_before
