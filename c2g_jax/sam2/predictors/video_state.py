@@ -20,8 +20,6 @@ from c2g_jax.sam2.predictors.track_history import TrackHistory
 from c2g_jax.sam2.track import ObjectOutput
 from c2g_jax.types import InputError
 
-_FEATURES_KEPT = 2  # frames whose features are cached
-
 
 class ConditioningFrame(NamedTuple):
     """A prompted frame in the memory bank: its output and its memory [h, w, m]."""
@@ -121,13 +119,6 @@ class VideoState:
             slot = next(s for s in range(len(taken) + 1) if s not in taken)
             self.objects[obj_id] = ObjectRecord(obj_id, slot)
         return self.objects[obj_id]
-
-    def keep_features(self, frame: int, features: FrameFeatures) -> FrameFeatures:
-        """Cache the features of a frame; the oldest are dropped."""
-        self.features[frame] = features
-        while len(self.features) > _FEATURES_KEPT:
-            self.features.popitem(last=False)
-        return features
 
     def output(self, obj_id, frame: int) -> tuple[np.ndarray, float, float] | None:
         """Return mask logits [4h, 4w], IoU and object score; None if there are none."""

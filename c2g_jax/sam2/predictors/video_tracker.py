@@ -21,6 +21,8 @@ from c2g_jax.sam2.predictors.video_state import (
 from c2g_jax.sam2.prompts import Prompts, pad_points
 from c2g_jax.sam2.track import ObjectOutput, encode_frame
 
+_FEATURES_KEPT = 2  # frames whose features are cached
+
 # Compiled functions, also used by interactive sessions.
 
 
@@ -160,10 +162,11 @@ class VideoTracker:
 
     def features(self, state: VideoState, frame: int) -> FrameFeatures:
         """Return the features of a frame, from the cache of the state if there."""
-        if frame in state.features:
-            return state.features[frame]
-        features = encode_frame(self.model, state.reader.read(frame))
-        return state.keep_features(frame, features)
+        if frame not in state.features:
+            state.features[frame] = encode_frame(self.model, state.reader.read(frame))
+            while len(state.features) > _FEATURES_KEPT:
+                state.features.popitem(last=False)
+        return state.features[frame]
 
     def prompt_points(
         self,
