@@ -16,9 +16,9 @@ from c2g_jax.click2graph.pooling import pool_mask
 from c2g_jax.media.images import resize_frame, resize_mask
 from c2g_jax.media.rle import decode_mask, encode_mask
 from c2g_jax.media.video import Video
-from c2g_jax.sam2.masks import LOGIT_BOUND, resize_logits
+from c2g_jax.sam2.masks import LOGIT_BOUND
 from c2g_jax.sam2.memory import MemoryBank
-from c2g_jax.sam2.model import FrameFeatures, Sam2
+from c2g_jax.sam2.model import FrameFeatures
 from c2g_jax.sam2.predictors import video_tracker
 from c2g_jax.sam2.predictors.frame_reader import FrameReader
 from c2g_jax.sam2.predictors.postprocess import enlarge_logits, window_above
@@ -35,21 +35,6 @@ _SURE = 10.0  # the absolute logit of a mask whose own logits are no longer held
 @jax.jit
 def _pool(features: FrameFeatures, mask_logits: jax.Array) -> jax.Array:
     return pool_mask(features.embed, mask_logits > 0)
-
-
-@jax.jit
-def _encode_memory(
-    sam2: Sam2,
-    features: FrameFeatures,
-    mask_logits: jax.Array,
-    object_score: jax.Array,
-    prompted: jax.Array,
-) -> jax.Array:
-    """The memory [h, w, m] of one object on a frame."""
-    size = sam2.config.image_size
-    logits = resize_logits(mask_logits[None], size, size)
-    present = object_score[None] > 0
-    return sam2.encode_memory(features, logits, present, prompted[None])[0]
 
 
 class Engine:
@@ -241,7 +226,7 @@ class Engine:
 
     def _memory(self, observation: Observation, frame: int) -> np.ndarray:
         """Encode the memory [h, w, m] of an observation from its logits."""
-        return _encode_memory(
+        return video_tracker.encode_memory(
             self.model.sam2,
             self.features(frame),
             self.answer_of(observation).logits,

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from c2g_jax.sam2 import track
@@ -27,12 +26,12 @@ _FEATURES_KEPT = 2  # frames whose features are cached
 
 
 @jax.jit
-def encode_conditioning_memory(model, features, mask_logits, object_score):
-    """Encode the memory [h, w, m] of one object's prompted frame."""
+def encode_memory(model, features, mask_logits, object_score, prompted):
+    """Encode the memory [h, w, m] of one object on a frame, `prompted` there or not."""
     size = model.config.image_size
     logits = resize_logits(mask_logits[None], size, size)
     present = object_score[None] > 0
-    return model.encode_memory(features, logits, present, jnp.ones(1, bool))[0]
+    return model.encode_memory(features, logits, present, prompted[None])[0]
 
 
 @jax.jit
@@ -221,11 +220,12 @@ class VideoTracker:
             for frame, output in record.outputs.items():
                 entry = record.conditioning_frames.get(frame)
                 if entry is None or entry.output is not output:
-                    memory = encode_conditioning_memory(
+                    memory = encode_memory(
                         self.model,
                         self.features(state, frame),
                         output.logits,
                         np.float32(output.object_score),
+                        np.bool_(True),
                     )
                     steps = record.steps if entry is None else entry.steps_before
                     entry = ConditioningFrame(output, jax.device_get(memory), steps)
