@@ -118,13 +118,7 @@ def follow(
     `direction` is 1 forward in time, -1 in reverse.
     """
     return track.track_step(
-        sam2,
-        bank,
-        features,
-        frame,
-        active,
-        num_frames=num_frames,
-        direction=direction,
+        sam2, bank, features, frame, active, num_frames=num_frames, direction=direction
     )
 
 

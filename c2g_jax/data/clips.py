@@ -31,10 +31,7 @@ from c2g_jax.data.records import VideoRecord
 from c2g_jax.media.images import resize_frame
 from c2g_jax.types import NO_CLASS, InputError
 
-STARTS = {
-    "relations": sampling.relation_starts,
-    "segments": sampling.segment_starts,
-}
+STARTS = {"relations": sampling.relation_starts, "segments": sampling.segment_starts}
 TASKS = tuple(STARTS)
 
 
@@ -124,12 +121,7 @@ def make_clip(
     if rng.random() < config.flip:
         clip = augmentation.mirror(clip)
     return augmentation.jitter_colours(
-        clip,
-        rng,
-        config.brightness,
-        config.contrast,
-        config.saturation,
-        config.hue,
+        clip, rng, config.brightness, config.contrast, config.saturation, config.hue
     )
 
 

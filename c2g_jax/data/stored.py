@@ -83,8 +83,7 @@ class StoredConfig:
         size = sum(map(os.path.getsize, files))
         if size != split.num_bytes:
             raise damaged(
-                self.folder,
-                f"{split.name} has {size:,} bytes, not {split.num_bytes:,}",
+                self.folder, f"{split.name} has {size:,} bytes, not {split.num_bytes:,}"
             )
 
 

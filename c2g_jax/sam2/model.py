@@ -122,10 +122,7 @@ class Sam2(nnx.Module):
         return out.reshape(n, h, w, c)
 
     def decode(
-        self,
-        image: Float[Array, "#n h w c"],
-        features: FrameFeatures,
-        prompts: Prompts,
+        self, image: Float[Array, "#n h w c"], features: FrameFeatures, prompts: Prompts
     ) -> DecodedMasks:
         """Decode masks of n objects from their prompts, on one image or on one each."""
         sparse, valid, dense = self.sam_prompt_encoder(prompts)

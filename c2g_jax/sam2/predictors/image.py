@@ -15,10 +15,7 @@ from c2g_jax.sam2.predictors.postprocess import (
     fill_holes,
     remove_sprinkles,
 )
-from c2g_jax.sam2.predictors.user_prompts import (
-    batched_points_and_boxes,
-    check_inside,
-)
+from c2g_jax.sam2.predictors.user_prompts import batched_points_and_boxes, check_inside
 from c2g_jax.sam2.prompts import Prompts, pad_points
 from c2g_jax.types import ABSENT, InputError
 

@@ -38,13 +38,7 @@ def encode_memory(model, features, mask_logits, object_score, prompted):
 def step(model, bank, features, frame, active, num_frames, direction):
     """Track one frame: return the new bank, the output and the encoded memory."""
     bank, output = track.track_step(
-        model,
-        bank,
-        features,
-        frame,
-        active,
-        num_frames=num_frames,
-        direction=direction,
+        model, bank, features, frame, active, num_frames=num_frames, direction=direction
     )
     slot = ring_slot(frame, bank.stride)
     memory = jax.lax.dynamic_index_in_dim(bank.recent, slot, 1, keepdims=False)

@@ -12,11 +12,7 @@ from jaxtyping import Array, Bool, PRNGKeyArray
 
 from c2g_jax.click2graph.losses import mask_iou
 from c2g_jax.data.masks import cell_shares, object_masks
-from c2g_jax.from_scratch.aid_losses import (
-    feature_losses,
-    memory_loss,
-    pointer_loss,
-)
+from c2g_jax.from_scratch.aid_losses import feature_losses, memory_loss, pointer_loss
 from c2g_jax.sam2.mask_decoder import DecodedMasks
 from c2g_jax.sam2.masks import NO_OBJECT, resize_logits
 from c2g_jax.sam2.memory import RECENT, Memories
