@@ -23,7 +23,7 @@ from rich.table import Table
 
 from benchmarks.measures import check_json, record
 from c2g_jax.cli import launch
-from c2g_jax.sam2.preprocess import normalize_frames
+from c2g_jax.sam2.model import normalize_frames
 
 with launch.needing("train"):
     from c2g_jax.training import sharding, tasks

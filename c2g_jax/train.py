@@ -105,10 +105,5 @@ def read_steps(text: str | None) -> tuple[int, int] | None:
     return int(found[1]), int(found[2])
 
 
-def run() -> None:
-    """Run the command line."""
-    launch.run(main, check_overrides)
-
-
 if __name__ == "__main__":
-    run()
+    launch.run(main, check_overrides)

@@ -8,7 +8,7 @@ so that a folder never holds an incomplete checkpoint.
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
@@ -29,7 +30,8 @@ M = TypeVar("M", bound=nnx.Module)
 
 def parameters(module: nnx.Module) -> dict[str, Any]:
     """Return the parameters of a module by name: arrays, or shapes if abstract."""
-    return _flatten(nnx.to_pure_dict(nnx.state(module)))
+    flat = flatten_dict(nnx.to_pure_dict(nnx.state(module)))
+    return {".".join(map(str, path)): value for path, value in flat.items()}
 
 
 def fill_parameters(module: M, values: Mapping[str, np.ndarray], source: str) -> M:
@@ -38,9 +40,7 @@ def fill_parameters(module: M, values: Mapping[str, np.ndarray], source: str) ->
     `module` may be abstract (`nnx.eval_shape`) and is not changed. InputError lists the
     tensors of `source` that are missing, unexpected or of the wrong shape or dtype.
     """
-    wanted = {k: (tuple(v.shape), v.dtype) for k, v in parameters(module).items()}
-    got = {k: (tuple(v.shape), v.dtype) for k, v in values.items()}
-    check_names(wanted, got, source)
+    check_names(parameters(module), values, source)
     return with_parameters(
         module, {name: jnp.asarray(value) for name, value in values.items()}
     )
@@ -55,7 +55,12 @@ def with_parameters(module: M, values: Mapping[str, jax.Array]) -> M:
     graph, state = nnx.split(module)
     # A copy: `replace_by_pure_dict` changes the state in place.
     state = jax.tree.map(lambda x: x, state)
-    nnx.replace_by_pure_dict(state, _nest(values.items()))
+    # The items of a list have integer keys.
+    paths = {
+        tuple(int(key) if key.isdigit() else key for key in name.split(".")): value
+        for name, value in values.items()
+    }
+    nnx.replace_by_pure_dict(state, unflatten_dict(paths))
     return nnx.merge(graph, state)
 
 
@@ -89,15 +94,15 @@ def initialise(module: M, seed: int, embedding_std: float = 0.02) -> M:
     return fill_parameters(module, values, f"seed {seed}")
 
 
-def check_names(wanted: Mapping, got: Mapping, source: str) -> None:
-    """Raise InputError unless names, and (shape, dtype) by name, are equal."""
+def check_names(wanted: Mapping[str, Any], got: Mapping[str, Any], source: str) -> None:
+    """Raise InputError unless names are equal, and shapes and dtypes by name."""
     missing = sorted(wanted.keys() - got.keys())
     unexpected = sorted(got.keys() - wanted.keys())
-    misshapen = [
-        f"{name} {_describe(got[name])} instead of {_describe(wanted[name])}"
-        for name in sorted(wanted.keys() & got.keys())
-        if wanted[name] != got[name]
-    ]
+    misshapen = []
+    for name in sorted(wanted.keys() & got.keys()):
+        own, other = _describe(got[name]), _describe(wanted[name])
+        if own != other:
+            misshapen.append(f"{name} {own} instead of {other}")
     faults = {"missing": missing, "unexpected": unexpected, "misshapen": misshapen}
     found = [f"{len(v)} {k}: {', '.join(v)}" for k, v in faults.items() if v]
     if found:
@@ -214,28 +219,5 @@ def file_sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _describe(shape_and_dtype: tuple) -> str:
-    shape, dtype = shape_and_dtype
-    return f"{np.dtype(dtype).name}{list(shape)}"
-
-
-def _flatten(tree: Mapping, start: str = "") -> dict[str, Any]:
-    flat = {}
-    for key, value in tree.items():
-        name = f"{start}{key}"
-        if isinstance(value, Mapping):
-            flat |= _flatten(value, f"{name}.")
-        else:
-            flat[name] = value
-    return flat
-
-
-def _nest(items: Iterable[tuple[str, Any]]) -> dict:
-    tree: dict = {}
-    for name, value in items:
-        *parents, leaf = (int(k) if k.isdigit() else k for k in name.split("."))
-        node = tree
-        for key in parents:
-            node = node.setdefault(key, {})
-        node[leaf] = value
-    return tree
+def _describe(array: Any) -> str:
+    return f"{np.dtype(array.dtype).name}{list(array.shape)}"

@@ -17,20 +17,10 @@ from c2g_jax.click2graph.model import Click2Graph, apply_prompts, segment_points
 from c2g_jax.click2graph.pooling import pool_mask
 from c2g_jax.click2graph.sch import SchLogits
 from c2g_jax.sam2 import memory, track
-from c2g_jax.sam2.model import FrameFeatures
-from c2g_jax.sam2.preprocess import normalize_frames
+from c2g_jax.sam2.model import FrameFeatures, normalize_frames
 from c2g_jax.sam2.prompts import Prompts
 from c2g_jax.sam2.track import Segmentation
 from c2g_jax.types import NOT_A_POINT
-
-
-class Subjects(NamedTuple):
-    """SAM2.1's output for k prompted subjects, tracked over a clip of t frames."""
-
-    mask_logits: jax.Array  # float32 [t, k, 4h, 4w]
-    iou: jax.Array  # float32 [t, k]
-    object_score: jax.Array  # float32 [t, k]
-    obj_ptr: jax.Array  # float32 [t, k, c]
 
 
 class Queries(NamedTuple):
@@ -46,7 +36,7 @@ class Queries(NamedTuple):
 class ClipPrediction(NamedTuple):
     """Output of the model for a clip; all fields have a leading axis t."""
 
-    subjects: Subjects
+    subjects: Segmentation  # of k prompted subjects, without candidates
     discovered: DidmOutput
     found: Queries  # at DIDM's points
     at_truth: Queries | None  # at ground-truth points, where those were given
@@ -64,8 +54,10 @@ def follow_subjects(
     prompts: Prompts,
     masks: Bool[Array, "k S S"],
     by_mask: Bool[Array, "k"],
-) -> Subjects:
+) -> Segmentation:
     """Prompt k subjects on the first frame and track them to the last.
+
+    All fields of the result have a leading axis t; it has no candidates.
 
     Subjects in `by_mask` are prompted by `masks`, the others by `prompts`. SAM2.1 is
     frozen, so the result has no gradient.
@@ -73,7 +65,7 @@ def follow_subjects(
     sam2, count = model.sam2, by_mask.shape[0]
     labels = jnp.where(by_mask[:, None], NOT_A_POINT, prompts.point_labels)
     prompts = prompts._replace(point_labels=labels)
-    start = _frame(features, 0)
+    start = features.frame(0)
     first = apply_prompts(
         sam2, start, None, prompts, masks.astype(jnp.float32), ~by_mask, by_mask
     )
@@ -86,12 +78,12 @@ def follow_subjects(
         frame, here = frame_and_features
         here = jax.tree.map(lambda x: x[None], here)
         bank, answer = track.track_step(sam2, bank, here, frame, all_slots)
-        return bank, _subjects(answer)
+        return bank, answer.without_candidates()
 
     length = features.embed.shape[0]
     rest = (jnp.arange(1, length), jax.tree.map(lambda x: x[1:], features))
     _, later = jax.lax.scan(step, bank, rest, unroll=_loops_are_slow())
-    first = jax.tree.map(lambda x: x[None], _subjects(first))
+    first = jax.tree.map(lambda x: x[None], first.without_candidates())
     joined = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), first, later)
     return jax.lax.stop_gradient(joined)
 
@@ -99,7 +91,7 @@ def follow_subjects(
 def predict_clip(
     model: Click2Graph,
     features: FrameFeatures,
-    subjects: Subjects,
+    subjects: Segmentation,
     key: jax.Array | None = None,
     true_points: Float[Array, "t k o 2"] | None = None,
     detach_points: bool = False,
@@ -136,7 +128,7 @@ def predict_clip(
 def classify_points(
     model: Click2Graph,
     features: FrameFeatures,
-    subjects: Subjects,
+    subjects: Segmentation,
     points: Float[Array, "k q 2"],
     key: jax.Array | None = None,
 ) -> Queries:
@@ -167,11 +159,3 @@ def _loops_are_slow() -> bool:
     XLA runs the body of a loop on a single core of a CPU.
     """
     return jax.default_backend() == "cpu"
-
-
-def _subjects(answer: Segmentation) -> Subjects:
-    return Subjects(answer.mask_logits, answer.iou, answer.object_score, answer.obj_ptr)
-
-
-def _frame(features: FrameFeatures, t: int) -> FrameFeatures:
-    return jax.tree.map(lambda x: x[t][None], features)

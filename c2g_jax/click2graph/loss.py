@@ -129,9 +129,7 @@ def visible_subjects(
 
 
 def squared_distance(
-    points: Float[Array, "t k q 2"],
-    targets: ClipTargets,
-    assigned: Int[Array, "t k q"],
+    points: Float[Array, "t k q 2"], targets: ClipTargets, assigned: Int[Array, "t k q"]
 ) -> Float[Array, "t k q"]:
     """Return ||p - p*||^2 between each point and that of its assigned object."""
     true = jnp.take_along_axis(targets.points, assigned[..., None], axis=2)

@@ -20,15 +20,10 @@ def mask_bce(logits: Float[Array, "... h w"], target: Target) -> Float[Array, ".
     return jnp.mean(optax.sigmoid_binary_cross_entropy(logits, target), axis=_PIXELS)
 
 
-def mask_focal(
-    logits: Float[Array, "... h w"],
-    target: Target,
-    alpha: float = 0.25,
-    gamma: float = 2.0,
-) -> Float[Array, "..."]:
+def mask_focal(logits: Float[Array, "... h w"], target: Target) -> Float[Array, "..."]:
     """Return the mean focal loss of each mask (arXiv 1708.02002), SAM2's parameters."""
     logits, target = _aligned(logits, target)
-    each = optax.sigmoid_focal_loss(logits, target, alpha=alpha, gamma=gamma)
+    each = optax.sigmoid_focal_loss(logits, target, alpha=0.25, gamma=2.0)
     return jnp.mean(each, axis=_PIXELS)
 
 

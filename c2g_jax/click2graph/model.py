@@ -118,13 +118,7 @@ def follow(
     `direction` is 1 forward in time, -1 in reverse.
     """
     return track.track_step(
-        sam2,
-        bank,
-        features,
-        frame,
-        active,
-        num_frames=num_frames,
-        direction=direction,
+        sam2, bank, features, frame, active, num_frames=num_frames, direction=direction
     )
 
 
@@ -197,7 +191,7 @@ def name(
     sch: Sch, features: FrameFeatures, answer: Segmentation, owner: Int[Array, "n"]
 ) -> Scene:
     """Classify the pairs of the slots, on a frame without DIDM."""
-    return _name(sch, features, None, _bare(answer), owner)
+    return _name(sch, features, None, answer.without_candidates(), owner)
 
 
 @jax.jit
@@ -246,7 +240,8 @@ def _join(
     points: jax.Array,
     found: Segmentation,
 ) -> Scene:
-    rows = jax.tree.map(lambda *x: jnp.concatenate(x), _bare(answer), _bare(found))
+    parts = answer.without_candidates(), found.without_candidates()
+    rows = jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
     finders = jnp.repeat(subjects, points.shape[1])
     return _name(sch, features, points, rows, jnp.concatenate([owner, finders]))
 
@@ -270,7 +265,3 @@ def _choose(where: jax.Array, one: Segmentation, other: Segmentation) -> Segment
         return jnp.where(where.reshape(-1, *[1] * (a.ndim - 1)), a, b)
 
     return jax.tree.map(pick, one, other)
-
-
-def _bare(answer: Segmentation) -> Segmentation:
-    return answer._replace(candidates=None, candidate_ious=None)

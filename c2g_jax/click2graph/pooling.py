@@ -6,16 +6,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+_MIN_AREA = 1e-6  # in cells
+
 
 def pool_mask(
     features: Float[Array, "#b h w c"],
     masks: Bool[Array, "b H W"] | Float[Array, "b H W"],
-    eps: float = 1e-6,
 ) -> Float[Array, "b c"]:
     """Return the mean feature of each mask, cells weighted by their covered area.
 
-    Masks are bool or soft in [0, 1], of any size. `eps` is the minimum area, in cells:
-    an empty mask pools to zero, with finite gradients.
+    Masks are bool or soft in [0, 1], of any size. An empty mask pools to zero, with
+    finite gradients.
     """
     _, h, w, _ = features.shape
     weights = cell_cover(masks, h, w)
@@ -25,7 +26,7 @@ def pool_mask(
     else:
         total = jnp.einsum("byx,byxc->bc", weights, features, precision="highest")
     mass = jnp.sum(weights, axis=(1, 2))
-    return total / jnp.maximum(mass, eps)[:, None]
+    return total / jnp.maximum(mass, _MIN_AREA)[:, None]
 
 
 def cell_cover(

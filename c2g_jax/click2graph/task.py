@@ -1,7 +1,6 @@
 """The training task: DIDM and SCH on a frozen SAM2.1 (paper 3.6)."""
 
 import dataclasses
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +17,7 @@ from c2g_jax.sam2.prompts import Prompts
 
 @dataclasses.dataclass(frozen=True)
 class Click2GraphTask:
-    """The model, its loss, and which of its parameters train.
+    """The model, its loss, and regexes of the names of the parameters that train.
 
     `counts` (float32 [p]) is the frequency of each predicate in training, which the
     long-tail options of the loss need.
@@ -27,8 +26,7 @@ class Click2GraphTask:
     model: Click2Graph
     config: RelationLoss
     counts: np.ndarray | None = None
-
-    trainable: ClassVar[tuple[str, ...]] = (r"didm\..*", r"sch\..*")
+    trainable: tuple[str, ...] = (r"didm\..*", r"sch\..*")
 
     def loss(
         self,
@@ -47,37 +45,35 @@ class Click2GraphTask:
         keys = jax.random.split(key, batch["frames"].shape[0])
 
         def one(clip: dict[str, jax.Array], key: jax.Array):
-            return clip_loss(self.config, model, clip, key, self.counts, train)
+            return self.clip_loss(model, clip, key, train)
 
         loss, terms = jax.vmap(one)(batch, keys)
         return jnp.mean(loss), jax.tree.map(jnp.mean, terms)
 
-
-def clip_loss(
-    config: RelationLoss,
-    model: Click2Graph,
-    clip: dict[str, jax.Array],
-    key: jax.Array,
-    counts: np.ndarray | None = None,
-    train: bool = True,
-) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Return the loss and the terms of one clip, from the loader's arrays."""
-    dropout_key, loss_key = jax.random.split(key)
-    targets = clip_targets(clip, model.config.sam2.low_res_size)
-    features = encode_clip(model, clip["frames"])
-    subjects = follow_subjects(
-        model,
-        features,
-        Prompts(clip["prompt_coords"], clip["prompt_labels"]),
-        object_masks(clip["segments"][:1], clip["subjects"])[0],
-        clip["prompt_kind"] == MASK,
-    )
-    prediction = predict_clip(
-        model,
-        features,
-        subjects,
-        dropout_key if train else None,
-        targets.points if config.true_points else None,
-        config.detach_points,
-    )
-    return config(prediction, targets, loss_key, counts)
+    def clip_loss(
+        self,
+        model: Click2Graph,
+        clip: dict[str, jax.Array],
+        key: jax.Array,
+        train: bool,
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Return the loss and the terms of one clip, from the loader's arrays."""
+        dropout_key, loss_key = jax.random.split(key)
+        targets = clip_targets(clip, model.config.sam2.low_res_size)
+        features = encode_clip(model, clip["frames"])
+        subjects = follow_subjects(
+            model,
+            features,
+            Prompts(clip["prompt_coords"], clip["prompt_labels"]),
+            object_masks(clip["segments"][:1], clip["subjects"])[0],
+            clip["prompt_kind"] == MASK,
+        )
+        prediction = predict_clip(
+            model,
+            features,
+            subjects,
+            dropout_key if train else None,
+            targets.points if self.config.true_points else None,
+            self.config.detach_points,
+        )
+        return self.config(prediction, targets, loss_key, self.counts)

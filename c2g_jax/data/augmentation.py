@@ -27,10 +27,7 @@ def mirror(clip: Mapping[str, np.ndarray]) -> Clip:
         flipped["points"][..., 0] = 1 - clip["points"][..., 0]
         flipped["points"][~clip["point_valid"]] = 0
         flipped["prompt_coords"] = _mirror_prompts(
-            clip["prompt_coords"],
-            clip["prompt_kind"],
-            clip["subjects"],
-            size,
+            clip["prompt_coords"], clip["prompt_kind"], clip["subjects"], size
         )
     return flipped
 

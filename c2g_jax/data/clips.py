@@ -25,17 +25,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from c2g_jax.data import augmentation, prompts, sampling
+from c2g_jax.data.augmentation import Clip
 from c2g_jax.data.dataset import Dataset
 from c2g_jax.data.records import VideoRecord
 from c2g_jax.media.images import resize_frame
 from c2g_jax.types import NO_CLASS, InputError
 
-STARTS = {
-    "relations": sampling.relation_starts,
-    "segments": sampling.segment_starts,
-}
+STARTS = {"relations": sampling.relation_starts, "segments": sampling.segment_starts}
 TASKS = tuple(STARTS)
-Clip = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -124,12 +121,7 @@ def make_clip(
     if rng.random() < config.flip:
         clip = augmentation.mirror(clip)
     return augmentation.jitter_colours(
-        clip,
-        rng,
-        config.brightness,
-        config.contrast,
-        config.saturation,
-        config.hue,
+        clip, rng, config.brightness, config.contrast, config.saturation, config.hue
     )
 
 

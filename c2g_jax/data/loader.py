@@ -6,6 +6,7 @@ usable video, in its own order. The order depends on (seed, epoch) alone, a clip
 and the state to save is the number of batches taken.
 """
 
+import dataclasses
 import functools
 import logging
 import os
@@ -135,18 +136,14 @@ def _worker(index: int, count: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+@dataclasses.dataclass(frozen=True)
 class ClipLoader:
     """Iterable of batches: dicts of arrays with a leading axis b (see `data.clips`)."""
 
-    def __init__(
-        self,
-        source: ClipSource,
-        batch_size: int,
-        num_workers: int,
-        shard: tuple[int, int],
-    ):
-        self.source, self.batch_size = source, batch_size
-        self.num_workers, self.shard = num_workers, shard
+    source: ClipSource
+    batch_size: int
+    num_workers: int
+    shard: tuple[int, int]  # index and count
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -67,13 +67,9 @@ def mask_box(mask: np.ndarray) -> np.ndarray:
     The coordinates are the centres of its outermost pixels. Raises ValueError for an
     empty mask.
     """
-    return _box(mask).astype(np.float32)
-
-
-def _box(mask: np.ndarray) -> np.ndarray:
     if not mask.any():
         raise ValueError("the mask is empty: there is nothing to prompt")
-    return mask_extents(mask)
+    return mask_extents(mask).astype(np.float32)
 
 
 def interior_distance(mask: np.ndarray) -> np.ndarray:
@@ -95,7 +91,7 @@ def interior_point(
     is drawn from, so that large masks cost no more than small ones. Raises ValueError
     for an empty mask.
     """
-    x0, y0, x1, y1 = _box(mask).tolist()
+    x0, y0, x1, y1 = map(int, mask_box(mask))
     part = mask[y0 : y1 + 1, x0 : x1 + 1]  # what lies around it is outside anyway
     step = -(-max(part.shape) // max_side) if max_side else 1
     first_y, first_x = rng.integers(step, size=2) if step > 1 else (0, 0)

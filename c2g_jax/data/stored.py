@@ -4,6 +4,7 @@ Each record has a checksum, so damaged records are never read as valid; missing 
 truncated files raise InputError when the data set is opened.
 """
 
+import functools
 import os
 import re
 from collections.abc import Iterator
@@ -82,8 +83,7 @@ class StoredConfig:
         size = sum(map(os.path.getsize, files))
         if size != split.num_bytes:
             raise damaged(
-                self.folder,
-                f"{split.name} has {size:,} bytes, not {split.num_bytes:,}",
+                self.folder, f"{split.name} has {size:,} bytes, not {split.num_bytes:,}"
             )
 
 
@@ -124,17 +124,6 @@ class ChunkRows:
 
     def __init__(self, rows: Any, folder: Path, split: str):
         self._rows, self._folder, self._split = rows, folder, split
-        self._features = _chunk_features()
-
-    def __getstate__(self):
-        return (
-            self._rows,
-            self._folder,
-            self._split,
-        )  # without the features, which hold locks
-
-    def __setstate__(self, state):
-        self.__init__(*state)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -146,11 +135,12 @@ class ChunkRows:
             raise damaged(
                 self._folder, f"row {row} of {self._split}: {error}"
             ) from error
-        record = self._features.deserialize_example_np(data)
+        record = _chunk_features().deserialize_example_np(data)
         text = {key: record[key].decode("utf-8") for key in ("video_id", "source")}
         return {**record, **text, "start": int(record["start"])}
 
 
+@functools.cache  # not kept by ChunkRows: they hold locks, which cannot be pickled
 def _chunk_features() -> tfds.features.FeaturesDict:
     images = tfds.features.Sequence(tfds.features.Tensor(shape=(), dtype=np.object_))
     return tfds.features.FeaturesDict(

@@ -7,11 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from c2g_jax.click2graph.clip import ClipPrediction
-from c2g_jax.click2graph.loss import (
-    RelationLoss,
-    squared_distance,
-    visible_subjects,
-)
+from c2g_jax.click2graph.loss import RelationLoss, squared_distance, visible_subjects
 from c2g_jax.click2graph.losses import masked_mean
 from c2g_jax.click2graph.targets import ClipTargets
 from c2g_jax.data.masks import cell_shares

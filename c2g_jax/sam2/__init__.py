@@ -9,7 +9,6 @@ order:
 - `config`: sizes (toy, tiny, small, base_plus, large) and their hyperparameters
 - `layers`, `attention`, `position`: layers, attention and position encodings, with
   torch's numerics
-- `preprocess`: normalisation of frames
 - `hiera`, `neck`: image encoder, the Hiera trunk and the feature pyramid
 - `prompts`: points, boxes and masks of n objects as one batch of fixed shape
 - `prompt_encoder`: prompts to sparse tokens and a dense embedding

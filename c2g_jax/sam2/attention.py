@@ -143,11 +143,7 @@ class Attention(nnx.Module):
         self.out_proj = nnx.Linear(inner, channels, dtype=dtype, rngs=rngs)
 
     def __call__(
-        self,
-        q: jax.Array,
-        k: jax.Array,
-        v: jax.Array,
-        valid: jax.Array | None = None,
+        self, q: jax.Array, k: jax.Array, v: jax.Array, valid: jax.Array | None = None
     ) -> jax.Array:
         """Attend from q [b, s, c] to k, v [b, t, ck], valid [b, t]: [b, s, c]."""
         q = split_heads(self.q_proj(q), self.num_heads)

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.layers import Mlp, conv
@@ -21,12 +22,25 @@ from c2g_jax.sam2.position import sine_position_encoding, sine_time_encoding
 from c2g_jax.sam2.prompt_encoder import PromptEncoder
 from c2g_jax.sam2.prompts import Prompts
 
+# Of ImageNet's colours, by which images are normalised.
+MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+STD = np.array([0.229, 0.224, 0.225], np.float32)
+
 
 class FrameFeatures(NamedTuple):
     """Image features of b frames."""
 
     embed: Float[Array, "b h w c"]  # stride 16
     high_res: tuple[Float[Array, "b 4h 4w c/8"], Float[Array, "b 2h 2w c/4"]]
+
+    def frame(self, t: int) -> "FrameFeatures":
+        """Return the features of frame t alone, b = 1."""
+        return jax.tree.map(lambda x: x[t : t + 1], self)
+
+
+def normalize_frames(frames: UInt8[Array, "... S S 3"]) -> Float[Array, "... S S 3"]:
+    """Normalise RGB frames for `Sam2.encode_image`."""
+    return (frames.astype(jnp.float32) / 255.0 - MEAN) / STD
 
 
 class Sam2(nnx.Module):
@@ -108,10 +122,7 @@ class Sam2(nnx.Module):
         return out.reshape(n, h, w, c)
 
     def decode(
-        self,
-        image: Float[Array, "#n h w c"],
-        features: FrameFeatures,
-        prompts: Prompts,
+        self, image: Float[Array, "#n h w c"], features: FrameFeatures, prompts: Prompts
     ) -> DecodedMasks:
         """Decode masks of n objects from their prompts, on one image or on one each."""
         sparse, valid, dense = self.sam_prompt_encoder(prompts)

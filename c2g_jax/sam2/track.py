@@ -9,19 +9,28 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from c2g_jax.sam2 import memory
 from c2g_jax.sam2.mask_decoder import choose_mask
 from c2g_jax.sam2.masks import NO_OBJECT, resize_logits, shrink_masks
 from c2g_jax.sam2.memory import MemoryBank
-from c2g_jax.sam2.model import FrameFeatures, Sam2
-from c2g_jax.sam2.preprocess import normalize_frames
+from c2g_jax.sam2.model import FrameFeatures, Sam2, normalize_frames
 from c2g_jax.sam2.prompts import Prompts, no_prompt
 
 LONG = 1 << 20  # num_frames of a video of unknown length
 
 _MASK_SCALE, _MASK_BIAS = 20.0, -10.0  # a mask prompt as logits: +10 and -10
+
+
+class ObjectOutput(NamedTuple):
+    """The model's output for one object on one frame, on the host."""
+
+    logits: np.ndarray  # float32 [4h, 4w]
+    iou: float  # predicted
+    object_score: float
+    pointer: np.ndarray  # float32 [c]
 
 
 class Segmentation(NamedTuple):
@@ -34,6 +43,20 @@ class Segmentation(NamedTuple):
     # Multimask candidates; None where a caller has dropped them.
     candidates: Float[Array, "n 3 4h 4w"] | None
     candidate_ious: Float[Array, "n 3"] | None
+
+    def without_candidates(self) -> "Segmentation":
+        """Return the chosen masks alone: the candidates are large."""
+        return self._replace(candidates=None, candidate_ious=None)
+
+    def object_output(self, row: int) -> ObjectOutput:
+        """Copy the output of one object to the host."""
+        rows = jax.device_get(self.without_candidates())
+        return ObjectOutput(
+            rows.mask_logits[row],
+            float(rows.iou[row]),
+            float(rows.object_score[row]),
+            np.asarray(rows.obj_ptr[row], np.float32),
+        )
 
 
 @jax.jit
@@ -157,24 +180,22 @@ def track_step(
     frame: Int[Array, ""],
     active: Bool[Array, "n"],
     prompts: Prompts | None = None,
-    initial: Bool[Array, "n"] | None = None,
     num_frames: Int[Array, ""] | int = LONG,
     direction: Int[Array, ""] | int = 1,
 ) -> tuple[MemoryBank, Segmentation]:
     """Track one frame: segment n objects with their memories, then remember it.
 
     Outputs of objects outside `active` are undefined and not remembered. `prompts` are
-    the prompts on this frame, if any. Prompted objects in `initial`, by default all,
-    are segmented without memory, as upstream does on frames that were not tracked
-    before; the other prompted objects are corrected with their memory. The remaining
-    arguments are those of `correct`.
+    the prompts on this frame, if any. Prompted objects are segmented without memory, as
+    upstream does on frames that were not tracked before. The remaining arguments are
+    those of `correct`.
     """
-    prompted = jnp.zeros(bank.num_objects, bool)
+    prompted, initial = jnp.zeros(bank.num_objects, bool), None
     if prompts is not None:
         prompted = prompts.num_points > 0
         if prompts.has_mask is not None:
             prompted = prompted | prompts.has_mask
-        initial = prompted if initial is None else initial
+        initial = prompted
     output = correct(
         model, bank, features, frame, prompts, initial, num_frames, direction
     )

@@ -16,14 +16,14 @@ from c2g_jax.click2graph.pooling import pool_mask
 from c2g_jax.media.images import resize_frame, resize_mask
 from c2g_jax.media.rle import decode_mask, encode_mask
 from c2g_jax.media.video import Video
-from c2g_jax.sam2.masks import LOGIT_BOUND, resize_logits
+from c2g_jax.sam2.masks import LOGIT_BOUND
 from c2g_jax.sam2.memory import MemoryBank
-from c2g_jax.sam2.model import FrameFeatures, Sam2
+from c2g_jax.sam2.model import FrameFeatures
 from c2g_jax.sam2.predictors import video_tracker
 from c2g_jax.sam2.predictors.frame_reader import FrameReader
 from c2g_jax.sam2.predictors.postprocess import enlarge_logits, window_above
 from c2g_jax.sam2.prompts import Prompts, pad_points
-from c2g_jax.sam2.track import Segmentation
+from c2g_jax.sam2.track import ObjectOutput
 from c2g_jax.session.logit_store import LogitStore
 from c2g_jax.session.memory_cache import MemoryCache
 from c2g_jax.session.session_state import (
@@ -32,7 +32,6 @@ from c2g_jax.session.session_state import (
     PromptItem,
     TrackedObject,
 )
-from c2g_jax.tracking.inputs import ObjectOutput
 from c2g_jax.types import BOX_FIRST, BOX_SECOND, InputError, whole
 
 _SURE = 10.0  # the absolute logit of a mask whose own logits are no longer held
@@ -41,21 +40,6 @@ _SURE = 10.0  # the absolute logit of a mask whose own logits are no longer held
 @jax.jit
 def _pool(features: FrameFeatures, mask_logits: jax.Array) -> jax.Array:
     return pool_mask(features.embed, mask_logits > 0)
-
-
-@jax.jit
-def _encode_memory(
-    sam2: Sam2,
-    features: FrameFeatures,
-    mask_logits: jax.Array,
-    object_score: jax.Array,
-    prompted: jax.Array,
-) -> jax.Array:
-    """The memory [h, w, m] of one object on a frame."""
-    size = sam2.config.image_size
-    logits = resize_logits(mask_logits[None], size, size)
-    present = object_score[None] > 0
-    return sam2.encode_memory(features, logits, present, prompted[None])[0]
 
 
 class Engine:
@@ -137,7 +121,7 @@ class Engine:
         result = video_tracker.segment_mask(
             self.model.sam2, self.features(frame), square[None]
         )
-        return _output(jax.device_get(result), 0)
+        return result.object_output(0)
 
     def _take_points(
         self,
@@ -175,7 +159,7 @@ class Engine:
                 num_frames=np.int32(self.num_frames),
                 direction=np.int32(direction),
             )
-        return _output(jax.device_get(result), 0)
+        return result.object_output(0)
 
     # Observations
 
@@ -203,7 +187,7 @@ class Engine:
         self, scene: Scene, row: int, direction: int, made: int
     ) -> Observation:
         """Make an observation of a row of a scene that is on the host."""
-        answer = _output(scene.rows, row)
+        answer = scene.rows.object_output(row)
         return self.observe(answer, scene.pooled[row], direction, made)
 
     def native_mask(self, logits: np.ndarray) -> Mapping | None:
@@ -238,7 +222,7 @@ class Engine:
 
     def _memory(self, observation: Observation, frame: int) -> np.ndarray:
         """Encode the memory [h, w, m] of an observation from its logits."""
-        return _encode_memory(
+        return video_tracker.encode_memory(
             self.model.sam2,
             self.features(frame),
             self.answer_of(observation).logits,
@@ -250,13 +234,3 @@ class Engine:
 def _close(reader: FrameReader, logits: LogitStore) -> None:
     reader.close()
     logits.close()
-
-
-def _output(rows: Segmentation, row: int) -> ObjectOutput:
-    """Return one row of outputs that are on the host."""
-    return ObjectOutput(
-        rows.mask_logits[row],
-        float(rows.iou[row]),
-        float(rows.object_score[row]),
-        np.asarray(rows.obj_ptr[row], np.float32),
-    )

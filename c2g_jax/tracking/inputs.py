@@ -1,7 +1,6 @@
 """Prompts of a frame, and outputs computed earlier, as arrays with a row per slot."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,18 +9,9 @@ import numpy as np
 from c2g_jax.media.images import resize_mask
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.prompts import Prompts, pad_points
-from c2g_jax.sam2.track import Segmentation
+from c2g_jax.sam2.track import ObjectOutput, Segmentation
 from c2g_jax.tracking.state import TrackingState
 from c2g_jax.types import BOX_FIRST, BOX_SECOND, Prompt
-
-
-class ObjectOutput(NamedTuple):
-    """The model's output for one object on one frame, on the host."""
-
-    logits: np.ndarray  # float32 [4h, 4w]
-    iou: float  # predicted
-    object_score: float
-    pointer: np.ndarray  # [c]
 
 
 def prompt_arrays(
@@ -81,6 +71,5 @@ def with_given(
     replacement = Segmentation(*rows, None, None)
     if answer is None:
         return replacement
-    answer = answer._replace(candidates=None, candidate_ious=None)
     where = np.array([i in given for i in state.slots])
-    return _replace_rows(answer, replacement, where)
+    return _replace_rows(answer.without_candidates(), replacement, where)

@@ -24,9 +24,9 @@ from c2g_jax.click2graph.model import (
 )
 from c2g_jax.sam2.memory import bucket
 from c2g_jax.sam2.model import FrameFeatures
-from c2g_jax.sam2.track import LONG, encode_frame
+from c2g_jax.sam2.track import LONG, ObjectOutput, encode_frame
 from c2g_jax.tracking.frame_result import frame_result
-from c2g_jax.tracking.inputs import ObjectOutput, prompt_arrays, with_given
+from c2g_jax.tracking.inputs import prompt_arrays, with_given
 from c2g_jax.tracking.object_tracks import (
     Rows,
     link_all,

@@ -9,10 +9,10 @@ import contextlib
 import datetime
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 from flax import nnx
@@ -30,12 +30,6 @@ from c2g_jax.training.state import SplitParams, Task, TrainState
 from c2g_jax.training.step_trace import StepTrace, check_steps
 from c2g_jax.training.workdir import CHECKPOINTS, WEIGHTS, resumable
 from c2g_jax.types import InputError
-
-
-class Loader(Protocol):
-    """Endless batches; the iterator also has get_state(), set_state() and close()."""
-
-    def __iter__(self) -> Iterator[dict[str, Any]]: ...
 
 
 @dataclass(frozen=True)
@@ -66,15 +60,16 @@ class LoopConfig:
 class Run:
     """A training run; call `train`.
 
-    `export` writes a model to a folder. `config` is the configuration as JSON values;
-    it must match the checkpoint's when a run resumes.
+    `loader` yields endless batches; its iterator also has get_state(), set_state() and
+    close(). `export` writes a model to a folder. `config` is the configuration as JSON
+    values; it must match the checkpoint's when a run resumes.
     """
 
     task: Task
     optim: OptimConfig
     loop: LoopConfig
-    loader: Loader
-    eval_loader: Loader | None
+    loader: Iterable[dict[str, Any]]
+    eval_loader: Iterable[dict[str, Any]] | None
     export: Callable[[nnx.Module, Path, Mapping[str, Any]], None]
     config: Mapping[str, Any]
     workdir: Path

@@ -70,26 +70,26 @@ class OptimConfig:
             raise InputError(f"ema {self.ema:g}: give 0, or a decay below 1")
 
 
-def is_trainable(name: str, trainable: Sequence[str]) -> bool:
-    """Whether a parameter trains; the one filter of split, optimizer and checkpoint."""
-    return any(re.fullmatch(pattern, name) for pattern in trainable)
-
-
 def split_names(
     names: Iterable[str], trainable: Sequence[str]
 ) -> tuple[list[str], list[str]]:
-    """Return the names that train and those that are frozen, each sorted."""
-    names = sorted(names)
+    """Return the names that train and those that are frozen, each sorted.
+
+    A name trains if a pattern of `trainable` matches it whole. InputError for a pattern
+    that matches none.
+    """
+    names, trained = sorted(names), set()
     for pattern in trainable:
-        if not any(re.fullmatch(pattern, name) for name in names):
+        found = {name for name in names if re.fullmatch(pattern, name)}
+        if not found:
             raise InputError(
                 f"trainable {pattern!r} matches no parameter of the model: fix the "
                 "pattern in config.trainable, or leave it out"
             )
-    trained = [name for name in names if is_trainable(name, trainable)]
+        trained |= found
     if not trained:
         raise InputError("no parameter trains: name some in config.trainable")
-    return trained, [name for name in names if not is_trainable(name, trainable)]
+    return sorted(trained), [name for name in names if name not in trained]
 
 
 def group_of(names: Iterable[str], groups: Mapping[str, Group]) -> dict[str, str]:

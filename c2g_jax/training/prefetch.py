@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 _POLL = 0.005  # seconds
+_DEPTH = 2  # batches read ahead
 
 
 class LoadedBatch(NamedTuple):
@@ -23,10 +24,9 @@ class Prefetcher:
         self,
         iterator: Iterator[dict[str, Any]],
         put: Callable[[dict[str, Any]], dict[str, Any]],
-        depth: int = 2,
     ):
         self._iterator, self._put = iterator, put
-        self._queue: queue.Queue = queue.Queue(depth)
+        self._queue: queue.Queue = queue.Queue(_DEPTH)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True)
         self._thread.start()

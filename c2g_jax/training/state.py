@@ -175,9 +175,7 @@ def from_host(
     Raises InputError, which names `source`, if names, shapes or dtypes differ.
     """
     paths, tree = jax.tree_util.tree_flatten_with_path(like)
-    wanted = {_name(path): (tuple(x.shape), x.dtype) for path, x in paths}
-    got = {name: (tuple(x.shape), x.dtype) for name, x in values.items()}
-    check_names(wanted, got, source)
+    check_names({_name(path): leaf for path, leaf in paths}, values, source)
     leaves = [values[_name(path)] for path, _ in paths]
     return sharding.put_replicated(mesh, jax.tree.unflatten(tree, leaves))
 

@@ -73,7 +73,7 @@ def prepare_task(config: Any, local_batch: int) -> PreparedTask:
             )
         task, export = click2graph_task(config, sam2, dataset), save_click2graph
     if config.trainable:
-        task = FilteredTask(task, tuple(config.trainable))
+        task = dataclasses.replace(task, trainable=tuple(config.trainable))
     shard = (jax.process_index(), jax.process_count())
     clips = build(
         ClipConfig,
@@ -96,22 +96,6 @@ def prepare_task(config: Any, local_batch: int) -> PreparedTask:
         clip_loader(dataset, config.data.val, still, *args, 0, shard),
         export,
     )
-
-
-@dataclasses.dataclass(frozen=True)
-class FilteredTask:
-    """A task with another choice of trainable parameters."""
-
-    inner: Task
-    trainable: tuple[str, ...]
-
-    @property
-    def model(self) -> nnx.Module:
-        return self.inner.model
-
-    @property
-    def loss(self) -> Callable:
-        return self.inner.loss
 
 
 def fill_sam2(config: Any) -> Sam2:
@@ -141,8 +125,8 @@ def predicate_counts(dataset: Dataset, split: str) -> np.ndarray:
     """Count the frames of a split in which each predicate holds: float32 [p]."""
     counts = np.zeros(len(dataset.vocabulary.predicates), np.float32)
     for video in dataset.videos(split):
-        rows = np.asarray(video.relations).reshape(-1, 5)
-        np.add.at(counts, rows[:, 2], rows[:, 4] - rows[:, 3] + 1)
+        _, _, predicates, starts, ends = video.relations.T
+        np.add.at(counts, predicates, ends - starts + 1)
     return counts
 
 
@@ -156,8 +140,7 @@ def optim_config(config: Any) -> OptimConfig:
         groups[name] = Group(
             pattern, config.lr[name], config.schedule[name], config.lr_end[name]
         )
-    names = ("steps", "warmup", "b1", "b2", "weight_decay", "no_decay", "clip_norm")
-    names += ("accumulate", "ema", "muon", "muon_rate")
+    names = {field.name for field in dataclasses.fields(OptimConfig)} - {"groups"}
     return OptimConfig(groups=groups, **{name: config[name] for name in names})
 
 

@@ -2,10 +2,11 @@
 
 import jax.numpy as jnp
 
-from c2g_jax.click2graph.clip import ClipPrediction, Queries, Subjects
+from c2g_jax.click2graph.clip import ClipPrediction, Queries
 from c2g_jax.click2graph.didm import DidmOutput
 from c2g_jax.click2graph.sch import SchLogits
 from c2g_jax.click2graph.targets import ClipTargets
+from c2g_jax.sam2.track import Segmentation
 
 CLASSES, PREDICATES = 3, 2
 
@@ -26,11 +27,13 @@ def queries(points, t=1, k=1) -> Queries:
 
 def prediction(found: Queries) -> ClipPrediction:
     t, k = found.points.shape[:2]
-    subjects = Subjects(
+    subjects = Segmentation(
         jnp.zeros((t, k, 2, 2)),
         jnp.ones((t, k)),
         jnp.ones((t, k)),
         jnp.zeros((t, k, 4)),
+        candidates=None,
+        candidate_ious=None,
     )
     discovered = DidmOutput(found.points, found.points[:, None])
     return ClipPrediction(subjects, discovered, found, None)

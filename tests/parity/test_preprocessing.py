@@ -9,8 +9,8 @@ pytest.importorskip("sam2")
 
 from sam2.utils.misc import load_video_frames
 
+from c2g_jax.sam2.model import normalize_frames
 from c2g_jax.sam2.predictors.video import Sam2VideoPredictor
-from c2g_jax.sam2.preprocess import normalize_frames
 from porting.compare import assert_within, compare, compare_masks
 from porting.reference import float32_memory
 from porting.scenes import draw_video

@@ -56,7 +56,8 @@ class World:
         for name in ("follow", "look", "name", "pick", "remember"):
             patch(tracking, name, getattr(self, name))
         patch(engine, "_pool", self.pool)
-        patch(engine, "_encode_memory", lambda *_: np.zeros((4, 4, 32), np.float32))
+        memory = np.zeros((4, 4, 32), np.float32)
+        patch(video_tracker, "encode_memory", lambda *_: memory)
         patch(labels, "_classify", self.classify)
 
     def mask(self, thing: int, frame: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The shipped configurations give a task, its clips and its weights."""
 
+import dataclasses
 import runpy
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def test_click2graph_is_built_around_a_segmenter(prepared_toy, tmp_path, caplog)
     changed.popitem()
     assert named != digest(changed)
     # Another filter, by the configuration.
-    only = tasks.FilteredTask(made.task, (r"sch\..*",))
+    only = dataclasses.replace(made.task, trainable=(r"sch\..*",))
     assert {n.split(".")[0] for n in split_params(only).trained} == {"sch"}
 
 

@@ -242,9 +242,8 @@ class Sam2AutomaticMaskGenerator:
         stability = np.float32(inner / outer)  # the precision of thresholds
         if stability < self.stability_score_thresh:
             return None
-        whole = np.zeros(
-            image.shape[:2], np.uint8, order="F"
-        )  # the layout that COCO encodes
+        # In column-major order, the layout that COCO encodes.
+        whole = np.zeros(image.shape[:2], np.uint8, order="F")
         whole[crop.y0 : crop.y1, crop.x0 : crop.x1][window] = mask
         corner = np.array([crop.x0 + window[1].start, crop.y0 + window[0].start])
         box = mask_boxes.mask_box(mask) + np.tile(corner, 2)

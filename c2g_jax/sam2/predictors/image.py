@@ -9,17 +9,13 @@ from c2g_jax.media.images import resize_image, to_rgb
 from c2g_jax.sam2.mask_decoder import choose_mask
 from c2g_jax.sam2.masks import LOGIT_BOUND
 from c2g_jax.sam2.memory import bucket
-from c2g_jax.sam2.model import FrameFeatures, Sam2
+from c2g_jax.sam2.model import MEAN, STD, FrameFeatures, Sam2
 from c2g_jax.sam2.predictors.postprocess import (
     enlarge_logits,
     fill_holes,
     remove_sprinkles,
 )
-from c2g_jax.sam2.predictors.user_prompts import (
-    batched_points_and_boxes,
-    check_inside,
-)
-from c2g_jax.sam2.preprocess import MEAN, STD
+from c2g_jax.sam2.predictors.user_prompts import batched_points_and_boxes, check_inside
 from c2g_jax.sam2.prompts import Prompts, pad_points
 from c2g_jax.types import ABSENT, InputError
 
@@ -116,15 +112,9 @@ class Sam2ImagePredictor:
         IoUs [k] and low-resolution logits [k, 4h, 4w]; k is 3 with `multimask_output`,
         else 1. With n prompts each has a leading axis of n.
         """
+        prompts = (point_coords, point_labels, box, mask_input)
         return self._predict(
-            0,
-            point_coords,
-            point_labels,
-            box,
-            mask_input,
-            multimask_output,
-            return_logits,
-            normalize_coords,
+            0, prompts, multimask_output, return_logits, normalize_coords
         )
 
     def predict_batch(
@@ -140,16 +130,11 @@ class Sam2ImagePredictor:
         """Call `predict` on each image of the batch, with lists of its arguments."""
         self._require_features()
         batches = (point_coords_batch, point_labels_batch, box_batch, mask_input_batch)
-        outputs = [
-            self._predict(
-                index,
-                *(None if batch is None else batch[index] for batch in batches),
-                multimask_output,
-                return_logits,
-                normalize_coords,
-            )
-            for index in range(len(self._sizes))
-        ]
+        options = (multimask_output, return_logits, normalize_coords)
+        outputs = []
+        for index in range(len(self._sizes)):
+            prompts = [None if batch is None else batch[index] for batch in batches]
+            outputs.append(self._predict(index, prompts, *options))
         masks, ious, logits = zip(*outputs, strict=True)
         return list(masks), list(ious), list(logits)
 
@@ -159,18 +144,10 @@ class Sam2ImagePredictor:
         return self._features
 
     def _predict(
-        self,
-        index,
-        point_coords,
-        point_labels,
-        box,
-        mask_input,
-        multimask_output,
-        return_logits,
-        normalize_coords,
+        self, index, prompts, multimask_output, return_logits, normalize_coords
     ):
-        features = self._require_features()
-        features = jax.tree.map(lambda x: x[index : index + 1], features)
+        point_coords, point_labels, box, mask_input = prompts
+        features = self._require_features().frame(index)
         height, width = self._sizes[index]
         coords, labels, batched = batched_points_and_boxes(
             point_coords, point_labels, box
@@ -185,8 +162,10 @@ class Sam2ImagePredictor:
         low_res = np.asarray(logits)[:count]
         ious = np.asarray(ious)[:count]
 
+        # Holes to +10, sprinkles to -10 (sam2/utils/transforms.py:76-118).
         cleaned = low_res - self.mask_threshold
-        cleaned = _clean_masks(cleaned, self.max_hole_area, self.max_sprinkle_area)
+        cleaned = fill_holes(cleaned, self.max_hole_area, 10.0)
+        cleaned = remove_sprinkles(cleaned, self.max_sprinkle_area)
         masks = enlarge_logits(cleaned + self.mask_threshold, height, width)
         masks = masks if return_logits else masks > self.mask_threshold
         low_res = np.clip(low_res, -LOGIT_BOUND, LOGIT_BOUND)
@@ -225,13 +204,3 @@ class Sam2ImagePredictor:
         full = np.zeros((padded, size, size), np.float32)
         full[:count] = logits
         return Prompts(coords, labels, full), count
-
-
-def _clean_masks(
-    logits: np.ndarray, max_hole_area: int, max_sprinkle_area: int
-) -> np.ndarray:
-    """Set holes to +10 and sprinkles to -10 (sam2/utils/transforms.py:76-118)."""
-    filled = fill_holes(logits, max_hole_area)
-    if max_hole_area > 0:
-        filled = np.where(filled != logits, np.float32(10.0), filled)
-    return remove_sprinkles(filled, max_sprinkle_area)

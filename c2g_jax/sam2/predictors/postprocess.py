@@ -62,15 +62,15 @@ def window_above(
     return tuple(spans)
 
 
-def fill_holes(logits: np.ndarray, max_area: int) -> np.ndarray:
-    """Set background regions of at most `max_area` pixels to a logit of 0.1.
+def fill_holes(logits: np.ndarray, max_area: int, value: float = 0.1) -> np.ndarray:
+    """Set background regions of at most `max_area` pixels to a logit of `value`.
 
     logits float32 [..., h, w]; regions are 8-connected. sam2/utils/misc.py:312-335
     does this on CUDA only. A `max_area` of 0 disables it.
     """
     if max_area <= 0:
         return logits
-    return _set_small_regions(logits, logits <= 0, max_area, 0.1)
+    return _set_small_regions(logits, logits <= 0, max_area, value)
 
 
 def remove_sprinkles(logits: np.ndarray, max_area: int) -> np.ndarray:
@@ -82,15 +82,11 @@ def remove_sprinkles(logits: np.ndarray, max_area: int) -> np.ndarray:
 
 def _set_small_regions(logits, region, max_area, value):
     out = logits.copy()
-    flat, regions = (
-        out.reshape(-1, *out.shape[-2:]),
-        region.reshape(-1, *region.shape[-2:]),
-    )
-    for image, mask in zip(flat, regions, strict=True):
-        labels, areas = _regions(mask)
+    for index in np.ndindex(logits.shape[:-2]):
+        labels, areas = _regions(region[index])
         small = areas <= max_area
         small[0] = False  # label 0: outside the region
-        image[small[labels]] = value
+        out[index][small[labels]] = value
     return out
 
 

@@ -22,8 +22,6 @@ def points_and_box(
     """
     if (points is None) != (labels is None):
         raise InputError("points and labels go together: give both or neither")
-    if points is None and box is None:
-        raise InputError("no prompt is given: pass points with labels, or a box")
     coords, point_labels = np.zeros((0, 2), np.float32), np.zeros(0, np.int32)
     if points is not None:
         coords = np.asarray(points, np.float32).reshape(-1, 2)

@@ -13,8 +13,9 @@ from c2g_jax.sam2.model import Sam2
 from c2g_jax.sam2.predictors.postprocess import enlarge_logits, suppress_overlaps
 from c2g_jax.sam2.predictors.track_history import MAX_STRIDE
 from c2g_jax.sam2.predictors.user_prompts import points_and_box
-from c2g_jax.sam2.predictors.video_state import ObjectRecord, PromptOutput, VideoState
+from c2g_jax.sam2.predictors.video_state import ObjectRecord, VideoState
 from c2g_jax.sam2.predictors.video_tracker import VideoTracker
+from c2g_jax.sam2.track import ObjectOutput
 from c2g_jax.types import InputError
 
 
@@ -230,7 +231,7 @@ class Sam2VideoPredictor:
             yield self._masks(state, frame)
 
     def _add_output(
-        self, state: VideoState, record: ObjectRecord, frame: int, output: PromptOutput
+        self, state: VideoState, record: ObjectRecord, frame: int, output: ObjectOutput
     ) -> VideoMasks:
         record.outputs[frame] = output
         state.version += 1

@@ -4,7 +4,6 @@ The counterpart of the `inference_state` dict of sam2/sam2_video_predictor.py.
 """
 
 import collections
-import dataclasses
 import weakref
 from typing import NamedTuple
 
@@ -18,25 +17,14 @@ from c2g_jax.sam2.memory import MAX_CONDITIONING, MemoryBank, bucket
 from c2g_jax.sam2.model import FrameFeatures
 from c2g_jax.sam2.predictors.frame_reader import FrameReader
 from c2g_jax.sam2.predictors.track_history import TrackHistory
+from c2g_jax.sam2.track import ObjectOutput
 from c2g_jax.types import InputError
-
-_FEATURES_KEPT = 2  # frames whose features are cached
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class PromptOutput:
-    """Output of the model for one object on a frame that it is prompted on."""
-
-    mask_logits: np.ndarray  # float32 [4h, 4w], holes filled
-    iou: float
-    object_score: float
-    obj_ptr: np.ndarray  # [c]
 
 
 class ConditioningFrame(NamedTuple):
     """A prompted frame in the memory bank: its output and its memory [h, w, m]."""
 
-    output: PromptOutput
+    output: ObjectOutput
     memory: np.ndarray
     steps_before: int  # frames the object was tracked on before this one was added
 
@@ -48,7 +36,7 @@ class ObjectRecord:
         self.obj_id, self.slot = obj_id, slot
         self.points: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self.masks: dict[int, np.ndarray] = {}
-        self.outputs: dict[int, PromptOutput] = {}
+        self.outputs: dict[int, ObjectOutput] = {}  # holes filled
         self.conditioning_frames: dict[int, ConditioningFrame] = {}
         self.steps = 0  # tracked frames, over all calls
         self._directions = bytearray()  # of tracking; one byte a frame
@@ -132,19 +120,12 @@ class VideoState:
             self.objects[obj_id] = ObjectRecord(obj_id, slot)
         return self.objects[obj_id]
 
-    def keep_features(self, frame: int, features: FrameFeatures) -> FrameFeatures:
-        """Cache the features of a frame; the oldest are dropped."""
-        self.features[frame] = features
-        while len(self.features) > _FEATURES_KEPT:
-            self.features.popitem(last=False)
-        return features
-
     def output(self, obj_id, frame: int) -> tuple[np.ndarray, float, float] | None:
         """Return mask logits [4h, 4w], IoU and object score; None if there are none."""
         record = self.objects[obj_id]
         prompted = record.outputs.get(frame)
         if prompted is not None:
-            return prompted.mask_logits, prompted.iou, prompted.object_score
+            return prompted.logits, prompted.iou, prompted.object_score
         tracked, slot = self.history.frames.get(frame), record.slot
         if tracked is None or tracked.mask_logits is None or not tracked.has(slot):
             return None
@@ -180,7 +161,7 @@ class VideoState:
             for place, t in enumerate(frames[record.slot]):
                 entry, at = record.conditioning_frames[t], (record.slot, place)
                 bank.conditioning[at] = entry.memory
-                bank.conditioning_pointers[at] = entry.output.obj_ptr
+                bank.conditioning_pointers[at] = entry.output.pointer
                 bank.conditioning_frames[at] = t
         self._fill_rings(bank, frame, direction)
         return bank

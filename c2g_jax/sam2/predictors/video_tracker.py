@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from c2g_jax.sam2 import track
@@ -16,41 +15,34 @@ from c2g_jax.sam2.predictors.track_history import SNAPSHOT_EVERY, TrackedFrame
 from c2g_jax.sam2.predictors.video_state import (
     ConditioningFrame,
     ObjectRecord,
-    PromptOutput,
     VideoState,
 )
 from c2g_jax.sam2.prompts import Prompts, pad_points
-from c2g_jax.sam2.track import encode_frame
+from c2g_jax.sam2.track import ObjectOutput, encode_frame
+
+_FEATURES_KEPT = 2  # frames whose features are cached
 
 # Compiled functions, also used by interactive sessions.
 
 
 @jax.jit
-def encode_conditioning_memory(model, features, mask_logits, object_score):
-    """Encode the memory [h, w, m] of one object's prompted frame."""
+def encode_memory(model, features, mask_logits, object_score, prompted):
+    """Encode the memory [h, w, m] of one object on a frame, `prompted` there or not."""
     size = model.config.image_size
     logits = resize_logits(mask_logits[None], size, size)
     present = object_score[None] > 0
-    return model.encode_memory(features, logits, present, jnp.ones(1, bool))[0]
+    return model.encode_memory(features, logits, present, prompted[None])[0]
 
 
 @jax.jit
 def step(model, bank, features, frame, active, num_frames, direction):
     """Track one frame: return the new bank, the output and the encoded memory."""
     bank, output = track.track_step(
-        model,
-        bank,
-        features,
-        frame,
-        active,
-        num_frames=num_frames,
-        direction=direction,
+        model, bank, features, frame, active, num_frames=num_frames, direction=direction
     )
     slot = ring_slot(frame, bank.stride)
     memory = jax.lax.dynamic_index_in_dim(bank.recent, slot, 1, keepdims=False)
-    # Tracking does not use the multimask candidates, which are large.
-    output = output._replace(candidates=None, candidate_ious=None)
-    return bank, output, memory
+    return bank, output.without_candidates(), memory
 
 
 segment = jax.jit(track.segment)
@@ -163,10 +155,11 @@ class VideoTracker:
 
     def features(self, state: VideoState, frame: int) -> FrameFeatures:
         """Return the features of a frame, from the cache of the state if there."""
-        if frame in state.features:
-            return state.features[frame]
-        features = encode_frame(self.model, state.reader.read(frame))
-        return state.keep_features(frame, features)
+        if frame not in state.features:
+            state.features[frame] = encode_frame(self.model, state.reader.read(frame))
+            while len(state.features) > _FEATURES_KEPT:
+                state.features.popitem(last=False)
+        return state.features[frame]
 
     def prompt_points(
         self,
@@ -176,7 +169,7 @@ class VideoTracker:
         features: FrameFeatures,
         points: tuple[np.ndarray, np.ndarray],
         previous: tuple[np.ndarray, float, float] | None,
-    ) -> PromptOutput:
+    ) -> ObjectOutput:
         """Segment one object from all its points on a frame.
 
         `previous` is the output (mask logits, IoU, score) on that frame, if any, whose
@@ -207,15 +200,13 @@ class VideoTracker:
         )
         return self._output(result)
 
-    def prompt_mask(self, features: FrameFeatures, square: np.ndarray) -> PromptOutput:
+    def prompt_mask(self, features: FrameFeatures, square: np.ndarray) -> ObjectOutput:
         """Return the output for a mask prompt, bool [S, S]."""
         return self._output(segment_mask(self.model, features, square[None]))
 
-    def _output(self, result: track.Segmentation) -> PromptOutput:
-        result = jax.device_get(result)
-        logits = fill_holes(result.mask_logits[0], self.fill_hole_area)
-        score = float(result.object_score[0])
-        return PromptOutput(logits, float(result.iou[0]), score, result.obj_ptr[0])
+    def _output(self, result: track.Segmentation) -> ObjectOutput:
+        output = result.object_output(0)
+        return output._replace(logits=fill_holes(output.logits, self.fill_hole_area))
 
     def encode_conditioning_frames(self, state: VideoState) -> None:
         """Encode the memory of each prompted frame whose output is new or changed."""
@@ -223,11 +214,12 @@ class VideoTracker:
             for frame, output in record.outputs.items():
                 entry = record.conditioning_frames.get(frame)
                 if entry is None or entry.output is not output:
-                    memory = encode_conditioning_memory(
+                    memory = encode_memory(
                         self.model,
                         self.features(state, frame),
-                        output.mask_logits,
+                        output.logits,
                         np.float32(output.object_score),
+                        np.bool_(True),
                     )
                     steps = record.steps if entry is None else entry.steps_before
                     entry = ConditioningFrame(output, jax.device_get(memory), steps)

@@ -60,10 +60,7 @@ def random_box(
 
 
 def first_prompts(
-    key: PRNGKeyArray,
-    masks: Bool[Array, "n h w"],
-    box_share: float,
-    num_slots: int = 2,
+    key: PRNGKeyArray, masks: Bool[Array, "n h w"], box_share: float, num_slots: int = 2
 ) -> Prompts:
     """Draw a point or a box for each mask, padded to `num_slots` points."""
     keys = jax.random.split(key, 3)

@@ -12,16 +12,11 @@ from jaxtyping import Array, Bool, PRNGKeyArray
 
 from c2g_jax.click2graph.losses import mask_iou
 from c2g_jax.data.masks import cell_shares, object_masks
-from c2g_jax.from_scratch.aid_losses import (
-    feature_losses,
-    memory_loss,
-    pointer_loss,
-)
+from c2g_jax.from_scratch.aid_losses import feature_losses, memory_loss, pointer_loss
 from c2g_jax.sam2.mask_decoder import DecodedMasks
 from c2g_jax.sam2.masks import NO_OBJECT, resize_logits
 from c2g_jax.sam2.memory import RECENT, Memories
-from c2g_jax.sam2.model import FrameFeatures, Sam2
-from c2g_jax.sam2.preprocess import normalize_frames
+from c2g_jax.sam2.model import FrameFeatures, Sam2, normalize_frames
 from c2g_jax.sam2.prompts import Prompts, no_prompt
 from c2g_jax.sam2.track import LONG, segment_mask
 from c2g_jax.training.segmenter import clicks
@@ -74,7 +69,7 @@ def clip_sums(
     targets = frame_targets(masks, recipe.loss.mask_size, config.low_res_size)
     features = model.encode_image(normalize_frames(clip["frames"]))
     logged = feature_losses(recipe.loss, features, clip, recipe.num_classes)
-    start, here = _frame(features, 0), FrameTargets(*(x[0] for x in targets))
+    start, here = features.frame(0), FrameTargets(*(x[0] for x in targets))
     valid = here.present
     prompts = clicks.first_prompts(
         keys[-2], here.masks, recipe.boxes, 2 + recipe.corrections
@@ -133,7 +128,7 @@ def clip_sums(
     pointer_sums = [relation_loss(output, 0)]
     for t in range(1, length):
         here = FrameTargets(*(x[t] for x in targets))
-        last, now = _frame(features, t - 1), _frame(features, t)
+        last, now = features.frame(t - 1), features.frame(t)
         memory, (output, more, tracked), placed = track(
             last, now, output, memory, here, plan.corrected[t], keys[t]
         )
@@ -265,10 +260,6 @@ def clip_memories(
         pointer_time=each(age.astype(jnp.float32)),
         pointer_valid=each(prompted | (age < max_pointers)),
     )
-
-
-def _frame(features: FrameFeatures, frame: int) -> FrameFeatures:
-    return jax.tree.map(lambda x: x[frame : frame + 1], features)
 
 
 def _mean(values: Array, where: Array) -> Array:

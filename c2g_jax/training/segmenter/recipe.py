@@ -19,9 +19,8 @@ class Recipe:
 
     loss: SegmentLoss = dataclasses.field(default_factory=SegmentLoss)
     num_classes: int = 126  # objects in the vocabulary, for `class_loss`
-    mask_prompts: float = (
-        0.5  # probability that a video starts from masks; images never do
-    )
+    # Probability that a video starts from masks; images never do.
+    mask_prompts: float = 0.5
     boxes: float = 0.5  # share of boxes among the other prompts
     # Correction clicks per corrected frame, one after the other. A step corrects the
     # first frame and up to `corrected_frames` - 1 random ones.

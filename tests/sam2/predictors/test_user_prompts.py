@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from c2g_jax.sam2.model import FrameFeatures
 from c2g_jax.sam2.predictors.image import Sam2ImagePredictor
 from c2g_jax.sam2.predictors.user_prompts import points_and_box
 from c2g_jax.sam2.prompts import pad_points
@@ -32,7 +33,8 @@ def image_predictor(monkeypatch):
             image_size, low_res_size = 64, 16
 
     predictor = Sam2ImagePredictor(Model())
-    predictor._features, predictor._sizes = (np.zeros((1, 2)),), [SIZE[::-1]]
+    predictor._features = FrameFeatures(np.zeros((1, 2)), ())
+    predictor._sizes = [SIZE[::-1]]
     return predictor
 
 

@@ -185,7 +185,7 @@ def test_two_hundred_mixed_actions_compile_a_bounded_number(predictor, frames, c
         segment_mask=tracker.segment_mask,
         correct=tracker.correct,
         step=tracker.step,
-        encode_conditioning_memory=tracker.encode_conditioning_memory,
+        encode_memory=tracker.encode_memory,
         encode_frame=tracker.encode_frame,
     )
     before = {name: f._cache_size() for name, f in functions.items()}
@@ -224,7 +224,7 @@ def test_two_hundred_mixed_actions_compile_a_bounded_number(predictor, frames, c
     # Points come in 3 buckets, objects in 4 (up to 8), prompted frames in 5 (up to 16).
     assert new["segment"] <= 3
     assert new["segment_mask"] <= 1
-    assert new["encode_conditioning_memory"] <= 1
+    assert new["encode_memory"] <= 1
     assert new["encode_frame"] <= 1
     assert new["correct"] <= 3 * 5
     assert new["step"] <= 4 * 5
