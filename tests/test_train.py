@@ -20,7 +20,7 @@ CONFIG = ROOT / "configs" / "toy_pvsg.py"
 
 @pytest.fixture
 def flagged(monkeypatch):
-    """Sets flags of the main by name; the program cache is off again afterwards."""
+    """Sets flags of the main by name; the program cache is as before afterwards."""
 
     def give(**values):
         for name in ("CONFIG", "WORKDIR", "PROFILE_STEPS"):
@@ -29,10 +29,16 @@ def flagged(monkeypatch):
         monkeypatch.setattr(train, "MULTIHOST", SimpleNamespace(value=False))
         monkeypatch.setattr(compiled, "COMPILATION_CACHE", SimpleNamespace(value=None))
 
-    # JAX decides once a process whether it keeps programs: at its first, long ago.
+    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+    before = {name: getattr(jax.config, name) for name in names}
+    # JAX decides once a process where it keeps programs, with the first one. Here it
+    # decides again, with the first one that the main compiles.
+    jax.config.update(names[0], None)
     compilation_cache.reset_cache()
+    monkeypatch.setattr(compiled, "_LEAST_SECONDS", 0.0)
     yield give
-    jax.config.update("jax_compilation_cache_dir", None)
+    for name, value in before.items():
+        jax.config.update(name, value)
     compilation_cache.reset_cache()
 
 
