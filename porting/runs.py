@@ -69,15 +69,15 @@ class OurSession(_Session):
         """Replace the logits [4h, 4w] of a prompt's output; return the old ones."""
         outputs = self.state.objects[obj_id].outputs
         output = outputs[frame]
-        outputs[frame] = dataclasses.replace(output, mask_logits=logits)
-        return output.mask_logits
+        outputs[frame] = output._replace(logits=logits)
+        return output.logits
 
     def _collect(self, frame, obj_id, row, masks) -> ObjectOutput | None:
         record = self.state.objects[obj_id]
         history = self.state.history.frames.get(frame)
         if frame in record.conditioning_frames:
             output, memory, _ = record.conditioning_frames[frame]
-            pointer = output.obj_ptr
+            pointer = output.pointer
         elif history is not None and history.has(record.slot):
             memory, pointer = history.memory[record.slot], history.pointer[record.slot]
         else:

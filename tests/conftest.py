@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "datasets"))
 
 # Where numbers are compared with PyTorch's or with saved ones, programs are optimised
 # as they are for users. Elsewhere tests would wait for the optimiser, not the program.
-OPTIMISED = ("parity", "porting", "sam2", "test_saved_files.py", "test_benchmarks.py")
+OPTIMISED = ("parity", "test_saved_files.py")
 _QUICK = "JAX_DISABLE_MOST_OPTIMIZATIONS"
 # Tracing makes many objects that live long: look through them less often.
 gc.set_threshold(50_000, 20, 50)
