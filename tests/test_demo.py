@@ -54,7 +54,7 @@ def test_found_missed_and_untrue(demo):
         "  found   holding ball, frames 0 to 1: as holding cup, frames 1 to 3, "
         "mask IoU 0.60",
         "  missed  sitting on sofa, frames 2 to 3",
-        "  false   adult sitting on sofa, frames 2 to 3",
+        "false: adult 1 sitting on sofa 5, frames 2 to 3",
     ]
 
 

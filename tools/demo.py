@@ -85,9 +85,9 @@ def compare(truth: SceneGraph, graph: SceneGraph, subjects: list[int]) -> list[s
             )
     for relation in graph.relations:
         if id(relation) not in used:
-            names = [graph.object(i).category for i in _ends(relation)]
+            names = [f"{graph.object(i).category} {i}" for i in _ends(relation)]
             lines.append(
-                f"  false   {names[0]} {relation.predicate} {names[1]}, frames "
+                f"false: {names[0]} {relation.predicate} {names[1]}, frames "
                 f"{spans(relation)}"
             )
     return lines

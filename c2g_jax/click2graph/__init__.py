@@ -19,7 +19,7 @@
       L_mask: BCE, IoU, Dice     `loss.object_mask_terms`; formulas: `losses`
       L_L2                       `RelationLoss.point_error`
       L_sub, L_obj, L_rel        `loss.subject_terms`, `loss.class_terms`
-      Hungarian matching         `matching.assign`, `matching.match`
+      Hungarian matching         `matching.assign`, `assign_points`, `match`
       ground truth of a clip     `targets.clip_targets`
 3.6 Training details             `configs/open_pvsg.py`, all figures of the paper
       loss weights lambda        `loss.RelationLoss`, the defaults of its fields

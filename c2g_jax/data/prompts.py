@@ -18,7 +18,7 @@ from c2g_jax.types import ABSENT, BOX_FIRST, BOX_SECOND, INSIDE, NOT_A_POINT
 
 POINT, BOX, MASK = 0, 1, 2  # kinds of prompt
 KINDS = ("point", "box", "mask")
-TRAINING_MIX = (0.49, 0.49, 0.02)  # shares of point, box and mask: Click2Graph, 3.7
+TRAINING_MIX = (0.49, 0.49, 0.02)  # shares of point, box and mask: paper, section 6
 # The labels of a prompt's two points, by kind. A mask has no points, which SAM2 writes
 # as one NOT_A_POINT.
 LABELS = ((INSIDE, ABSENT), (BOX_FIRST, BOX_SECOND), (NOT_A_POINT, ABSENT))

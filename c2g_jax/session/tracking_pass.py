@@ -52,7 +52,7 @@ class TrackingPass:
         before = first - direction
         record = state.records.get(before)
         self._linked = {} if record is None else record.linked
-        self._reload = False  # the memory bank from observations
+        self._reload = False  # whether to fill the memory bank anew from observations
         tracks = () if record is None else record.tracks
         tracks = tuple(
             t
@@ -91,7 +91,7 @@ class TrackingPass:
         pending = loop.begin_frame(engine.model, tracking, features, given=given)
         memories = None
         if tracking.slot_of().keys() - given.keys():
-            # Queued before the one wait of the frame, so that fetching it is no other.
+            # Queued before the frame's one wait for the device, so it adds none.
             memories = latest_memory(pending.state.bank, np.int32(frame))
         earlier = EarlierObjects(engine, state)
         output = loop.finish_frame(engine.model, pending, earlier)
@@ -248,7 +248,7 @@ def _observed(
     record: FrameRecord,
     observed: Mapping[int, Observation],
 ) -> SessionState:
-    """Return the state with a frame; observations of earlier passes alone go."""
+    """Return the state with a frame; remove what only earlier passes observed."""
     objects = dict(state.objects)
     for i, obj in state.objects.items():
         if obj.removed:
