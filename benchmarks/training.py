@@ -23,9 +23,9 @@ from rich.table import Table
 
 from benchmarks.measures import check_json, record
 from c2g_jax.cli import launch
-from c2g_jax.sam2.model import normalize_frames
 
 with launch.needing("train"):
+    from c2g_jax.sam2.model import normalize_frames
     from c2g_jax.training import sharding, tasks
     from c2g_jax.training import state as states
     from c2g_jax.training.config_files import CONFIG, check_overrides, to_json

@@ -105,5 +105,10 @@ def read_steps(text: str | None) -> tuple[int, int] | None:
     return int(found[1]), int(found[2])
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Start the program; overrides are checked before --config is read."""
     launch.run(main, check_overrides)
+
+
+if __name__ == "__main__":
+    run()
