@@ -138,10 +138,10 @@ def apply_prompts(
     slot ignores its memory.
     """
     prompted = track.segment(sam2, features, prompts)
-    answer = prompted if answer is None else _choose(by_points, prompted, answer)
+    answer = prompted if answer is None else choose_rows(by_points, prompted, answer)
     if masks is None:
         return answer
-    return _choose(by_mask, track.segment_mask(sam2, features, masks), answer)
+    return choose_rows(by_mask, track.segment_mask(sam2, features, masks), answer)
 
 
 @jax.jit
@@ -260,8 +260,12 @@ def _name(
     return Scene(points, rows, area, iou, best_triplets(logits), pooled)
 
 
-def _choose(where: jax.Array, one: Segmentation, other: Segmentation) -> Segmentation:
-    def pick(a: jax.Array, b: jax.Array) -> jax.Array:
-        return jnp.where(where.reshape(-1, *[1] * (a.ndim - 1)), a, b)
+def choose_rows(
+    where: Bool[Array, "n"], one: Segmentation, other: Segmentation
+) -> Segmentation:
+    """Return the rows of `one` in `where`, else those of `other`, in its dtypes."""
 
-    return jax.tree.map(pick, one, other)
+    def choose(a: jax.Array, b: jax.Array) -> jax.Array:
+        return jnp.where(where.reshape(-1, *[1] * (b.ndim - 1)), a.astype(b.dtype), b)
+
+    return jax.tree.map(choose, one, other)

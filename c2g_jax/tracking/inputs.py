@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from c2g_jax.click2graph.model import choose_rows
 from c2g_jax.media.images import resize_mask
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.prompts import Prompts, pad_points
@@ -44,15 +44,7 @@ def prompt_arrays(
     return Prompts(*pad_points(points)), masks, by_points, by_mask
 
 
-@jax.jit
-def _replace_rows(
-    answer: Segmentation, given: Segmentation, where: jax.Array
-) -> Segmentation:
-    def choose(ours: jax.Array, theirs: jax.Array) -> jax.Array:
-        given = where.reshape(-1, *[1] * (ours.ndim - 1))
-        return jnp.where(given, theirs.astype(ours.dtype), ours)
-
-    return jax.tree.map(choose, answer, given)
+_choose_rows = jax.jit(choose_rows)
 
 
 def with_given(
@@ -72,4 +64,4 @@ def with_given(
     if answer is None:
         return replacement
     where = np.array([i in given for i in state.slots])
-    return _replace_rows(answer.without_candidates(), replacement, where)
+    return _choose_rows(where, replacement, answer.without_candidates())
