@@ -13,6 +13,7 @@ from c2g_jax.session import Session
 from c2g_jax.vocabulary import Vocabulary
 from tests.small_sam2 import embolden, one_block_config
 
+# Fixed: the sizes of the saved files, whatever models other tests use.
 SAM2 = one_block_config(
     64,
     embed_dim=8,
