@@ -1,8 +1,8 @@
 # Everything here works on a machine with nothing but Python 3.11 or newer.
 #   make setup   environment to run and develop in       make demo   the main job, once
 #   make test    environment with the reference, then lint and all tests
-#   make toy     the toy model from nothing, into runs/toy; hours on two cores, and
-#                stopped at any moment it goes on by the same words
+#   make toy     the toy model from nothing, into runs/toy: hours on two cores; stopped
+#                at any moment, the same command resumes
 
 VENV ?= .venv
 # The first of these that really runs and is new enough. 3.11 first: the reference

@@ -111,7 +111,7 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}: check the name") from error
+        raise InputError(f"{path}: {error.strerror}: check the path") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not a text file: check the name") from error
 

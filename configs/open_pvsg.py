@@ -107,7 +107,7 @@ def get_config(devices: str = "1") -> ConfigDict:
             # Paper: 3.6, the weights lambda.
             bce=10.0,
             dice=1.0,
-            iou=1.0,
+            iou=1.0,  # which IoU is not specified: SAM2's, L1 of the predicted IoU
             point=20.0,
             subject=10.0,
             object=10.0,
@@ -120,8 +120,13 @@ def get_config(devices: str = "1") -> ConfigDict:
             match_object=0.0,
             match_mask=0.0,
             match_per="frame",
-            layer_points=True,  # not specified; L2 of each layer, as in DETR
-            detach_points=False,  # not specified; object masks train DIDM too
+            # Not specified; L2 of each layer, as in DETR. Their sum: with three layers
+            # point=20 weighs 60 in all, and with mean_layers=True 20.
+            layer_points=True,
+            mean_layers=False,
+            # The paper has one loss: masks and predicates train DIDM's points too.
+            detach_points=False,
+            detach_pointers=False,
             # A pair with several predicates (3 %) draws one of them at each step.
             soft_predicates=False,
             # Paper: plain cross entropy, though "on" is a third of all predicates.

@@ -53,9 +53,9 @@ class World:
         for name in (
             "encode_frame",
             "apply_prompts",
-            "look",
-            "name",
-            "pick",
+            "discover_objects",
+            "classify_pairs",
+            "gather_rows",
             "remember",
         ):
             monkeypatch.setattr(tracking, name, getattr(self, name))
@@ -100,7 +100,7 @@ class World:
         prompted = np.round(coords[:, 0, 0] * 16 / SIDE)
         return self.rows(np.where(by_points, prompted, things).astype(int))
 
-    def look(self, model, features, answer, subjects, owner):
+    def discover_objects(self, model, features, answer, subjects, owner):
         self.frame = features
         found, points = [], np.zeros((len(subjects), 3, 2), np.float32)
         for i, slot in enumerate(subjects):
@@ -108,10 +108,10 @@ class World:
             points[i] = [[(k + 1) / 4, 0.5] for k in range(3)]
         return self.scene(self.rows([*answer.obj_ptr, *found]), points)
 
-    def name(self, sch, features, answer, owner):
+    def classify_pairs(self, sch, features, answer, owner):
         return self.scene(answer)
 
-    def pick(self, rows, source):
+    def gather_rows(self, rows, source):
         return self.rows(rows.obj_ptr[source])
 
     def remember(self, sam2, bank, features, answer, frame, where, fresh):

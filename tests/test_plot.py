@@ -53,7 +53,7 @@ def test_draws_losses_of_whole_lines(call, tmp_path, capsys):
         ("metrics", '{"step":null,"loss":1}\n', "line 1: step is null, not a number"),
         ("metrics", '{"step":1,"loss":[1]}\n', r"line 1: loss is \[1\], not a number"),
         ("metrics", '{"step":1,"loss":true}\n', "line 1: loss is true, not a number"),
-        ("metrics", None, "No such file or directory: check the name"),
+        ("metrics", None, "No such file or directory: check the path"),
     ],
 )
 def test_files_that_are_none(call, tmp_path, flag, text, says):

@@ -1,10 +1,10 @@
 """Click2Graph (arXiv 2511.15948): section 3 of the paper, in its order.
 
 3.2 Network architecture         `model.Click2Graph`: SAM2.1 with a DIDM and an SCH
-      inference on a frame       `model.look`: points, masks, triplets of one frame
+      inference on a frame       `model.discover_objects`: points, masks, triplets
       inference on a video       `c2g_jax.tracking.loop.track_video`
 3.3 DIDM                         `didm.Didm`
-      encoded image features     `features` of `Didm.__call__`; `model.look` passes them
+      encoded image features     `features` of `Didm.__call__`
       subject token              `Didm.first_tokens`; the mask feature: `pooling`
       N_q object queries         `Didm.query_embed`, `DidmConfig.num_queries` = 3
       Transformer layers         `didm.DidmLayer`, run by `Didm.refined_queries`

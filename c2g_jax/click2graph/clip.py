@@ -95,12 +95,14 @@ def predict_clip(
     key: jax.Array | None = None,
     true_points: Float[Array, "t k o 2"] | None = None,
     detach_points: bool = False,
+    detach_pointers: bool = False,
 ) -> ClipPrediction:
     """Run DIDM and SCH on every frame of a clip.
 
-    Gradients of object masks reach DIDM through the coordinates of its points, unless
-    `detach_points`. SCH also classifies the objects at `true_points`, if given. Dropout
-    is applied only with a `key`.
+    Gradients of object masks and of the pairs' classes reach DIDM through the
+    coordinates of its points, unless `detach_points`; those of the classes not with
+    `detach_pointers`. SCH also classifies the objects at `true_points`, if given.
+    Dropout is applied only with a `key`.
     """
     length = features.embed.shape[0]
 
@@ -111,7 +113,7 @@ def predict_clip(
         discovered = model.didm(here.embed, subject.mask_logits > 0, keys[0])
         points = discovered.points
         points = jax.lax.stop_gradient(points) if detach_points else points
-        found = classify_points(model, here, subject, points, keys[1])
+        found = classify_points(model, here, subject, points, keys[1], detach_pointers)
         found = found._replace(points=discovered.points)
         at_truth = None
         if given is not None:
@@ -131,10 +133,15 @@ def classify_points(
     subjects: Segmentation,
     points: Float[Array, "k q 2"],
     key: jax.Array | None = None,
+    detach_pointers: bool = False,
 ) -> Queries:
-    """Segment objects at q points of k subjects on one frame; classify the pairs."""
+    """Segment objects at q points of k subjects on one frame; classify the pairs.
+
+    With `detach_pointers`, the class logits have no gradient in the points.
+    """
     shape = points.shape[:2]
     rows = segment_points(model.sam2, features, points.reshape(-1, 2))
+    pointers = jax.lax.stop_gradient(rows.obj_ptr) if detach_pointers else rows.obj_ptr
 
     def pairs(of_subjects: jax.Array) -> jax.Array:
         return jnp.repeat(of_subjects, shape[1], axis=0)
@@ -145,7 +152,7 @@ def classify_points(
         pairs(subject_feature),
         object_feature,
         pairs(subjects.obj_ptr),
-        rows.obj_ptr,
+        pointers,
         key,
     )
     found = (rows.mask_logits, rows.iou, rows.object_score, class_logits)

@@ -36,8 +36,14 @@ class RelationLoss(MatchingCost):
     predicate: float = 20.0  # lambda_rel
     # Weight of unmatched queries, which are many (DETR's eos_coef).
     none_weight: float = 0.1
-    layer_points: bool = True  # L2 also of each DIDM layer: DETR's auxiliary losses
-    detach_points: bool = False  # True: no gradient from object masks to points
+    # L2 also of each DIDM layer: DETR's auxiliary losses. They are summed: three layers
+    # have three times the weight `point`. `mean_layers` divides by their number.
+    layer_points: bool = True
+    mean_layers: bool = False
+    # Gradients reach DIDM's points through the masks at them and through the object
+    # pointers that SCH reads. Paper 3.5 has one loss for all, so both flow.
+    detach_points: bool = False  # True: neither
+    detach_pointers: bool = False  # True: the classes of a pair do not move points
     # A pair with several predicates: False draws one, True spreads the target evenly.
     soft_predicates: bool = False
     # Weight of classifying the objects at ground-truth points as well. Not in the
@@ -64,29 +70,37 @@ class RelationLoss(MatchingCost):
         found, at_truth = prediction.found, prediction.at_truth
         active = targets.active
         visible = visible_subjects(prediction, targets)
+        # Of a subject that is lost, DIDM sees no mask: its queries learn nothing.
+        seen = visible[..., None]
         assigned, matched = assign(self, found, targets)
         terms = subject_terms(prediction, targets, visible)
-        terms |= object_mask_terms(found, targets, assigned, matched)
-        terms["point"] = self.point_error(found.points, targets, assigned, matched)
+        terms |= object_mask_terms(found, targets, assigned, matched & seen)
+        terms["point"] = self.point_error(
+            found.points, targets, assigned, matched & seen
+        )
+        weights = self.weights()
         if self.layer_points:
             layer_points = jnp.moveaxis(prediction.discovered.layer_points, 1, 0)
-            layers = [
-                self.point_error(points, targets, *assign_points(self, points, targets))
-                for points in layer_points[:-1]
-            ]
-            terms["layer_points"] = sum(layers, jnp.zeros(()))
-        weight = jnp.where(matched, 1.0, self.none_weight) * visible[..., None]
+            terms["layer_points"] = jnp.zeros(())
+            for points in layer_points[:-1]:
+                nearest, taken = assign_points(self, points, targets)
+                terms["layer_points"] += self.point_error(
+                    points, targets, nearest, taken & seen
+                )
+            if self.mean_layers:
+                weights["point"] /= len(layer_points)
+                weights["layer_points"] /= len(layer_points)
+        weight = jnp.where(matched, 1.0, self.none_weight) * seen
         terms |= class_terms(
             self, found, targets, assigned, matched, weight, keys[0], counts
         )
         if at_truth is not None:
             each = jnp.broadcast_to(jnp.arange(active.shape[-1]), active.shape)
-            weight = (active & visible[..., None]).astype(jnp.float32)
+            weight = (active & seen).astype(jnp.float32)
             taught = class_terms(
                 self, at_truth, targets, each, active, weight, keys[1], counts
             )
             terms |= {f"shown_{name}": value for name, value in taught.items()}
-        weights = self.weights()
         total = sum(weights[name] * terms[name] for name in weights if name in terms)
         terms["matched"] = jnp.sum(matched) / jnp.maximum(jnp.sum(active), 1)
         return total, terms

@@ -145,7 +145,7 @@ def apply_prompts(
 
 
 @jax.jit
-def look(
+def discover_objects(
     model: tuple[Sam2, Didm, Sch],
     features: FrameFeatures,
     answer: Segmentation,
@@ -165,7 +165,7 @@ def look(
 
 
 @jax.jit
-def look_at(
+def segment_at_points(
     model: tuple[Sam2, Sch],
     features: FrameFeatures,
     answer: Segmentation,
@@ -173,7 +173,7 @@ def look_at(
     owner: Int[Array, "n"],
     points: Float[Array, "s q 2"],
 ) -> Scene:
-    """Do as `look`, at given points (x, y) in [0, 1] instead of DIDM's.
+    """Do as `discover_objects`, at given points (x, y) in [0, 1] instead of DIDM's.
 
     A point that is nan is absent: its mask is empty.
     """
@@ -187,15 +187,15 @@ def look_at(
 
 
 @jax.jit
-def name(
+def classify_pairs(
     sch: Sch, features: FrameFeatures, answer: Segmentation, owner: Int[Array, "n"]
 ) -> Scene:
     """Classify the pairs of the slots, on a frame without DIDM."""
-    return _name(sch, features, None, answer.without_candidates(), owner)
+    return _classify(sch, features, None, answer.without_candidates(), owner)
 
 
 @jax.jit
-def pick(rows: Segmentation, source: Int[Array, "n"]) -> Segmentation:
+def gather_rows(rows: Segmentation, source: Int[Array, "n"]) -> Segmentation:
     """Gather the row of each slot.
 
     Apart from `remember`, whose shapes then depend on the number of slots alone.
@@ -243,10 +243,10 @@ def _join(
     parts = answer.without_candidates(), found.without_candidates()
     rows = jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
     finders = jnp.repeat(subjects, points.shape[1])
-    return _name(sch, features, points, rows, jnp.concatenate([owner, finders]))
+    return _classify(sch, features, points, rows, jnp.concatenate([owner, finders]))
 
 
-def _name(
+def _classify(
     sch: Sch,
     features: FrameFeatures,
     points: jax.Array | None,

@@ -75,5 +75,6 @@ class Click2GraphTask:
             dropout_key if train else None,
             targets.points if self.config.true_points else None,
             self.config.detach_points,
+            self.config.detach_pointers,
         )
         return self.config(prediction, targets, loss_key, self.counts)

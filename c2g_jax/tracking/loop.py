@@ -15,12 +15,12 @@ import numpy as np
 from c2g_jax.click2graph.model import (
     Click2Graph,
     apply_prompts,
+    classify_pairs,
+    discover_objects,
     follow,
-    look,
-    look_at,
-    name,
-    pick,
+    gather_rows,
     remember,
+    segment_at_points,
 )
 from c2g_jax.sam2.memory import bucket
 from c2g_jax.sam2.model import FrameFeatures
@@ -155,12 +155,14 @@ def begin_frame(
         subjects[: len(state.subjects)] = [slot_of[s.object_id] for s in state.subjects]
         where = (features, answer, subjects, owner)
         if points is None:
-            scene = look((model.sam2, model.didm, model.sch), *where)
+            scene = discover_objects((model.sam2, model.didm, model.sch), *where)
         else:
             spare = ((0, len(subjects) - len(points)), (0, 0), (0, 0))
-            scene = look_at((model.sam2, model.sch), *where, np.pad(points, spare))
+            scene = segment_at_points(
+                (model.sam2, model.sch), *where, np.pad(points, spare)
+            )
     else:
-        scene = name(model.sch, features, answer, owner)
+        scene = classify_pairs(model.sch, features, answer, owner)
     return PendingFrame(
         state, features, scene, prompted, frozenset(begun), frozenset(given), due
     )
@@ -267,7 +269,7 @@ def write_memories(model: Click2Graph, output: FrameOutput) -> TrackingState:
         model.sam2,
         after.bank,
         pending.features,
-        pick(pending.scene.rows, source),
+        gather_rows(pending.scene.rows, source),
         np.int32(pending.state.frame),
         np.array([i in write for i in after.slots]),
         np.array([i in begun for i in after.slots]),

@@ -32,8 +32,11 @@ def check_overrides(argv: Sequence[str]) -> list[str]:
     before the flags are parsed, because config_flags would end in a traceback.
     """
     first, rest = _split_config(argv[1:])
-    if not first:
+    names = [word.lstrip("-").partition("=")[0] for word in rest if word[:1] == "-"]
+    if not first and all(name in flags.FLAGS or "." in name for name in names):
         raise InputError("--config is missing: name a file, as configs/toy_pvsg.py")
+    if not first:  # absl names the unknown flag
+        return list(argv)
     config = _load(first[-1].partition("=")[2])
     for word in rest:
         name = word.lstrip("-").partition("=")[0].removeprefix("no")

@@ -21,7 +21,6 @@ _NONE = -1  # no step
 
 # Fields of the configuration that may change when a run resumes.
 MAY_DIFFER = (
-    "steps",
     "log_every",
     "save_every",
     "keep",

@@ -133,8 +133,6 @@ def listen(port: int) -> socket.socket:
 def serve(settings, checkpoint: Path | None, listener: socket.socket) -> None:
     """Print the address and serve until Ctrl-C."""
     with interruptible_imports():
-        port = listener.getsockname()[1]
-        print(f"http://{ADDRESS}:{port}/ (Ctrl-C stops it)", flush=True)
         from c2g_jax.web.app import create_app, make_server
         from c2g_jax.web.model_host import ModelHost
 
@@ -142,7 +140,9 @@ def serve(settings, checkpoint: Path | None, listener: socket.socket) -> None:
             checkpoint, cache=settings.state / "compiled" / processor()
         )
         server = make_server(create_app(model_host, settings))
+    port = listener.getsockname()[1]
     with contextlib.suppress(KeyboardInterrupt):  # the normal end
+        print(f"http://{ADDRESS}:{port}/ (Ctrl-C stops it)", flush=True)
         server.run(sockets=[listener])
 
 

@@ -110,7 +110,21 @@ def test_what_is_out_of_view_teaches_no_names_and_no_masks():
     _, terms = RelationLoss()(prediction(found), true, jax.random.key(0))
     assert float(terms["bce"]) == float(terms["dice"]) == 0.0
     assert float(terms["object"]) == pytest.approx(np.log(4), abs=1e-6)  # "none" alone
-    assert float(terms["point"]) == 0.0  # found on the spot, in view or not
+
+
+def test_a_lost_subject_teaches_nothing():
+    found = queries([(0.1, 0.3), FAR])
+    true = targets([(0.1, 0.1)], [[1, 0]])
+    layers = DidmOutput(found.points, jnp.stack([found.points] * 2, axis=1))
+    clip = prediction(found)._replace(discovered=layers)
+    _, terms = RelationLoss()(clip, true, jax.random.key(0))
+    assert float(terms["point"]) == pytest.approx(0.04, abs=1e-6)
+    assert float(terms["layer_points"]) == pytest.approx(0.04, abs=1e-6)
+    gone = clip.subjects._replace(object_score=jnp.full((1, 1), -1.0))
+    clip = clip._replace(subjects=gone, at_truth=found)
+    total, terms = RelationLoss(true_points=1.0)(clip, true, jax.random.key(0))
+    assert float(total) == 0.0
+    assert float(terms["matched"]) == 1.0  # counted, but not learned from
 
 
 def test_long_tail_options_by_hand():
@@ -165,6 +179,25 @@ def test_every_layer_is_matched_for_itself():
     _, terms = RelationLoss()(clip, true, jax.random.key(0))
     assert float(terms["point"]) == 0.0
     assert float(terms["layer_points"]) == pytest.approx(0.02, abs=1e-6)
+
+
+def test_points_of_layers_are_summed_or_averaged():
+    found = queries([(0.2, 0.2)])
+    true = targets([(0.2, 0.2)], [[1, 0]])
+    points = [found.points + 0.3, found.points + 0.1, found.points]
+    layers = DidmOutput(found.points, jnp.stack(points, axis=1))
+    clip = prediction(found)._replace(discovered=layers)
+
+    def point_part(**options) -> float:
+        with_points, without = (
+            RelationLoss(point=point, **options)(clip, true, jax.random.key(0))[0]
+            for point in (20.0, 0.0)
+        )
+        return float(with_points - without)
+
+    assert point_part() == pytest.approx(20 * (0.18 + 0.02), rel=1e-4)
+    mean = 20 * (0.18 + 0.02) / 3
+    assert point_part(mean_layers=True) == pytest.approx(mean, rel=1e-4)
 
 
 def test_padding_changes_nothing():

@@ -36,8 +36,8 @@ BOUNDS = {
     "encode_frame": 1,
     "follow": 2,
     "apply_prompts": 2,
-    "look": 2,
-    "name": 0,
+    "discover_objects": 2,
+    "classify_pairs": 0,
     "remember": 2,
 }
 segment, segment_at = jax.jit(track.segment), jax.jit(segment_points)

@@ -191,18 +191,28 @@ def test_gradients_go_where_they_belong(learning):
     assert not {n for n in predicate if n.startswith(("sch.object.", "sch.subject."))}
 
 
-def test_detached_points_learn_nothing_from_masks(model, batch):
-    task = Click2GraphTask(model, RelationLoss(detach_points=True))
+@pytest.mark.parametrize(
+    ("detached", "reached"),
+    [
+        ({}, {"dice": {"didm"}, "predicate": {"didm", "sch"}}),
+        ({"detach_pointers": True}, {"dice": {"didm"}, "predicate": {"sch"}}),
+        ({"detach_points": True}, {"dice": set(), "predicate": {"sch"}}),
+    ],
+)
+def test_what_moves_points(model, batch, detached, reached):
+    task = Click2GraphTask(model, RelationLoss(**detached))
     parts = split_params(task)
 
     @jax.jit
-    @jax.grad
-    def gradient(params):
+    @jax.jacrev
+    def gradients(params):
         key = jax.random.key(0)
-        return task.loss(parts.whole(params), batch, key, 0, train=False)[1]["dice"]
+        terms = task.loss(parts.whole(params), batch, key, 0, train=False)[1]
+        return {name: terms[name] for name in reached}
 
-    for name, value in gradient(parts.trained).items():
-        assert not np.any(value), name
+    for term, by_name in gradients(parts.trained).items():
+        found = {name.split(".")[0] for name, x in by_name.items() if np.any(x)}
+        assert found == reached[term], term
 
 
 def test_all_that_trains_learns_one_clip_and_nothing_else(learning, model):

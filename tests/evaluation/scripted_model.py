@@ -77,7 +77,7 @@ class Scripted(World):
 
     def install(self, monkeypatch) -> None:
         super().install(monkeypatch)
-        monkeypatch.setattr(tracking, "look_at", self.look_at)
+        monkeypatch.setattr(tracking, "segment_at_points", self.segment_at_points)
         monkeypatch.setattr(trials, "encode_frame", self.encode_frame)
 
     def under(self) -> np.ndarray:
@@ -118,7 +118,7 @@ class Scripted(World):
         away = [np.abs(mask_box(self.under() == i) - box).sum() for i in things]
         return things[int(np.argmin(away))]
 
-    def look(self, model, features, answer, subjects, owner):
+    def discover_objects(self, model, features, answer, subjects, owner):
         self.frame = features
         found, points = [], np.full((len(subjects), 3, 2), np.nan, np.float32)
         for i, slot in enumerate(subjects):
@@ -133,7 +133,7 @@ class Scripted(World):
             return np.zeros((0, 2), int)
         return np.argwhere(self.masks(thing, self.frame))
 
-    def look_at(self, model, features, answer, subjects, owner, points):
+    def segment_at_points(self, model, features, answer, subjects, owner, points):
         self.frame = features
         found = []
         for x, y in points.reshape(-1, 2).tolist():
@@ -143,7 +143,7 @@ class Scripted(World):
             found.append(hit or NOTHING)
         return self._shown(answer, found, subjects, owner, points)
 
-    def name(self, sch, features, answer, owner):
+    def classify_pairs(self, sch, features, answer, owner):
         self.frame = features
         return self._scene(answer, answer.obj_ptr[owner], None)
 

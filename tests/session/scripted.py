@@ -53,7 +53,13 @@ class World:
         """`patch(module, name, function)` puts a function in its place."""
         for name in ("encode_frame", "segment", "segment_mask", "correct"):
             patch(video_tracker, name, getattr(self, name))
-        for name in ("follow", "look", "name", "pick", "remember"):
+        for name in (
+            "follow",
+            "discover_objects",
+            "classify_pairs",
+            "gather_rows",
+            "remember",
+        ):
             patch(tracking, name, getattr(self, name))
         patch(engine, "_pool", self.pool)
         memory = np.zeros((4, 4, 32), np.float32)
@@ -133,7 +139,7 @@ class World:
         bank = dataclasses.replace(bank, pointers=pointers, pointer_frames=frames)
         return bank, answer
 
-    def pick(self, rows, source):
+    def gather_rows(self, rows, source):
         return jax.tree.map(lambda x: np.asarray(x)[source], rows)
 
     def remember(self, sam2, bank, features, answer, frame, where, fresh):
@@ -158,7 +164,7 @@ class World:
         best = max(overlaps, key=overlaps.get)
         return best if overlaps[best] else NOTHING
 
-    def look(self, parts, features, answer, subjects, owner):
+    def discover_objects(self, parts, features, answer, subjects, owner):
         things = [int(np.argmax(p)) for p in answer.obj_ptr]
         found = [i for s in subjects for i in self.finds(things[s], features.frame)]
         masks = np.stack([self.mask(i, features.frame) for i in found])
@@ -169,7 +175,7 @@ class World:
         points = np.full((len(subjects), 3, 2), 0.5, np.float32)
         return self.scene(Segmentation(*rows, None, None), points)
 
-    def name(self, sch, features, answer, owner):
+    def classify_pairs(self, sch, features, answer, owner):
         return self.scene(answer)
 
     def scene(self, rows, points=None) -> Scene:

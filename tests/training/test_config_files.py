@@ -40,7 +40,9 @@ def test_a_typo_in_a_field_gets_a_suggestion(words, line):
 
 def test_a_missing_configuration_is_refused(tmp_path):
     with pytest.raises(InputError, match="--config is missing"):
-        check_overrides(["train", "--workdir=x"])
+        check_overrides(["train", "--multihost"])
+    unknown = ["train", "--no_such_flag=1"]
+    assert check_overrides(unknown) == unknown  # for absl to name it
     with pytest.raises(InputError, match=r"--config=nowhere.py: no such file"):
         check_overrides(["train", "--config=nowhere.py"])
     (tmp_path / "empty.py").write_text("")

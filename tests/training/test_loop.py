@@ -245,11 +245,15 @@ def test_a_full_disk_is_named_and_the_one_before_is_used(workdir, monkeypatch, h
 def test_another_configuration_is_refused_with_the_difference(workdir):
     config = {"seed": 0, "lr": {"head": 3e-2}, "steps": 3, "log_every": 1}
     make_run(workdir, steps=3, config=config).train()
-    other = {"seed": 1, "lr": {"head": 3e-2, "sch": 1.0}, "steps": 4, "log_every": 2}
-    line = r"lr.sch: \(none\) -> 1.0; seed: 0 -> 1 .*may differ: steps, log_every"
+    other = {"seed": 1, "lr": {"head": 3e-2, "sch": 1.0}, "steps": 3, "log_every": 2}
+    line = r"lr.sch: \(none\) -> 1.0; seed: 0 -> 1 .*may differ: log_every, save_every"
     with pytest.raises(InputError, match=line):
-        make_run(workdir, steps=4, config=other).train()
-    assert make_run(workdir, steps=4, config=config | {"steps": 4}).train() is True
+        make_run(workdir, steps=3, config=other).train()
+    # Learning rates follow the number of steps.
+    with pytest.raises(InputError, match="steps: 3 -> 4"):
+        make_run(workdir, steps=4, config=config | {"steps": 4}).train()
+    more = config | {"log_every": 2}
+    assert make_run(workdir, steps=3, config=more).train() is True
     task = ToyTask()
     task.model.body.bias[...] += 1
     with pytest.raises(InputError, match="made with other frozen parameters"):
