@@ -91,9 +91,9 @@ def get_config(variant: str = "") -> ConfigDict:
             subject=10.0, object=10.0, predicate=20.0,
             none_weight=0.1,
             match_point=20.0, match_object=0.0, match_mask=0.0, match_per="frame",
-            layer_points=True, soft_predicates=False,
+            layer_points=True, mean_layers=False, soft_predicates=False,
             # Early in training, wrong masks give points misleading gradients.
-            detach_points=True,
+            detach_points=True, detach_pointers=False,
             # Classes are trained at ground-truth points too: points that miss teach
             # none, and the run is short.
             true_points=1.0,
