@@ -62,7 +62,10 @@ ANNOTATIONS = flags.DEFINE_string(
 )
 TOY = flags.DEFINE_bool("toy", False, "Draw the toy data set, and prepare it.")
 TOY_SIZE = flags.DEFINE_enum(
-    "toy_size", "full", ["tiny", "train", "val", "full"], "How many videos to draw."
+    "toy_size",
+    "full",
+    ["tiny", "train", "val", "full", "large"],
+    "How many videos to draw.",
 )
 PREVIEW = flags.DEFINE_string(
     "preview", None, "With --toy: folder for a contact sheet and an overlay video."
@@ -265,13 +268,16 @@ def draw_toy(root: Path, begin: Callable) -> None:
         root.rmdir()  # empty; the new folder is renamed to it
     world = load("toy_pvsg.generate")
     run = functools.partial(load("open_pvsg.workers").run_tasks, workers=workers())
-    frames = world.SIZES[TOY_SIZE.value].frames  # of each video
-    advance = None
+    size = world.SIZES[TOY_SIZE.value]
+    frames = sum(getattr(size, s) * size.frames_of(s) for s in ("train", "val"))
+    advance, before = None, 0
 
-    def drawn(_: int, videos: int) -> None:  # called after each video
-        nonlocal advance
-        advance = advance or begin("drawn", videos * frames)
-        advance(frames)
+    def drawn(done: int, videos: int) -> None:  # called after each video
+        nonlocal advance, before
+        advance = advance or begin("drawn", frames)
+        now = frames * done // videos
+        advance(now - before)
+        before = now
 
     with output_folder(root) as aside:
         report = world.generate(aside, TOY_SIZE.value, run=run, progress=drawn)

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from c2g_jax.sam2.layers import Linear
+
 # Longer sequences are processed in blocks of at most this many queries and keys: the
 # scores of a frame against a full memory bank would take half a gigabyte an object,
 # those of a block stay in a processor's cache.
@@ -54,7 +56,9 @@ def _attend(q, k, v, valid):
     scores = _scores(q, k)
     if valid is not None:
         scores = jnp.where(valid[..., None, :], scores, jnp.float32(-1e30))
-    weights = jnp.exp(scores - scores.max(-1, keepdims=True))
+    # No gradient: the result does not depend on what is subtracted.
+    highest = jax.lax.stop_gradient(scores.max(-1, keepdims=True))
+    weights = jnp.exp(scores - highest)
     # Normalise last: there are fewer sums than weights.
     return (_sums(weights, v) / weights.sum(-1, keepdims=True)).astype(v.dtype)
 
@@ -137,10 +141,10 @@ class Attention(nnx.Module):
     ):
         inner, key_channels = inner or channels, key_channels or channels
         self.num_heads = num_heads
-        self.q_proj = nnx.Linear(channels, inner, dtype=dtype, rngs=rngs)
-        self.k_proj = nnx.Linear(key_channels, inner, dtype=dtype, rngs=rngs)
-        self.v_proj = nnx.Linear(key_channels, inner, dtype=dtype, rngs=rngs)
-        self.out_proj = nnx.Linear(inner, channels, dtype=dtype, rngs=rngs)
+        self.q_proj = Linear(channels, inner, dtype, rngs)
+        self.k_proj = Linear(key_channels, inner, dtype, rngs)
+        self.v_proj = Linear(key_channels, inner, dtype, rngs)
+        self.out_proj = Linear(inner, channels, dtype, rngs)
 
     def __call__(
         self, q: jax.Array, k: jax.Array, v: jax.Array, valid: jax.Array | None = None

@@ -109,7 +109,9 @@ _TOY = dict(
     memory_layers=2,
     memory_mlp_dim=512,
 )
-_SIZES = {"toy": _TOY, **_PUBLISHED}
+# What the shipped checkpoint is: deeper at strides 4 and 8, on a finer image.
+_MINI = dict(_TOY, stages=(2, 3, 4, 1), global_att_blocks=(7,), image_size=384)
+_SIZES = {"toy": _TOY, "mini": _MINI, **_PUBLISHED}
 SIZES = tuple(_SIZES)
 MAX_IMAGE_SIZE = 8192  # eight times the published one; beyond available memory
 
@@ -117,7 +119,7 @@ MAX_IMAGE_SIZE = 8192  # eight times the published one; beyond available memory
 def sam2_config(
     size: str, image_size: int | None = None, dtype: str = "float32"
 ) -> Sam2Config:
-    """Return the configuration of a size: toy, tiny, small, base_plus or large.
+    """Return the configuration of a size: toy, mini, tiny, small, base_plus or large.
 
     `image_size` overrides the side of the model image; it must be a multiple of 32,
     so that the windowed position embedding tiles the image. `dtype` is that of the

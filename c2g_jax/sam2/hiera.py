@@ -9,7 +9,7 @@ from flax import nnx
 
 from c2g_jax.sam2.attention import attend
 from c2g_jax.sam2.config import Sam2Config
-from c2g_jax.sam2.layers import Mlp, conv, gelu, layer_norm
+from c2g_jax.sam2.layers import Linear, Mlp, conv, gelu, layer_norm
 from c2g_jax.sam2.position import interpolate_bicubic
 
 
@@ -62,8 +62,8 @@ class MultiScaleAttention(nnx.Module):
         rngs: nnx.Rngs,
     ):
         self.num_heads, self.pool = num_heads, pool
-        self.qkv = nnx.Linear(dim, 3 * dim_out, dtype=dtype, rngs=rngs)
-        self.proj = nnx.Linear(dim_out, dim_out, dtype=dtype, rngs=rngs)
+        self.qkv = Linear(dim, 3 * dim_out, dtype, rngs)
+        self.proj = Linear(dim_out, dim_out, dtype, rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map [b, h, w, dim] to [b, h, w, dim_out], or half that size if pooled."""
@@ -99,7 +99,7 @@ class MultiScaleBlock(nnx.Module):
         self.mlp = Mlp((dim_out, 4 * dim_out, dim_out), dtype, rngs, gelu)
         # No attribute otherwise: checkpoints have no such entry.
         if dim != dim_out:
-            self.proj = nnx.Linear(dim, dim_out, dtype=dtype, rngs=rngs)
+            self.proj = Linear(dim, dim_out, dtype, rngs)
         self.changes_width = dim != dim_out
 
     def __call__(self, x: jax.Array) -> jax.Array:

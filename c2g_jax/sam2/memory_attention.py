@@ -9,7 +9,7 @@ from flax import nnx
 
 from c2g_jax.sam2.attention import Attention, attend
 from c2g_jax.sam2.config import Sam2Config
-from c2g_jax.sam2.layers import TORCH_EPS, layer_norm
+from c2g_jax.sam2.layers import TORCH_EPS, Linear, layer_norm
 from c2g_jax.sam2.position import rotary_table, rotate
 
 # Objects attend in groups of at most this many memory tokens, one object at least. A
@@ -63,8 +63,8 @@ class MemoryAttentionLayer(nnx.Module):
         self.cross_attn_image = RotaryAttention(
             c, 1, dtype, rngs, key_channels=config.mem_dim
         )
-        self.linear1 = nnx.Linear(c, hidden, dtype=dtype, rngs=rngs)
-        self.linear2 = nnx.Linear(hidden, c, dtype=dtype, rngs=rngs)
+        self.linear1 = Linear(c, hidden, dtype, rngs)
+        self.linear2 = Linear(hidden, c, dtype, rngs)
         self.norm1 = layer_norm(c, dtype, rngs, TORCH_EPS)
         self.norm2 = layer_norm(c, dtype, rngs, TORCH_EPS)
         self.norm3 = layer_norm(c, dtype, rngs, TORCH_EPS)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from c2g_jax.sam2.config import Sam2Config
-from c2g_jax.sam2.layers import DepthwiseConv, conv, gelu, layer_norm
+from c2g_jax.sam2.layers import DepthwiseConv, Linear, conv, gelu, layer_norm
 
 # Masks are encoded in groups of at most this many pixels, one mask at least: the
 # activations of one mask at 1024 pixels stay in a processor's cache.
@@ -43,8 +43,8 @@ class CXBlock(nnx.Module):
     def __init__(self, channels: int, dtype: jnp.dtype, rngs: nnx.Rngs):
         self.dwconv = DepthwiseConv(channels, 7, dtype, rngs)
         self.norm = layer_norm(channels, dtype, rngs)
-        self.pwconv1 = nnx.Linear(channels, 4 * channels, dtype=dtype, rngs=rngs)
-        self.pwconv2 = nnx.Linear(4 * channels, channels, dtype=dtype, rngs=rngs)
+        self.pwconv1 = Linear(channels, 4 * channels, dtype, rngs)
+        self.pwconv2 = Linear(4 * channels, channels, dtype, rngs)
         self.gamma = nnx.Param(jnp.full(channels, 1e-6, jnp.float32))
 
     def __call__(self, x: jax.Array) -> jax.Array:

@@ -12,7 +12,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from c2g_jax.sam2.config import Sam2Config
-from c2g_jax.sam2.layers import Mlp, conv
+from c2g_jax.sam2.layers import Linear, Mlp, conv
 from c2g_jax.sam2.mask_decoder import ChosenMask, DecodedMasks, MaskDecoder
 from c2g_jax.sam2.memory import Memories
 from c2g_jax.sam2.memory_attention import MemoryAttention
@@ -55,7 +55,7 @@ class Sam2(nnx.Module):
         self.memory_attention = MemoryAttention(config, rngs)
         self.memory_encoder = MemoryEncoder(config, rngs)
         self.obj_ptr_proj = Mlp((c, c, c, c), dtype, rngs)
-        self.obj_ptr_tpos_proj = nnx.Linear(c, m, dtype=dtype, rngs=rngs)
+        self.obj_ptr_tpos_proj = Linear(c, m, dtype, rngs)
         self.mask_downsample = conv(1, 1, 4, dtype, rngs, stride=4)
 
         def embedding(*shape: int) -> nnx.Param:

@@ -1,6 +1,7 @@
 """Layers against plain reference computations."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,9 @@ from c2g_jax.sam2.attention import _attend, attend
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.hiera import join_windows, max_pool_2x2, partition_windows
 from c2g_jax.sam2.layers import (
+    Linear,
     TransposedConv2x2,
+    gelu,
     grouped_depthwise,
     shifted_depthwise,
 )
@@ -54,6 +57,55 @@ def test_shifted_depthwise_has_the_gradients_of_the_grouped_convolution():
     want = jax.grad(lambda *a: loss(grouped_depthwise, *a), (0, 1))(x, kernel)
     for ours, plain in zip(got, want, strict=True):
         np.testing.assert_allclose(ours, plain, atol=5e-5)
+
+
+def test_gelu_is_exact_and_so_is_its_gradient():
+    x = np.linspace(-9, 9, 1001, dtype=np.float32)
+    exact = functools.partial(jax.nn.gelu, approximate=False)
+    np.testing.assert_array_equal(gelu(x), exact(x))
+    got, want = (jax.grad(lambda x, f=f: jnp.sum(f(x)))(x) for f in (gelu, exact))
+    np.testing.assert_allclose(got, want, atol=5e-7)
+
+
+def test_a_linear_layer_has_the_gradients_of_the_plain_product():
+    graph, state = nnx.split(Linear(3, 4, jnp.float32, nnx.Rngs(0)))
+    x, weight = normal(2, 5, 6, 3), normal(2, 5, 6, 4, seed=1)
+    kernel, bias = normal(3, 4, seed=2), normal(4, seed=3)
+
+    def ours(x, kernel, bias):
+        nnx.replace_by_pure_dict(state, {"kernel": kernel, "bias": bias})
+        return jnp.sum(nnx.merge(graph, state)(x) * weight)
+
+    def plain(x, kernel, bias):
+        return jnp.sum((jnp.einsum("bhwi,io->bhwo", x, kernel) + bias) * weight)
+
+    for f in (
+        lambda f: f,
+        jax.grad,
+        lambda f: jax.grad(f, 1),
+        lambda f: jax.grad(f, 2),
+    ):
+        np.testing.assert_allclose(
+            f(ours)(x, kernel, bias), f(plain)(x, kernel, bias), rtol=1e-5, atol=1e-5
+        )
+
+
+def test_attention_has_the_gradients_of_the_plain_softmax():
+    q, k, v = (normal(2, 3, 5, 4, seed=s) for s in range(3))
+    valid = np.array([[True, True, False, True, True], [True] * 5])
+    weight = normal(2, 3, 5, 4, seed=3)
+
+    def plain(q, k, v):
+        scores = jnp.einsum("bhsd,bhtd->bhst", q, k) / 2
+        scores = jnp.where(valid[:, None, None], scores, -jnp.inf)
+        return jnp.sum(jax.nn.softmax(scores) @ v * weight)
+
+    def ours(q, k, v):
+        return jnp.sum(attend(q, k, v, valid) * weight)
+
+    got, want = (jax.grad(f, (0, 1, 2))(q, k, v) for f in (ours, plain))
+    for mine, theirs in zip(got, want, strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-5)
 
 
 def test_transposed_convolution_writes_one_block_a_cell():
@@ -134,7 +186,7 @@ def test_attention_in_blocks_has_the_gradients_of_the_whole(monkeypatch):
     whole = gradient(*given)
     monkeypatch.setattr(attention, "_BLOCK", 8)
     for ours, plain in zip(gradient(*given), whole, strict=True):
-        np.testing.assert_allclose(ours, plain, atol=1e-5)
+        np.testing.assert_allclose(ours, plain, rtol=1e-5, atol=1e-5)
 
 
 def test_attention_in_blocks_without_any_key_is_finite(monkeypatch):

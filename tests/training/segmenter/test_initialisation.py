@@ -52,6 +52,28 @@ def test_initial_memory_attention_keeps_a_mask_s_place(seeded):
     assert share_inside(seeded) > 0.4  # the rest are its neighbours
 
 
+def test_initial_prompts_know_their_place(seeded):
+    decoder, encoder = seeded.sam_mask_decoder, seeded.sam_prompt_encoder
+    cross = decoder.transformer.layers[1].cross_attn_image_to_token
+    cell = np.array([2, 5])  # (x, y)
+    grid = encoder.dense_position().reshape(SIDE * SIDE, -1)
+    point = encoder.pe_layer(jnp.array([(cell + 0.5) / SIDE]))
+    width = cross.q_proj.kernel.shape[1] // CONFIG.decoder_heads
+    query, key = grid @ cross.q_proj.kernel[...], point @ cross.k_proj.kernel[...]
+    logits = (query * key).reshape(SIDE, SIDE, -1, width).sum(-1) / np.sqrt(width)
+    for head in range(4):
+        peak = np.unravel_index(np.argmax(logits[..., head]), (SIDE, SIDE))
+        assert peak[::-1] == (2, 5)
+        assert logits[5, 2, head] == pytest.approx(6, abs=0.01)
+    right, left, below, above = np.moveaxis(np.asarray(logits[..., 4:]), -1, 0)
+    np.testing.assert_allclose(right, -left, atol=1e-5)
+    np.testing.assert_allclose(below, -above, atol=1e-5)
+    assert right[:, 3:].min() > 3
+    assert left[:, :2].min() > 3
+    assert below[6:].min() > 3
+    assert above[:5].min() > 3
+
+
 def test_a_seed_makes_the_same_model_again(seeded):
     one, same, other = (
         parameters(model)
