@@ -15,7 +15,7 @@ PYTEST_ARGS ?= -n 2 --dist=loadfile --no-loadscope-reorder
 
 # Where the toy model is trained, on what, and what else to tell each stage of it.
 TOY ?= runs/toy
-TOY_DATA ?= data
+TOY_DATA ?= data/large
 TOY_ARGS ?=
 
 BIN := $(VENV)/bin
@@ -73,7 +73,8 @@ toy: $(TOY)/.done
 	@echo "trained: $(TOY)/weights"
 
 $(TOY_DATA)/toy_pvsg/.done: | setup-train
-	$(BIN)/python -m c2g_jax.prepare --toy --data_dir="$(TOY_DATA)"
+	$(BIN)/python -m c2g_jax.prepare --toy --toy_size=large \
+	  --data_dir="$(TOY_DATA)"
 	@touch "$@"
 
 $(TOY)/start/.done: $(TOY_DATA)/toy_pvsg/.done

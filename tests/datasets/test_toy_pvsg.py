@@ -116,6 +116,28 @@ def test_same_seed_same_bytes_in_any_process(tree, tmp_path):
     assert read(tmp_path / "again")["data"] == read(root)["data"][:2]
 
 
+def test_validation_videos_are_frozen():
+    """Scores are compared over versions, so these arrays never change."""
+    digest = hashlib.sha256()
+    for index in range(0, 120, 6):
+        video = generate._film("large", 0, "val", index)
+        assert len(video.frames) == 40
+        for array in Renderer(video).frame(20):
+            digest.update(array.tobytes())
+        digest.update(json.dumps(video.record, sort_keys=True).encode())
+    assert digest.hexdigest() == (
+        "59a93db6d6a6dcff803dad436dc3df4edeca39751f3729afb05ae84b31b2dce6"
+    )
+
+
+def test_a_large_set_has_few_frames_of_many_videos():
+    size = SIZES["large"]
+    assert (size.train, size.frames_of("train")) == (3000, 16)
+    assert (size.val, size.frames_of("val")) == (120, 40)
+    short, long = (generate._film(name, 0, "train", 3) for name in ("large", "train"))
+    assert (len(short.frames), len(long.frames)) == (16, 40)
+
+
 def test_another_seed_split_or_index_is_another_video():
     keys = [(0, "train", 0), (1, "train", 0), (0, "val", 0), (0, "train", 1)]
     films = [film.make(*key, (64, 48), 8) for key in keys]
