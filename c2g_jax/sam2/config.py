@@ -110,7 +110,13 @@ _TOY = dict(
     memory_mlp_dim=512,
 )
 # What the shipped checkpoint is: deeper at strides 4 and 8, on a finer image.
-_MINI = dict(_TOY, stages=(2, 3, 4, 1), global_att_blocks=(7,), image_size=384)
+_MINI = dict(
+    _TOY,
+    stages=(2, 3, 4, 1),
+    global_att_blocks=(7,),
+    window_spec=(8, 4, 10, 5),
+    image_size=320,
+)
 _SIZES = {"toy": _TOY, "mini": _MINI, **_PUBLISHED}
 SIZES = tuple(_SIZES)
 MAX_IMAGE_SIZE = 8192  # eight times the published one; beyond available memory
