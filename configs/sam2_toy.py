@@ -105,7 +105,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
             # IoU, which a user sees, learns as much as the best of three.
             shown=0.5,
             score=1.0,
-            features=0.01,
+            features=0.03,
             classes=0.3,
             bodies=0.3,
             links=0.3,
