@@ -132,7 +132,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
         # Encoding the image is most of the cost: prompt nearly all of its objects.
         config.clip.num_frames, config.clip.max_objects = 1, 6
     if variant == "start":
-        config.steps, config.batch_size = 20000, 8
+        config.steps, config.batch_size = 12000, 8
         config.lr = ConfigDict(dict.fromkeys(GROUPS, 1e-3))
         config.lr_end = ConfigDict(dict.fromkeys(GROUPS, 5e-5))
     elif variant == "images":
