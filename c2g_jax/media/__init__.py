@@ -1,6 +1,7 @@
 """Images, videos and files.
 
 video       open a video file, folder, image or arrays; write mp4
+decoding    the frames of a video file: which there are, and how they are shown
 frames      `Video`, a stream of sampled frames, and its sources in images and arrays
 images      single images: reading, conversion to RGB, resizing
 rle         masks as COCO run-length encodings

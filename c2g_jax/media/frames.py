@@ -222,6 +222,21 @@ def open_arrays(source: Iterable[Any], sampling: Sampling) -> Video:
     return Video("frames", (width, height), rate, num_frames, frames, sampled)
 
 
+def sampled_rate(times: np.ndarray, fps: float | None) -> float | None:
+    """Return the rate of frames sampled at `times`, for which `fps` was requested.
+
+    A rate near the requested one, as 4.995 from 29.97 fps, is reported as that one; a
+    slower video has its own rate. None: not known, for a single frame.
+    """
+    if len(times) < 2:
+        return fps
+    rate = (len(times) - 1) / float(times[-1] - times[0])
+    if fps is not None and rate >= 0.9 * fps:
+        rate = fps
+    # A frame an hour has a rate too.
+    return round(rate, 3) if rate >= 1 else float(f"{rate:.4g}")
+
+
 def _check_size(frame: object, rgb: np.ndarray, first: tuple[int, int]) -> None:
     size = rgb.shape[1::-1]
     if size != first:

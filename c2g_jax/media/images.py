@@ -50,12 +50,15 @@ def check_one_size(files: Sequence[Path]) -> None:
 
 
 def size_error(
-    frame: object, size: tuple[int, int], first: tuple[int, int]
+    frame: object,
+    size: tuple[int, int],
+    first: tuple[int, int],
+    mend: str = "use frames of one size",
 ) -> InputError:
     """Return the error for a frame whose (width, height) is not that of the first."""
     return InputError(
         f"{frame} is {size[0]}x{size[1]} but the first frame is {first[0]}x{first[1]}: "
-        "use frames of one size"
+        f"{mend}"
     )
 
 
