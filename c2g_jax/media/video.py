@@ -4,6 +4,7 @@ Frames are streamed, a few of them decoded ahead in a thread; a whole video is n
 memory.
 """
 
+import functools
 import os
 from collections.abc import Iterable
 from fractions import Fraction
@@ -16,13 +17,12 @@ from c2g_jax.media import images
 from c2g_jax.media.decoding import decode_frames, read_table
 from c2g_jax.media.frames import (
     DEFAULT_FPS,
-    Sampling,
     Video,
     check_sampling,
-    no_frame,
     open_arrays,
+    open_image,
     open_images,
-    sampled_rate,
+    sampled_video,
 )
 from c2g_jax.media.outputs import write_atomic
 from c2g_jax.types import Frame, InputError
@@ -37,8 +37,9 @@ def open_video(
 ) -> Video:
     """Open a video file, a folder of frames, one image, or arrays [H, W(, 3 or 4)].
 
-    A file is sampled at `fps` frames per second by its time stamps (None: every frame).
-    The frames of a folder and arrays are all used, with `fps` as their rate. start and
+    A file, also an animated webp, png or gif, is sampled at `fps` frames per second by
+    its time stamps (None: every frame). The frames of a folder and arrays, or PIL
+    images, are all used, with `fps` as their rate. start and
     end: seconds from the first frame. Raises InputError if the source cannot be read.
     """
     sampling = check_sampling(fps, start, end, max_frames)
@@ -48,7 +49,7 @@ def open_video(
                 f"{source!r} is not a video: give a path, or a list of arrays"
             )
         return open_arrays(source, sampling)
-    path = Path(source)
+    path = Path(os.path.expanduser(source))
     try:
         is_folder, is_file = path.is_dir(), path.is_file()
     except (OSError, ValueError) as error:  # not a possible file name
@@ -60,9 +61,11 @@ def open_video(
         return open_images(path.resolve().name, files, rate, sampling)
     if not is_file:
         raise InputError(f"{path}: no such video, image or folder: check the path")
-    if path.suffix.lower() in images.SUFFIXES:
-        return open_images(path.name, [path], None, Sampling())
-    return _open_file(path, sampling)
+    if path.suffix.lower() in (*images.SUFFIXES, ".apng"):
+        return open_image(path, sampling)
+    table = read_table(path)
+    read = functools.partial(decode_frames, path, table)
+    return sampled_video(path.name, table.times, sampling, read)
 
 
 def check_not_input(video: str | Path | None, output: str | Path, name: str) -> None:
@@ -114,27 +117,12 @@ def _encode(path: Path, frames: Iterable[Frame], fps: float | None) -> None:
 
 
 def _add_h264(container, shape, fps):
-    rate = Fraction(fps or 1).limit_denominator(1001)
+    # A frame an hour would be a rate of 0, and last too many ticks of a fast clock.
+    clock = 90_000 if (fps or 1) > 0.01 else 1000
+    rate = max(Fraction(fps or 1).limit_denominator(1001), Fraction(1, 1001))
     stream = container.add_stream("libx264", rate=rate)
     stream.height, stream.width = shape[:2]
     stream.pix_fmt = "yuv420p"
-    stream.codec_context.time_base = Fraction(1, 90_000)
+    stream.codec_context.time_base = Fraction(1, clock)
     stream.options = {"crf": "20", "preset": "veryfast"}
     return stream
-
-
-def _open_file(path, sampling):
-    table = read_table(path)
-    chosen = sampling.pick(table.times)
-    if not len(chosen):
-        raise no_frame(path.name, table.times[-1])
-    times = table.times[chosen]
-    size = next(decode_frames(path, table, chosen[:1])).rgb.shape[1::-1]
-    return Video(
-        path.name,
-        size,
-        sampled_rate(times, sampling.fps),
-        len(chosen),
-        lambda first: decode_frames(path, table, chosen, first, size),
-        times,
-    )

@@ -3,9 +3,9 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
+from c2g_jax.media.masks import to_mask
 from c2g_jax.media.outputs import check_output, file_named, path_named
 from c2g_jax.media.rle import encode_mask
 from c2g_jax.media.video import Video, check_not_input
@@ -51,9 +51,9 @@ def box(video: Video, frame: int, corners: Sequence[float]) -> PromptItem:
     return PromptItem("box", box=corners)
 
 
-def mask(video: Video, frame: int, pixels: np.ndarray) -> PromptItem:
-    """Return a mask, bool [H, W]; InputError unless it has the video's size."""
-    pixels = np.asarray(pixels, bool)
+def mask(video: Video, frame: int, pixels: Any) -> PromptItem:
+    """Return a mask (`media.masks`); InputError unless it has the video's size."""
+    pixels = to_mask(pixels)
     Prompt(frame, 0, mask=pixels).check(video.width, video.height)
     return PromptItem("mask", mask=encode_mask(pixels))
 
