@@ -21,6 +21,7 @@ from c2g_jax.cli.launch import (
     SEED,
     VIDEO,
 )
+from c2g_jax.cli.paths import PATH
 from c2g_jax.media.frames import MAX_FPS
 from c2g_jax.media.masks import read_mask
 from c2g_jax.media.outputs import check_output
@@ -45,7 +46,8 @@ LABEL = flags.DEFINE_multi_integer(
     "label", [], "1 (on the subject) or 0 (off it), one for each --point in order"
 )
 BOX = flags.DEFINE_string("box", None, "x1,y1,x2,y2 in pixels around the subject.")
-MASK = flags.DEFINE_string(
+MASK = flags.DEFINE(
+    PATH,
     "mask",
     None,
     "Image of the frame's size with the subject on transparency, or white on black, or "
@@ -54,7 +56,8 @@ MASK = flags.DEFINE_string(
 MASK_ID = flags.DEFINE_integer(
     "mask_id", None, "Id of the subject in --mask, if that is a map of several ids.", 0
 )
-PROMPTS = flags.DEFINE_string(
+PROMPTS = flags.DEFINE(
+    PATH,
     "prompts",
     None,
     "JSON file with several prompts, instead of --point, --box and --mask.",

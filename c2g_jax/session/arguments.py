@@ -1,6 +1,7 @@
 """Check what callers of a session give: frames, spans, prompts and paths."""
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def output_path(path: str | Path, video: str | None, folder: bool = False) -> Pa
     place = path_named(path)
     check_not_input(video, place, "the session's video")
     # Not from `place`: a Path loses the slash at its end that makes it a folder.
-    return place if folder else file_named(path)
+    return place if folder else file_named(os.path.expanduser(path))
 
 
 def writable_path(path: str | Path, video: str | None) -> Path:
