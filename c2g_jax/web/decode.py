@@ -5,6 +5,7 @@ On failure it prints {"error", "status"} as JSON, and nothing else.
 """
 
 import json
+import re
 import resource
 import sys
 from pathlib import Path
@@ -115,8 +116,9 @@ def main(task: str) -> dict | None:
     except DiskFull:
         return {"error": DISK_FULL, "status": 507}
     except InputError as error:
-        # Clients must not see paths of this machine.
+        # Clients must not see paths of this machine; the page has no flags.
         line = str(error).replace(str(source), task["name"])
+        line = re.sub(r"use --end=[0-9.]+ or ", "", line)
         return {"error": line.replace(source.name, task["name"]), "status": 422}
     except (FFmpegError, OSError, ValueError, SyntaxError, MemoryError) as error:
         if disk_is_full(error):
