@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import av.sidedata.sidedata
 import numpy as np
 
 from c2g_jax.media import images
@@ -109,6 +110,18 @@ def to_rgb(picture: av.VideoFrame, ratio: Fraction | None = None) -> np.ndarray:
     if matrix is not None:
         rgb = _orient(rgb, np.frombuffer(bytes(matrix), np.int32))
     return np.ascontiguousarray(rgb)
+
+
+def _unnamed_type(cls, value: int):
+    """Make a member of PyAV's enum of side data for a type that it has no name for."""
+    member = object.__new__(cls)
+    member._name_, member._value_ = f"TYPE_{value}", value
+    return member
+
+
+# FFmpeg adds types, as EXIF in frames of JPEG; with one of them PyAV (18) gives no side
+# data of the frame at all, but ValueError.
+av.sidedata.sidedata.Type._missing_ = classmethod(_unnamed_type)
 
 
 def _orient(rgb: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -271,10 +271,14 @@ def open_arrays(source: Iterable[Any], sampling: Sampling) -> Video:
     num_frames = sampled = None
     if repeatable and hasattr(source, "__len__"):
         times = np.arange(len(source)) / rate
-        sampled = np.round(times[sampling._replace(fps=None).pick(times)], 6)
-        num_frames = len(sampled)
+        chosen = sampling._replace(fps=None).pick(times)
+        sampled, num_frames = np.round(times[chosen], 6), len(chosen)
         if not num_frames:
             raise no_frame("frames", times[-1])
+        for i in chosen if isinstance(source, list | tuple) else ():
+            size = images.size_of(source[i])
+            if size not in (None, (width, height)):
+                raise images.size_error(f"frame {i}", size, (width, height))
     return Video("frames", (width, height), rate, num_frames, frames, sampled)
 
 

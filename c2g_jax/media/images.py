@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -142,6 +143,14 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
     # The method of the class: that of PNG files reads all pixels to find late EXIF.
     turned = Image.Image.getexif(image).get(_ORIENTATION, 1) in (5, 6, 7, 8)
     return image.size[::-1] if turned else image.size
+
+
+def size_of(image: Any) -> tuple[int, int] | None:
+    """Return the (width, height) of a PIL image, turned, or of an array; else None."""
+    if isinstance(image, Image.Image):
+        return _upright_size(image)
+    shape = getattr(image, "shape", ())
+    return (shape[1], shape[0]) if len(shape) > 1 else None
 
 
 def is_animated(path: str | Path) -> bool:

@@ -67,7 +67,15 @@ def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
     By FFmpeg's display matrix (libavutil/display.h): the stored pixel (p, q) is shown
     at (a p + c q, b p + d q), and shifted back into the picture.
     """
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # side data of a type that PyAV has no name for
+        return [
+            (False, False, False),
+            (True, False, True),
+            (False, True, True),
+            (True, True, False),
+        ][round(frame.rotation / 90) % 4]
     if matrix is None:
         return False, False, False
     a, b, c, d = np.frombuffer(bytes(matrix), np.int32)[[0, 1, 3, 4]].tolist()

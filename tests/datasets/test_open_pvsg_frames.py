@@ -52,6 +52,23 @@ def test_all_orientations(tmp_path, orientation):
     assert np.abs(frames.to_rgb(picture).astype(int) - want).mean() < 4
 
 
+@pytest.mark.parametrize("turns", range(4))
+def test_side_data_of_an_unknown_type(turns):
+    class Picture:
+        rotation, width, height = 90 * turns - 180, 64, 48
+
+        @property
+        def side_data(self):
+            raise ValueError("31 is not a valid Type")
+
+        def to_ndarray(self, format):
+            return corners()
+
+    want = np.rot90(corners(), turns - 2)
+    np.testing.assert_array_equal(frames.to_rgb(Picture()), want)
+    assert frames.shown_size(Picture()) == want.shape[:2]
+
+
 def test_frames_before_the_size_changes_are_used():
     found = []
     files = VideoFiles(Place(str(FILMS / "rtc.webm")))

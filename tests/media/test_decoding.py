@@ -228,6 +228,27 @@ def test_all_orientations_of_the_display_matrix(tmp_path, orientation, scale):
     assert (video.height, video.width) == want.shape[:2]
 
 
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_all_orientations_of_exif_in_motion_jpeg(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[274] = orientation
+    Image.fromarray(corners()).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        for i in range(3):
+            packet = av.Packet((tmp_path / "a.jpg").read_bytes())
+            packet.pts = packet.dts = 40 * i
+            packet.time_base, packet.stream = Fraction(1, 1000), stream
+            container.mux(packet)
+    want = shown(orientation)
+    frames = list(open_video(tmp_path / "a.mkv", fps=None))
+    assert len(frames) == 3
+    for frame in frames:
+        assert frame.rgb.shape == want.shape
+        assert np.abs(frame.rgb.astype(int) - want).mean() < 4
+
+
 @pytest.mark.parametrize(
     ("ratio", "size"),
     [

@@ -175,6 +175,18 @@ def test_arrays_in_a_list_and_in_an_iterator():
         list(stream)
 
 
+def test_a_list_of_unequal_frames_is_refused_at_once():
+    turned = Image.fromarray(numbered(1))
+    turned.getexif()[274] = 6
+    for wrong in (numbered(1, width=32), Image.fromarray(numbered(1)[:9]), turned):
+        frames = [numbered(0), wrong, numbered(2)]
+        with pytest.raises(InputError, match=r"frame 1 is .* but the first frame is"):
+            open_video(frames)
+        assert numbers(open_video(frames, max_frames=1)) == [0]
+        with pytest.raises(InputError, match="frame 1 is"):
+            list(open_video(iter(frames)))
+
+
 def test_an_endless_iterator_is_read_only_as_far_as_asked():
     video = open_video((numbered(i % 3) for i in itertools.count()), max_frames=4)
     assert numbers(video) == [0, 1, 2, 0]
