@@ -1,4 +1,4 @@
-"""Decoding of video files: their film track, its table of frames, and its pictures.
+"""Decoding of video files: their film track, its table of frames, and these frames.
 
 A table of frames comes from the packets where container and codec give one time stamp
 for each frame (`_INDEXED`, `_ONE_TO_ONE`), else from decoding the film once.
@@ -12,10 +12,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import av.sidedata.sidedata
 import numpy as np
 
 from c2g_jax.media import images
+from c2g_jax.media.display import to_rgb
 from c2g_jax.types import Frame, InputError
 
 # Containers that store the time stamp of every frame, by FFmpeg's names.
@@ -27,7 +27,6 @@ _PROBED = 12  # frames decoded to check a table made from packets
 _STILL = ("attached_pic", "timed_thumbnails", "still_image")  # not a film
 _CLOCK_JUMPS = 0x0200  # FFmpeg's AVFMT_TS_DISCONT: the clock of a file may start again
 _LONGEST_STEP = 10.0  # seconds; a longer step is such a start, as FFmpeg takes it
-_RATIOS = (Fraction(1, 8), 8)  # plausible shapes of pixels, width to height
 _FFMPEG_ERRORS = (av.error.FFmpegError, OSError)
 
 
@@ -84,60 +83,6 @@ def film_track(path: str | Path, container) -> av.VideoStream:
         tracks,
         key=lambda track: (bool(track.disposition & default), track.width),
     )
-
-
-def shown_size(width: int, height: int, ratio: Fraction | None) -> tuple[int, int]:
-    """Return the (width, height) at which square pixels show a stored picture.
-
-    ratio: width to height of a stored pixel, None if not known.
-    """
-    if ratio is None or not _RATIOS[0] <= ratio <= _RATIOS[1]:
-        return width, height
-    return max(1, round(width * ratio)), height
-
-
-def to_rgb(picture: av.VideoFrame, ratio: Fraction | None = None) -> np.ndarray:
-    """Convert a decoded picture to uint8 RGB [H, W, 3] as a player shows it.
-
-    The display matrix turns and mirrors it; pixels of shape `ratio` become square.
-    """
-    width, height = shown_size(picture.width, picture.height, ratio)
-    if width == picture.width:
-        rgb = picture.to_ndarray(format="rgb24")
-    else:
-        rgb = picture.to_ndarray(format="rgb24", width=width, height=height)
-    matrix = picture.side_data.get("DISPLAYMATRIX")
-    if matrix is not None:
-        rgb = _orient(rgb, np.frombuffer(bytes(matrix), np.int32))
-    return np.ascontiguousarray(rgb)
-
-
-def _unnamed_type(cls, value: int):
-    """Make a member of PyAV's enum of side data for a type that it has no name for."""
-    member = object.__new__(cls)
-    member._name_, member._value_ = f"TYPE_{value}", value
-    return member
-
-
-# FFmpeg adds types, as EXIF in frames of JPEG; with one of them PyAV (18) gives no side
-# data of the frame at all, but ValueError.
-av.sidedata.sidedata.Type._missing_ = classmethod(_unnamed_type)
-
-
-def _orient(rgb: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Turn and mirror a picture by the nearest of the eight orientations.
-
-    matrix: int32 [9], FFmpeg's display matrix (libavutil/display.h): the stored pixel
-    (p, q) is shown at (a p + c q, b p + d q), and shifted back into the picture.
-    """
-    a, b, c, d = matrix[[0, 1, 3, 4]].tolist()
-    right, down = a, d
-    if abs(a) + abs(d) < abs(b) + abs(c):
-        rgb = rgb.swapaxes(0, 1)
-        right, down = c, b
-    if right < 0:
-        rgb = rgb[:, ::-1]
-    return rgb[::-1] if down < 0 else rgb
 
 
 def read_table(path: Path) -> FrameTable:
@@ -228,13 +173,13 @@ def _ticks(
     known = np.array([np.nan if pts is None else pts for pts in stamps], float)
     steps = np.diff(known)
     credible = (steps > 0) & (steps <= limit)  # False for nan
-    if credible.all():
+    if count > 1 and credible.all():
         return known - known[0]
     known_dts = np.isinf(limit) and len(dts) == count and None not in dts
     if known_dts and len(set(dts)) == count:
         # AVI stores no pts, but the times at which frames follow each other.
         return np.array(sorted(dts), float) - min(dts)
-    if credible.sum() < 0.9 * len(steps):
+    if credible.sum() < 0.9 * len(steps) or count == 1:
         return np.arange(count) * float(step)
     # Recordings that follow each other in one file: each starts its clock again.
     steps = np.where(credible, steps, np.median(steps[credible]))

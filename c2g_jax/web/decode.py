@@ -14,7 +14,8 @@ import av
 from av.error import FFmpegError
 from PIL import Image
 
-from c2g_jax.media.decoding import film_track, shown_size
+from c2g_jax.media.decoding import film_track
+from c2g_jax.media.display import shown_size
 from c2g_jax.media.frames import DEFAULT_FPS, Video, check_sampling, open_image
 from c2g_jax.media.outputs import DiskFull, disk_is_full
 from c2g_jax.media.video import open_video

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from c2g_jax.media import decoding
+from c2g_jax.media.display import shown_size
 from c2g_jax.media.video import open_video
 from c2g_jax.types import InputError
 from tests.clips import number_of, numbered, numbered_clip, numbers, write_clip
@@ -271,7 +272,7 @@ def test_pixels_that_are_not_square_are_shown_square(tmp_path, ratio, size, name
 
 def test_implausible_shapes_of_pixels_are_ignored():
     for ratio in (None, Fraction(0), Fraction(1, 1000), Fraction(90_000)):
-        assert decoding.shown_size(64, 48, ratio) == (64, 48)
+        assert shown_size(64, 48, ratio) == (64, 48)
 
 
 def with_cover(path: Path, codec: str, cover_first: bool, attached: bool) -> Path:
