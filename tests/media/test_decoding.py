@@ -28,14 +28,14 @@ def plainly(path) -> list[np.ndarray]:
         ]
 
 
-def check_against(path, want) -> None:
-    """Check a whole pass, and each frame asked for by itself."""
+def check_against(path, want, every: int = 1) -> None:
+    """Check a whole pass, and every n-th frame asked for by itself."""
     video = open_video(path, fps=None)
     found = [frame.rgb for frame in video]
     assert video.num_frames == len(found) == len(want)
     np.testing.assert_array_equal(found, want)
     assert (np.diff(video.times) > 0).all()
-    for i in range(len(want)):
+    for i in (*range(0, len(want), every), len(want) - 1):
         with contextlib.closing(video.read_from(i)) as frames:
             frame = next(frames)
         assert (frame.index, frame.time) == (i, video.times[i])
@@ -55,7 +55,7 @@ def check_against(path, want) -> None:
 def test_every_frame_that_a_plain_decode_shows(name, count, last):
     want = plainly(FILMS / name)
     assert len(want) == count
-    check_against(FILMS / name, want)
+    check_against(FILMS / name, want, count // 12)
     video = open_video(FILMS / name, fps=None)
     assert (video.times[0], video.times[-1], video.fps) == (0, last, 25)
 
@@ -117,11 +117,11 @@ def test_a_size_that_changes_is_refused_at_the_frame():
 def test_containers_whose_times_or_seeks_are_guesses(tmp_path, name, codec):
     bf = "0" if codec in ("flv", "wmv2") else "2"
     path = numbered_clip(
-        tmp_path / name, 30, fps=25, codec=codec, clock=25, g="6", bf=bf, b="2M"
+        tmp_path / name, 20, fps=25, codec=codec, clock=25, g="6", bf=bf, b="2M"
     )
     want = plainly(path)
-    assert list(map(number_of, want)) == list(range(30))
-    check_against(path, want)
+    assert list(map(number_of, want)) == list(range(20))
+    check_against(path, want, 3)
     assert open_video(path, fps=None).fps == 25
 
 
@@ -140,20 +140,23 @@ def trimmed(source: Path, path: Path, seconds: float) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "a.mov"])
-@pytest.mark.parametrize("first", [1, 7, 8, 20, 29])
-@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.mp4", "libx264"), ("a.mov", "libx264"), ("a.mp4", "mpeg4")],
+)
+@pytest.mark.parametrize("first", [7, 8, 19])
 def test_trimmed_without_encoding_again(tmp_path, name, first, codec):
     options = dict(g="8", bf="2", sc_threshold="0", b="2M")
-    whole = numbered_clip(tmp_path / name, 30, fps=25, codec=codec, **options)
+    whole = numbered_clip(tmp_path / name, 20, fps=25, codec=codec, **options)
     path = trimmed(whole, tmp_path / f"trimmed_{name}", first / 25)
     want = plainly(path)
-    assert list(map(number_of, want)) == list(range(first, 30))
-    check_against(path, want)
+    assert list(map(number_of, want)) == list(range(first, 20))
+    check_against(path, want, 4)
 
 
-@pytest.mark.parametrize("name", ["a.ts", "a.mpg", "a.m2ts"])
-@pytest.mark.parametrize("later", [0, 100_000])
+@pytest.mark.parametrize(
+    ("name", "later"), [("a.ts", 0), ("a.ts", 10**5), ("a.mpg", 0)]
+)
 def test_recordings_one_after_the_other(tmp_path, name, later):
     codec = "mpeg2video" if name == "a.mpg" else "libx264"
     for i, start in enumerate((0, later)):
@@ -173,7 +176,7 @@ def test_recordings_one_after_the_other(tmp_path, name, later):
         want = plainly(path)
         firsts = [12 * i + k for i in order for k in range(12)]
         assert list(map(number_of, want)) == firsts
-        check_against(path, want)
+        check_against(path, want, 7)
         assert np.diff(open_video(path, fps=None).times) == pytest.approx(0.04)
 
 
@@ -215,9 +218,8 @@ def shown(orientation: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
-@pytest.mark.parametrize("scale", [1, 2])
-def test_all_orientations_of_the_display_matrix(tmp_path, orientation, scale):
-    a, b, c, d = (scale * value << 16 for value in ORIENTATIONS[orientation])
+def test_all_orientations_of_the_display_matrix(tmp_path, orientation):
+    a, b, c, d = (value << 16 for value in ORIENTATIONS[orientation])
     path = write_clip(
         tmp_path / "a.mp4", [corners()] * 2, matrix=[a, b, 0, c, d, 0, 0, 0, 1 << 30]
     )
@@ -259,7 +261,7 @@ def test_all_orientations_of_exif_in_motion_jpeg(tmp_path, orientation):
         (Fraction(1, 1), (64, 48)),
     ],
 )
-@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
+@pytest.mark.parametrize("name", ["a.mp4", "a.ts"])
 def test_pixels_that_are_not_square_are_shown_square(tmp_path, ratio, size, name):
     path = write_clip(tmp_path / name, [corners()] * 12, ratio=ratio)
     video = open_video(path, fps=None)
@@ -297,8 +299,7 @@ def with_cover(path: Path, codec: str, cover_first: bool, attached: bool) -> Pat
     return path
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "a.mov"])
-@pytest.mark.parametrize("codec", ["mjpeg", "png"])
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "mjpeg"), ("a.mov", "png")])
 @pytest.mark.parametrize("cover_first", [False, True])
 @pytest.mark.parametrize("attached", [False, True])
 def test_a_cover_is_not_the_film(tmp_path, name, codec, cover_first, attached):
@@ -309,7 +310,7 @@ def test_a_cover_is_not_the_film(tmp_path, name, codec, cover_first, attached):
 
 
 def test_a_seek_that_lands_anywhere_gives_the_same_frames(tmp_path, monkeypatch):
-    path = numbered_clip(tmp_path / "a.mp4", 30, fps=25, g="5", sc_threshold="0")
+    path = numbered_clip(tmp_path / "a.mp4", 20, fps=25, g="5", sc_threshold="0")
     want = plainly(path)
     table, find = decoding.read_table(path), decoding._find
     offsets = itertools.cycle([3, 9, 0, 27])
@@ -321,8 +322,8 @@ def test_a_seek_that_lands_anywhere_gives_the_same_frames(tmp_path, monkeypatch)
             itertools.islice(found, next(offsets), None), table, target
         ),
     )
-    for i in range(30):
-        chosen = np.arange(30)
+    for i in range(0, 20, 3):
+        chosen = np.arange(20)
         frame = next(decoding.decode_frames(path, table, chosen, i))
         assert frame.index == i
         np.testing.assert_array_equal(frame.rgb, want[i])
