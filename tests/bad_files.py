@@ -71,9 +71,11 @@ def write_bad_files(folder: Path) -> Path:
     (folder / "sizes").mkdir()
     for name, width in (("1.png", 64), ("2.png", 64), ("10.png", 32)):
         Image.fromarray(numbered(1, width=width)).save(folder / "sizes" / name)
-    Image.new("L", (32, 48), 255).save(folder / "small_mask.png")
+    Image.fromarray(numbered(1, width=32)).save(folder / "small_mask.png")
     Image.new("L", (64, 48)).save(folder / "black.png")
-    Image.new("L", (64, 48), 90).save(folder / "dim.png")
+    dim = Image.new("L", (64, 48), 90)
+    dim.putpixel((5, 5), 2)
+    dim.save(folder / "dim.png")
     ids = Image.new("P", (64, 48), 1)
     ids.putpalette(range(30))
     ids.putpixel((5, 5), 2)

@@ -68,7 +68,7 @@ def _picture_mask(
         return levels > 0
     half = 128 if image.mode[0] != "I" else 1 << 15
     mask = levels >= half
-    if levels.any() and not mask.any():
+    if levels.min() < levels.max() and not mask.any():  # dim, but not without content
         raise InputError(
             f"{name}: is nowhere brighter than a half, its levels are "
             f"{_list(np.unique(levels))}: paint the object white, or if these are ids, "

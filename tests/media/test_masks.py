@@ -190,5 +190,7 @@ def test_files_that_are_no_masks(tmp_path):
         read_mask(tmp_path / "rgb.png", 1)
 
 
-def test_a_black_picture_is_an_empty_mask():
-    assert not to_mask(Image.new("L", (4, 4))).any()
+@pytest.mark.parametrize("level", [0, 18, 127])
+def test_a_dark_picture_without_anything_in_it_is_an_empty_mask(level):
+    assert not to_mask(Image.new("L", (4, 4), level)).any()
+    assert not to_mask(Image.new("RGB", (4, 4), (level, 0, 0))).any()
