@@ -10,10 +10,12 @@ from pathlib import Path
 import jax
 from absl import flags
 
+from c2g_jax.cli.paths import PATH
 from c2g_jax.media.outputs import check_output, write_text
 from c2g_jax.types import InputError
 
-JSON = flags.DEFINE_string(
+JSON = flags.DEFINE(
+    PATH,
     "json",
     None,
     "JSON file to add the results to; other results in it are kept.",

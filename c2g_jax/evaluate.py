@@ -44,6 +44,7 @@ from c2g_jax.cli.launch import (
     OUTPUT,
     SEED,
 )
+from c2g_jax.cli.paths import PATH
 from c2g_jax.media.outputs import check_output
 from c2g_jax.types import InputError
 
@@ -82,8 +83,11 @@ RUNS_OF = flags.DEFINE_list(
 SHARD = flags.DEFINE_string(
     "shard", "0/1", "I/N: score every N-th video from the I-th on, I from 0."
 )
-PREDICTIONS = flags.DEFINE_string(
-    "predictions", None, "Folder of VIDEO/SUBJECT/RUN.json to score, without a model."
+PREDICTIONS = flags.DEFINE(
+    PATH,
+    "predictions",
+    None,
+    "Folder of VIDEO/SUBJECT/RUN.json to score, without a model.",
 )
 PLOTS = flags.DEFINE_bool(
     "plots", None, "Plot the results. Default: if matplotlib is installed."

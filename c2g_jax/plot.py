@@ -17,12 +17,13 @@ from absl import flags
 
 from c2g_jax.cli import launch
 from c2g_jax.cli.launch import OUTPUT
+from c2g_jax.cli.paths import PATH
 from c2g_jax.media.outputs import check_output, output_folder
 from c2g_jax.types import InputError
 
 flags.declare_key_flag("output")
-RESULTS = flags.DEFINE_string("results", None, "results.json of an evaluation.")
-METRICS = flags.DEFINE_string("metrics", None, "metrics.jsonl of a training run.")
+RESULTS = flags.DEFINE(PATH, "results", None, "results.json of an evaluation.")
+METRICS = flags.DEFINE(PATH, "metrics", None, "metrics.jsonl of a training run.")
 
 
 def main(argv: Sequence[str]) -> None:

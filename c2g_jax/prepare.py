@@ -33,14 +33,15 @@ from absl import flags, logging
 
 from c2g_jax.cli import launch
 from c2g_jax.cli.launch import DATA_DIR, OUTPUT
+from c2g_jax.cli.paths import PATH
 from c2g_jax.export.report import frame_progress
 from c2g_jax.media.outputs import check_output, output_folder
 from c2g_jax.types import InputError
 
 flags.declare_key_flag("data_dir")
 flags.declare_key_flag("output")
-MANUAL_DIR = flags.DEFINE_string(
-    "manual_dir", None, "Folder of the download: pvsg.json and zips, or unpacked."
+MANUAL_DIR = flags.DEFINE(
+    PATH, "manual_dir", None, "Folder of the download: pvsg.json and zips, or unpacked."
 )
 CONFIG_NAMES = flags.DEFINE_list(
     "config_names",
@@ -57,8 +58,11 @@ CHECKSUMS = flags.DEFINE_bool(
 AUDIT = flags.DEFINE_bool(
     "audit", False, "Only report on the download, prepare nothing."
 )
-ANNOTATIONS = flags.DEFINE_string(
-    "annotations", None, "With --audit: a pvsg.json to audit without videos and masks."
+ANNOTATIONS = flags.DEFINE(
+    PATH,
+    "annotations",
+    None,
+    "With --audit: a pvsg.json to audit without videos and masks.",
 )
 TOY = flags.DEFINE_bool("toy", False, "Draw the toy data set, and prepare it.")
 TOY_SIZE = flags.DEFINE_enum(
@@ -67,8 +71,11 @@ TOY_SIZE = flags.DEFINE_enum(
     ["tiny", "train", "val", "full", "large"],
     "How many videos to draw.",
 )
-PREVIEW = flags.DEFINE_string(
-    "preview", None, "With --toy: folder for a contact sheet and an overlay video."
+PREVIEW = flags.DEFINE(
+    PATH,
+    "preview",
+    None,
+    "With --toy: folder for a contact sheet and an overlay video.",
 )
 BEAM_PIPELINE_OPTIONS = flags.DEFINE_list(
     "beam_pipeline_options",

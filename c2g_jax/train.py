@@ -24,6 +24,7 @@ from absl import flags
 
 from c2g_jax.cli import launch
 from c2g_jax.cli.compiled import keep_compiled
+from c2g_jax.cli.paths import PATH
 from c2g_jax.media.outputs import check_output, disk_is_full
 from c2g_jax.training import sharding
 from c2g_jax.types import InputError
@@ -40,7 +41,7 @@ with launch.needing("train"):
     from c2g_jax.training.loop import Run
     from c2g_jax.training.workdir import locked, unless_refused
 
-WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; created if missing.")
+WORKDIR = flags.DEFINE(PATH, "workdir", None, "Folder of the run; created if missing.")
 for _name in ("config", "multihost", "compilation_cache"):
     flags.declare_key_flag(_name)
 PROFILE_STEPS = flags.DEFINE_string(

@@ -53,6 +53,40 @@ def _number(value, kind, kind_name, name, least, most):
     raise InputError(f"{name} is {shown}: give {kind_name}{span}")
 
 
+def mask_pixels(value: Any, name: str = "a mask") -> np.ndarray:
+    """Return a mask as bool [H, W]; InputError, with `name`, for anything else.
+
+    `value` is True or False; whole numbers, 0 and 1 or 0 and 255; or numbers from 0 to
+    1, which are inside from 0.5 on.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError:  # rows of different lengths
+        array = np.asarray(0)
+    if array.ndim != 2 or 0 in array.shape:
+        raise InputError(f"{name} of shape {array.shape} is given: make it HxW")
+    if array.dtype == bool:
+        return array
+    if array.dtype.kind not in "iuf":
+        raise InputError(f"{name} of {array.dtype} is given: make it bool")
+    least, most = array.min(), array.max()
+    if array.dtype.kind == "f" and least >= 0 and most <= 1:  # False for nan
+        return array >= 0.5
+    if array.dtype.kind != "f" and least >= 0 and most <= 255:
+        values = np.unique(array).tolist()
+        if set(values) <= {0, 1} or set(values) <= {0, 255}:
+            return array > 0
+        shown = ", ".join(map(str, values[:9])) + ", ..." * (len(values) > 9)
+        raise InputError(
+            f"{name} has the values {shown}: give one object, 0 and 1 or 0 and 255, "
+            f"as ids == {values[-1]}"
+        )
+    raise InputError(
+        f"{name} has numbers from {least:g} to {most:g}: give bool, 0 and 1, or "
+        "numbers from 0 to 1; of logits, logits > 0"
+    )
+
+
 @dataclass(frozen=True)
 class TrackRules:
     """Rules by which tracks are opened, linked, shared and closed."""
@@ -86,7 +120,7 @@ class Prompt:
     """A user's prompt for one object on one frame.
 
     points float32 [p, 2], labels int32 [p] (1 on the object, 0 off it), box float32
-    [4] as (x0, y0, x1, y1) or None, mask bool [H, W] or None. A mask
+    [4] as (x0, y0, x1, y1) or None, mask bool [H, W] or None (`mask_pixels`). A mask
     excludes points and box. Raises InputError for an invalid prompt.
     """
 
@@ -121,10 +155,7 @@ class Prompt:
             )
             object.__setattr__(self, "box", box)
         if self.mask is not None:
-            mask = np.asarray(self.mask, bool)
-            _require(
-                mask.ndim == 2, f"{self} has a mask of shape {mask.shape}: give HxW"
-            )
+            mask = mask_pixels(self.mask, f"{self}: a mask")
             object.__setattr__(self, "mask", mask)
         alone = self.mask is None or (self.box is None and not len(points))
         _require(alone, f"{self} mixes a mask with points or a box: give one kind")

@@ -15,6 +15,7 @@ from absl import flags
 
 from c2g_jax.cli import launch
 from c2g_jax.cli.launch import CHECKPOINT, OUTPUT
+from c2g_jax.cli.paths import PATH
 from c2g_jax.types import InputError
 
 flags.declare_key_flag("checkpoint")
@@ -22,7 +23,8 @@ flags.declare_key_flag("output")
 _FORMAT = flags.DEFINE_enum(
     "format", "safetensors", ["safetensors", "orbax"], "Format of the folder."
 )
-_COMPLETE_WITH = flags.DEFINE_string(
+_COMPLETE_WITH = flags.DEFINE(
+    PATH,
     "complete_with",
     None,
     "Second checkpoint of the same size, for tensors that the first one lacks: the "

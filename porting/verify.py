@@ -15,6 +15,7 @@ from absl import flags
 
 from c2g_jax.cli import launch
 from c2g_jax.cli.launch import CHECKPOINT, IMAGE_SIZE, MAX_FRAMES, SEED, VIDEO
+from c2g_jax.cli.paths import PATH
 from c2g_jax.media.images import read_image
 from c2g_jax.media.video import open_video
 from c2g_jax.sam2.config import SIZES, sam2_config
@@ -24,7 +25,8 @@ from porting.scenes import disc_centre, draw_video
 
 for _name in ("checkpoint", "seed", "image_size", "video", "max_frames"):
     flags.declare_key_flag(_name)
-_FLAX = flags.DEFINE_string(
+_FLAX = flags.DEFINE(
+    PATH,
     "flax",
     None,
     "Folder that porting.convert wrote; by default the checkpoint is ported now.",
@@ -32,7 +34,7 @@ _FLAX = flags.DEFINE_string(
 _SEEDED = flags.DEFINE_enum(
     "seeded", None, SIZES, "Use a seeded checkpoint of this size instead."
 )
-_IMAGE = flags.DEFINE_string("image", None, "Image to compare on.")
+_IMAGE = flags.DEFINE(PATH, "image", None, "Image to compare on.")
 
 
 def _max_frames() -> int:

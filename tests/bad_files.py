@@ -73,6 +73,15 @@ def write_bad_files(folder: Path) -> Path:
         Image.fromarray(numbered(1, width=width)).save(folder / "sizes" / name)
     Image.fromarray(numbered(1, width=32)).save(folder / "small_mask.png")
     Image.new("L", (64, 48)).save(folder / "black.png")
+    dim = Image.new("L", (64, 48), 90)
+    dim.putpixel((5, 5), 2)
+    dim.save(folder / "dim.png")
+    ids = Image.new("P", (64, 48), 1)
+    ids.putpalette(range(30))
+    ids.putpixel((5, 5), 2)
+    ids.save(folder / "ids.png")
+    turning = [Image.new("L", (64, 48), level) for level in (0, 255)]
+    turning[0].save(folder / "turning.webp", save_all=True, append_images=turning[1:])
     for name, value in PROMPTS.items():
         text = value if isinstance(value, str) else json.dumps(value)
         (folder / f"{name}.json").write_text(text, encoding="utf-8")

@@ -25,9 +25,16 @@ def write_clip(
     fps: int = 30,
     codec: str = "libx264",
     rotation: int = 0,
+    matrix=None,
+    ratio=None,
+    clock: int = 30_000,
     **options: str,
 ) -> Path:
-    """Encode uint8 [H, W, 3] frames at `fps`, or at times in milliseconds."""
+    """Encode uint8 [H, W, 3] frames at `fps`, or at times in milliseconds.
+
+    rotation, matrix: how players turn them. ratio: width to height of a pixel.
+    clock: ticks per second; MPEG's encoders need the rate of the frames.
+    """
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=fps)
         stream.options = options
@@ -35,13 +42,17 @@ def write_clip(
             if i == 0:
                 stream.height, stream.width = rgb.shape[:2]
                 stream.pix_fmt = "yuv420p"
-                stream.codec_context.time_base = Fraction(1, 30_000)
+                stream.codec_context.time_base = Fraction(1, clock)
                 if rotation:
                     stream.set_display_rotation(rotation)
+                if matrix:
+                    stream.set_display_matrix(matrix)
+                if ratio:
+                    stream.codec_context.sample_aspect_ratio = ratio
             picture = av.VideoFrame.from_ndarray(rgb, format="rgb24")
-            picture.time_base = Fraction(1, 30_000)
+            picture.time_base = Fraction(1, clock)
             milliseconds = 1000 * i / fps if times_ms is None else times_ms[i]
-            picture.pts = round(30 * milliseconds)
+            picture.pts = round(clock * milliseconds / 1000)
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     return path

@@ -86,6 +86,27 @@ TABLE = [
     ("predict", (*CLIP, "--mask={bad}/small_mask.png"), "is 32x48", "frame's size"),
     ("predict", (*CLIP, "--mask={bad}/black.png"), "the mask is empty", "paint"),
     ("predict", (*CLICK, "--mask={bad}/black.png"), "mixes a mask", "give one kind"),
+    (
+        "predict",
+        (*CLIP, "--mask={bad}/ids.png"),
+        "ids.png: has the objects 1, 2",
+        "mask_id",
+    ),
+    ("predict", (*CLIP, "--mask={bad}/ids.png", "--mask_id=3"), "no object 3", "1, 2"),
+    (
+        "predict",
+        (*CLIP, "--mask={bad}/dim.png"),
+        "nowhere brighter",
+        "paint the object",
+    ),
+    ("predict", (*CLIP, "--mask={bad}/turning.webp"), "is animated", "one picture"),
+    (
+        "predict",
+        (*CLICK, "--mask_id=1"),
+        "--mask_id is given without",
+        "name the image",
+    ),
+    ("predict", (*CLICK, "--mask_id=-1"), "mask_id", "non-negative integer"),
     ("predict", (*CLICK, "--prompts=a.json"), "--point and --prompts", "give one"),
     # Prompts in a file.
     ("predict", prompts("no"), "no such prompts file", "check the path"),

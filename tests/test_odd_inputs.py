@@ -6,7 +6,8 @@ from PIL import Image
 
 from c2g_jax.export.scene_graph_json import read_scene_graph
 from c2g_jax.media.frames import Sampling, open_arrays
-from c2g_jax.media.images import read_image, read_mask
+from c2g_jax.media.images import read_image
+from c2g_jax.media.masks import read_mask
 from c2g_jax.media.video import open_video
 from c2g_jax.predict import __main__ as predict
 from tests.clips import number_of, numbered, numbered_clip, write_clip

@@ -13,6 +13,7 @@ import numpy as np
 from absl import flags
 
 from c2g_jax.cli import launch
+from c2g_jax.cli.paths import PATH
 from c2g_jax.export.overlay import draw_graph, object_color
 from c2g_jax.export.scene_graph_json import read_scene_graph
 from c2g_jax.media.outputs import check_output
@@ -22,7 +23,7 @@ from c2g_jax.types import InputError, SceneGraph
 with launch.needing("plot"):
     from matplotlib.figure import Figure
 
-GRAPH = flags.DEFINE_string("graph", None, "A scene_graph.json of the video.")
+GRAPH = flags.DEFINE(PATH, "graph", None, "A scene_graph.json of the video.")
 FRAME = flags.DEFINE_integer("frame", 0, "Index of the frame.", lower_bound=0)
 for name in ("video", "output"):
     flags.declare_key_flag(name)

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from absl import flags
 
-COMPILATION_CACHE = flags.DEFINE_string(
+from c2g_jax.cli.paths import PATH
+
+COMPILATION_CACHE = flags.DEFINE(
+    PATH,
     "compilation_cache",
     None,
     "Folder of the cache of compiled programs; empty: no cache. Default: in the user's "

@@ -18,6 +18,7 @@ from typing import TextIO
 from absl import app, flags
 
 from c2g_jax.cli.interrupts import INTERRUPTED, STOPPED, raise_on_interrupt
+from c2g_jax.cli.paths import PATH
 from c2g_jax.media.outputs import disk_is_full
 from c2g_jax.types import InputError
 
@@ -29,17 +30,21 @@ NO_READER = 141
 
 # Flags shared by commands, which may all be imported in one process. A command that
 # uses one declares it with `flags.declare_key_flag`, so that its --help shows it.
-OUTPUT = flags.DEFINE_string("output", None, "Folder for the results, made if missing.")
-VIDEO = flags.DEFINE_string(
-    "video", None, "Video file, folder of frames in natural order, or a single image."
+OUTPUT = flags.DEFINE(PATH, "output", None, "Folder for the results, made if missing.")
+VIDEO = flags.DEFINE(
+    PATH,
+    "video",
+    None,
+    "Video file, folder of frames in natural order, or a single image.",
 )
-CHECKPOINT = flags.DEFINE_string(
+CHECKPOINT = flags.DEFINE(
+    PATH,
     "checkpoint",
     None,
     "Folder of a checkpoint; for porting also a released .pt or .safetensors file.",
 )
-DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of prepared data sets: DATA_DIR/NAME."
+DATA_DIR = flags.DEFINE(
+    PATH, "data_dir", None, "Folder of prepared data sets: DATA_DIR/NAME."
 )
 DEFAULT_NAME = "open_pvsg"  # of the data set, without --name
 NAME = flags.DEFINE_string(

@@ -1,5 +1,6 @@
 """A video as a stream of sampled frames, and its sources in images and arrays."""
 
+import contextlib
 import itertools
 import math
 import queue
@@ -89,7 +90,10 @@ class Sampling(NamedTuple):
 
 
 def check_sampling(
-    fps: float | None, start: float | None, end: float | None, max_frames: int | None
+    fps: float | None,
+    start: float | None = None,
+    end: float | None = None,
+    max_frames: int | None = None,
 ) -> Sampling:
     """Return the sampling as plain numbers; InputError if a value is not valid."""
     fps = None if fps is None else real(fps, "fps")
@@ -150,6 +154,57 @@ def read_ahead(source: Iterable, depth: int) -> Iterator:
         thread.join()
 
 
+def sampled_video(
+    name: str,
+    times: np.ndarray,
+    sampling: Sampling,
+    read: Callable[..., Iterator[Frame]],
+) -> Video:
+    """Open a source whose frames have `times`; InputError if none is in the range.
+
+    read(chosen, first, size) yields the frames of the indices `chosen` from the
+    `first` of them on, and raises InputError at one whose (width, height) is not
+    `size`; None allows any.
+    """
+    chosen = sampling.pick(times)
+    if not len(chosen):
+        raise no_frame(name, times[-1])
+    times = times[chosen]
+    with contextlib.closing(read(chosen[:1], 0, None)) as frames:
+        size = next(frames).rgb.shape[1::-1]
+    return Video(
+        name,
+        size,
+        _sampled_rate(times, sampling.fps),
+        len(chosen),
+        lambda first: read(chosen, first, size),
+        times,
+    )
+
+
+def open_image(path: Path, sampling: Sampling) -> Video:
+    """Open an image as a Video of one frame, an animation as one sampled by its times.
+
+    Of a still image all of `sampling` is ignored.
+    """
+    if not images.is_animated(path):
+        return open_images(path.name, [path], None, Sampling())
+    times = np.array([time for time, _ in images.read_animation(path)])
+
+    def read(chosen, first, size):
+        wanted = {int(i): count for count, i in enumerate(chosen) if count >= first}
+        for i, (time, picture) in enumerate(images.read_animation(path)):
+            if i in wanted:
+                rgb = images.to_rgb(picture)
+                if size is not None:
+                    _check_size(f"{path}: the frame at {time:.2f} s", rgb, size)
+                yield Frame(wanted.pop(i), time, rgb)
+            if not wanted:
+                return
+
+    return sampled_video(path.name, times, sampling, read)
+
+
 def open_images(
     name: str, files: Sequence[Path], rate: float | None, sampling: Sampling
 ) -> Video:
@@ -162,7 +217,8 @@ def open_images(
     chosen = sampling._replace(fps=None).pick(times)
     if not len(chosen):
         raise no_frame(name, times[-1])
-    images.check_one_size([files[i] for i in chosen])
+    if len(files) > 1:
+        images.check_frames([files[i] for i in chosen])
     height, width = images.read_image(files[chosen[0]]).shape[:2]
 
     def frames(first):
@@ -215,11 +271,30 @@ def open_arrays(source: Iterable[Any], sampling: Sampling) -> Video:
     num_frames = sampled = None
     if repeatable and hasattr(source, "__len__"):
         times = np.arange(len(source)) / rate
-        sampled = np.round(times[sampling._replace(fps=None).pick(times)], 6)
-        num_frames = len(sampled)
+        chosen = sampling._replace(fps=None).pick(times)
+        sampled, num_frames = np.round(times[chosen], 6), len(chosen)
         if not num_frames:
             raise no_frame("frames", times[-1])
+        for i in chosen if isinstance(source, list | tuple) else ():
+            size = images.size_of(source[i])
+            if size not in (None, (width, height)):
+                raise images.size_error(f"frame {i}", size, (width, height))
     return Video("frames", (width, height), rate, num_frames, frames, sampled)
+
+
+def _sampled_rate(times: np.ndarray, fps: float | None) -> float | None:
+    """Return the rate of frames sampled at `times`, for which `fps` was requested.
+
+    A rate near the requested one, as 4.995 from 29.97 fps, is reported as that one; a
+    slower video has its own rate. None: not known, for a single frame.
+    """
+    if len(times) < 2:
+        return fps
+    rate = (len(times) - 1) / float(times[-1] - times[0])
+    if fps is not None and rate >= 0.9 * fps:
+        rate = fps
+    # A frame an hour has a rate too.
+    return round(rate, 3) if rate >= 1 else float(f"{rate:.4g}")
 
 
 def _check_size(frame: object, rgb: np.ndarray, first: tuple[int, int]) -> None:

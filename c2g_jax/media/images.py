@@ -1,8 +1,12 @@
 """Single images: reading, conversion to RGB, resizing; frame files of a folder."""
 
+import contextlib
 import re
-from collections.abc import Sequence
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -10,6 +14,17 @@ from PIL import Image, ImageOps
 from c2g_jax.types import InputError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+_ORIENTATION = 274  # EXIF's tag
+# Raised by PIL for a damaged, truncated or excessively large file.
+_BAD_IMAGE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
 
 
 def frame_files(folder: Path) -> list[Path]:
@@ -23,72 +38,74 @@ def frame_files(folder: Path) -> list[Path]:
     files = [
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+        if path.suffix.lower() in SUFFIXES
+        and not path.name.startswith(".")
+        and not path.is_dir()
     ]
     if not files:
         raise InputError(f"{folder}: holds no jpg, png, bmp or webp frames: add some")
     return sorted(files, key=natural)
 
 
-def check_one_size(files: Sequence[Path]) -> None:
-    """Raise InputError unless all images have one size, by their headers.
-
-    Width and height may be swapped, as the EXIF rotation is not read here.
-    """
+def check_frames(files: Sequence[Path]) -> None:
+    """Raise InputError unless all are still images of one size, by their headers."""
     first = None
     for file in files:
-        try:
-            with Image.open(file) as image:
-                size = image.size
-        except Image.DecompressionBombError:
-            raise InputError(f"{file}: not a readable image: save it again") from None
-        except OSError:
-            continue  # reported when the frame is read
-        first = first or size
-        if sorted(size) != sorted(first):
-            raise size_error(file, size, first)
+        with contextlib.suppress(OSError), opened_image(file, (OSError,)) as image:
+            if animated(image):
+                raise InputError(
+                    f"{file}: is animated: give it by itself, or save its frames"
+                )
+            size = _upright_size(image)
+            first = first or size
+            if size != first:
+                raise size_error(file, size, first)
 
 
 def size_error(
-    frame: object, size: tuple[int, int], first: tuple[int, int]
+    frame: object,
+    size: tuple[int, int],
+    first: tuple[int, int],
+    mend: str = "use frames of one size",
 ) -> InputError:
     """Return the error for a frame whose (width, height) is not that of the first."""
     return InputError(
         f"{frame} is {size[0]}x{size[1]} but the first frame is {first[0]}x{first[1]}: "
-        "use frames of one size"
+        f"{mend}"
     )
 
 
-def read_image(path: str | Path) -> np.ndarray:
-    """Read an image file as uint8 RGB [H, W, 3], rotated by its EXIF orientation."""
-    pixels = _pixels(path)
-    return to_rgb(pixels) if pixels.ndim == 2 else pixels
+@contextlib.contextmanager
+def opened_image(path: str | Path, passed: tuple = ()) -> Iterator[Image.Image]:
+    """Open an image file; what goes wrong with it becomes an InputError.
 
-
-def read_mask(path: str | Path) -> np.ndarray:
-    """Read an image file as a mask, bool [H, W]: True wherever it is not black."""
-    pixels = _pixels(path)
-    return pixels.reshape(*pixels.shape[:2], -1).any(axis=2)
-
-
-def _pixels(path: str | Path) -> np.ndarray:
-    """Read an image as uint16 [H, W] if it is 16-bit grey, else as uint8 [H, W, 3]."""
+    passed: exceptions that are left as they are.
+    """
     try:
         with Image.open(path) as image:
-            image = ImageOps.exif_transpose(image)
-            if image.mode.startswith("I"):  # convert("RGB") would clip, not scale
-                return np.asarray(image).astype(np.uint16)
-            return np.asarray(image.convert("RGB"))
+            yield image
+    except (InputError, *passed):
+        raise
     except FileNotFoundError:
         raise InputError(f"{path}: no such image: check the path") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except _BAD_IMAGE:
         raise InputError(f"{path}: not a readable image: save it again") from None
 
 
-def to_rgb(array: np.ndarray) -> np.ndarray:
-    """Convert grey, grey+alpha, RGB or RGBA of 8 or 16 bits to uint8 RGB [H, W, 3]."""
-    array = np.asarray(array)
-    if array.dtype == np.uint16:
+def read_image(path: str | Path) -> np.ndarray:
+    """Read an image file as uint8 RGB [H, W, 3], turned by its EXIF orientation."""
+    with opened_image(path) as image:
+        return to_rgb(image)
+
+
+def to_rgb(image: np.ndarray | Image.Image) -> np.ndarray:
+    """Convert an image to uint8 RGB [H, W, 3]; InputError for what is none.
+
+    An array is grey, grey+alpha, RGB or RGBA of 8 or 16 bits. A PIL image may have any
+    mode with colours, and is turned by its EXIF orientation. Alpha is ignored.
+    """
+    array = _upright(image) if isinstance(image, Image.Image) else np.asarray(image)
+    if array.dtype.kind == "u" and array.dtype.itemsize == 2:
         array = (array // 257).astype(np.uint8)
     shape = "x".join(map(str, array.shape))
     if array.ndim == 2:
@@ -99,6 +116,70 @@ def to_rgb(array: np.ndarray) -> np.ndarray:
     if array.shape[2] < 3:
         array = np.repeat(array[..., :1], 3, axis=2)
     return np.ascontiguousarray(array[..., :3])
+
+
+def _upright(image: Image.Image) -> np.ndarray:
+    """Return the pixels of a PIL image, turned: uint8 [H, W, 3], or grey [H, W]."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):  # convert("RGB") would clip, not scale
+        array = np.asarray(image)
+        least, most = array.min(initial=0), array.max(initial=0)
+        if least < 0 or most > 0xFFFF:
+            raise InputError(
+                f"an image has levels from {least} to {most}: scale them to 0 to 255"
+            )
+        # 32 bits hold either depth.
+        return array.astype(np.uint8 if image.mode == "I" and most < 256 else np.uint16)
+    if image.mode in ("F", "LAB"):
+        raise InputError(f"an image has the mode {image.mode}: convert it to RGB")
+    straight = {"RGBa": "RGBA", "La": "LA", "P": "RGBA", "PA": "RGBA"}
+    if image.mode in straight:
+        image = image.convert(straight[image.mode])
+    return np.asarray(image.convert("RGB"))
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    """Return the (width, height) of an image when turned, without its pixels."""
+    # The method of the class: that of PNG files reads all pixels to find late EXIF.
+    turned = Image.Image.getexif(image).get(_ORIENTATION, 1) in (5, 6, 7, 8)
+    return image.size[::-1] if turned else image.size
+
+
+def size_of(image: Any) -> tuple[int, int] | None:
+    """Return the (width, height) of a PIL image, turned, or of an array; else None."""
+    if isinstance(image, Image.Image):
+        return _upright_size(image)
+    shape = getattr(image, "shape", ())
+    return (shape[1], shape[0]) if len(shape) > 1 else None
+
+
+def is_animated(path: str | Path) -> bool:
+    """Return whether a file is an animated webp, png or gif."""
+    with opened_image(path) as image:
+        return animated(image)
+
+
+def animated(image: Image.Image) -> bool:
+    """Return whether a PIL image is an animated webp, png or gif."""
+    # The second picture of a JPEG (MPO) is for the other eye, or of another size.
+    return image.format in ("WEBP", "PNG", "GIF") and getattr(image, "n_frames", 1) > 1
+
+
+def read_animation(path: str | Path) -> Iterator[tuple[float, Image.Image]]:
+    """Yield the start in seconds of each frame of an animation, and its picture.
+
+    A picture is valid until the next one. A duration of 0 counts as 0.1 s, as browsers
+    take it.
+    """
+    with opened_image(path) as image:
+        # The first picture of such a PNG is shown only where animations are not.
+        first = 1 if getattr(image, "default_image", False) else 0
+        start = 0.0
+        for number in range(first, image.n_frames):
+            image.seek(number)
+            image.load()
+            yield round(start, 6), image
+            start += (image.info.get("duration") or 100) / 1000
 
 
 def resize_frame(rgb: np.ndarray, size: int) -> np.ndarray:

@@ -62,11 +62,11 @@ def check_output(
 
 
 def path_named(path: str | Path, kind: str = "file") -> Path:
-    """Return a caller's path; InputError if the value cannot be one."""
+    """Return a caller's path, `~` expanded; InputError if the value cannot be one."""
     if not isinstance(path, (str, os.PathLike)) or "\0" in str(path):
         shown = " ".join(reprlib.repr(path).split())
         raise InputError(f"{shown} is not a path: give the name of a {kind}")
-    return Path(path)
+    return Path(os.path.expanduser(path))
 
 
 def file_named(path: str | Path, named: str | None = None) -> Path:

@@ -21,8 +21,9 @@ from c2g_jax.cli.launch import (
     SEED,
     VIDEO,
 )
+from c2g_jax.cli.paths import PATH
 from c2g_jax.media.frames import MAX_FPS
-from c2g_jax.media.images import read_mask
+from c2g_jax.media.masks import read_mask
 from c2g_jax.media.outputs import check_output
 from c2g_jax.media.video import DEFAULT_FPS, Video, check_not_input, open_video
 from c2g_jax.predict.prompts_file import numbers, read_prompts
@@ -45,10 +46,18 @@ LABEL = flags.DEFINE_multi_integer(
     "label", [], "1 (on the subject) or 0 (off it), one for each --point in order"
 )
 BOX = flags.DEFINE_string("box", None, "x1,y1,x2,y2 in pixels around the subject.")
-MASK = flags.DEFINE_string(
-    "mask", None, "Image of the frame's size; the subject is everything not black."
+MASK = flags.DEFINE(
+    PATH,
+    "mask",
+    None,
+    "Image of the frame's size with the subject on transparency, or white on black, or "
+    "as the ids of a palette.",
 )
-PROMPTS = flags.DEFINE_string(
+MASK_ID = flags.DEFINE_integer(
+    "mask_id", None, "Id of the subject in --mask, if that is a map of several ids.", 0
+)
+PROMPTS = flags.DEFINE(
+    PATH,
     "prompts",
     None,
     "JSON file with several prompts, instead of --point, --box and --mask.",
@@ -142,6 +151,8 @@ def read_job() -> Job:
 
 def read_flag_prompts() -> list[Prompt]:
     """Read the prompts of --prompts, or the one of --point, --label, --box, --mask."""
+    if MASK_ID.value is not None and not MASK.value:
+        raise InputError("--mask_id is given without --mask: name the image of ids")
     single = {"point": POINT, "label": LABEL, "box": BOX, "mask": MASK}
     given = [name for name, flag in single.items() if flag.value]
     if PROMPTS.value is None:
@@ -149,7 +160,7 @@ def read_flag_prompts() -> list[Prompt]:
             raise InputError("no prompt: give --point, --box, --mask or --prompts")
         points = [numbers("point", text, "x,y") for text in POINT.value]
         box = None if BOX.value is None else numbers("box", BOX.value, "x1,y1,x2,y2")
-        mask = None if MASK.value is None else read_mask(MASK.value)
+        mask = None if MASK.value is None else read_mask(MASK.value, MASK_ID.value)
         labels = LABEL.value or None
         return [
             Prompt(FRAME.value, SUBJECT, np.reshape(points, (-1, 2)), labels, box, mask)

@@ -8,21 +8,23 @@
 Coordinates are (x, y) pixels of the video. `frame` counts sampled frames from zero.
 `object` is the object's id (1 or more); a prompt of the same object on another frame
 corrects it. Without `labels` all points are positive. `mask` is a COCO RLE, or the path
-of an image relative to the JSON file, in which everything not black is the object.
+of an image relative to the JSON file, read by `media.masks`; `mask_id` is the object's
+id in an image of several ids.
 """
 
 import json
 import math
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from c2g_jax.media.images import read_mask
+from c2g_jax.media.masks import read_mask
 from c2g_jax.media.rle import check_code, decode_mask, encode_mask
 from c2g_jax.types import InputError, Prompt
 
-_KEYS = ("frame", "object", "points", "labels", "box", "mask")
+_KEYS = ("frame", "object", "points", "labels", "box", "mask", "mask_id")
 
 
 def read_prompts(path: str | Path) -> list[Prompt]:
@@ -97,10 +99,12 @@ def _prompt(path, position, entry):
     points = _numbers(place, "points", entry.get("points"), (-1, 2))
     box = _numbers(place, "box", entry.get("box"), (4,))
     labels = _numbers(place, "labels", entry.get("labels"), (-1,))
-    mask = entry.get("mask")
+    mask, mask_id = entry.get("mask"), entry.get("mask_id")
+    if mask_id is not None and not (type(mask_id) is int and isinstance(mask, str)):
+        raise InputError(f"{place}: 'mask_id' must be a number, beside an image 'mask'")
     try:
         if isinstance(mask, str):
-            mask = read_mask(path.parent / mask)
+            mask = read_mask(path.parent / os.path.expanduser(mask), mask_id)
         elif mask is not None:
             check_code(mask)
             mask = decode_mask(mask)

@@ -1,11 +1,12 @@
 """Check what callers of a session give: frames, spans, prompts and paths."""
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
+from c2g_jax.media.masks import to_mask
 from c2g_jax.media.outputs import check_output, file_named, path_named
 from c2g_jax.media.rle import encode_mask
 from c2g_jax.media.video import Video, check_not_input
@@ -51,9 +52,9 @@ def box(video: Video, frame: int, corners: Sequence[float]) -> PromptItem:
     return PromptItem("box", box=corners)
 
 
-def mask(video: Video, frame: int, pixels: np.ndarray) -> PromptItem:
-    """Return a mask, bool [H, W]; InputError unless it has the video's size."""
-    pixels = np.asarray(pixels, bool)
+def mask(video: Video, frame: int, pixels: Any) -> PromptItem:
+    """Return a mask (`media.masks`); InputError unless it has the video's size."""
+    pixels = to_mask(pixels)
     Prompt(frame, 0, mask=pixels).check(video.width, video.height)
     return PromptItem("mask", mask=encode_mask(pixels))
 
@@ -66,7 +67,7 @@ def output_path(path: str | Path, video: str | None, folder: bool = False) -> Pa
     place = path_named(path)
     check_not_input(video, place, "the session's video")
     # Not from `place`: a Path loses the slash at its end that makes it a folder.
-    return place if folder else file_named(path)
+    return place if folder else file_named(os.path.expanduser(path))
 
 
 def writable_path(path: str | Path, video: str | None) -> Path:

@@ -1,5 +1,6 @@
 """Open a session on a video, or from a session file."""
 
+import os
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -66,7 +67,9 @@ def open_video(
         if not trained:
             # Level 3: the caller of c2g_jax.open.
             warnings.warn(untrained(checkpoint), stacklevel=3)
-    path = str(Path(video).resolve()) if isinstance(video, (str, Path)) else None
+    path = None
+    if isinstance(video, (str, Path)):
+        path = str(Path(os.path.expanduser(video)).resolve())
     config = model.config
     settings = dict(  # those of the model, also of a given one
         sampling,

@@ -109,7 +109,10 @@ class Session:
     def mask(
         self, frame: int, mask: np.ndarray, object_id: int | None = None
     ) -> FrameView:
-        """Set an object's mask, bool [H, W]; it replaces its prompts on the frame."""
+        """Set an object's mask, bool [H, W]; it replaces its prompts on the frame.
+
+        Also 0 and 1, 0 and 255, numbers from 0 to 1, or a PIL image (`media.masks`).
+        """
         frame = self._frame(frame)
         return self._prompt(frame, arguments.mask(self.video, frame, mask), object_id)
 

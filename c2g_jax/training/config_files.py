@@ -3,6 +3,7 @@
 import difflib
 import json
 import math
+import os
 import re
 import runpy
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,7 @@ def check_overrides(argv: Sequence[str]) -> list[str]:
     before the flags are parsed, because config_flags would end in a traceback.
     """
     first, rest = _split_config(argv[1:])
+    rest = [_at_home(word) for word in rest]
     names = [word.lstrip("-").partition("=")[0] for word in rest if word[:1] == "-"]
     if not first and all(name in flags.FLAGS or "." in name for name in names):
         raise InputError("--config is missing: name a file, as configs/toy_pvsg.py")
@@ -45,6 +47,14 @@ def check_overrides(argv: Sequence[str]) -> list[str]:
     return [argv[0], *first, *rest]
 
 
+def _at_home(word: str) -> str:
+    """Expand `~` in the value of a field of --config: only paths begin with it."""
+    name, equals, value = word.partition("=")
+    if not name.lstrip("-").startswith("config."):
+        return word
+    return f"{name}{equals}{os.path.expanduser(value)}"
+
+
 def _split_config(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return each --config=VALUE as one word, and the other words."""
     first, rest, words = [], [], list(words)
@@ -55,7 +65,7 @@ def _split_config(words: Sequence[str]) -> tuple[list[str], list[str]]:
             continue
         if not equals:
             value = words.pop(0) if words else ""
-        first.append(f"--config={value}")
+        first.append(f"--config={os.path.expanduser(value)}")
     return first, rest
 
 

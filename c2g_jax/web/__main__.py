@@ -20,6 +20,7 @@ from c2g_jax.cli import launch
 from c2g_jax.cli.compiled import processor, user_cache
 from c2g_jax.cli.interrupts import interruptible_imports
 from c2g_jax.cli.launch import CHECKPOINT, VIDEO
+from c2g_jax.cli.paths import PATH
 from c2g_jax.types import InputError
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "example" / "example.mp4"
@@ -29,7 +30,8 @@ flags.declare_key_flag("video")
 flags.declare_key_flag("checkpoint")
 flags.declare_key_flag("compilation_cache")
 PORT = flags.DEFINE_integer("port", 8321, "Port of 127.0.0.1; 0: any free port.")
-STATE = flags.DEFINE_string(
+STATE = flags.DEFINE(
+    PATH,
     "state",
     None,
     "Folder for sessions and uploads. Default: in the user's cache folder.",

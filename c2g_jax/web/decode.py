@@ -5,6 +5,7 @@ On failure it prints {"error", "status"} as JSON, and nothing else.
 """
 
 import json
+import re
 import resource
 import sys
 from pathlib import Path
@@ -13,10 +14,12 @@ import av
 from av.error import FFmpegError
 from PIL import Image
 
-from c2g_jax.media.images import read_image
+from c2g_jax.media.decoding import film_track
+from c2g_jax.media.display import shown_size
+from c2g_jax.media.frames import DEFAULT_FPS, Video, check_sampling, open_image
 from c2g_jax.media.outputs import DiskFull, disk_is_full
-from c2g_jax.media.video import DEFAULT_FPS, open_video
-from c2g_jax.types import Frame, InputError
+from c2g_jax.media.video import open_video
+from c2g_jax.types import InputError
 from c2g_jax.web.clips import DISK_FULL, Clip, frame_name
 
 MEMORY = 6 << 30  # bytes of address space
@@ -48,56 +51,50 @@ def decode(source: Path, folder: Path, name: str, limits: dict | None) -> None:
     named at the server's start. Raises Refused or InputError.
     """
     video = open_video(source) if limits is None else _checked(source, limits)
-    if isinstance(video, Frame):
-        frames, fps, times = iter([video]), None, (0.0,)
-        height, width = video.rgb.shape[:2]
-    else:
-        frames, fps, times = iter(video), video.fps, video.times
-        width, height = video.width, video.height
-    for frame in frames:
-        if frame.rgb.shape[:2] != (height, width):
-            raise Refused(422, f"{name}: its frames differ in size: export it again")
+    for frame in video:
         picture = Image.fromarray(frame.rgb)
         picture.save(folder / frame_name(frame.index), quality=95, subsampling=0)
-    Clip(name, width, height, fps, tuple(times), folder).write()
+    Clip(name, video.width, video.height, video.fps, video.times, folder).write()
 
 
-def _checked(source: Path, limits: dict):
-    """Return the Video of an upload, or the Frame of an image, within the limits."""
+def _checked(source: Path, limits: dict) -> Video:
+    """Return the Video of an upload within the limits."""
     with open(source, "rb") as file:
         head = file.read(64)
-    for kind, fits in IMAGES.items():
-        if fits(head):
-            with Image.open(source, formats=[kind]) as image:
-                _check_size(*image.size, limits)
-            return Frame(0, 0.0, read_image(source))
-    for kind, fits in VIDEOS.items():
-        if fits(head):
-            _check_video(source, kind, limits)
-            video = open_video(source)
-            if video.num_frames > limits["frames"]:
-                raise Refused(
-                    413,
-                    f"the video has {video.num_frames} frames at {DEFAULT_FPS:g} per "
-                    f"second, but the limit is {limits['frames']}: cut it shorter",
-                )
-            return video
-    raise Refused(415, "unsupported file format: use mp4, mov, webm, jpg or png")
+    images = [kind for kind, fits in IMAGES.items() if fits(head)]
+    videos = [kind for kind, fits in VIDEOS.items() if fits(head)]
+    if images:
+        with Image.open(source, formats=images) as image:
+            _check_size(*image.size, limits)
+        video = open_image(source, check_sampling(DEFAULT_FPS))
+    elif videos:
+        _check_video(source, videos[0], limits)
+        video = open_video(source)
+    else:
+        raise Refused(415, "unsupported file format: use mp4, mov, webm, jpg or png")
+    if video.num_frames > limits["frames"]:
+        raise Refused(
+            413,
+            f"the video has {video.num_frames} frames at {DEFAULT_FPS:g} per "
+            f"second, but the limit is {limits['frames']}: cut it shorter",
+        )
+    return video
 
 
 def _check_video(source: Path, kind: str, limits: dict) -> None:
     """Check codec and frame size before any frame is decoded."""
     with av.open(str(source), format=kind) as container:
-        if not container.streams.video:
-            raise Refused(415, "the file has no video track: use another")
-        stream = container.streams.video[0]
-        codec = stream.codec_context.name if stream.codec_context else "unknown"
-        codec = {"libdav1d": "av1", "libaom-av1": "av1"}.get(codec, codec)
-        codec = {"libvpx-vp9": "vp9", "libvpx": "vp8"}.get(codec, codec)
+        try:
+            stream = film_track(source, container)
+        except InputError:
+            raise Refused(415, "the file has no video track: use another") from None
+        codec = stream.codec_context.codec.canonical_name
         if codec not in CODECS:
             known = ", ".join(sorted(CODECS))
             raise Refused(415, f"unsupported codec {codec}: use one of {known}")
         _check_size(stream.width, stream.height, limits)
+        ratio = stream.sample_aspect_ratio
+        _check_size(*shown_size(stream.width, stream.height, ratio), limits)
 
 
 def _check_size(width: int, height: int, limits: dict) -> None:
@@ -120,8 +117,9 @@ def main(task: str) -> dict | None:
     except DiskFull:
         return {"error": DISK_FULL, "status": 507}
     except InputError as error:
-        # Clients must not see paths of this machine.
+        # Clients must not see paths of this machine; the page has no flags.
         line = str(error).replace(str(source), task["name"])
+        line = re.sub(r"use --end=[0-9.]+ or ", "", line)
         return {"error": line.replace(source.name, task["name"]), "status": 422}
     except (FFmpegError, OSError, ValueError, SyntaxError, MemoryError) as error:
         if disk_is_full(error):

@@ -47,6 +47,7 @@ QUIRKS = {
         Quirk("decodes_short", "the frames that decode are used", "videos", True),
         Quirk("decodes_long", "frames past num_frames are not used", "videos", True),
         Quirk("video_size", "the decoded size is used, not the stated", "videos", True),
+        Quirk("video_size_changes", "the frames before are used", "videos", True),
         Quirk("missing_masks", "video excluded", "masks", True),
         Quirk("masks_short", "the frames with masks are used", "masks", True),
         Quirk("masks_long", "masks past num_frames are not used", "masks", True),

@@ -143,7 +143,11 @@ def _count_frames(task: Task, found) -> tuple[int, tuple[int, int]]:
     count, size = 0, (0, 0)
     try:
         for frame in frames.decode(task.files.video):
-            size = size if count else frames.shown_size(frame)
+            shown = frames.shown_size(frame)
+            if count and shown != size:
+                found("video_size_changes", frame=count, size=shown, first=size)
+                break
+            size = shown
             count += 1
     except OSError as error:
         found("unreadable_video", file=str(task.files.video), error=str(error))

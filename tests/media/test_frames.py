@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from c2g_jax.media.frames import Sampling, read_ahead
-from c2g_jax.media.video import open_video
-from c2g_jax.types import InputError
-from tests.clips import numbered, numbered_clip, numbers, readers
+from c2g_jax.media.video import open_video, write_mp4
+from c2g_jax.types import Frame, InputError
+from tests.clips import number_of, numbered, numbered_clip, numbers, readers
 
 
 def test_pick_frames_against_a_slow_twin():
@@ -49,7 +49,97 @@ def test_a_folder_of_unequal_frames(tmp_path):
     with pytest.raises(
         InputError, match=r"1\.png is 32x48 but the first frame is 64x48"
     ):
-        list(open_video(tmp_path))
+        open_video(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_a_folder_in_which_one_frame_is_turned(tmp_path, suffix):
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.fromarray(numbered(0)).save(tmp_path / f"0.{suffix}")
+    Image.fromarray(numbered(0)).save(tmp_path / f"1.{suffix}", exif=exif)
+    with pytest.raises(InputError, match="is 48x64 but the first frame is 64x48"):
+        open_video(tmp_path)
+    # Two turns make one size.
+    turned = Image.fromarray(numbered(1).swapaxes(0, 1))
+    turned.save(tmp_path / f"0.{suffix}")
+    assert len(list(open_video(tmp_path))) == 2
+
+
+def animation(path, count=5, durations=(40, 80, 120, 500, 100), **options):
+    frames = [Image.fromarray(numbered(3 * i)) for i in range(count)]
+    # PIL drops frames that equal the one before.
+    frames[0].save(
+        path,
+        save_all=True,
+        append_images=frames[1:],
+        duration=list(durations),
+        **options,
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.webp", dict(lossless=True)),
+        ("a.png", {}),
+        ("a.apng", dict(format="PNG")),
+        ("a.gif", {}),
+    ],
+)
+def test_animations_have_all_their_frames(tmp_path, name, options):
+    path = animation(tmp_path / name, **options)
+    video = open_video(path, fps=None)
+    assert [round(n / 3) for n in numbers(video)] == [0, 1, 2, 3, 4]
+    assert video.times == (0, 0.04, 0.12, 0.24, 0.74)
+    assert video.num_frames == 5
+    assert [frame.time for frame in video] == list(video.times)
+    for first in range(5):
+        frames = list(video.read_from(first))
+        assert [frame.index for frame in frames] == list(range(first, 5))
+        assert [number_of(frame.rgb) for frame in frames] == numbers(video)[first:]
+    sampled = open_video(path, fps=5)
+    assert [frame.time for frame in sampled] == [0, 0.24, 0.74]
+    assert open_video(path, fps=None, start=0.1, end=0.3).times == (0.12, 0.24)
+
+
+def test_a_picture_that_only_stands_in_for_an_animation(tmp_path):
+    frames = [Image.fromarray(numbered(3 * i)) for i in range(4)]
+    frames[0].save(
+        tmp_path / "a.png",
+        save_all=True,
+        append_images=frames[1:],
+        duration=50,
+        default_image=True,
+    )
+    video = open_video(tmp_path / "a.png", fps=None)
+    assert numbers(video) == [3, 6, 9]
+    assert video.times == (0, 0.05, 0.1)
+
+
+def test_an_animation_among_frames_is_refused(tmp_path):
+    Image.fromarray(numbered(0)).save(tmp_path / "0.png")
+    animation(tmp_path / "1.png")
+    with pytest.raises(InputError, match=r"1\.png: is animated: give it by itself"):
+        open_video(tmp_path)
+
+
+def test_an_animation_cut_short(tmp_path):
+    path = animation(tmp_path / "a.webp")
+    path.write_bytes(path.read_bytes()[:-80])
+    with pytest.raises(InputError, match=r"a\.webp: not a readable image"):
+        list(open_video(path, fps=None))
+
+
+@pytest.mark.parametrize("gap", [20, 3600, 40_000])
+def test_frames_far_apart_have_a_rate(tmp_path, gap):
+    frames = [Frame(i, float(gap * i), numbered(i)) for i in range(3)]
+    write_mp4(tmp_path / "a.mp4", frames, 1 / gap)
+    video = open_video(tmp_path / "a.mp4")
+    assert numbers(video) == [0, 1, 2]
+    assert video.fps == pytest.approx(1 / gap, rel=1e-3)
+    assert video.times == (0, gap, 2 * gap)
 
 
 def test_arrays_of_which_none_lies_in_the_time_asked_for():
@@ -83,6 +173,18 @@ def test_arrays_in_a_list_and_in_an_iterator():
     assert numbers(stream) == [0, 1, 2, 3, 4, 5]
     with pytest.raises(InputError, match="used up"):
         list(stream)
+
+
+def test_a_list_of_unequal_frames_is_refused_at_once():
+    turned = Image.fromarray(numbered(1))
+    turned.getexif()[274] = 6
+    for wrong in (numbered(1, width=32), Image.fromarray(numbered(1)[:9]), turned):
+        frames = [numbered(0), wrong, numbered(2)]
+        with pytest.raises(InputError, match=r"frame 1 is .* but the first frame is"):
+            open_video(frames)
+        assert numbers(open_video(frames, max_frames=1)) == [0]
+        with pytest.raises(InputError, match="frame 1 is"):
+            list(open_video(iter(frames)))
 
 
 def test_an_endless_iterator_is_read_only_as_far_as_asked():

@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from c2g_jax.media import images
+from c2g_jax.media.video import open_video
 from c2g_jax.types import InputError
 
 
@@ -10,6 +11,7 @@ def test_frame_files_in_natural_order_without_strays(tmp_path):
     for name in ("10.jpg", "2.JPG", "1.png", ".DS_Store", "._1.png", "notes.txt"):
         (tmp_path / name).touch()
     (tmp_path / "folder").mkdir()
+    (tmp_path / "5.png").mkdir()
     names = [path.name for path in images.frame_files(tmp_path)]
     assert names == ["1.png", "2.JPG", "10.jpg"]
 
@@ -59,6 +61,64 @@ def test_a_photo_is_turned_upright(tmp_path):
     assert got.shape == (3, 2, 3)
     assert got[0, 1].tolist() == [255, 255, 255]
     assert got.sum() == 3 * 255
+
+
+SCENE = np.zeros((32, 48, 3), np.uint8)
+SCENE[:16, :24], SCENE[:16, 24:], SCENE[16:, :24] = (240, 30, 60), 160, (20, 90, 200)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_all_orientations_of_exif(tmp_path, orientation, suffix):
+    exif = Image.Exif()
+    exif[274] = orientation
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(SCENE).save(path, exif=exif, quality=95)
+    # Mirror left to right first, then turn counter-clockwise by right angles.
+    want = SCENE[:, ::-1] if orientation in (2, 4, 5, 7) else SCENE
+    want = np.rot90(want, [0, 0, 2, 2, 1, 3, 3, 1][orientation - 1])
+    with Image.open(path) as image:
+        (listed,) = open_video([image])
+    (opened,) = open_video(path)
+    for rgb in (images.read_image(path), listed.rgb, opened.rgb):
+        assert rgb.shape == want.shape
+        assert np.abs(rgb.astype(int) - want).mean() < 6  # of the encoding
+
+
+@pytest.mark.parametrize(
+    "mode",
+    ["RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "HSV", "P", "PA"],
+)
+def test_pil_images_of_every_mode_with_colours(mode):
+    image = Image.fromarray(SCENE)
+    image = image.convert("RGBA") if mode == "RGBa" else image
+    if mode == "PA":
+        image = image.convert("P")
+    rgb = images.to_rgb(image.convert(mode))
+    assert rgb.dtype == np.uint8
+    # A palette of few colours; HSV in 8 bits.
+    assert np.abs(rgb.astype(int) - SCENE).max() <= (60 if mode in ("P", "PA") else 5)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "I", "I;16", "I;16B"])
+def test_pil_images_of_grey(mode):
+    grey = (SCENE[..., 0] > 100).astype(np.uint8) * 255
+    scale = 257 if mode.startswith("I;") else 1
+    if mode.startswith("I"):
+        kind = {"I": "<i4", "I;16": "<u2", "I;16B": ">u2"}[mode]
+        data = (grey.astype(np.int64) * scale).astype(kind).tobytes()
+        image = Image.frombytes(mode, (48, 32), data)
+    else:
+        image = Image.fromarray(grey).convert(mode)
+    np.testing.assert_array_equal(images.to_rgb(image), grey[..., None].repeat(3, 2))
+
+
+@pytest.mark.parametrize("mode", ["F", "LAB"])
+def test_pil_images_without_plain_colours(mode):
+    with pytest.raises(InputError, match=f"has the mode {mode}: convert it to RGB"):
+        images.to_rgb(Image.new(mode, (4, 4)))
+    with pytest.raises(InputError, match="levels from 0 to 70000: scale them"):
+        images.to_rgb(Image.fromarray(np.int32([[0, 70_000]])))
 
 
 def test_images_that_cannot_be_read(tmp_path):

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from c2g_jax.media.images import read_mask
 from c2g_jax.predict.prompts_file import prompts_to_json, read_prompts
 from c2g_jax.types import InputError
 
@@ -39,14 +38,20 @@ def test_points_boxes_and_masks(tmp_path):
     np.testing.assert_array_equal(again[2].mask, MASK)
 
 
-def test_a_mask_is_all_that_is_not_black(tmp_path):
-    grey = Image.fromarray(np.array([[0, 1, 255]], np.uint8))
-    grey.save(tmp_path / "grey.png")
-    assert read_mask(tmp_path / "grey.png").tolist() == [[False, True, True]]
-    palette = Image.fromarray(np.array([[0, 1, 0]], np.uint8), mode="L").convert("P")
-    palette.putpalette([0, 0, 0, 0, 0, 200])
-    palette.save(tmp_path / "palette.png")
-    assert read_mask(tmp_path / "palette.png").tolist() == [[False, True, False]]
+def test_a_mask_in_a_picture_of_ids(tmp_path):
+    ids = Image.fromarray(np.array([[0, 1, 3], [1, 0, 3]], np.uint8))
+    ids.putpalette(range(30))
+    ids.save(tmp_path / "ids.png")
+    entry = {"frame": 0, "object": 1, "mask": "ids.png"}
+    (prompt,) = read_prompts(write(tmp_path, [entry | {"mask_id": 3}]))
+    assert prompt.mask.tolist() == [[False, False, True]] * 2
+    with pytest.raises(InputError, match=r"ids\.png: has the objects 1, 3: choose one"):
+        read_prompts(write(tmp_path, [entry]))
+    with pytest.raises(InputError, match=r"ids\.png: has no object 2: choose .* 1, 3"):
+        read_prompts(write(tmp_path, [entry | {"mask_id": 2}]))
+    for wrong in (entry | {"mask_id": "3"}, entry | {"mask_id": 3, "mask": None}):
+        with pytest.raises(InputError, match="'mask_id' must be a number, beside"):
+            read_prompts(write(tmp_path, [wrong]))
 
 
 @pytest.mark.parametrize(

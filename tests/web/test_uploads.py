@@ -13,6 +13,7 @@ from c2g_jax.web import uploads
 from c2g_jax.web.errors import WebError
 from c2g_jax.web.uploads import Limits, clean_name
 from tests.clips import number_of, numbered, write_clip
+from tests.media.test_decoding import FILMS
 from tests.web.conftest import client_of, served
 from tests.web.test_routes import error, opened
 
@@ -43,6 +44,40 @@ def test_an_image_is_a_video_of_one_frame(client, tmp_path):
     Image.new("RGB", (50, 40), "red").save(tmp_path / "i.png")
     video = send(client, (tmp_path / "i.png").read_bytes(), "i").json()["video"]
     assert (video["num_frames"], video["fps"], video["width"]) == (1, None, 50)
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "size"),
+    [
+        ("cov1.mp4", 2, (160, 90)),
+        ("trim_copy.mp4", 6, (160, 90)),
+        ("h.avi", 12, (160, 90)),
+        ("m_hflip.mp4", 2, (160, 90)),
+    ],
+)
+def test_films_as_people_have_them(client, name, frames, size):
+    video = send(client, (FILMS / name).read_bytes(), name).json()["video"]
+    assert (video["num_frames"], video["width"], video["height"]) == (frames, *size)
+
+
+def test_an_animation_has_all_its_frames(client, tmp_path):
+    pictures = [Image.fromarray(numbered(i)) for i in range(6)]
+    for name in ("a.webp", "a.png"):
+        path = tmp_path / name
+        pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=200)
+        video = send(client, path.read_bytes(), name).json()["video"]
+        assert video["times"] == pytest.approx([0.2 * i for i in range(6)])
+        assert video["fps"] == 5
+
+
+def test_films_that_cannot_be_shown(client):
+    line = error(send(client, (FILMS / "song.m4a").read_bytes(), "song.m4a"), 415)
+    assert line == "the file has no video track: use another"
+    line = error(send(client, (FILMS / "rtc.webm").read_bytes(), "call.webm"), 422)
+    assert line == (
+        "call.webm: the frame at 0.40 s is 96x128 but the first frame is 160x90: "
+        "record or export it again"
+    )
 
 
 def damaged(tmp_path, clip):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from c2g_jax.media.images import resize_mask
+from c2g_jax.media.masks import to_mask
 from c2g_jax.media.video import open_video
 from c2g_jax.sam2.masks import NO_OBJECT
 from c2g_jax.sam2.model import Sam2
@@ -146,14 +147,12 @@ class Sam2VideoPredictor:
     ) -> VideoMasks:
         """Prompt an object with its mask, bool [H, W]; an empty mask: not in view.
 
-        A mask of any size is resized to the whole frame.
+        Also 0 and 1, 0 and 255, numbers from 0 to 1, or a PIL image (`media.masks`);
+        logits are refused. A mask of any size is resized to the whole frame.
         """
         state = inference_state
         state.check_frame(frame_idx)
-        mask = np.asarray(mask)
-        if mask.ndim != 2 or 0 in mask.shape:
-            raise InputError(f"a mask of shape {mask.shape} is given: make it HxW")
-        square = resize_mask(mask.astype(bool), self.model.config.image_size)
+        square = resize_mask(to_mask(mask), self.model.config.image_size)
         self.tracker.restore_around(state, frame_idx)
         features = self.tracker.features(state, frame_idx)
         output = self.tracker.prompt_mask(features, square)
