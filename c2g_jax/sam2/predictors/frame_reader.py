@@ -8,7 +8,7 @@ from c2g_jax.media.images import resize_frame
 from c2g_jax.media.video import Video
 from c2g_jax.types import InputError
 
-_HELD = 16  # cached frames
+HELD = 16  # cached frames
 
 
 class EndOfVideo(Exception):
@@ -36,18 +36,18 @@ class FrameReader:
             first = index
             if index < self._next and self.video.num_frames is not None:
                 # Going back: the frames before this one are likely to be read next.
-                first = max(0, index - _HELD + 1)
+                first = max(0, index - HELD + 1)
             for t in range(first, index + 1):
                 rgb = self._advance(t)
                 if self.image_size is not None:
                     rgb = resize_frame(rgb, self.image_size)
                 self._held[t] = rgb
-            while len(self._held) > _HELD:
+            while len(self._held) > HELD:
                 self._held.popitem(last=False)
         return self._held[index]
 
     def _advance(self, index: int) -> np.ndarray:
-        if self._stream is None or not self._next <= index < self._next + _HELD:
+        if self._stream is None or not self._next <= index < self._next + HELD:
             self._open_at(index)
         while True:
             frame = next(self._stream, None)
@@ -63,7 +63,7 @@ class FrameReader:
             return  # skip ahead, however far
         if one_way and index < self._next:
             raise InputError(
-                f"frame {index} of a stream is gone: prompt one of the last {_HELD}"
+                f"frame {index} of a stream is gone: prompt one of the last {HELD}"
                 " frames read, or give a file, a folder or a list"
             )
         self._close_stream()

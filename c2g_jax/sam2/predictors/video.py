@@ -11,12 +11,13 @@ from c2g_jax.media.video import open_video
 from c2g_jax.sam2.masks import NO_OBJECT
 from c2g_jax.sam2.model import Sam2
 from c2g_jax.sam2.predictors.postprocess import enlarge_logits, suppress_overlaps
-from c2g_jax.sam2.predictors.track_history import MAX_STRIDE
 from c2g_jax.sam2.predictors.user_prompts import points_and_box
 from c2g_jax.sam2.predictors.video_state import ObjectRecord, VideoState
 from c2g_jax.sam2.predictors.video_tracker import VideoTracker
 from c2g_jax.sam2.track import ObjectOutput
 from c2g_jax.types import InputError
+
+MAX_STRIDE = 9  # temporal stride of memories: a stream's window holds 7 times as many
 
 
 class _Masks(NamedTuple):
@@ -92,8 +93,9 @@ class Sam2VideoPredictor:
 
     def reset_state(self, inference_state: VideoState) -> None:
         """Remove all objects, prompts and outputs."""
+        for record in inference_state.objects.values():
+            record.forget_tracking()
         inference_state.objects.clear()
-        inference_state.history.close()
         inference_state.version += 1
 
     def add_new_points_or_box(
@@ -129,7 +131,6 @@ class Sam2VideoPredictor:
         if known is not None and not clear_old_points and frame_idx in known.points:
             pairs = zip(known.points[frame_idx], prompt, strict=True)
             prompt = tuple(np.concatenate(pair) for pair in pairs)
-        self.tracker.restore_around(state, frame_idx)
         features = self.tracker.features(state, frame_idx)
 
         record = state.get_or_add(obj_id)
@@ -154,7 +155,6 @@ class Sam2VideoPredictor:
         if mask.ndim != 2 or 0 in mask.shape:
             raise InputError(f"a mask of shape {mask.shape} is given: make it HxW")
         square = resize_mask(mask.astype(bool), self.model.config.image_size)
-        self.tracker.restore_around(state, frame_idx)
         features = self.tracker.features(state, frame_idx)
         output = self.tracker.prompt_mask(features, square)
         record = state.get_or_add(obj_id)
@@ -178,10 +178,8 @@ class Sam2VideoPredictor:
         record.outputs.pop(frame_idx, None)
         conditioning = record.conditioning_frames.pop(frame_idx, None)
         if conditioning is not None and record.steps > conditioning.steps_before:
-            state.history.forget(record.slot)
             record.forget_tracking()
         state.version += 1
-        self.tracker.restore_around(state, frame_idx)
         return self._masks(state, frame_idx)
 
     def remove_object(
@@ -196,7 +194,7 @@ class Sam2VideoPredictor:
         if obj_id not in state.objects and not strict:
             return state.obj_ids, []
         record = self._known(state, obj_id)
-        state.history.forget(record.slot)
+        record.forget_tracking()
         del state.objects[obj_id]
         state.version += 1
         frames = sorted(record.outputs) if state.objects else []

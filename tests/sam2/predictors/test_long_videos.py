@@ -37,7 +37,7 @@ def test_a_correction_far_back_equals_one_made_on_time(predictor, long_video, tr
     late = predictor.init_state(long_video)
     click(predictor, late)
     everything = follow(predictor, late)
-    assert 70 not in late.history.frames
+    assert 70 not in late.objects[1].history.held
     afterwards = click(predictor, late, frame=70, points=POINT + 20)
     np.testing.assert_array_equal(afterwards.masks, on_time.masks)
     assert (afterwards.masks != everything[70].masks).any()
@@ -72,19 +72,19 @@ def test_reverse_far_back_equals_going_through(predictor, long_video):
 
 def test_what_is_held_does_not_grow(predictor, tracked):
     state, _ = tracked
-    assert len(state.history.frames) <= WINDOW + 16  # and the frames of a snapshot
+    assert len(state.objects[1].history.held) <= WINDOW
     assert len(state.features) <= 2
     assert len(state.reader._held) <= 16
 
 
-def test_closing_deletes_the_snapshots(predictor, frames):
-    state = predictor.init_state(frames)
+def test_closing_deletes_what_was_spilled(predictor, long_video):
+    state = predictor.init_state(long_video)
     click(predictor, state)
-    follow(predictor, state)
-    folder = state.history._path(0, 1).parent
-    assert list(folder.iterdir())
+    follow(predictor, state, max_frame_num_to_track=WINDOW + 3)
+    held = state.objects[1].history.held[WINDOW]
+    assert state._spill.nbytes == 3 * (sum(x.nbytes for x in held[:3]) + 3 * 8)
     state.close()
-    assert not folder.exists()
+    assert state._spill.nbytes == 0
 
 
 def test_a_stream_cannot_go_back_behind_what_is_held(predictor, frames):

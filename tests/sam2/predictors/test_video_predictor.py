@@ -209,7 +209,7 @@ def test_what_is_kept_does_not_grow_with_the_video(predictor, frames):
     for result in predictor.propagate_in_video(state):
         if result.frame_idx == 100:
             break
-    assert len(state.history.frames) <= WINDOW
+    assert len(state.objects[1].history.held) <= WINDOW
     assert len(state.features) <= 2
     assert len(state.reader._held) <= 16
     state.close()
