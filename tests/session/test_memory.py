@@ -98,6 +98,17 @@ def test_memories_are_bounded_in_bytes(tracked, monkeypatch):
     assert len(held) == 70  # of 240
     assert sum(value.nbytes for value in held.values()) == 70 * memory
     assert all(value.base is None for value in held.values())
+    # The others are in a file, and come back from it as they were.
+    cache, marked = session._engine.memories, np.float32(np.arange(512))
+    (old, _), *_ = held.items()
+    cache.keep(old, marked.reshape(4, 4, 32))
+    held.move_to_end(old, last=False)
+    for thing in session.history()[0].objects.values():
+        for frame, found in thing.observations.items():
+            if found is not old:
+                cache.get(found, frame)
+    assert old not in held
+    np.testing.assert_array_equal(cache.get(old, 0).ravel(), marked)
 
 
 def test_labels_are_bounded_and_the_same(tracked, monkeypatch):
