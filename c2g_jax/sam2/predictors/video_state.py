@@ -4,6 +4,7 @@ The counterpart of the `inference_state` dict of sam2/sam2_video_predictor.py.
 """
 
 import collections
+import reprlib
 import weakref
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from c2g_jax.sam2.predictors import frame_reader, track_history
 from c2g_jax.sam2.predictors.frame_reader import FrameReader
 from c2g_jax.sam2.predictors.track_history import TrackHistory
 from c2g_jax.sam2.track import ObjectOutput
-from c2g_jax.types import InputError
+from c2g_jax.types import InputError, whole
 
 
 class ConditioningFrame(NamedTuple):
@@ -107,11 +108,24 @@ class VideoState:
             record.forget_tracking()
         _close(self.reader, self._spill)
 
-    def check_frame(self, frame: int) -> None:
-        """Raise InputError if the frame is outside the video, as far as known."""
+    def check_frame(self, frame: int, name: str = "frame_idx") -> int:
+        """Return a frame's index; InputError outside the video, as far as known.
+
+        `name` is that of the argument.
+        """
+        frame = whole(frame, name)
         if frame < 0 or (self.num_frames is not None and frame >= self.num_frames):
             last = " on" if self.num_frames is None else f" to {self.num_frames - 1}"
-            raise InputError(f"frame {frame} is not in the video: use 0{last}")
+            raise InputError(f"{name} {frame} is not in the video: use 0{last}")
+        return frame
+
+    def check_id(self, obj_id) -> None:
+        """Raise InputError for an object id that cannot be one."""
+        try:
+            hash(obj_id)
+        except TypeError:
+            shown = " ".join(reprlib.repr(obj_id).split())
+            raise InputError(f"obj_id is {shown}: give a number or a name") from None
 
     def get_or_add(self, obj_id) -> ObjectRecord:
         """Return the object with this id; add it, in the first free slot, if new."""

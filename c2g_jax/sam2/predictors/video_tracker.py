@@ -81,6 +81,9 @@ class VideoTracker:
                         bank = state.bank_before(frame, direction)
                     bank = self._track(state, bank, frame, direction)
             except EndOfVideo:
+                # Where a stream ends is known when it has ended.
+                if frame == start or state.num_frames is not None:
+                    raise
                 return
             yield frame
             frame += direction
@@ -121,6 +124,15 @@ class VideoTracker:
             while len(state.features) > _FEATURES_KEPT:
                 state.features.popitem(last=False)
         return state.features[frame]
+
+    def features_to_prompt(self, state: VideoState, frame: int) -> FrameFeatures:
+        """Return the features of a frame; InputError if a stream does not hold it."""
+        reader = state.reader
+        if reader.one_way and frame not in reader.held:
+            reader.check_near(frame)
+            # The frames that were prompted may be gone when the stream has gone on.
+            self.encode_conditioning_frames(state)
+        return self.features(state, frame)
 
     def prompt_points(
         self,
