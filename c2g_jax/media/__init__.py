@@ -5,5 +5,6 @@ frames      `Video`, a stream of sampled frames, and its sources in images and a
 images      single images: reading, conversion to RGB, resizing
 rle         masks as COCO run-length encodings
 outputs     atomic writing of files and folders
+spill       arrays set aside in a temporary file
 json_lines  reading of JSON Lines files
 """

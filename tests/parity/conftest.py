@@ -16,13 +16,35 @@ EXAMPLE = Path(c2g_jax.__file__).parent / "example"
 
 
 @pytest.fixture(scope="session")
-def pair_of():
-    """A cached function: the pair of a size, with seeded weights."""
+def trained_pair(tmp_path_factory):
+    """The pair of the toy checkpoint that is shipped, exported and read again."""
+    import torch
+
+    from c2g_jax.checkpoints.pretrained import TOY_CHECKPOINT
+    from porting.pair import make_pair
+    from porting.reverse import reverse
+
+    path = tmp_path_factory.mktemp("exported") / "toy.pt"
+    reverse(TOY_CHECKPOINT, path)
+    return make_pair("toy", torch.load(path)["model"], 256)
+
+
+@pytest.fixture(scope="session")
+def pair_of(request):
+    """A cached function: the pair of a size, with seeded weights.
+
+    The size "trained" is the toy checkpoint that is shipped, at its 256 pixels.
+    """
     from porting.pair import make_pair
 
-    return functools.cache(
-        lambda size, image_size=None: make_pair(size, seeded(size), image_size)
-    )
+    @functools.cache
+    def pair(size, image_size=None):
+        if size == "trained":
+            assert image_size in (None, 256)
+            return request.getfixturevalue("trained_pair")
+        return make_pair(size, seeded(size), image_size)
+
+    return pair
 
 
 @pytest.fixture(scope="session")
@@ -36,20 +58,6 @@ def clip_of(pair_of):
         return Clip(pair_of(size, image_size), draw_video(num_frames, 180, 240))
 
     return clip
-
-
-@pytest.fixture(scope="session")
-def trained_pair(tmp_path_factory):
-    """The pair of the toy checkpoint that is shipped, exported and read again."""
-    import torch
-
-    from c2g_jax.checkpoints.pretrained import TOY_CHECKPOINT
-    from porting.pair import make_pair
-    from porting.reverse import reverse
-
-    path = tmp_path_factory.mktemp("exported") / "toy.pt"
-    reverse(TOY_CHECKPOINT, path)
-    return make_pair("toy", torch.load(path)["model"], 256)
 
 
 class _ThereAndBack:
@@ -79,10 +87,10 @@ class _Shared(dict):
 
 
 @pytest.fixture(scope="session")
-def example_of(pair_of, trained_pair):
-    """A cached function: the example clip, back and forth, open in a pair.
+def example_of(pair_of):
+    """A cached function: the example clip, back and forth, open in a pair at 256.
 
-    Every frame of the clip is encoded once. `weights`: "trained" or "seeded".
+    Every frame of the clip is encoded once.
     """
     from c2g_jax.media.video import open_video
     from porting.pair import Clip
@@ -95,14 +103,14 @@ def example_of(pair_of, trained_pair):
             return super().features(order[frame])
 
     @functools.cache
-    def features_of(weights):
+    def features_of(size):
         return {}, _Shared(order)
 
     @functools.cache
-    def clip(weights, num_frames):
-        pair = trained_pair if weights == "trained" else pair_of("toy", 256)
+    def clip(size, num_frames):
+        pair = pair_of(size, 256)
         clip = Example(pair, frames[[order[t] for t in range(num_frames)]])
-        clip._features, clip.reference_features = features_of(weights)
+        clip._features, clip.reference_features = features_of(size)
         return clip
 
     return clip

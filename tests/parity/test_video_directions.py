@@ -29,7 +29,7 @@ ORDERS = {
     "a step more": (FORWARD, EXTRA, REVERSE),
 }
 CASES = [
-    ("seeded", 78, "forward first"),
+    ("toy", 78, "forward first"),
     ("trained", 40, "forward first"),
     ("trained", 78, "forward first"),
     ("trained", 78, "reverse first"),
@@ -51,9 +51,9 @@ def shown(run):
     return np.mean([(tracked.masks > 0).any() for tracked in run.values()])
 
 
-@pytest.mark.parametrize(("weights", "num_frames", "order"), CASES)
-def test_both_directions(example_of, box_on, weights, num_frames, order):
-    clip = example_of(weights, num_frames)
+@pytest.mark.parametrize(("size", "num_frames", "order"), CASES)
+def test_both_directions(example_of, box_on, size, num_frames, order):
+    clip = example_of(size, num_frames)
     prompt = VideoPrompt(START, 1, dict(box=box_on(START)))
     ours, theirs = OurSession(clip), ReferenceSession(clip)
     with float32_memory():
@@ -65,7 +65,7 @@ def test_both_directions(example_of, box_on, weights, num_frames, order):
     rows = [compare_masks("prompt", own, mask)]
     rows += itertools.chain(*map(run_rows, *both))
     assert_within(rows)
-    if weights == "trained":
+    if size == "trained":
         assert min(map(shown, both[0])) > 0.9
 
 
