@@ -98,10 +98,17 @@ def _never_given(state: SessionState, object_id: int, frame: int) -> SessionStat
     """
     left = remove(state, object_id)
     for i, obj in left.objects.items():
-        if obj.removed and state.alive(i):
+        # What was found is another subject's own object as well.
+        merged = obj.subject_id != state.objects[i].subject_id
+        merged = merged and left.alive(state.shown_id(i)) and state.shown_id(i) != i
+        if state.alive(i) and (obj.removed or merged):
             change = (frame, left.revision)
             obj = dataclasses.replace(
-                obj, prompts={}, observations={}, changes=(*obj.changes, change)
+                state.objects[i],
+                prompts={},
+                observations={},
+                changes=(*obj.changes, change),
+                removed=True,
             )
             left = left.with_object(obj)
     return left

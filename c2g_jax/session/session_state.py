@@ -161,7 +161,7 @@ class SessionState:
             if self.alive(old) and self.alive(kept)
         }
 
-    def alive(self, object_id: int) -> bool:
+    def alive(self, object_id: int | None) -> bool:
         """Whether the object exists and was not removed."""
         obj = self.objects.get(object_id)
         return obj is not None and not obj.removed
@@ -259,14 +259,13 @@ class SessionState:
             if revision > record.revision
         )
 
-    @staticmethod
     def _concerns(
-        obj: TrackedObject, place: int, frame: int, record: "FrameRecord"
+        self, obj: TrackedObject, place: int, frame: int, record: FrameRecord
     ) -> bool:
-        """Whether a change of an object's prompts on a frame concerns another one."""
+        """Whether a change of an object's prompts at a place concerns a frame."""
         if obj.removed:
-            # Queries linked to it; they may find something there now.
-            return obj.role == OBJECT and record.followed(obj.object_id)
+            # Queries of its subject linked to it; they may find something there now.
+            return self.alive(obj.subject_id) and record.followed(obj.object_id)
         if frame == place:
             return True
         if frame in obj.prompts:

@@ -139,6 +139,16 @@ def test_what_hid_an_object_and_is_taken_back_lets_it_be_found_again(session, wo
     assert (shown(session, 9, 3) == world.mask(11, 9)).all()
 
 
+def test_a_subject_taken_back_leaves_the_others_as_they_are(session):
+    session.click(**SUBJECT)
+    run(session.track())
+    before = everything(session)
+    session.click(4, **OTHER)
+    run(session.track())
+    session.delete_prompt(4, 3, 0)
+    assert everything(session) == before
+
+
 def test_a_subject_taken_back_can_be_given_again(session, world):
     session.click(**SUBJECT)
     run(session.track())
