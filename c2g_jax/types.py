@@ -96,6 +96,9 @@ class TrackRules:
     max_tracks: int = 12  # open object tracks of one subject
     # Masks of different subjects with at least this IoU are one object; None: never.
     share_iou: float | None = 0.7
+    # A query or track whose mask has at least this IoU with its subject's is the
+    # subject itself, and no object of it; None: it may be.
+    subject_iou: float | None = 0.7
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,9 +135,16 @@ class Prompt:
     mask: np.ndarray | None = None
 
     def __post_init__(self):
-        with np.errstate(over="ignore"):  # infinity is rejected later
-            points = np.asarray(self.points, np.float32).reshape(-1, 2)
+        points = _numbers(self.points, f"{self} has points")
+        if points.shape == (2,):
+            points = points[None]
+        points = points.reshape(0, 2) if not points.size else points
+        _require(
+            points.ndim == 2 and points.shape[1] == 2,
+            f"{self} has points of shape {points.shape}: give one (x, y) each, [p, 2]",
+        )
         labels = np.ones(len(points)) if self.labels is None else self.labels
+        _numbers(labels, f"{self} has labels")
         labels = np.asarray(labels).reshape(-1)
         _require(
             len(labels) == len(points),
@@ -148,8 +158,7 @@ class Prompt:
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "labels", labels.astype(np.int32))
         if self.box is not None:
-            with np.errstate(over="ignore"):
-                box = np.asarray(self.box, np.float32).reshape(-1)
+            box = _numbers(self.box, f"{self} has a box").reshape(-1)
             _require(
                 box.shape == (4,), f"{self} has a box of {box.size} numbers: give 4"
             )
@@ -203,6 +212,18 @@ class Prompt:
                 "give a mask of the frame's size",
             )
             _require(self.mask.any(), "the mask is empty: paint the object in it")
+
+
+def _numbers(values: Any, what: str) -> np.ndarray:
+    """Return values as float32; InputError for text or rows of different lengths."""
+    try:
+        with np.errstate(over="ignore"):  # infinity is rejected later
+            return np.asarray(values, np.float32)
+    except (TypeError, ValueError):
+        shown = " ".join(reprlib.repr(values).split())
+        raise InputError(
+            f"{what} {shown}: give numbers, in rows of one length"
+        ) from None
 
 
 @dataclass(frozen=True)

@@ -74,12 +74,12 @@ class OurSession(_Session):
 
     def _collect(self, frame, obj_id, row, masks) -> ObjectOutput | None:
         record = self.state.objects[obj_id]
-        history = self.state.history.frames.get(frame)
+        tracked = record.history.get(frame)
         if frame in record.conditioning_frames:
             output, memory, _ = record.conditioning_frames[frame]
             pointer = output.pointer
-        elif history is not None and history.has(record.slot):
-            memory, pointer = history.memory[record.slot], history.pointer[record.slot]
+        elif tracked is not None:
+            memory, pointer = tracked.memory, tracked.pointer
         else:
             return None  # before the object's first prompt
         logits, _, score = self.state.output(obj_id, frame)

@@ -204,6 +204,12 @@ TABLE = [
         "--max_tracks=0",
         "1 or more",
     ),
+    (
+        "evaluate",
+        ("--output={bad}/out", "--subject_iou=-1"),
+        "--subject_iou=-1",
+        "0 <= x <= 1",
+    ),
     # Flags of another command.
     ("correct", ("--tau=0.3",), "--tau has no effect", "--help lists its flags"),
     ("train", (CONFIG, "--checkpoint=a"), "--checkpoint has no effect", "--help"),

@@ -48,11 +48,24 @@ def test_a_checkpoint_of_orbax_holds_the_same_module():
 def test_a_session_shows_what_it_showed_and_goes_on_as_it_went_on(small_sizes):
     model, _ = load_click2graph(SAVED / "learned")
     session = c2g_jax.open_session(SAVED / "session.c2g", frames(), model=model)
-    close_to(shown(session), json.loads((SAVED / "shown.json").read_text()))
+    close_to(shown(session), was_shown("shown.json", stale=[1, 2, 3, 4, 5]))
     for _ in session.track(start=2):
         pass
-    close_to(shown(session), json.loads((SAVED / "tracked.json").read_text()))
+    close_to(shown(session), was_shown("tracked.json", stale=[1]))
     session.close()
+
+
+def was_shown(name, stale):
+    """What a session showed; `stale` are frames that version 0.1.0 did not all mark.
+
+    The prompt on frame 2 concerns frame 1 as well, which attends to it when it is
+    tracked again.
+    """
+    document = json.loads((SAVED / name).read_text())
+    document["stale"] = stale
+    for view in document["views"]:
+        view["stale"] = view["frame"] in stale
+    return document
 
 
 def test_a_scene_graph_is_read_and_written_as_it_was():

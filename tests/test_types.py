@@ -17,6 +17,10 @@ def test_a_prompt_takes_lists_and_holds_arrays():
         prompt.frame = 2
 
 
+def test_one_point_needs_no_list_of_its_own():
+    assert Prompt(0, 1, [3, 4]).points.tolist() == [[3, 4]]
+
+
 def test_points_without_labels_lie_on_the_object():
     assert Prompt(0, 1, [[3, 4], [5, 6]]).labels.tolist() == [1, 1]
 
@@ -26,6 +30,16 @@ def test_points_without_labels_lie_on_the_object():
     [
         (dict(), "empty: give a point, a box or a mask"),
         (dict(points=[[1, 2]], labels=[1, 0]), "1 points but 2 labels"),
+        (dict(points=[[1, 2]], labels=[0.7]), "labels [0.7]: use 1 (on it)"),
+        (dict(points=[[1, 2]], labels=[[1], [0, 1]]), "labels [[1], [0, 1]]: give"),
+        (dict(points=[[1, 2], [3]]), "points [[1, 2], [3]]: give numbers, in rows of"),
+        (
+            dict(points=[[1, 2, 3], [4, 5, 6]]),
+            "points of shape (2, 3): give one (x, y)",
+        ),
+        (dict(points=[1, 2, 3]), "points of shape (3,)"),
+        (dict(points="ab"), "points 'ab': give numbers"),
+        (dict(box="abcd"), "a box 'abcd': give numbers"),
         (dict(points=[[1, 2]], labels=[2]), "labels [2]: use 1 (on it) or 0 (off it)"),
         (dict(box=[1, 2, 3]), "a box of 3 numbers: give 4"),
         (dict(mask=np.ones(3)), "mask of shape (3,)"),

@@ -53,6 +53,9 @@ class Protocol:
     link: str = TRACKS
     # Largest number of objects tracked for one subject; each costs time on every frame.
     max_tracks: int = TrackRules.max_tracks
+    # Drop an object whose mask has at least this IoU with its subject's, as prediction
+    # does at 0.7; 0: drop none.
+    subject_iou: float = 0.0
     # Confidence that ranks predictions: the product p_s * p_o * p_r; that times the
     # probability that the object is visible; or times SAM2's estimate of the mask IoU.
     confidence: str = PRODUCT
@@ -87,7 +90,7 @@ class Protocol:
         for name in ("tau", "tube_share"):
             if not 0 < getattr(self, name) <= 1:
                 raise InputError(f"--{name}={getattr(self, name)}: give 0 < x <= 1")
-        for name in ("mask_nms", "box_noise"):
+        for name in ("mask_nms", "box_noise", "subject_iou"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"--{name}={getattr(self, name)}: give 0 <= x <= 1")
         if self.box_bound < 0:

@@ -64,11 +64,12 @@ def scoring_model(model: Click2Graph, protocol: Protocol) -> Click2Graph:
 
     Subjects are trials and independent: the objects that they find are never merged.
     """
-    rules = dataclasses.replace(
-        model.config.rules, share_iou=None, max_tracks=protocol.max_tracks
-    )
+    rules = dataclasses.replace(model.config.rules, max_tracks=protocol.max_tracks)
     if protocol.link == NONE:  # IoUs never reach 2
-        rules = TrackRules(link_iou=2.0, max_tracks=0, share_iou=None)
+        rules = TrackRules(link_iou=2.0, max_tracks=0)
+    rules = dataclasses.replace(
+        rules, share_iou=None, subject_iou=protocol.subject_iou or None
+    )
     changed = copy.copy(model)
     changed.config = dataclasses.replace(
         model.config, rules=rules, discover_every=protocol.discover_every

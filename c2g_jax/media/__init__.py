@@ -8,5 +8,6 @@ images      single images: reading, conversion to RGB, resizing
 masks       masks that people give, from arrays and pictures
 rle         masks as COCO run-length encodings
 outputs     atomic writing of files and folders
+spill       arrays set aside in a temporary file
 json_lines  reading of JSON Lines files
 """

@@ -7,7 +7,8 @@
   functions from state to state. `history`: undo, redo, and cancellable tracking.
 - `tracking_pass`: track frames with the steps of `tracking/`. `recognise`: keep the ids
   of objects found on these frames before. `frame_ranges`: which frames `track` covers.
-- `engine`: the model on one video. `memory_cache`, `logit_store`: its bounded caches.
+- `engine`: the model on one video. `memory_cache`, `observation_arrays`: what it
+  computed, in memory as far as it fits, and in a temporary file.
 - `labels`: classify pairs. `pairs`: the pairs of a frame and their fixed predicates.
   `adapt`: let corrected labels change the labels of similar objects.
 - `viewer`: views of a state, from any thread. `views`: their types. `session_graph`:

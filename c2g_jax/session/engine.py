@@ -15,6 +15,7 @@ from c2g_jax.click2graph.model import Click2Graph, Scene
 from c2g_jax.click2graph.pooling import pool_mask
 from c2g_jax.media.images import resize_frame, resize_mask
 from c2g_jax.media.rle import decode_mask, encode_mask
+from c2g_jax.media.spill import SpillFile
 from c2g_jax.media.video import Video
 from c2g_jax.sam2.masks import LOGIT_BOUND
 from c2g_jax.sam2.memory import MemoryBank
@@ -24,8 +25,8 @@ from c2g_jax.sam2.predictors.frame_reader import FrameReader
 from c2g_jax.sam2.predictors.postprocess import enlarge_logits, window_above
 from c2g_jax.sam2.prompts import Prompts, pad_points
 from c2g_jax.sam2.track import ObjectOutput
-from c2g_jax.session.logit_store import LogitStore
 from c2g_jax.session.memory_cache import MemoryCache
+from c2g_jax.session.observation_arrays import ObservationArrays
 from c2g_jax.session.session_state import (
     FramePrompts,
     Observation,
@@ -34,7 +35,7 @@ from c2g_jax.session.session_state import (
 )
 from c2g_jax.types import BOX_FIRST, BOX_SECOND, InputError, whole
 
-_SURE = 10.0  # the absolute logit of a mask whose own logits are no longer held
+_SURE = 10.0  # the absolute logit of a mask whose own logits are not known
 
 
 @jax.jit
@@ -54,13 +55,15 @@ class Engine:
         self.model, self.video = model, video
         self.num_frames = video.num_frames
         self.config = model.config.sam2
-        self.logits = LogitStore()
+        spill = SpillFile("the logits and memories of tracked frames")
+        self.logits = ObservationArrays(spill)
         self._reader = FrameReader(video, None)
         # Closes also without a call of `close`: when the engine is deleted, or at exit.
-        self._finalizer = weakref.finalize(self, _close, self._reader, self.logits)
+        self._finalizer = weakref.finalize(self, _close, self._reader, spill)
         self._cached_frames = whole(cached_frames, "cached_frames", 1)
         self._features: collections.OrderedDict = collections.OrderedDict()
-        self.memories = MemoryCache(self.config, self._memory)
+        memories = ObservationArrays(spill)
+        self.memories = MemoryCache(self.config, memories, self._memory)
 
     def features(self, frame: int) -> FrameFeatures:
         """Return the features of a frame; those of the last few frames are cached."""
@@ -73,9 +76,10 @@ class Engine:
         return self._features[frame]
 
     def close(self) -> None:
-        self._finalizer()
         self._features.clear()
         self.memories.clear()
+        self.logits.clear()
+        self._finalizer()
 
     # Prompts
 
@@ -207,7 +211,7 @@ class Engine:
     def answer_of(self, observation: Observation) -> ObjectOutput:
         """Return the output that an observation was made from.
 
-        Where its logits are no longer held they are made from the mask.
+        Its logits are made from the mask if it is of a session's file without them.
         """
         logits = self.logits.get(observation)
         if logits is None:
@@ -231,6 +235,6 @@ class Engine:
         )
 
 
-def _close(reader: FrameReader, logits: LogitStore) -> None:
+def _close(reader: FrameReader, spill: SpillFile) -> None:
     reader.close()
-    logits.close()
+    spill.close()

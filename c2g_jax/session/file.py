@@ -2,7 +2,8 @@
 
 Besides the current state it holds the states of undo and redo, and the logits that
 tracking needs to continue: those of prompted frames and around the ends of tracked
-ranges.
+ranges. All logits would make it a hundred times larger: where a pass begins or a
+correction is made inside a tracked range, those of its frames are made from the masks.
 """
 
 import dataclasses

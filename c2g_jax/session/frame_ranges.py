@@ -67,13 +67,17 @@ def _inside(prompted: list[int], low: int, high: int) -> int:
 def _next_start(
     state: SessionState, num_frames: int, prompted: list[int], direction: int
 ) -> int:
-    """Return the first frame: of new prompts, else where tracking ended, else anew."""
+    """Return the first frame: of new prompts, else where tracking ended, else anew.
+
+    Tracking ended before the first frame that was not tracked or is stale.
+    """
     fresh = [
         t
         for obj in state.objects.values()
         if not obj.removed
         for t, revision in obj.changes
-        if t not in state.records or state.records[t].revision < revision
+        if t in obj.prompts
+        and (t not in state.records or state.records[t].revision < revision)
     ]
     if fresh:
         return min(fresh) if direction > 0 else max(fresh)

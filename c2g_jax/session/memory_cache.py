@@ -10,6 +10,7 @@ import numpy as np
 from c2g_jax.sam2 import memory
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.memory import MAX_CONDITIONING, MemoryBank, bucket
+from c2g_jax.session.observation_arrays import ObservationArrays
 from c2g_jax.session.session_state import Observation, TrackedObject
 
 _BYTES = 256 << 20  # memories held on the host
@@ -22,39 +23,57 @@ def latest_memory(bank: MemoryBank, frame: jax.Array) -> jax.Array:
     return jax.lax.dynamic_index_in_dim(bank.recent, slot, 1, keepdims=False)
 
 
-class MemoryCache:
-    """A bounded cache of the memories of observations, and banks filled from it.
+@jax.jit
+def found_memory(bank: MemoryBank, frame: jax.Array) -> jax.Array:
+    """Return the memories [n, h, w, m] that a bank has of a conditioning frame.
 
-    encode: computes the memory [h, w, m] of an observation on a frame.
+    Those of objects without it are undefined.
+    """
+    place = jnp.argmax(bank.conditioning_frames == frame, axis=1)
+    place = place[:, None, None, None, None]
+    return jnp.take_along_axis(bank.conditioning, place, axis=1)[:, 0]
+
+
+class MemoryCache:
+    """The memories of observations, the latest on the host; banks filled from them.
+
+    spilled: holds the others. encode: computes the memory [h, w, m] of an observation
+    on a frame, if tracking did not.
     """
 
     def __init__(
         self,
         config: Sam2Config,
+        spilled: ObservationArrays,
         encode: Callable[[Observation, int], np.ndarray],
     ):
-        self._config, self._encode = config, encode
+        self._config, self._spilled, self._encode = config, spilled, encode
         self._held: collections.OrderedDict[Observation, np.ndarray] = (
             collections.OrderedDict()
         )
 
     def clear(self) -> None:
-        """Empty the cache; memories are encoded again when needed."""
+        """Forget all memories."""
         self._held.clear()
+        self._spilled.clear()
 
     def keep(self, observation: Observation, value: np.ndarray) -> None:
-        """Cache the memory [h, w, m] of an observation."""
+        """Hold the memory [h, w, m] of an observation."""
         # A copy: a view of a row would keep the whole array.
         self._held[observation] = value = np.array(value)
         self._held.move_to_end(observation)
         most = max(64, _BYTES // value.nbytes)
         while len(self._held) > most:
-            self._held.popitem(last=False)
+            # Recalled, not encoded again, which would round differently.
+            self._spilled.put(*self._held.popitem(last=False))
 
     def get(self, observation: Observation, frame: int) -> np.ndarray:
-        """Return the memory of an observation, encoded if it is not cached."""
+        """Return the memory of an observation, encoded where tracking did not."""
         if observation not in self._held:
-            self.keep(observation, self._encode(observation, frame))
+            known = self._spilled.get(observation)
+            if known is None:
+                known = self._encode(observation, frame)
+            self.keep(observation, known)
         self._held.move_to_end(observation)
         return self._held[observation]
 

@@ -12,6 +12,7 @@ from c2g_jax.click2graph.model import Scene
 from c2g_jax.media.rle import mask_iou
 from c2g_jax.session.engine import Engine
 from c2g_jax.session.session_state import Observation, SessionState, TrackedObject
+from c2g_jax.tracking.object_tracks import lies_on
 from c2g_jax.tracking.state import PendingFrame
 from c2g_jax.types import TrackRules
 
@@ -38,8 +39,13 @@ class EarlierObjects:
         """
         slot_of, gone = pending.state.slot_of(), set()
         for subject_id, rows in queries.items():
-            if scene.area[slot_of[subject_id]] > 0:
-                visible = [row for row in rows if scene.area[row] > 0]
+            own, limit = slot_of[subject_id], self._rules.subject_iou
+            if scene.area[own] > 0:
+                visible = [
+                    row
+                    for row in rows
+                    if scene.area[row] > 0 and not lies_on(scene.iou, row, own, limit)
+                ]
                 gone |= self._displaced_by(pending, scene, subject_id, visible)
         return gone
 

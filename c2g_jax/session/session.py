@@ -163,7 +163,8 @@ class Session:
         Forward from `start` to `stop` (both included), or backward from `start` down to
         `stop`; "both" goes forward from the first prompt to the end of the range, then
         back from that prompt. By default it starts at new prompts that were not tracked
-        yet, else where tracking ended, else anew. However it ends, by `cancel`, an
+        yet, else at the first frame that is stale or was not tracked, else anew. A
+        correction changes frames on both sides of it. However it ends, by `cancel`, an
         error or a closed iterator, it is one action, and the frames done stay.
         """
         self._history.check_open()
@@ -252,7 +253,11 @@ class Session:
         return sorted(self._history.now.records)
 
     def stale_frames(self) -> list[int]:
-        """Return the tracked frames that would change if they were tracked again."""
+        """Return the tracked frames that would change if they were tracked again.
+
+        Prompts act on both sides of their frame: a new, changed or deleted one makes
+        all frames stale on which its object is followed and has no own prompt.
+        """
         state = self._history.now
         return [t for t in sorted(state.records) if state.is_stale(t)]
 

@@ -63,7 +63,8 @@ class TrackedObject:
 
     role: SUBJECT or OBJECT. subject_id: the subject that an object belongs to, None for
     subjects. changes: (frame, revision) of each change of its prompts. removed: it is
-    kept to be recognised, so that it does not come back, and is in no result.
+    in no result. One that a person removed keeps its observations, to be recognised, so
+    that it does not come back; one that a prompt taken back had led to has none.
     """
 
     object_id: int
@@ -115,6 +116,11 @@ class FrameRecord:
     merged: Mapping[int, int]
     dropped: int = 0
 
+    def followed(self, object_id: int) -> bool:
+        """Whether the pass followed an object on the frame."""
+        tracked = (*self.linked, *(t.object_id for t in self.tracks))
+        return object_id in tracked or any(object_id == o for _, o in self.pairs)
+
 
 @dataclass(frozen=True)
 class PredicateFix:
@@ -155,7 +161,7 @@ class SessionState:
             if self.alive(old) and self.alive(kept)
         }
 
-    def alive(self, object_id: int) -> bool:
+    def alive(self, object_id: int | None) -> bool:
         """Whether the object exists and was not removed."""
         obj = self.objects.get(object_id)
         return obj is not None and not obj.removed
@@ -238,13 +244,31 @@ class SessionState:
         return replace(self, records=records)
 
     def is_stale(self, frame: int) -> bool:
-        """Whether prompts changed, since a frame was tracked, that would change it."""
+        """Whether a tracked frame would change if it were tracked again.
+
+        The prompts of an object condition all frames on which it is followed, on both
+        sides of them, but for those that have prompts of their own.
+        """
         record = self.records.get(frame)
         if record is None:
             return False
         return any(
-            revision > record.revision and (frame - place) * record.direction >= 0
+            self._concerns(obj, place, frame, record)
             for obj in self.objects.values()
-            if not obj.removed
             for place, revision in obj.changes
+            if revision > record.revision
         )
+
+    def _concerns(
+        self, obj: TrackedObject, place: int, frame: int, record: FrameRecord
+    ) -> bool:
+        """Whether a change of an object's prompts at a place concerns a frame."""
+        if obj.removed:
+            # Queries of its subject linked to it; they may find something there now.
+            return self.alive(obj.subject_id) and record.followed(obj.object_id)
+        if frame == place:
+            return True
+        if frame in obj.prompts:
+            return False
+        begun = obj.begun(frame, record.direction)
+        return begun or record.followed(obj.object_id)

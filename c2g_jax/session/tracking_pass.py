@@ -12,7 +12,12 @@ import jax
 import numpy as np
 
 from c2g_jax.session.engine import Engine
-from c2g_jax.session.memory_cache import conditioning, is_crowded, latest_memory
+from c2g_jax.session.memory_cache import (
+    conditioning,
+    found_memory,
+    is_crowded,
+    latest_memory,
+)
 from c2g_jax.session.recognise import EarlierObjects
 from c2g_jax.session.session_state import (
     OBJECT,
@@ -101,6 +106,7 @@ class TrackingPass:
             for i in output.opened
         )
         found = {i: earlier.found[row] for i, row in output.opened.items()}
+        self._keep_found(output, found)
         return self._written(state, output, found, memories)
 
     def _with_objects(self, state: SessionState) -> TrackingState:
@@ -167,6 +173,18 @@ class TrackingPass:
             for obj in objects.values()
         }
         return dataclasses.replace(tracking, bank=bank, prompted=prompted)
+
+    def _keep_found(
+        self, output: FrameOutput, found: Mapping[int, Observation]
+    ) -> None:
+        """Keep the memories of new tracks, so that a later pass has the very same."""
+        slot_of, frame = output.after.slot_of(), output.pending.state.frame
+        kept = found.keys() & slot_of.keys()
+        if kept:
+            memories = found_memory(output.after.bank, np.int32(frame))
+            memories = jax.device_get(memories)
+            for i in sorted(kept):
+                self._engine.memories.keep(found[i], memories[slot_of[i]])
 
     def _has_more(self, obj: TrackedObject) -> bool:
         """Whether an object found on the last frame has memories of other frames."""

@@ -56,24 +56,30 @@ def link_queries(
 
     `tracks` are the subject's open ones, `queries` the rows of its queries, `row_of`
     the row of each subject and open track. The queries of a subject out of view link
-    to nothing. A query links to the track that its mask overlaps most, if the IoU is
-    `link_iou` or more; an earlier query may have opened that track on this frame.
-    Otherwise it opens a track. New tracks are numbered from `next_id`. A track that is
-    opened and closed by the cap at once is both in `opened` and in `closed`: its mask
-    still counts on this frame.
+    to nothing, nor do those that lie on the subject itself. A query links to the track
+    that its mask overlaps most, if the IoU is `link_iou` or more; an earlier query may
+    have opened that track on this frame. To a track that lies on the subject here, no
+    query links. Otherwise it opens a track. New tracks are numbered from `next_id`. A
+    track that is opened and closed by the cap at once is both in `opened` and in
+    `closed`: its mask still counts on this frame.
     """
     alive = {track.object_id: track for track in tracks}
     candidates = {object_id: row_of[object_id] for object_id in alive}
-    in_view = rows.area[row_of[subject_id]] > 0
+    subject_row = row_of[subject_id]
+    in_view = rows.area[subject_row] > 0
     linked, opened = [], {}
     for row in queries:
-        if not in_view or rows.area[row] <= 0:
+        is_subject = lies_on(rows.iou, row, subject_row, rules.subject_iou)
+        if not in_view or rows.area[row] <= 0 or is_subject:
             linked.append(None)
             continue
         ious = rows.iou[row, list(candidates.values())]
         best = int(np.argmax(ious)) if candidates else -1
         if best >= 0 and ious[best] >= rules.link_iou:
             object_id = list(candidates)[best]
+            if lies_on(rows.iou, candidates[object_id], subject_row, rules.subject_iou):
+                linked.append(None)
+                continue
         else:
             object_id = next_id + len(opened)
             opened[object_id] = candidates[object_id] = int(row)
@@ -94,6 +100,11 @@ def link_queries(
     return SubjectLinks(
         tuple(alive.values()), tuple(linked), opened, closed_ids, dropped
     )
+
+
+def lies_on(ious: np.ndarray, row: int, other: int, limit: float | None) -> bool:
+    """Return whether the IoU of two masks reaches a limit; None: no IoU does."""
+    return limit is not None and bool(ious[row, other] >= limit)
 
 
 @dataclass(frozen=True)

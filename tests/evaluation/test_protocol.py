@@ -107,6 +107,7 @@ def test_when_didm_looks():
         ("tau", 0.0),
         ("tube_share", 1.5),
         ("mask_nms", -0.1),
+        ("subject_iou", 1.1),
         ("box_bound", -1.0),
     ],
 )

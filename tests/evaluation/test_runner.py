@@ -217,7 +217,11 @@ def test_the_model_is_left_as_it_was():
     assert scoring.config.rules.patience == 4
     assert scoring.config.rules.max_tracks == 7
     assert scoring.config.rules.share_iou is None
-    assert scoring.sam2 is own.sam2
+    assert scoring.config.rules.subject_iou is None
+    for link in ("tracks", "none"):
+        scoring = scoring_model(own, Protocol(link=link, subject_iou=0.7))
+        assert scoring.config.rules.subject_iou == 0.7
+        assert scoring.sam2 is own.sam2
 
 
 def test_systems_that_there_are_none_of(monkeypatch):

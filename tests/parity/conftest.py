@@ -1,23 +1,50 @@
 """Pairs of both implementations, and videos open in both, built once."""
 
 import functools
+import json
 import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import c2g_jax
 from tests.seeded import seeded
+
+EXAMPLE = Path(c2g_jax.__file__).parent / "example"
 
 
 @pytest.fixture(scope="session")
-def pair_of():
-    """A cached function: the pair of a size, with seeded weights."""
+def trained_pair(tmp_path_factory):
+    """The pair of the toy checkpoint that is shipped, exported and read again."""
+    import torch
+
+    from c2g_jax.checkpoints.pretrained import TOY_CHECKPOINT
+    from porting.pair import make_pair
+    from porting.reverse import reverse
+
+    path = tmp_path_factory.mktemp("exported") / "toy.pt"
+    reverse(TOY_CHECKPOINT, path)
+    return make_pair("toy", torch.load(path)["model"], 256)
+
+
+@pytest.fixture(scope="session")
+def pair_of(request):
+    """A cached function: the pair of a size, with seeded weights.
+
+    The size "trained" is the toy checkpoint that is shipped, at its 256 pixels.
+    """
     from porting.pair import make_pair
 
-    return functools.cache(
-        lambda size, image_size=None: make_pair(size, seeded(size), image_size)
-    )
+    @functools.cache
+    def pair(size, image_size=None):
+        if size == "trained":
+            assert image_size in (None, 256)
+            return request.getfixturevalue("trained_pair")
+        return make_pair(size, seeded(size), image_size)
+
+    return pair
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +58,76 @@ def clip_of(pair_of):
         return Clip(pair_of(size, image_size), draw_video(num_frames, 180, 240))
 
     return clip
+
+
+class _ThereAndBack:
+    """The frames of a clip back and forth: frame t shows the clip's `self[t]`."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def __getitem__(self, t):
+        t %= 2 * self.count - 2
+        return min(t, 2 * self.count - 2 - t)
+
+
+class _Shared(dict):
+    """Features of a clip's frames, by the frames of the clip back and forth."""
+
+    def __init__(self, order):
+        super().__init__()
+        self.order = order
+
+    def get(self, t, default=None):
+        return super().get(self.order[t], default)
+
+    def update(self, features):
+        for t, value in features.items():
+            self[self.order[t]] = value
+
+
+@pytest.fixture(scope="session")
+def example_of(pair_of):
+    """A cached function: the example clip, back and forth, open in a pair at 256.
+
+    Every frame of the clip is encoded once.
+    """
+    from c2g_jax.media.video import open_video
+    from porting.pair import Clip
+
+    frames = np.stack([frame.rgb for frame in open_video(EXAMPLE / "example.mp4")])
+    order = _ThereAndBack(len(frames))
+
+    class Example(Clip):
+        def features(self, frame):
+            return super().features(order[frame])
+
+    @functools.cache
+    def features_of(size):
+        return {}, _Shared(order)
+
+    @functools.cache
+    def clip(size, num_frames):
+        pair = pair_of(size, 256)
+        clip = Example(pair, frames[[order[t] for t in range(num_frames)]])
+        clip._features, clip.reference_features = features_of(size)
+        return clip
+
+    return clip
+
+
+@pytest.fixture(scope="session")
+def box_on():
+    """A function: the box of the example's child on one of its frames."""
+    from c2g_jax.media.rle import decode_mask
+
+    masks = json.loads((EXAMPLE / "truth.json").read_text())["objects"][2]["masks"]
+
+    def box(frame):
+        rows, columns = np.nonzero(decode_mask(masks[str(frame)]))
+        return [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+
+    return box
 
 
 @pytest.fixture(scope="session")

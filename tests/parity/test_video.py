@@ -41,12 +41,14 @@ def disc_mask(frame):
 BOX = [0.1 * WIDTH, 0.3 * HEIGHT, 0.5 * WIDTH, 0.7 * HEIGHT]
 POINT = dict(points=at((0.3, 0.5)), labels=[1])
 POINTS = dict(points=at((0.3, 0.5), (0.7, 0.3), (0.4, 0.6)), labels=[1, 0, 1])
+BEYOND = [-0.1 * WIDTH, 0.3 * HEIGHT, 0.5 * WIDTH, 1.2 * HEIGHT]
 MASK = dict(mask=disc_mask(0))
 
 PROMPTS = {
     "point": [VideoPrompt(0, 1, POINT)],
     "points": [VideoPrompt(0, 1, POINTS)],
     "box": [VideoPrompt(0, 1, dict(box=BOX))],
+    "a box beyond the edges": [VideoPrompt(0, 1, dict(box=BEYOND))],
     "box and points": [VideoPrompt(0, 1, dict(box=BOX, **POINTS))],
     "mask": [VideoPrompt(0, 1, MASK)],
     "several objects": [
@@ -72,7 +74,7 @@ def rows_of(clip_of):
     )
 
 
-@pytest.mark.parametrize("size", ["toy", "tiny"])
+@pytest.mark.parametrize("size", ["toy", "tiny", "trained"])
 @pytest.mark.parametrize("name", PROMPTS)
 def test_video(rows_of, size, name):
     prompts = PROMPTS[name]
@@ -99,8 +101,9 @@ def test_an_object_hides_and_comes_back(clip_of, rows_of, size):
     assert_within(rows_of(size, name))
 
 
-def test_longer_than_every_ring(clip_of):
-    assert_within(tracking_rows(clip_of("toy", SIDE, 20), PROMPTS["box"]))
+@pytest.mark.parametrize("size", ["toy", "trained"])
+def test_longer_than_every_ring(clip_of, size):
+    assert_within(tracking_rows(clip_of(size, SIDE, 20), PROMPTS["box"]))
 
 
 @pytest.mark.parametrize("num_frames", [2, 3])
@@ -108,15 +111,16 @@ def test_short_videos_scale_pointer_time_by_their_length(clip_of, num_frames):
     assert_within(tracking_rows(clip_of("toy", SIDE, num_frames), PROMPTS["box"]))
 
 
-def test_reverse(clip_of):
+@pytest.mark.parametrize("size", ["toy", "trained"])
+def test_reverse(clip_of, size):
     prompts = [VideoPrompt(7, 1, POINTS)]
-    clip = clip_of("toy", SIDE)
+    clip = clip_of(size, SIDE)
     rows = tracking_rows(clip, prompts, start_frame_idx=7, reverse=True)
     assert [row.stage for row in rows][-1] == "frame 7"
     assert_within(rows)
 
 
-@pytest.mark.parametrize("size", ["toy", "tiny"])
+@pytest.mark.parametrize("size", ["toy", "tiny", "trained"])
 def test_an_object_that_joins_late_is_tracked_as_if_alone(clip_of, size):
     clip = clip_of(size, SIDE)
     late = VideoPrompt(3, 9, dict(box=BOX))
@@ -128,7 +132,7 @@ def test_an_object_that_joins_late_is_tracked_as_if_alone(clip_of, size):
     assert_within(run_rows(both, first | second))
 
 
-@pytest.mark.parametrize("size", ["toy", "tiny"])
+@pytest.mark.parametrize("size", ["toy", "tiny", "trained"])
 def test_corrections(clip_of, size, monkeypatch):
     """A click on a tracked frame; the reference is set to make it conditioning."""
     clip = clip_of(size, SIDE)

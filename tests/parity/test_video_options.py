@@ -45,7 +45,9 @@ def both_ways(clip, prompts, start, **options):
     return rows
 
 
-@pytest.mark.parametrize(("size", "side"), [("toy", 256), ("tiny", 128)])
+@pytest.mark.parametrize(
+    ("size", "side"), [("toy", 256), ("trained", 256), ("tiny", 128)]
+)
 def test_a_full_bank_with_several_prompted_frames(clip_of, size, side):
     """20 frames: the last ones attend to four conditioning and six recent memories and
     nineteen pointers; in reverse, conditioning frames lie on both sides in time."""

@@ -18,10 +18,15 @@ def random_model(size: int = SIZE, seed: int = 0) -> Click2Graph:
 
 
 def bold_model(size: int = SIZE, seed: int = 0) -> Click2Graph:
-    """Fewer layers than the toy size, for they compile; sees objects everywhere."""
+    """Fewer layers than the toy size, for they compile; sees objects everywhere.
+
+    Most of its queries lie on the subject itself, and count here.
+    """
     config = click2graph_config(one_block_config(size))
     config = dataclasses.replace(
-        config, didm=dataclasses.replace(config.didm, num_layers=1)
+        config,
+        didm=dataclasses.replace(config.didm, num_layers=1),
+        rules=dataclasses.replace(config.rules, subject_iou=None),
     )
     model = initialise(abstract_click2graph(config), seed)
     embolden(model.sam2)

@@ -53,28 +53,33 @@ def test_every_action_is_undone_and_redone_exactly(session):
     assert not session.can_redo
 
 
-def test_a_correction_makes_stale_what_follows_and_is_taken_up(session, world):
+def test_a_correction_makes_both_sides_stale_and_is_taken_up(session, world):
     session.click(**SUBJECT)
     run(session.track())
     before = everything(session)["views"]
     assert (shown(session, 7) == world.mask(1, 7)).all()
     session.box(6, 4, 44, 20, 60, object_id=1)  # around thing 2
-    assert session.stale_frames() == list(range(6, 12))
+    # Frames before it attend to it too; frame 2 has a prompt of its own.
+    assert session.stale_frames() == list(range(3, 12))
     assert session.view(7).stale
-    assert not session.view(5).stale
+    assert not session.view(2).stale
     assert run(session.track()) == list(range(6, 12))
-    assert session.stale_frames() == []
-    assert everything(session)["views"][:6] == before[:6]
+    assert session.stale_frames() == [3, 4, 5]
+    views = everything(session)["views"]
+    assert [v | {"stale": False} for v in views[:6]] == before[:6]
     for frame in range(6, 12):
         assert (shown(session, frame) == world.mask(2, frame)).all()
+    assert run(session.track()) == list(range(3, 12))
+    assert session.stale_frames() == []
 
 
 def test_backward_a_correction_reaches_what_comes_before(session, world):
     session.click(8, **centre(1, 1))
     run(session.track(direction="backward"))
     session.click(4, **OTHER, object_id=1)
-    assert session.stale_frames() == list(range(5))
+    assert session.stale_frames() == list(range(8))
     assert run(session.track(direction="backward")) == [4, 3, 2, 1, 0]
+    assert session.stale_frames() == [5, 6, 7]
     assert (shown(session, 0) == world.mask(2, 0)).all()
     assert (shown(session, 6) == world.mask(1, 6)).all()
 
@@ -89,6 +94,70 @@ def test_a_prompt_taken_back_brings_back_what_tracking_had_found(session):
     assert session.view(6).objects[0].rle == before
     session.delete_prompt(2, 1, 0)
     assert session.objects() == []
+
+
+def test_a_prompt_taken_back_before_tracking_leaves_nothing_stale(session):
+    session.click(**SUBJECT)
+    run(session.track())
+    before = everything(session)
+    session.click(6, **OTHER, object_id=1)
+    session.click(6, 6, 6, positive=False, object_id=1)
+    session.delete_prompt(6, 1, 1)
+    session.delete_prompt(6, 1, 0)
+    assert everything(session) == before
+    session.click(8, **OTHER)
+    assert session.stale_frames() == [8, 9, 10, 11]
+    session.delete_prompt(8, 3, 0)
+    assert everything(session) == before
+
+
+def test_what_depended_on_a_prompt_taken_back_is_stale_on_both_sides(session):
+    session.click(**SUBJECT)
+    run(session.track(direction="both"))
+    session.click(6, 6, 6, positive=False, object_id=1)
+    run(session.track(start=0, direction="both"))
+    assert session.stale_frames() == []
+    session.delete_prompt(6, 1, 0)
+    assert session.stale_frames() == [0, 1, *range(3, 12)]
+    assert run(session.track()) == list(range(3, 12))
+    assert session.stale_frames() == [0, 1]
+    assert run(session.track(direction="backward")) == [1, 0]
+    assert session.stale_frames() == []
+
+
+def test_what_hid_an_object_and_is_taken_back_lets_it_be_found_again(session, world):
+    """An object that a person added stood where a query would have found it."""
+    session.click(**SUBJECT)
+    session.add_object(1, 2, **FOUND)
+    run(session.track())
+    assert [o.object_id for o in session.objects()] == [1, 2]
+    session.delete_prompt(2, 2, 0)
+    assert [o.object_id for o in session.objects()] == [1]
+    assert session.stale_frames() == list(range(2, 12))
+    assert run(session.track()) == list(range(2, 12))
+    assert [o.lanes for o in session.objects()] == [((2, 11),)] * 2
+    assert (shown(session, 9, 3) == world.mask(11, 9)).all()
+
+
+def test_a_subject_taken_back_leaves_the_others_as_they_are(session):
+    session.click(**SUBJECT)
+    run(session.track())
+    before = everything(session)
+    session.click(4, **OTHER)
+    run(session.track())
+    session.delete_prompt(4, 3, 0)
+    assert everything(session) == before
+
+
+def test_a_subject_taken_back_can_be_given_again(session, world):
+    session.click(**SUBJECT)
+    run(session.track())
+    session.delete_prompt(2, 1, 0)
+    assert session.objects() == []
+    session.click(**SUBJECT)
+    run(session.track())
+    assert [o.lanes for o in session.objects()] == [((2, 11),)] * 2
+    assert session.relations()
 
 
 def test_a_found_object_can_be_corrected_and_given_back(session, world):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from c2g_jax.media.frames import Video
+from c2g_jax.media.spill import SpillFile
 from c2g_jax.session import labels, memory_cache
 from c2g_jax.session.session import Session
-from c2g_jax.types import Frame
+from c2g_jax.types import Frame, InputError
 from tests.session import scripted
 from tests.session.conftest import centre, run
 
@@ -98,6 +99,35 @@ def test_memories_are_bounded_in_bytes(tracked, monkeypatch):
     assert len(held) == 70  # of 240
     assert sum(value.nbytes for value in held.values()) == 70 * memory
     assert all(value.base is None for value in held.values())
+    # The others are in a file, and come back from it as they were.
+    cache, marked = session._engine.memories, np.float32(np.arange(512))
+    (old, _), *_ = held.items()
+    cache.keep(old, marked.reshape(4, 4, 32))
+    held.move_to_end(old, last=False)
+    for thing in session.history()[0].objects.values():
+        for frame, found in thing.observations.items():
+            if found is not old:
+                cache.get(found, frame)
+    assert old not in held
+    np.testing.assert_array_equal(cache.get(old, 0).ravel(), marked)
+
+
+def test_a_full_disk_ends_tracking_and_keeps_what_is_done(make_session, monkeypatch):
+    session = make_session()
+    session.click(0, **centre(1, 1))
+    write = SpillFile.write
+
+    def full(file, arrays):
+        if len(session.tracked_frames()) == 5:
+            raise InputError("/tmp: cannot be written there: make room")
+        return write(file, arrays)
+
+    monkeypatch.setattr(SpillFile, "write", full)
+    with pytest.raises(InputError, match="make room"):
+        run(session.track())
+    assert session.tracked_frames() == [0, 1, 2, 3, 4]
+    monkeypatch.setattr(SpillFile, "write", write)
+    assert run(session.track()) == list(range(5, 12))
 
 
 def test_labels_are_bounded_and_the_same(tracked, monkeypatch):

@@ -89,5 +89,38 @@ def test_corrections_and_continuations_of_a_saved_session(
                 assert differ.mean() < 1e-3
 
 
+@pytest.mark.parametrize("back", ["delete", "undo"])
+def test_a_prompt_taken_back_after_tracking_was_never_given(model, frames, back):
+    """All that it changed is tracked again, on both sides of it."""
+    never, session = (c2g_jax.open(frames, model=model) for _ in range(2))
+    for one in (never, session):
+        one.click(0, 12, 18)
+        run(one.track())
+    before = [subject_rle(session, t) for t in range(COUNT)]
+    session.click(3, 60, 40, positive=False, object_id=1)
+    run(session.track(start=0))
+    changed = [subject_rle(session, t) for t in range(COUNT)]
+    assert all(changed[t] != before[t] for t in (1, 2, 3, 4))
+    if back == "delete":
+        session.delete_prompt(3, 1, 0)
+        assert session.stale_frames() == [1, 2, 3, 4, 5]
+        assert run(session.track()) == [1, 2, 3, 4, 5]
+    else:
+        session.undo()
+        session.undo()
+    assert session.stale_frames() == []
+    assert everything(session)["views"] == everything(never)["views"]
+    for one in (never, session):
+        run(one.track(direction="backward", start=4))
+    assert everything(session)["views"] == everything(never)["views"]
+    for one in (never, session):
+        one.close()
+
+
+def subject_rle(session, frame):
+    (subject,) = (o for o in session.view(frame).objects if o.object_id == 1)
+    return subject.rle
+
+
 def _frames(arrays):
     return [Frame(t, t / 5, rgb) for t, rgb in enumerate(arrays)]

@@ -83,6 +83,16 @@ def test_one_thing_under_two_subjects_has_one_id(session):
     assert len(session.objects()) == 2
 
 
+def test_what_a_query_finds_on_the_subject_itself_is_no_object(session, world):
+    world.places[12] = lambda t: (1, 1) if t > 7 else (1, 9)  # onto the subject
+    world.finds = lambda thing, frame: (thing, 11, 12)
+    session.click(**SUBJECT)
+    run(session.track())
+    assert lanes(session) == {1: ((2, 11),), 2: ((2, 11),), 3: ((2, 11),)}
+    spans = {r.object_id: r.spans for r in session.relations()}
+    assert spans == {2: ((2, 11),), 3: ((2, 7),)}  # not while it lies on the subject
+
+
 def test_late_subjects_are_absent_before(session, world):
     session.click(**SUBJECT)
     run(session.track())

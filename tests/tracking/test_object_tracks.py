@@ -116,6 +116,43 @@ def test_a_query_without_a_mask_meets_nothing():
     assert links.tracks[0].last_linked == 0
 
 
+def on_subject(queries, tracks=(), subject=None, limit=0.7):
+    """link_queries() where the subject has a mask: `subject`."""
+    masks = [*queries, *tracks, subject]
+    seen = Rows(
+        area=np.array([mask.sum() for mask in masks]),
+        iou=overlaps(masks),
+        confidence=np.full(len(masks), 0.5),
+    )
+    open_tracks = [track(3 + i, last_linked=2) for i in range(len(tracks))]
+    row_of = {3 + i: len(queries) + i for i in range(len(tracks))}
+    row_of[SUBJECT] = len(masks) - 1
+    rules = dataclasses.replace(RULES, subject_iou=limit)
+    rows = range(len(queries))
+    return link_queries(open_tracks, SUBJECT, rows, 4, seen, row_of, 9, rules)
+
+
+def test_a_query_on_the_subject_itself_is_no_object_of_it():
+    # 7 shared of 10 in all; then 7 of 11.
+    subject, at, below = strip(0, 10), strip(0, 7), strip(3, 11)
+    assert iou(subject, at) == 0.7
+    links = on_subject([at, below], subject=subject)
+    assert links.linked == (None, 9)
+    assert links.opened == {9: 1}
+    assert on_subject([at, below], subject=subject, limit=None).linked == (9, 10)
+    assert on_subject([at], subject=subject, limit=0.71).linked == (9,)
+
+
+def test_nothing_links_to_a_track_that_lies_on_the_subject():
+    """It is neither linked nor renewed, so that it closes when it stays there."""
+    subject, query, drifted = strip(0, 10), strip(4, 12), strip(2, 11)
+    assert iou(subject, query) < 0.7 <= iou(subject, drifted)
+    links = on_subject([query], [drifted], subject)
+    assert links.linked == (None,)
+    assert links.opened == {}
+    assert links.tracks[0].last_linked == 2
+
+
 def test_a_track_closes_after_ten_frames_without_a_meeting():
     tracks = (track(3, last_linked=5),)
     lived = []

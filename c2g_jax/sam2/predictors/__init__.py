@@ -8,7 +8,7 @@ The files, in reading order:
 - `mask_boxes`, `found_masks`, `automatic_masks`: point grids, crops and non-maximum
   suppression; filtered masks and their records; `Sam2AutomaticMaskGenerator`
 - `frame_reader`: frames of a video by index, resized
-- `track_history`: tracked frames, and snapshots on disk to resume from
+- `track_history`: tracked frames of an object, in memory or in a temporary file
 - `video_state`: the inference state of one video
 - `video_tracker`: the compiled functions, and tracking through a state
 - `video`: `Sam2VideoPredictor`

@@ -1,5 +1,7 @@
 """Validate and normalise the points and boxes that users pass to the predictors."""
 
+import reprlib
+
 import numpy as np
 
 from c2g_jax.types import BOX_FIRST, BOX_SECOND, InputError
@@ -17,15 +19,25 @@ def points_and_box(
     """Return one object's coordinates float32 [p, 2] in [0, 1] and labels int32 [p].
 
     points [p, 2] with labels [p] and box [4] are in pixels of a frame of `size` (width,
-    height), or already in [0, 1]. The corners of the box come first. InputError names
-    the invalid argument.
+    height), or already in [0, 1]; a leading axis of 1 is allowed. The corners of the
+    box come first. InputError names the invalid argument.
     """
-    if (points is None) != (labels is None):
-        raise InputError("points and labels go together: give both or neither")
+    _check_together(points, labels)
     coords, point_labels = np.zeros((0, 2), np.float32), np.zeros(0, np.int32)
     if points is not None:
-        coords = np.asarray(points, np.float32).reshape(-1, 2)
-        point_labels = np.asarray(labels, np.int32).reshape(-1)
+        coords, point_labels = _numbers(points, "points"), _labels(labels)
+        if coords.shape == (2,):
+            coords = coords[None]
+        # Upstream's own form has an axis of objects, which is 1.
+        if coords.ndim == 3 and len(coords) == 1:
+            coords = coords[0]
+        if coords.shape == (0,):
+            coords = coords.reshape(0, 2)
+        if coords.ndim != 2 or coords.shape[1] != 2:
+            raise InputError(
+                f"points have the shape {coords.shape}: give one (x, y) each, [p, 2]"
+            )
+        point_labels = point_labels.reshape(-1)
         valid = np.isin(point_labels, (0, 1)).all()
         if len(coords) != len(point_labels) or not valid:
             raise InputError(
@@ -33,6 +45,12 @@ def points_and_box(
                 " give each 1 (inside) or 0 (outside)"
             )
     if box is not None:
+        box = _numbers(box, "box")
+        if box.size != 4:
+            raise InputError(
+                f"box has the shape {box.shape}: give one object's x1, y1, x2, y2; "
+                "other objects in calls of their own"
+            )
         corners = _box_corners(np.ravel(box))[0]
         coords = np.concatenate([corners, coords])
         point_labels = np.concatenate([_BOX_LABELS, point_labels])
@@ -52,24 +70,26 @@ def batched_points_and_boxes(
     corners of a box come first; n is 0 without points and boxes. A label of -1 marks
     padding. InputError names the invalid argument.
     """
-    if (points is None) != (labels is None):
-        raise InputError("points and labels go together: give both or neither")
+    _check_together(points, labels)
     batched = False
     parts = []
     if boxes is not None:
-        batched = np.ndim(boxes) == 2
+        boxes = _numbers(boxes, "box")
+        batched = boxes.ndim == 2
         corners = _box_corners(boxes)
         box_labels = np.broadcast_to(_BOX_LABELS, (len(corners), 2))
         parts.append((corners, box_labels))
     if points is not None:
-        points, labels = np.asarray(points, np.float32), np.asarray(labels, np.int32)
+        points, labels = _numbers(points, "points"), _labels(labels)
+        shaped = points.ndim in (2, 3) and points.shape[-1] == 2
+        if not shaped or points.shape[:-1] != labels.shape:
+            raise InputError(
+                f"{points.shape} points have {labels.shape} labels: give one each, for "
+                "points [p, 2] or [n, p, 2]"
+            )
         batched = batched or points.ndim == 3
         points = points.reshape(-1, *points.shape[-2:])
         labels = labels.reshape(-1, labels.shape[-1])
-        if points.shape[:2] != labels.shape or points.shape[-1] != 2:
-            raise InputError(
-                f"{points.shape} points have {labels.shape} labels: give one each"
-            )
         if not np.isfinite(points).all() or not np.isin(labels, (-1, 0, 1)).all():
             raise InputError("points must be finite, and labels 1 (inside) or 0")
         parts.append((points, labels))
@@ -84,9 +104,37 @@ def batched_points_and_boxes(
     return coords, np.concatenate([part for _, part in parts], axis=1), batched
 
 
+def _check_together(points, labels) -> None:
+    if (points is None) != (labels is None):
+        raise InputError("points and labels go together: give both or neither")
+
+
+def _numbers(values, name: str, kind: type = np.float32) -> np.ndarray:
+    """Return an array of numbers; InputError for text, or rows of different lengths."""
+    try:
+        return np.asarray(values, kind)
+    except (TypeError, ValueError):
+        shown = " ".join(reprlib.repr(values).split())
+        raise InputError(
+            f"{name} are {shown}: give an array of numbers, with rows of one length"
+        ) from None
+
+
+def _labels(labels) -> np.ndarray:
+    """Return labels as int32; InputError unless they are whole numbers."""
+    # float64 holds every int32.
+    given = _numbers(labels, "labels", np.float64)
+    whole = np.where(np.isfinite(given), given, 0.5)
+    if (whole != np.round(whole)).any():
+        raise InputError(
+            f"labels {given.tolist()} are not whole: give each point 1 (inside) or 0"
+            " (outside)"
+        )
+    return np.clip(given, -(1 << 30), 1 << 30).astype(np.int32)
+
+
 def _box_corners(boxes: np.ndarray) -> np.ndarray:
     """Return the corners float32 [n, 2, 2] of boxes [4] or [n, 4], validated."""
-    boxes = np.asarray(boxes, np.float32)
     shaped = boxes.ndim in (1, 2) and boxes.shape[-1] == 4
     if not shaped or not np.isfinite(boxes).all():
         raise InputError(f"box {boxes.tolist()} is invalid: give finite x1, y1, x2, y2")
@@ -99,20 +147,30 @@ def _box_corners(boxes: np.ndarray) -> np.ndarray:
 def check_inside(
     coords: np.ndarray, labels: np.ndarray, size: tuple[int, int], in_pixels: bool
 ) -> None:
-    """Raise InputError unless the points [..., 2] lie in a frame of `size`.
+    """Raise InputError unless the points [..., p, 2] lie in a frame of `size`.
 
     `size` is (width, height); points are in pixels, or in [0, 1]. The frame ends at
-    the right edge of its last pixel: a box may end there, a point may not lie there.
-    Labels [...] below 0 mark padding, which is not checked.
+    the right edge of its last pixel: a point may not lie there. A box, the first two
+    points, may reach beyond the edges, as detectors give it; as upstream its corners
+    are encoded where they are (sam2_video_predictor.py:219-225). It must overlap the
+    frame. Labels [..., p] below 0 mark padding, which is not checked.
     """
     edge = np.float32(size) if in_pixels else np.float32([1, 1])
-    corner = np.isin(labels, _BOX_LABELS)[..., None]
-    inside = (coords >= 0) & ((coords < edge) | (corner & (coords == edge)))
-    outside = ~inside.all(axis=-1) & (labels >= 0)  # True for nan as well
+    corner = np.isin(labels, _BOX_LABELS)
+    inside = ((coords >= 0) & (coords < edge)).all(axis=-1)  # False for nan as well
+    outside = ~inside & (labels >= 0) & ~corner
     if outside.any():
         x, y = coords[outside][0].tolist()
         raise InputError(
             f"a point at {x:g},{y:g} lies outside the frame, {size[0]}x{size[1]} "
-            f"pixels: give x from 0 to below {edge[0]:g} and y to below {edge[1]:g}; "
-            "a box may end there"
+            f"pixels: give x from 0 to below {edge[0]:g} and y to below {edge[1]:g}"
         )
+    if corner.any():
+        first, second = coords[..., 0, :], coords[..., 1, :]
+        apart = ((first >= edge) | (second <= 0)).any(axis=-1)
+        if apart.any():
+            box = coords[..., :2, :][apart][0].ravel().tolist()
+            raise InputError(
+                f"the box {','.join(f'{x:g}' for x in box)} lies outside the frame, "
+                f"{size[0]}x{size[1]} pixels: give one that overlaps it"
+            )

@@ -12,12 +12,13 @@ from c2g_jax.media.video import open_video
 from c2g_jax.sam2.masks import NO_OBJECT
 from c2g_jax.sam2.model import Sam2
 from c2g_jax.sam2.predictors.postprocess import enlarge_logits, suppress_overlaps
-from c2g_jax.sam2.predictors.track_history import MAX_STRIDE
 from c2g_jax.sam2.predictors.user_prompts import points_and_box
 from c2g_jax.sam2.predictors.video_state import ObjectRecord, VideoState
 from c2g_jax.sam2.predictors.video_tracker import VideoTracker
 from c2g_jax.sam2.track import ObjectOutput
-from c2g_jax.types import InputError
+from c2g_jax.types import InputError, whole
+
+MAX_STRIDE = 9  # temporal stride of memories: a stream's window holds 7 times as many
 
 
 class _Masks(NamedTuple):
@@ -93,8 +94,9 @@ class Sam2VideoPredictor:
 
     def reset_state(self, inference_state: VideoState) -> None:
         """Remove all objects, prompts and outputs."""
+        for record in inference_state.objects.values():
+            record.forget_tracking()
         inference_state.objects.clear()
-        inference_state.history.close()
         inference_state.version += 1
 
     def add_new_points_or_box(
@@ -116,9 +118,15 @@ class Sam2VideoPredictor:
         those already given on this frame. A frame that was tracked before is corrected,
         given its previous mask and the object's memories; it becomes a conditioning
         frame. Other frames change when they are tracked again.
+
+        A box may reach beyond the edges of the frame. The mask that the frame has goes
+        in again with every call, also with clear_old_points=True, as upstream: the same
+        prompt given again changes the mask a little, until
+        `clear_all_prompts_in_frame`.
         """
         state = inference_state
-        state.check_frame(frame_idx)
+        frame_idx = state.check_frame(frame_idx)
+        state.check_id(obj_id)
         if box is not None and not clear_old_points:
             raise InputError("a box replaces earlier points: use clear_old_points=True")
         coords, point_labels = points_and_box(
@@ -130,9 +138,7 @@ class Sam2VideoPredictor:
         if known is not None and not clear_old_points and frame_idx in known.points:
             pairs = zip(known.points[frame_idx], prompt, strict=True)
             prompt = tuple(np.concatenate(pair) for pair in pairs)
-        self.tracker.restore_around(state, frame_idx)
-        features = self.tracker.features(state, frame_idx)
-
+        features = self.tracker.features_to_prompt(state, frame_idx)
         record = state.get_or_add(obj_id)
         previous = state.output(obj_id, frame_idx)
         output = self.tracker.prompt_points(
@@ -141,6 +147,8 @@ class Sam2VideoPredictor:
         record.points[frame_idx] = prompt
         record.masks.pop(frame_idx, None)
         return self._add_output(state, record, frame_idx, output)
+
+    add_new_points = add_new_points_or_box  # its name before it took boxes
 
     def add_new_mask(
         self, inference_state: VideoState, frame_idx: int, obj_id, mask: np.ndarray
@@ -151,10 +159,10 @@ class Sam2VideoPredictor:
         logits are refused. A mask of any size is resized to the whole frame.
         """
         state = inference_state
-        state.check_frame(frame_idx)
+        frame_idx = state.check_frame(frame_idx)
+        state.check_id(obj_id)
         square = resize_mask(to_mask(mask), self.model.config.image_size)
-        self.tracker.restore_around(state, frame_idx)
-        features = self.tracker.features(state, frame_idx)
+        features = self.tracker.features_to_prompt(state, frame_idx)
         output = self.tracker.prompt_mask(features, square)
         record = state.get_or_add(obj_id)
         record.masks[frame_idx] = square
@@ -170,17 +178,15 @@ class Sam2VideoPredictor:
         prompt left stays, and is absent on every frame.
         """
         state = inference_state
-        state.check_frame(frame_idx)
+        frame_idx = state.check_frame(frame_idx)
         record = self._known(state, obj_id)
         record.points.pop(frame_idx, None)
         record.masks.pop(frame_idx, None)
         record.outputs.pop(frame_idx, None)
         conditioning = record.conditioning_frames.pop(frame_idx, None)
         if conditioning is not None and record.steps > conditioning.steps_before:
-            state.history.forget(record.slot)
             record.forget_tracking()
         state.version += 1
-        self.tracker.restore_around(state, frame_idx)
         return self._masks(state, frame_idx)
 
     def remove_object(
@@ -192,10 +198,11 @@ class Sam2VideoPredictor:
         prompted. With `strict` an unknown id raises InputError.
         """
         state = inference_state
+        state.check_id(obj_id)
         if obj_id not in state.objects and not strict:
             return state.obj_ids, []
         record = self._known(state, obj_id)
-        state.history.forget(record.slot)
+        record.forget_tracking()
         del state.objects[obj_id]
         state.version += 1
         frames = sorted(record.outputs) if state.objects else []
@@ -214,6 +221,11 @@ class Sam2VideoPredictor:
         one), and at most `max_frame_num_to_track` frames beyond it. Forward, an object
         is absent before the first frame it is prompted on; in reverse it is tracked
         there. Prompts added during the iteration take effect from the next frame.
+
+        A frame attends to what was stored last for its neighbours, whichever direction
+        it was tracked in. A stream can be tracked in reverse over the frames that it
+        still holds. InputError where nothing is prompted, and where the video does not
+        have the frames.
         """
         state = inference_state
         prompted = [t for record in state.objects.values() for t in record.outputs]
@@ -222,10 +234,13 @@ class Sam2VideoPredictor:
         direction = -1 if reverse else 1
         if start_frame_idx is None:
             start_frame_idx = max(prompted) if reverse else min(prompted)
-        state.check_frame(start_frame_idx)
-        frames = self.tracker.propagate(
-            state, start_frame_idx, max_frame_num_to_track, direction
-        )
+        start = state.check_frame(start_frame_idx, "start_frame_idx")
+        limit = max_frame_num_to_track
+        if limit is not None:
+            limit = whole(limit, "max_frame_num_to_track", 0)
+        if reverse:
+            state.reader.check_back(start, limit)
+        frames = self.tracker.propagate(state, start, limit, direction)
         for frame in frames:
             yield self._masks(state, frame)
 
@@ -237,6 +252,7 @@ class Sam2VideoPredictor:
         return self._masks(state, frame)
 
     def _known(self, state: VideoState, obj_id) -> ObjectRecord:
+        state.check_id(obj_id)
         if obj_id not in state.objects:
             raise InputError(
                 f"there is no object {obj_id!r}: choose one of {state.obj_ids}"

@@ -1,24 +1,27 @@
-"""Inference state of one video: objects, prompts and their outputs, history.
+"""Inference state of one video: objects, their prompts, outputs and histories.
 
 The counterpart of the `inference_state` dict of sam2/sam2_video_predictor.py.
 """
 
 import collections
+import reprlib
 import weakref
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
+from c2g_jax.media.spill import SpillFile
 from c2g_jax.media.video import Video
 from c2g_jax.sam2 import memory
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.memory import MAX_CONDITIONING, MemoryBank, bucket
 from c2g_jax.sam2.model import FrameFeatures
+from c2g_jax.sam2.predictors import frame_reader, track_history
 from c2g_jax.sam2.predictors.frame_reader import FrameReader
 from c2g_jax.sam2.predictors.track_history import TrackHistory
 from c2g_jax.sam2.track import ObjectOutput
-from c2g_jax.types import InputError
+from c2g_jax.types import InputError, whole
 
 
 class ConditioningFrame(NamedTuple):
@@ -32,36 +35,27 @@ class ConditioningFrame(NamedTuple):
 class ObjectRecord:
     """One object: its slot in the batch, its prompts and their outputs by frame."""
 
-    def __init__(self, obj_id, slot: int):
-        self.obj_id, self.slot = obj_id, slot
+    def __init__(self, obj_id, slot: int, history: TrackHistory):
+        self.obj_id, self.slot, self.history = obj_id, slot, history
         self.points: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self.masks: dict[int, np.ndarray] = {}
         self.outputs: dict[int, ObjectOutput] = {}  # holes filled
         self.conditioning_frames: dict[int, ConditioningFrame] = {}
         self.steps = 0  # tracked frames, over all calls
-        self._directions = bytearray()  # of tracking; one byte a frame
 
-    def is_prompted_by(self, frame: int) -> bool:
-        """Return whether the object is prompted on this frame or an earlier one."""
-        return any(t <= frame for t in self.outputs)
+    def is_tracked_at(self, frame: int, direction: int) -> bool:
+        """Return whether tracking in a direction computes the object on a frame.
 
-    def tracked_direction(self, frame: int) -> int:
-        """Return the direction, 1 or -1, the frame was tracked in; 0 if it was not."""
-        if frame >= len(self._directions):
-            return 0
-        return {0: 0, 1: 1, 2: -1}[self._directions[frame]]
-
-    def mark_tracked(self, frame: int, direction: int) -> None:
-        """Record that a frame was tracked, forward (1) or in reverse (-1)."""
-        missing = frame + 1 - len(self._directions)
-        if missing > 0:
-            self._directions.extend(bytes(missing))
-        self._directions[frame] = 1 if direction > 0 else 2
-        self.steps += 1
+        Not where it is prompted, and forward not before its first prompt.
+        """
+        if frame in self.outputs or not self.outputs:
+            return False
+        return direction < 0 or any(t <= frame for t in self.outputs)
 
     def forget_tracking(self) -> None:
-        """Clear which frames were tracked; prompts and their outputs stay."""
-        self._directions, self.steps = bytearray(), 0
+        """Forget the tracked frames; prompts and their outputs stay."""
+        self.history.clear()
+        self.steps = 0
 
     def select_conditioning(self, frame: int) -> list[int]:
         """Return the conditioning frames in the bank of a frame: the closest."""
@@ -88,10 +82,16 @@ class VideoState:
         self.num_frames: int | None = video.num_frames
         self.reader = FrameReader(video, config.image_size)
         self.objects: dict = {}  # id: ObjectRecord, in the order of addition
-        self.history = TrackHistory(stride)
+        # The furthest frame that a frame attends to, but for prompted ones.
+        self.reach = max(config.max_obj_ptrs - 1, (memory.RECENT + 1) * stride)
+        self.window = track_history.WINDOW
+        if video.num_frames is None:
+            # All that the frames which can still be read attend to.
+            self.window = max(self.window, frame_reader.HELD + self.reach)
+        self._spill = SpillFile("the memories of tracked frames")
         self.version = 0  # incremented when prompts or objects change
         # Closes too when the state is garbage-collected and when Python exits.
-        self._finalizer = weakref.finalize(self, _close, self.reader, self.history)
+        self._finalizer = weakref.finalize(self, _close, self.reader, self._spill)
         self.features: collections.OrderedDict[int, FrameFeatures] = (
             collections.OrderedDict()
         )
@@ -102,22 +102,39 @@ class VideoState:
         return list(self.objects)
 
     def close(self) -> None:
-        """Stop decoding; delete cached frames, features and snapshots."""
+        """Stop decoding; delete cached frames, features and tracked frames."""
         self.features.clear()
-        _close(self.reader, self.history)
+        for record in self.objects.values():
+            record.forget_tracking()
+        _close(self.reader, self._spill)
 
-    def check_frame(self, frame: int) -> None:
-        """Raise InputError if the frame is outside the video, as far as known."""
+    def check_frame(self, frame: int, name: str = "frame_idx") -> int:
+        """Return a frame's index; InputError outside the video, as far as known.
+
+        `name` is that of the argument.
+        """
+        frame = whole(frame, name)
         if frame < 0 or (self.num_frames is not None and frame >= self.num_frames):
             last = " on" if self.num_frames is None else f" to {self.num_frames - 1}"
-            raise InputError(f"frame {frame} is not in the video: use 0{last}")
+            raise InputError(f"{name} {frame} is not in the video: use 0{last}")
+        return frame
+
+    def check_id(self, obj_id) -> None:
+        """Raise InputError for an object id that cannot be one."""
+        try:
+            hash(obj_id)
+        except TypeError:
+            shown = " ".join(reprlib.repr(obj_id).split())
+            raise InputError(f"obj_id is {shown}: give a number or a name") from None
 
     def get_or_add(self, obj_id) -> ObjectRecord:
         """Return the object with this id; add it, in the first free slot, if new."""
         if obj_id not in self.objects:
             taken = {record.slot for record in self.objects.values()}
             slot = next(s for s in range(len(taken) + 1) if s not in taken)
-            self.objects[obj_id] = ObjectRecord(obj_id, slot)
+            spill = None if self.num_frames is None else self._spill
+            history = TrackHistory(self.window, spill)
+            self.objects[obj_id] = ObjectRecord(obj_id, slot, history)
         return self.objects[obj_id]
 
     def output(self, obj_id, frame: int) -> tuple[np.ndarray, float, float] | None:
@@ -126,19 +143,27 @@ class VideoState:
         prompted = record.outputs.get(frame)
         if prompted is not None:
             return prompted.logits, prompted.iou, prompted.object_score
-        tracked, slot = self.history.frames.get(frame), record.slot
-        if tracked is None or tracked.mask_logits is None or not tracked.has(slot):
+        tracked = record.history.get(frame)
+        if tracked is None:
             return None
-        score = float(tracked.object_score[slot])
-        return tracked.mask_logits[slot], float(tracked.iou[slot]), score
+        return tracked.mask_logits, tracked.iou, tracked.object_score
 
-    def bank_key(self, frame: int) -> tuple:
-        """Return a key that changes when the bank must be rebuilt before a frame."""
+    def tracked_slots(self, frame: int, direction: int) -> frozenset[int]:
+        """Return the slots of the objects that tracking computes on a frame."""
+        records = self.objects.values()
+        return frozenset(r.slot for r in records if r.is_tracked_at(frame, direction))
+
+    def bank_key(self, frame: int, tracked: frozenset[int]) -> tuple:
+        """Return a key that changes when the bank must be rebuilt before a frame.
+
+        `tracked` are the slots computed on it: objects that join may have memories of
+        frames that an earlier pass tracked and this one did not.
+        """
         chosen = tuple(
             tuple(r.select_conditioning(frame)) for r in self.objects.values()
         )
         many = any(len(frames) == MAX_CONDITIONING for frames in chosen)
-        return self.version, chosen if many else None
+        return self.version, tracked, chosen if many else None
 
     def bank_before(self, frame: int, direction: int) -> MemoryBank:
         """Build the memory bank that `frame` is tracked with."""
@@ -167,26 +192,29 @@ class VideoState:
         return bank
 
     def _fill_rings(self, bank: MemoryBank, frame: int, direction: int) -> None:
-        """Write the frames preceding `frame` from the history, the furthest first."""
-        reach = max(bank.pointers.shape[1], (memory.RECENT + 1) * self.stride)
-        for age in range(reach, 0, -1):
-            t = frame - direction * age
-            tracked = self.history.frames.get(t)
-            if tracked is None:
-                continue
-            recent = int(memory.ring_slot(t, self.stride))
-            pointer = t % bank.pointers.shape[1]
-            for record in self.objects.values():
-                slot = record.slot
-                if not tracked.has(slot) or t in record.conditioning_frames:
+        """Write the frames preceding `frame`, the furthest first.
+
+        Whichever direction they were tracked in: as upstream, a frame attends to what
+        was stored last for its neighbours.
+        """
+        num_pointers = bank.pointers.shape[1]
+        for record in self.objects.values():
+            slot = record.slot
+            for age in range(self.reach, 0, -1):
+                t = frame - direction * age
+                attended = age <= num_pointers or t % self.stride == 0
+                if t in record.conditioning_frames or not attended:
                     continue
-                if tracked.memory is not None:
-                    bank.recent[slot, recent] = tracked.memory[slot]
-                    bank.recent_frames[slot, recent] = t
-                bank.pointers[slot, pointer] = tracked.pointer[slot]
-                bank.pointer_frames[slot, pointer] = t
+                tracked = record.history.get(t)
+                if tracked is None:
+                    continue
+                recent = int(memory.ring_slot(t, self.stride))
+                bank.recent[slot, recent] = tracked.memory
+                bank.recent_frames[slot, recent] = t
+                bank.pointers[slot, t % num_pointers] = tracked.pointer
+                bank.pointer_frames[slot, t % num_pointers] = t
 
 
-def _close(reader: FrameReader, history: TrackHistory) -> None:
+def _close(reader: FrameReader, spill: SpillFile) -> None:
     reader.close()
-    history.close()
+    spill.close()

@@ -7,11 +7,11 @@ import numpy as np
 
 from c2g_jax.sam2 import track
 from c2g_jax.sam2.masks import LOGIT_BOUND, resize_logits
-from c2g_jax.sam2.memory import RECENT, MemoryBank, ring_slot
+from c2g_jax.sam2.memory import MemoryBank, ring_slot
 from c2g_jax.sam2.model import FrameFeatures, Sam2
 from c2g_jax.sam2.predictors.frame_reader import EndOfVideo
 from c2g_jax.sam2.predictors.postprocess import fill_holes
-from c2g_jax.sam2.predictors.track_history import SNAPSHOT_EVERY, TrackedFrame
+from c2g_jax.sam2.predictors.track_history import TrackedFrame
 from c2g_jax.sam2.predictors.video_state import (
     ConditioningFrame,
     ObjectRecord,
@@ -63,7 +63,6 @@ class VideoTracker:
 
         `limit` is the number of frames beyond the start, None for no limit.
         """
-        self.restore(state, start, direction)
         bank, key = None, None
         frame = start
         while frame >= 0 and (state.num_frames is None or frame < state.num_frames):
@@ -71,15 +70,20 @@ class VideoTracker:
                 return
             if not state.objects:
                 return
-            if frame == start or frame % SNAPSHOT_EVERY == 0:
-                state.history.save_snapshot(frame, direction)
             try:
                 self.encode_conditioning_frames(state)
-                if state.bank_key(frame) != key:
-                    key = state.bank_key(frame)
-                    bank = state.bank_before(frame, direction)
-                bank = self._track(state, bank, frame, direction)
+                tracked = state.tracked_slots(frame, direction)
+                if not tracked and state.num_frames is None:
+                    state.reader.read(frame)  # raises EndOfVideo at the end
+                if tracked:
+                    if state.bank_key(frame, tracked) != key:
+                        key = state.bank_key(frame, tracked)
+                        bank = state.bank_before(frame, direction)
+                    bank = self._track(state, bank, frame, direction)
             except EndOfVideo:
+                # Where a stream ends is known when it has ended.
+                if frame == start or state.num_frames is not None:
+                    raise
                 return
             yield frame
             frame += direction
@@ -89,14 +93,7 @@ class VideoTracker:
     ) -> MemoryBank:
         """Track one frame into the state; return the new bank."""
         active = np.zeros(len(bank.recent_frames), bool)
-        for record in state.objects.values():
-            begun = direction < 0 or record.is_prompted_by(frame)
-            prompted = frame in record.outputs or not record.outputs
-            active[record.slot] = begun and not prompted
-        if not active.any():
-            if state.num_frames is None:
-                state.reader.read(frame)  # raises EndOfVideo at the end
-            return bank
+        active[list(state.tracked_slots(frame, direction))] = True
         features = self.features(state, frame)
         length = track.LONG if state.num_frames is None else state.num_frames
         bank, output, memory = step(
@@ -110,48 +107,15 @@ class VideoTracker:
         )
         output, memory = jax.device_get((output, memory))
         logits = fill_holes(output.mask_logits, self.fill_hole_area)
-        tracked = TrackedFrame(
-            active, memory, output.obj_ptr, logits, output.iou, output.object_score
-        )
-        state.history.add(frame, tracked)
         for record in state.objects.values():
-            if active[record.slot]:
-                record.mark_tracked(frame, direction)
+            row = record.slot
+            if active[row]:
+                # Copies: a view of a row would keep the whole batch.
+                arrays = (x[row].copy() for x in (memory, output.obj_ptr, logits))
+                numbers = float(output.iou[row]), float(output.object_score[row])
+                record.history.add(frame, TrackedFrame(*arrays, *numbers, direction))
+                record.steps += 1
         return bank
-
-    def restore_around(self, state: VideoState, frame: int) -> None:
-        """Restore the outputs of a frame, and the memories that it attends to."""
-        directions = {r.tracked_direction(frame) for r in state.objects.values()} - {0}
-        for direction in sorted(directions, reverse=True):
-            self.restore(state, frame, direction, inclusive=True)
-
-    def restore(
-        self, state: VideoState, frame: int, direction: int, inclusive: bool = False
-    ) -> None:
-        """Restore the tracked frames preceding `frame` (`inclusive`: and itself).
-
-        Loads the nearest snapshot and tracks again from there. Does nothing where the
-        history still has them.
-        """
-        nearest = frame if inclusive else frame - direction
-        reach = max(self.model.config.max_obj_ptrs, (RECENT + 1) * state.stride)
-        places = [nearest - direction * age for age in range(reach)]
-
-        def is_missing(record: ObjectRecord, t: int) -> bool:
-            if t < 0 or record.tracked_direction(t) != direction or t in record.outputs:
-                return False
-            held = state.history.frames.get(t)
-            return held is None or not held.has(record.slot)
-
-        if not any(is_missing(r, t) for r in state.objects.values() for t in places):
-            return
-        start = state.history.restore_snapshot(nearest, direction)
-        if start is None:
-            return
-        self.encode_conditioning_frames(state)
-        bank = state.bank_before(start, direction)
-        for t in range(start, nearest + direction, direction):
-            bank = self._track(state, bank, t, direction)
 
     def features(self, state: VideoState, frame: int) -> FrameFeatures:
         """Return the features of a frame, from the cache of the state if there."""
@@ -160,6 +124,15 @@ class VideoTracker:
             while len(state.features) > _FEATURES_KEPT:
                 state.features.popitem(last=False)
         return state.features[frame]
+
+    def features_to_prompt(self, state: VideoState, frame: int) -> FrameFeatures:
+        """Return the features of a frame; InputError if a stream does not hold it."""
+        reader = state.reader
+        if reader.one_way and frame not in reader.held:
+            reader.check_near(frame)
+            # The frames that were prompted may be gone when the stream has gone on.
+            self.encode_conditioning_frames(state)
+        return self.features(state, frame)
 
     def prompt_points(
         self,
@@ -183,9 +156,10 @@ class VideoTracker:
             logits[0] = np.clip(previous[0], -LOGIT_BOUND, LOGIT_BOUND)
         has_mask = np.array([previous is not None])
         prompts = Prompts(coords, labels, logits, has_mask)
-        direction = record.tracked_direction(frame)
-        if not direction:
+        tracked = record.history.get(frame)
+        if tracked is None:
             return self._output(segment(self.model, features, prompts))
+        direction = tracked.direction
         bank = state.bank_before(frame, direction)
         own_bank = jax.tree.map(lambda x: x[record.slot : record.slot + 1], bank)
         length = track.LONG if state.num_frames is None else state.num_frames

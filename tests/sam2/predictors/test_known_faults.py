@@ -92,7 +92,7 @@ def test_memory_does_not_grow_with_the_video(predictor, frames):
         if result.frame_idx in (100, 250):
             gc.collect()
             arrays = sum(array.nbytes for array in jax.live_arrays())
-            held[result.frame_idx] = (arrays, len(state.history.frames))
+            held[result.frame_idx] = (arrays, len(state.objects[1].history.held))
         if result.frame_idx == 250:
             break
     assert held[250] == held[100]
@@ -229,7 +229,7 @@ def test_what_lasts_is_kept_on_the_host(predictor, frames):
     state = predictor.init_state(frames[:3])
     click(predictor, state)
     follow(predictor, state)
-    for tracked in state.history.frames.values():
+    for tracked in state.objects[1].history.held.values():
         assert type(tracked.memory) is type(tracked.mask_logits) is np.ndarray
     assert type(state.objects[1].conditioning_frames[0].memory) is np.ndarray
 

@@ -69,13 +69,74 @@ def test_both_refuse_what_lies_outside(image_predictor, point, pixels):
         ask_video(point, [1], pixels=pixels)
 
 
-def test_a_box_that_reaches_outside_is_refused_by_both(image_predictor):
-    box = [10, 10, 161, 20]
-    words = "161,20 lies outside the frame, 160x96 pixels: give x from 0 to below 160"
+@pytest.mark.parametrize("box", [[-20, -5, 200, 110], [150, 90, 161, 97]], ids=str)
+@pytest.mark.parametrize("pixels", [True, False])
+def test_a_box_may_reach_beyond_the_edges(image_predictor, box, pixels):
+    """As detectors give them; its corners stay where they are, as upstream."""
+    given = np.float32(box) / (1 if pixels else np.tile(SIZE, 2))
+    ask_image(image_predictor, box=given, pixels=pixels)
+    coords, labels = points_and_box(None, None, given, SIZE, pixels)
+    np.testing.assert_allclose(coords * SIZE, np.reshape(box, (2, 2)), rtol=1e-5)
+    assert labels.tolist() == [2, 3]
+
+
+@pytest.mark.parametrize(
+    "box", [[160, 10, 170, 20], [-9, 10, 0, 20], [10, 96, 20, 99], [1, -5, 9, -1]]
+)
+def test_a_box_beside_the_frame_is_refused_by_both(image_predictor, box):
+    words = "lies outside the frame, 160x96 pixels: give one that overlaps it"
     with pytest.raises(InputError, match=words):
         image_predictor.predict(box=box)
     with pytest.raises(InputError, match=words):
         ask_video(box=box)
+
+
+POINT, BOX = [[5, 5]], [1, 1, 9, 9]
+BAD_IN_BOTH = [
+    (dict(points=POINT, labels=[0.7]), "labels .0.7. are not whole"),
+    (dict(points=POINT, labels=[np.nan]), "labels .nan. are not whole"),
+    (dict(points=POINT, labels=["inside"]), "labels are"),
+    (dict(points=[[1, 2], [3]], labels=[1, 1]), "points are .*one length"),
+    (dict(points=[[5, 5, 5]], labels=[1]), r"points .*\(1, 3\)|\(1, 3\) points"),
+    (dict(points=[[1, 2, 3], [4, 5, 6]], labels=[1, 1, 1]), r"\(2, 3\)"),
+    (dict(points=[1, 2, 3, 4], labels=[1, 1]), r"\(4,\)"),
+    (dict(points=[POINT * 2], labels=[[1]]), "label"),
+    (dict(points="ab", labels=[1]), "points are 'ab'"),
+    (dict(box="abcd"), "box are 'abcd'"),
+    (dict(box=[[1, 2], [3]]), "box are"),
+    (dict(box=[1, 2, 3]), "box"),
+]
+
+
+@pytest.mark.parametrize(("call", "words"), BAD_IN_BOTH, ids=str)
+def test_both_name_what_is_no_prompt(image_predictor, call, words):
+    with pytest.raises(InputError, match=words):
+        ask_video(**call)
+    call = {f"point_{k}" if k == "labels" else k: v for k, v in call.items()}
+    call = {"point_coords" if k == "points" else k: v for k, v in call.items()}
+    with pytest.raises(InputError, match=words):
+        image_predictor.predict(**call)
+
+
+def test_a_video_takes_one_box_in_every_shape_of_one():
+    for box in (BOX, [BOX], np.reshape(BOX, (2, 2)), np.reshape(BOX, (1, 2, 2))):
+        ask_video(box=box)
+    with pytest.raises(InputError, match=r"\(2, 4\): give one object's x1, y1, x2, y2"):
+        ask_video(box=[BOX, BOX])
+
+
+def test_a_video_takes_points_as_upstream_does_and_a_single_one():
+    for points, labels in (
+        (POINT, [1]),
+        ([POINT], [[1]]),
+        (POINT[0], 1),
+        (POINT, [1.0]),
+        (POINT, [True]),
+        (np.float64(POINT), np.int64([1])),
+    ):
+        coords, given = points_and_box(points, labels, None, SIZE, True)
+        np.testing.assert_allclose(coords * SIZE, POINT, rtol=1e-6)
+        assert given.tolist() == [1]
 
 
 def test_where_a_place_holder_lies_does_not_matter(image_predictor):

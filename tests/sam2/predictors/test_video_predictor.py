@@ -209,7 +209,7 @@ def test_what_is_kept_does_not_grow_with_the_video(predictor, frames):
     for result in predictor.propagate_in_video(state):
         if result.frame_idx == 100:
             break
-    assert len(state.history.frames) <= WINDOW
+    assert len(state.objects[1].history.held) <= WINDOW
     assert len(state.features) <= 2
     assert len(state.reader._held) <= 16
     state.close()
@@ -245,6 +245,9 @@ def test_a_session_compiles_by_bucket_not_by_prompt(predictor, frames):
         (dict(frame_idx=0, points=POINT, labels=[2]), "inside"),
         (dict(frame_idx=0, box=[50, 50, 40, 60]), "empty"),
         (dict(frame_idx=0, box=BOX, clear_old_points=False), "replaces"),
+        (dict(frame_idx=0, box=[BOX, BOX]), "one object's"),
+        (dict(frame_idx=2.0, points=POINT, labels=[1]), "frame_idx is 2.0: give a"),
+        (dict(frame_idx="2", points=POINT, labels=[1]), "frame_idx is '2'"),
     ],
 )
 def test_a_bad_prompt_is_named_and_leaves_no_trace(predictor, frames, call, word):
@@ -256,6 +259,36 @@ def test_a_bad_prompt_is_named_and_leaves_no_trace(predictor, frames, call, word
         list(predictor.propagate_in_video(state))
     click(predictor, state)
     assert len(masks_of(predictor.propagate_in_video(state))) == 10
+
+
+def test_what_else_is_no_frame_no_id_and_no_limit(predictor, frames):
+    state = predictor.init_state(frames)
+    for call, words in (
+        (
+            lambda: click(predictor, state, obj_id=[1]),
+            r"obj_id is \[1\]: give a number",
+        ),
+        (lambda: predictor.remove_object(state, {}), "obj_id is {}"),
+        (lambda: predictor.add_new_mask(state, 0.5, 1, np.ones((9, 9))), "frame_idx"),
+        (lambda: predictor.clear_all_prompts_in_frame(state, 0, []), "obj_id"),
+    ):
+        with pytest.raises(InputError, match=words):
+            call()
+    click(predictor, state)
+    for options, words in (
+        (dict(start_frame_idx=50), "start_frame_idx 50 is not in the video: use 0 to"),
+        (dict(start_frame_idx=1.0), "start_frame_idx is 1.0"),
+        (dict(max_frame_num_to_track=-1), "max_frame_num_to_track is -1: give"),
+        (dict(max_frame_num_to_track=1.5), "max_frame_num_to_track is 1.5"),
+    ):
+        with pytest.raises(InputError, match=words):
+            list(predictor.propagate_in_video(state, **options))
+
+
+def test_the_old_name_adds_points(predictor, frames, single):
+    state = predictor.init_state(frames)
+    reply = predictor.add_new_points(state, 0, 1, POINT, [1])
+    np.testing.assert_array_equal(reply.masks, single[0])
 
 
 def test_a_bad_mask_is_named_and_leaves_no_trace(predictor, frames):
