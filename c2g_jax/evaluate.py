@@ -10,9 +10,9 @@ the paper: 2 for points by source, 3 for points, boxes and masks, 4 for DIDM and
 heuristic. --config=configs/FILE.py replaces --data_dir and --name.
 
 The scores of each video are kept in DIR/scores: after Ctrl-C or a kill, run the same
-command to resume. With --shard=0/2 and --shard=1/2 two processes, on two devices or
-hosts that share DIR, score half of the videos each; the one that ends last writes the
-results.
+command to resume. All devices of the host are used. With --shard=0/2 and --shard=1/2
+two processes, on hosts that share DIR, score half of the videos each; the one that ends
+last writes the results.
 
     python -m c2g_jax.evaluate --predictions=FOLDER --data_dir=data --name=toy_pvsg \
         --output=DIR
@@ -23,6 +23,7 @@ a model.
 
 import dataclasses
 import importlib.util
+import math
 import re
 import sys
 from collections.abc import Sequence
@@ -82,6 +83,13 @@ RUNS_OF = flags.DEFINE_list(
 SHARD = flags.DEFINE_string(
     "shard", "0/1", "I/N: score every N-th video from the I-th on, I from 0."
 )
+MEMORY = flags.DEFINE_float(
+    "memory",
+    None,
+    "GiB on each device for what is tracked at once; other trials of a video follow in "
+    "further passes over it. Default: half of what is free on an accelerator, a quarter "
+    "of the host's memory on CPUs.",
+)
 PREDICTIONS = flags.DEFINE_string(
     "predictions", None, "Folder of VIDEO/SUBJECT/RUN.json to score, without a model."
 )
@@ -129,6 +137,8 @@ def read_job() -> Job:
     """Return the job given by the flags; raises InputError for invalid flags."""
     if not OUTPUT.value:
         raise InputError("--output is missing: name a folder for the results")
+    if MEMORY.value is not None and not 0 < MEMORY.value < math.inf:
+        raise InputError(f"--memory={MEMORY.value:g}: give GiB above 0, as 0.5")
     output = Path(OUTPUT.value)
     check_output(output)
     has_plots = importlib.util.find_spec("matplotlib") is not None
@@ -165,6 +175,7 @@ def read_job() -> Job:
         fingerprint=fingerprint,
         origin=origin,
         plots=has_plots if PLOTS.value is None else PLOTS.value,
+        memory=None if MEMORY.value is None else int(MEMORY.value * 2**30),
     )
 
 

@@ -183,6 +183,8 @@ TABLE = [
         "--max_tracks=0",
         "1 or more",
     ),
+    ("evaluate", ("--output={bad}/out", "--memory=0"), "--memory=0", "above 0"),
+    ("evaluate", ("--output={bad}/out", "--memory=nan"), "--memory=nan", "above 0"),
     # Flags of another command.
     ("correct", ("--tau=0.3",), "--tau has no effect", "--help lists its flags"),
     ("train", (CONFIG, "--checkpoint=a"), "--checkpoint has no effect", "--help"),

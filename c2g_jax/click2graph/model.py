@@ -5,8 +5,9 @@ of slots and shared by all models of one shape. The loop over a video is in `tra
 A slot is a place in the memory bank that holds one tracked subject or object.
 """
 
+import functools
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +26,8 @@ from c2g_jax.sam2.prompts import Prompts
 from c2g_jax.sam2.track import Segmentation
 from c2g_jax.types import INSIDE, TrackRules
 from c2g_jax.vocabulary import Vocabulary, load_vocabulary
+
+T = TypeVar("T", Segmentation, MemoryBank)
 
 
 @dataclass(frozen=True)
@@ -195,12 +198,26 @@ def classify_pairs(
 
 
 @jax.jit
-def gather_rows(rows: Segmentation, source: Int[Array, "n"]) -> Segmentation:
-    """Gather the row of each slot.
+def gather_rows(rows: T, source: Int[Array, "n"]) -> T:
+    """Gather rows of a Segmentation, or of a memory bank.
 
     Apart from `remember`, whose shapes then depend on the number of slots alone.
     """
     return jax.tree.map(lambda x: x[source], rows)
+
+
+@functools.partial(jax.jit, static_argnames="count")
+def spread_rows(rows: T, where: Int[Array, "n"], count: int) -> T:
+    """Return `count` rows: the n given ones in the places `where`, else zeros."""
+    return jax.tree.map(
+        lambda x: jnp.zeros((count, *x.shape[1:]), x.dtype).at[where].set(x), rows
+    )
+
+
+@jax.jit
+def put_rows(whole: T, rows: T, where: Int[Array, "n"]) -> T:
+    """Return `whole` with n given rows in the places `where`, in its dtypes."""
+    return jax.tree.map(lambda x, y: x.at[where].set(y.astype(x.dtype)), whole, rows)
 
 
 @jax.jit
