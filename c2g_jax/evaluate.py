@@ -87,8 +87,8 @@ MEMORY = flags.DEFINE_float(
     "memory",
     None,
     "GiB on each device for what is tracked at once; other trials of a video follow in "
-    "further passes over it. Default: half of what is free on an accelerator, a quarter "
-    "of the host's memory on CPUs.",
+    "further passes. Default: half of what is free on an accelerator, a quarter of the "
+    "host's memory on CPUs.",
 )
 PREDICTIONS = flags.DEFINE_string(
     "predictions", None, "Folder of VIDEO/SUBJECT/RUN.json to score, without a model."

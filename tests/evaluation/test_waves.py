@@ -268,7 +268,8 @@ def test_a_fault_on_one_device_ends_the_others(monkeypatch):
     running, ended = threading.Barrier(2), []
 
     def work(model, unit, check):
-        running.wait(10)
+        if unit < 2:
+            running.wait(10)
         if unit == 0:
             raise ValueError("unit 0")
         try:
@@ -280,7 +281,7 @@ def test_a_fault_on_one_device_ends_the_others(monkeypatch):
     devices = jax.devices() * 2
     with pytest.raises(ValueError, match="unit 0"):
         list(waves.over_devices(None, devices, range(9), work))
-    assert ended == [1]
+    assert 1 in ended
 
 
 def test_results_come_in_order_and_few_are_begun_early(monkeypatch):
