@@ -45,6 +45,7 @@ from c2g_jax.cli.launch import (
     OUTPUT,
     SEED,
 )
+from c2g_jax.click2graph.settings import NEUTRAL
 from c2g_jax.media.outputs import check_output
 from c2g_jax.types import InputError
 
@@ -207,16 +208,21 @@ def read_checkpoint() -> dict[str, Any]:
     """Return the provenance of the model, which is also its fingerprint."""
     if not CHECKPOINT.value:
         raise InputError("nothing to score: give --checkpoint or --predictions")
-    from c2g_jax.checkpoints.safetensors import (
-        read_manifest,  # JAX is not needed for files
-    )
+    # JAX is not needed for files.
+    from c2g_jax.checkpoints.pretrained import settings_of
+    from c2g_jax.checkpoints.safetensors import read_manifest
 
-    return {
-        "checkpoint": read_manifest(CHECKPOINT.value)["sha256"],
+    manifest = read_manifest(CHECKPOINT.value)
+    origin = {
+        "checkpoint": manifest["sha256"],
         "image_size": IMAGE_SIZE.value,
         "dtype": DTYPE.value,
         "seed": SEED.value,
     }
+    settings = settings_of(manifest, CHECKPOINT.value)
+    if settings is not None and settings.temperature != NEUTRAL:
+        origin["temperature"] = list(settings.temperature)
+    return origin
 
 
 def load_model() -> Any:

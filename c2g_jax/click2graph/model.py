@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 from c2g_jax.click2graph.didm import Didm, DidmConfig
 from c2g_jax.click2graph.pooling import pool_mask
 from c2g_jax.click2graph.sch import BestTriplet, Sch, SchConfig, best_triplets
+from c2g_jax.click2graph.settings import RANKED, AdaptConfig, Settings, SpanConfig
 from c2g_jax.sam2 import memory, track
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.masks import NO_OBJECT
@@ -41,6 +42,17 @@ class Click2GraphConfig:
     rules: TrackRules
     # Run DIDM on every k-th frame from a subject's prompt on; 0: on that frame only.
     discover_every: int = 1
+    settings: Settings | None = None  # None: not tuned, so that guesses are ranked
+
+    @property
+    def spans(self) -> SpanConfig:
+        """How the predictions of frames become relations, unless a user says."""
+        return RANKED if self.settings is None else self.settings.spans
+
+    @property
+    def adapt(self) -> AdaptConfig:
+        """How corrections change the labels of others, unless a user says."""
+        return AdaptConfig() if self.settings is None else self.settings.adapt
 
 
 def click2graph_config(

@@ -13,6 +13,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from c2g_jax.click2graph.dropout import dropout, split_key
+from c2g_jax.click2graph.settings import NEUTRAL
 from c2g_jax.sam2.layers import gelu
 
 
@@ -25,6 +26,9 @@ class SchConfig:
     num_objects: int = 126
     num_predicates: int = 57
     dropout: float = 0.1
+    # What the logits of subject, object and predicate are divided by; of a checkpoint's
+    # settings, after training.
+    temperature: tuple[float, float, float] = NEUTRAL
 
     def build(self, *, rngs: nnx.Rngs) -> "Sch":
         """Create the randomly initialised module of this configuration."""
@@ -99,11 +103,15 @@ class Sch(nnx.Module):
         pair = self.pair(
             subject_feature, object_feature, subject_pointer, object_pointer
         )
-        return SchLogits(
+        logits = SchLogits(
             self.subject(subject_feature, keys[0]),
             self.object(object_feature, keys[1]),
             self.predicate(pair, keys[2]),
         )
+        if self.config.temperature == NEUTRAL:
+            return logits
+        pairs = zip(logits, self.config.temperature, strict=True)
+        return SchLogits(*(x / t for x, t in pairs))
 
     def pair(
         self,
