@@ -61,7 +61,6 @@ def save_click2graph(
         "sch": dataclasses.asdict(config.sch),
         "vocabulary": config.vocabulary.to_json(),
     }
-    del shape["sch"]["temperature"]  # it is in the settings
     manifest = {**(manifest or {}), "size": config.sam2.size, _KEY: shape}
     if config.settings is not None:
         manifest[SETTINGS] = config.settings.to_json()
@@ -96,13 +95,10 @@ def load_click2graph(
         return with_seeded_heads(model, seed), False
     settings = settings_of(manifest, folder)
     try:
-        sch = sch_config(**shape["sch"])
-        if settings is not None:
-            sch = dataclasses.replace(sch, temperature=settings.temperature)
         config = Click2GraphConfig(
             sam2_config(manifest["size"], image_size or shape["image_size"], dtype),
             didm_config(**shape["didm"]),
-            sch,
+            sch_config(**shape["sch"]),
             Vocabulary.from_json(shape["vocabulary"]),
             rules or TrackRules(),
             discover_every,
@@ -113,7 +109,10 @@ def load_click2graph(
             f"the manifest in {folder} does not describe a model ({error}): "
             "it was written by another version, or changed: convert or train it again"
         ) from error
-    return load_weights(abstract_click2graph(config), folder, size=size), True
+    model = load_weights(abstract_click2graph(config), folder, size=size)
+    if settings is not None:
+        model.sch.temperature = settings.temperature
+    return model, True
 
 
 def _checked(image_size: int | None, dtype: str) -> int | None:

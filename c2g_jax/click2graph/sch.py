@@ -26,9 +26,6 @@ class SchConfig:
     num_objects: int = 126
     num_predicates: int = 57
     dropout: float = 0.1
-    # What the logits of subject, object and predicate are divided by; of a checkpoint's
-    # settings, after training.
-    temperature: tuple[float, float, float] = NEUTRAL
 
     def build(self, *, rngs: nnx.Rngs) -> "Sch":
         """Create the randomly initialised module of this configuration."""
@@ -81,6 +78,9 @@ class Sch(nnx.Module):
     def __init__(self, config: SchConfig, *, rngs: nnx.Rngs):
         c, hidden, rate = config.d_model, config.hidden, config.dropout
         self.config = config
+        # What the logits of subject, object and predicate are divided by: a setting of a
+        # trained checkpoint.
+        self.temperature = NEUTRAL
         self.subject = Classifier(c, hidden, config.num_objects, rate, rngs)
         self.object = Classifier(c, hidden, config.num_objects + 1, rate, rngs)
         self.predicate = Classifier(
@@ -108,9 +108,9 @@ class Sch(nnx.Module):
             self.object(object_feature, keys[1]),
             self.predicate(pair, keys[2]),
         )
-        if self.config.temperature == NEUTRAL:
+        if self.temperature == NEUTRAL:
             return logits
-        pairs = zip(logits, self.config.temperature, strict=True)
+        pairs = zip(logits, self.temperature, strict=True)
         return SchLogits(*(x / t for x, t in pairs))
 
     def pair(

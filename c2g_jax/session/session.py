@@ -60,11 +60,20 @@ class Session:
     ):
         self.video, self.model, self.source = video, model, source or Source()
         self.spans = _config(spans, "spans", model.config.spans)
-        self.adapt = _config(adapt, "adapt", model.config.adapt)
+        adapt = _config(adapt, "adapt", model.config.adapt)
         self.autosave = autosave
         self._engine = Engine(model, video, cached_frames)
-        self._viewer = Viewer(model, video, self.adapt)
+        self._viewer = Viewer(model, video, adapt)
         self._history = History(self._save_automatically)
+
+    @property
+    def adapt(self) -> AdaptConfig:
+        """How corrections change the labels of similar objects; may be replaced."""
+        return self._viewer.adapt
+
+    @adapt.setter
+    def adapt(self, config: AdaptConfig) -> None:
+        self._viewer.adapt = _config(config, "adapt", AdaptConfig())
 
     @property
     def autosave(self) -> Path | None:
