@@ -78,8 +78,8 @@ class Sch(nnx.Module):
     def __init__(self, config: SchConfig, *, rngs: nnx.Rngs):
         c, hidden, rate = config.d_model, config.hidden, config.dropout
         self.config = config
-        # What the logits of subject, object and predicate are divided by: a setting of a
-        # trained checkpoint.
+        # What the logits of subject, object and predicate are divided by: one of the
+        # settings of a trained checkpoint.
         self.temperature = NEUTRAL
         self.subject = Classifier(c, hidden, config.num_objects, rate, rngs)
         self.object = Classifier(c, hidden, config.num_objects + 1, rate, rngs)

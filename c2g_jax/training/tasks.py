@@ -75,10 +75,8 @@ def prepare_task(config: Any, local_batch: int) -> PreparedTask:
                 "config.sam2.checkpoint is empty: the frozen SAM2.1 is randomly "
                 "initialised"
             )
-        task, export = (
-            click2graph_task(config, sam2, dataset, training),
-            save_click2graph,
-        )
+        task = click2graph_task(config, sam2, dataset, training)
+        export = save_click2graph
     if config.trainable:
         task = dataclasses.replace(task, trainable=tuple(config.trainable))
     shard = (jax.process_index(), jax.process_count())
