@@ -104,7 +104,7 @@ def heat_map(
         for first in range(0, video.num_frames, CHUNK):
             objects = _related(video, first)
             if objects:
-                segments = dataset.read_frames(video, [first])[1][0]
+                segments = dataset.read_masks(video, [first])[0]
                 for object_id, subjects in objects.items():
                     heat += subjects * _cover(segments == object_id, cells)
             advance(min(CHUNK, video.num_frames - first))
