@@ -10,9 +10,10 @@ the paper: 2 for points by source, 3 for points, boxes and masks, 4 for DIDM and
 heuristic. --config=configs/FILE.py replaces --data_dir and --name.
 
 The scores of each video are kept in DIR/scores: after Ctrl-C or a kill, run the same
-command to resume. All devices of the host are used. With --shard=0/2 and --shard=1/2
-two processes, on hosts that share DIR, score half of the videos each; the one that ends
-last writes the results.
+command to resume. All devices of the host are used (on a CPU, XLA_FLAGS with
+--xla_force_host_platform_device_count=2 makes two, for two cores). With --shard=0/2 and
+--shard=1/2 two processes, on hosts that share DIR, score half of the videos each; the
+one that ends last writes the results.
 
     python -m c2g_jax.evaluate --predictions=FOLDER --data_dir=data --name=toy_pvsg \
         --output=DIR

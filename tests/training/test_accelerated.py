@@ -41,6 +41,7 @@ loaders = [clip_loader(fake_dataset()[0], "train", clips, 2, seed) for seed in (
 def train(workdir, devices, slow):
     clip._loops_are_slow = lambda: slow
     jax.clear_caches()
+    pathlib.Path(workdir).mkdir()
     run = Run(
         Click2GraphTask(model, RelationLoss(soft_predicates=True)),
         OptimConfig(2, groups, weight_decay=0.0, clip_norm=1.0),
