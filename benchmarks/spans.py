@@ -99,7 +99,7 @@ def show(rows: Sequence[tuple[Counts, SpanConfig]], videos: int) -> None:
     """Print the rows as a table; the last row has the defaults."""
     table = Table("", *GRID, "F1 of spans", "F1 of frames", title=f"{videos} videos")
     for place, (counts, config) in enumerate(rows, 1):
-        values = (f"{value:g}" for value in dataclasses.astuple(config))
+        values = (f"{getattr(config, field):g}" for field in GRID)
         spans, frames = counts.f1()
         name = "default" if place == len(rows) else str(place)
         table.add_row(name, *values, f"{spans:.3f}", f"{frames:.3f}")

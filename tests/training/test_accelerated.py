@@ -72,6 +72,7 @@ print(json.dumps([many, one]))
 """
 
 
+@pytest.mark.large
 def test_several_devices_in_bfloat16_without_unrolled_loops(tmp_path):
     """They have the losses of one device with the loops as on a CPU."""
     flags = "--xla_force_host_platform_device_count=2"
