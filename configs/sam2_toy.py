@@ -72,13 +72,8 @@ def get_config(variant: str = "videos") -> ConfigDict:
 
     config.data = ConfigDict(
         dict(
-<<<<<<< HEAD
             dir="data/large", name="toy_pvsg", config="default", train="train", val="val",
             workers=1,
-=======
-            dir="data", name="toy_pvsg", config="default", train="train", val="val",
-            workers=1,
->>>>>>> 6c69ae9 (Training videos can be held out; c2g_jax.tune chooses a checkpoint's settings on them)
         )
     )  # fmt: skip
     config.clip = ConfigDict(
