@@ -101,9 +101,15 @@ $(TOY)/clicks/.done: $(TOY)/videos/.done
 	  --config.sam2.checkpoint="$(TOY)/videos/weights"
 	@touch "$@"
 
-$(TOY)/.done: $(TOY)/clicks/.done
-	$(TRAIN) --config=configs/toy_pvsg.py \
+$(TOY)/trained/.done: $(TOY)/clicks/.done
+	$(BIN)/python -m c2g_jax.train --workdir="$(TOY)" $(TOY_ARGS) \
+	  --config.data.dir="$(TOY_DATA)" --config=configs/toy_pvsg.py \
 	  --config.sam2.checkpoint="$(TOY)/clicks/weights"
+	@mkdir -p "$(@D)" && touch "$@"
+
+$(TOY)/.done: $(TOY)/trained/.done
+	$(BIN)/python -m c2g_jax.tune --checkpoint="$(TOY)/weights" \
+	  --data_dir="$(TOY_DATA)" --output="$(TOY)/tuning"
 	@touch "$@"
 
 lint: setup-test

@@ -84,7 +84,7 @@ def hits(predictions: TrialPredictions, protocol: Protocol) -> Counter:
 def metric_alone(dataset: Dataset, video: VideoRecord, protocol: Protocol, model):
     """Return subject frames a second, from the logits of true masks to counts."""
     size = model.config.sam2.low_res_size
-    segments = dataset.read(video, 0, video.num_frames)[1]
+    segments = dataset.read_masks(video, range(video.num_frames))
     rows = np.arange(size) * video.height // size
     columns = np.arange(size) * video.width // size
     classes = ClassIds(model.config, dataset.vocabulary)

@@ -37,6 +37,7 @@ from c2g_jax.cli.launch import (
     NAME,
     OUTPUT,
 )
+from c2g_jax.click2graph.settings import NEUTRAL
 from c2g_jax.export.report import frame_progress
 from c2g_jax.media.outputs import check_output, write_text
 from c2g_jax.types import InputError
@@ -58,13 +59,13 @@ CORRECTIONS = flags.DEFINE_list(
 ADAPT_WIDTH = flags.DEFINE_float(
     "adapt_width",
     None,
-    "Width of a correction's effect in feature space; default: that of sessions.",
+    "Width of a correction's effect in feature space; default: the checkpoint's.",
     0.01,
 )
 ADAPT_MARGIN = flags.DEFINE_float(
     "adapt_margin",
     None,
-    "Margin of a corrected class, in logits; default: that of sessions.",
+    "Margin of a corrected class, in logits; default: the checkpoint's.",
     0.0,
 )
 
@@ -122,22 +123,29 @@ def read_job() -> Job:
             + " or ".join(dataset.splits)
         )
     # JAX is not needed before.
+    from c2g_jax.checkpoints.pretrained import settings_of
     from c2g_jax.checkpoints.safetensors import read_manifest
     from c2g_jax.session.adapt import AdaptConfig
 
+    manifest = read_manifest(CHECKPOINT.value)
+    settings = settings_of(manifest, CHECKPOINT.value)
     given = {"width": ADAPT_WIDTH.value, "margin": ADAPT_MARGIN.value}
-    adapt = AdaptConfig(**{name: x for name, x in given.items() if x is not None})
+    given = {name: x for name, x in given.items() if x is not None}
+    adapt = AdaptConfig() if settings is None else settings.adapt
+    adapt = dataclasses.replace(adapt, **given)
     fingerprint = {
         "protocol": dataclasses.asdict(protocol),
         "corrections": list(counts),
         "adapt": dataclasses.asdict(adapt),
         "data": {"name": dataset.name, "annotations": annotations_sha256(videos)},
         "model": {
-            "checkpoint": read_manifest(CHECKPOINT.value)["sha256"],
+            "checkpoint": manifest["sha256"],
             "image_size": IMAGE_SIZE.value,
             "dtype": DTYPE.value,
         },
     }
+    if settings is not None and settings.temperature != NEUTRAL:
+        fingerprint["model"]["temperature"] = list(settings.temperature)
     videos = videos[: MAX_VIDEOS.value]
     return Job(dataset, videos, protocol, counts, adapt, output, fingerprint)
 

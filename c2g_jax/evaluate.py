@@ -10,9 +10,10 @@ the paper: 2 for points by source, 3 for points, boxes and masks, 4 for DIDM and
 heuristic. --config=configs/FILE.py replaces --data_dir and --name.
 
 The scores of each video are kept in DIR/scores: after Ctrl-C or a kill, run the same
-command to resume. With --shard=0/2 and --shard=1/2 two processes, on two devices or
-hosts that share DIR, score half of the videos each; the one that ends last writes the
-results.
+command to resume. All devices of the host are used (on a CPU, XLA_FLAGS with
+--xla_force_host_platform_device_count=2 makes two, for two cores). With --shard=0/2 and
+--shard=1/2 two processes, on hosts that share DIR, score half of the videos each; the
+one that ends last writes the results.
 
     python -m c2g_jax.evaluate --predictions=FOLDER --data_dir=data --name=toy_pvsg \
         --output=DIR
@@ -23,6 +24,7 @@ a model.
 
 import dataclasses
 import importlib.util
+import math
 import re
 import sys
 from collections.abc import Sequence
@@ -45,6 +47,7 @@ from c2g_jax.cli.launch import (
     SEED,
 )
 from c2g_jax.cli.paths import PATH
+from c2g_jax.click2graph.settings import NEUTRAL
 from c2g_jax.media.outputs import check_output
 from c2g_jax.types import InputError
 
@@ -82,6 +85,13 @@ RUNS_OF = flags.DEFINE_list(
 )
 SHARD = flags.DEFINE_string(
     "shard", "0/1", "I/N: score every N-th video from the I-th on, I from 0."
+)
+MEMORY = flags.DEFINE_float(
+    "memory",
+    None,
+    "GiB on each device for what is tracked at once; other trials of a video follow in "
+    "further passes. Default: half of what is free on an accelerator, a quarter of the "
+    "host's memory on CPUs.",
 )
 PREDICTIONS = flags.DEFINE(
     PATH,
@@ -133,6 +143,8 @@ def read_job() -> Job:
     """Return the job given by the flags; raises InputError for invalid flags."""
     if not OUTPUT.value:
         raise InputError("--output is missing: name a folder for the results")
+    if MEMORY.value is not None and not 0 < MEMORY.value < math.inf:
+        raise InputError(f"--memory={MEMORY.value:g}: give GiB above 0, as 0.5")
     output = Path(OUTPUT.value)
     check_output(output)
     has_plots = importlib.util.find_spec("matplotlib") is not None
@@ -169,6 +181,7 @@ def read_job() -> Job:
         fingerprint=fingerprint,
         origin=origin,
         plots=has_plots if PLOTS.value is None else PLOTS.value,
+        memory=None if MEMORY.value is None else int(MEMORY.value * 2**30),
     )
 
 
@@ -200,16 +213,21 @@ def read_checkpoint() -> dict[str, Any]:
     """Return the provenance of the model, which is also its fingerprint."""
     if not CHECKPOINT.value:
         raise InputError("nothing to score: give --checkpoint or --predictions")
-    from c2g_jax.checkpoints.safetensors import (
-        read_manifest,  # JAX is not needed for files
-    )
+    # JAX is not needed for files.
+    from c2g_jax.checkpoints.pretrained import settings_of
+    from c2g_jax.checkpoints.safetensors import read_manifest
 
-    return {
-        "checkpoint": read_manifest(CHECKPOINT.value)["sha256"],
+    manifest = read_manifest(CHECKPOINT.value)
+    origin = {
+        "checkpoint": manifest["sha256"],
         "image_size": IMAGE_SIZE.value,
         "dtype": DTYPE.value,
         "seed": SEED.value,
     }
+    settings = settings_of(manifest, CHECKPOINT.value)
+    if settings is not None and settings.temperature != NEUTRAL:
+        origin["temperature"] = list(settings.temperature)
+    return origin
 
 
 def load_model() -> Any:

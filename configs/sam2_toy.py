@@ -72,7 +72,8 @@ def get_config(variant: str = "videos") -> ConfigDict:
 
     config.data = ConfigDict(
         dict(
-            dir="data/large", name="toy_pvsg", config="default", train="train", val="val",
+            dir="data/large", name="toy_pvsg", config="default",
+            train="train", val="val",
             workers=1,
         )
     )  # fmt: skip

@@ -45,8 +45,9 @@ def get_config(variant: str = "") -> ConfigDict:
 
     config.data = ConfigDict(
         dict(
-            dir="data/large", name="toy_pvsg", config="default", train="train", val="val",
-            workers=1,
+            dir="data/large", name="toy_pvsg", config="default",
+            train="train", val="val",
+            workers=1, held_out=24,
         )
     )  # fmt: skip
     config.clip = ConfigDict(
@@ -105,6 +106,7 @@ def get_config(variant: str = "") -> ConfigDict:
         config.sam2.image_size, config.clip.num_frames = 64, 2
         config.log_every, config.save_every, config.eval_every = 1, 2, 2
         config.eval_batches, config.data.workers, config.warmup = 1, 0, 1
+        config.data.held_out = 2
     elif variant:
         raise ValueError(f"variant {variant!r}: the only variant is tiny")
     return config

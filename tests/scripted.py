@@ -7,6 +7,7 @@ thus set what the model outputs, and check what tracking makes of it.
 
 import dataclasses
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,8 +27,7 @@ CONFIG = click2graph_config(sam2_config("toy", SIDE))
 NOTHING = -1
 
 
-@dataclasses.dataclass(frozen=True)
-class ScriptedBank:
+class ScriptedBank(NamedTuple):
     """A memory bank with the thing of each slot, and the frames of its prompts."""
 
     things: tuple[int, ...]
@@ -56,6 +56,8 @@ class World:
             "discover_objects",
             "classify_pairs",
             "gather_rows",
+            "put_rows",
+            "spread_rows",
             "remember",
         ):
             monkeypatch.setattr(tracking, name, getattr(self, name))
@@ -112,7 +114,23 @@ class World:
         return self.scene(answer)
 
     def gather_rows(self, rows, source):
+        if isinstance(rows, ScriptedBank):
+            things, prompted = ([x[i] for i in source] for x in rows[:2])
+            return ScriptedBank(tuple(things), tuple(prompted), rows.num_conditioning)
         return self.rows(rows.obj_ptr[source])
+
+    def put_rows(self, whole, rows, where):
+        if isinstance(whole, ScriptedBank):
+            things, prompted = map(list, whole[:2])
+            for i, thing, frames in zip(where, *rows[:2], strict=True):
+                things[i], prompted[i] = thing, frames
+            return ScriptedBank(tuple(things), tuple(prompted), whole.num_conditioning)
+        logits, things = whole.mask_logits.copy(), np.array(whole.obj_ptr)
+        logits[where], things[where] = rows.mask_logits, rows.obj_ptr
+        return whole._replace(mask_logits=logits, obj_ptr=things)
+
+    def spread_rows(self, rows, where, count):
+        return self.put_rows(self.rows(np.full(count, NOTHING)), rows, where)
 
     def remember(self, sam2, bank, features, answer, frame, where, fresh):
         things, prompted = list(bank.things), list(bank.prompted)

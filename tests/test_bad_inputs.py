@@ -210,6 +210,8 @@ TABLE = [
         "--subject_iou=-1",
         "0 <= x <= 1",
     ),
+    ("evaluate", ("--output={bad}/out", "--memory=0"), "--memory=0", "above 0"),
+    ("evaluate", ("--output={bad}/out", "--memory=nan"), "--memory=nan", "above 0"),
     # Flags of another command.
     ("correct", ("--tau=0.3",), "--tau has no effect", "--help lists its flags"),
     ("train", (CONFIG, "--checkpoint=a"), "--checkpoint has no effect", "--help"),

@@ -28,7 +28,7 @@ ROOMS = (
     ("session",),
     ("correction",),
     ("web", "predict"),
-    ("train", "evaluate", "prepare", "correct", "plot"),
+    ("train", "evaluate", "prepare", "correct", "tune", "plot"),
 )
 LEVELS = {room: level for level, line in enumerate(ROOMS) for room in line}
 # The other folders, and which of them each may import. `datasets` has its packages
@@ -65,6 +65,7 @@ PACKAGES = {
     "evaluate": "absl",
     "prepare": "absl open_pvsg toy_pvsg",  # the builders of `datasets`
     "correct": "absl",
+    "tune": "absl",
     "plot": "absl",
     "porting": "jax numpy absl PIL safetensors torch sam2 hydra omegaconf transformers",
     "configs": "ml_collections",

@@ -8,10 +8,17 @@ from absl import flags
 from absl.testing import flagsaver
 
 from benchmarks import spans as tool
-from benchmarks.spans import Counts, VideoSpans, count, count_matches, grid, video_spans
 from c2g_jax.checkpoints import pretrained
 from c2g_jax.checkpoints import safetensors as weights
 from c2g_jax.correction.simulate import read_truth
+from c2g_jax.correction.span_scores import (
+    Counts,
+    VideoSpans,
+    count,
+    count_matches,
+    grid,
+    video_spans,
+)
 from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.tracking.spans import SpanConfig
 from c2g_jax.types import InputError, SceneGraph, SubjectFrame, Triplet, VideoInfo

@@ -5,6 +5,7 @@ the model: the classes of DIDM and SCH follow from the fields there.
 """
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,17 @@ from typing import Any
 from flax import nnx
 
 from c2g_jax.checkpoints.safetensors import (
+    MANIFEST,
     initialise,
     load_weights,
     read_manifest,
     save_weights,
 )
 from c2g_jax.click2graph.model import Click2Graph, Click2GraphConfig, click2graph_config
+from c2g_jax.click2graph.settings import Settings
 from c2g_jax.from_scratch.didm import didm_config
 from c2g_jax.from_scratch.sch import sch_config
-from c2g_jax.media.outputs import path_named
+from c2g_jax.media.outputs import path_named, write_text
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.model import Sam2, abstract_sam2
 from c2g_jax.types import InputError, TrackRules, whole
@@ -29,6 +32,7 @@ from c2g_jax.vocabulary import Vocabulary
 # Weights of the toy size, which ship with the package.
 TOY_CHECKPOINT = Path(__file__).resolve().parent.parent / "toy_checkpoint"
 _KEY = "click2graph"  # the entry of the manifest that DIDM and SCH need
+SETTINGS = "settings"  # the entry with the `Settings`, if they were tuned
 
 
 def find_checkpoint(folder: str | Path | None) -> Path:
@@ -46,7 +50,7 @@ def find_checkpoint(folder: str | Path | None) -> Path:
 def save_click2graph(
     model: Click2Graph, folder: str | Path, manifest: Mapping[str, Any] | None = None
 ) -> None:
-    """Write the parameters `sam2.*`, `didm.*` and `sch.*`, and the model's shape.
+    """Write the parameters `sam2.*`, `didm.*` and `sch.*`; the model's shape, settings.
 
     `manifest` adds JSON values of the caller, such as the origin of the weights.
     """
@@ -58,6 +62,8 @@ def save_click2graph(
         "vocabulary": config.vocabulary.to_json(),
     }
     manifest = {**(manifest or {}), "size": config.sam2.size, _KEY: shape}
+    if config.settings is not None:
+        manifest[SETTINGS] = config.settings.to_json()
     save_weights(model, folder, manifest)
 
 
@@ -87,6 +93,7 @@ def load_click2graph(
         model = abstract_click2graph(config)
         model.sam2 = load_weights(model.sam2, folder, size=size)
         return with_seeded_heads(model, seed), False
+    settings = settings_of(manifest, folder)
     try:
         config = Click2GraphConfig(
             sam2_config(manifest["size"], image_size or shape["image_size"], dtype),
@@ -95,13 +102,17 @@ def load_click2graph(
             Vocabulary.from_json(shape["vocabulary"]),
             rules or TrackRules(),
             discover_every,
+            settings,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"the manifest in {folder} does not describe a model ({error}): "
             "it was written by another version, or changed: convert or train it again"
         ) from error
-    return load_weights(abstract_click2graph(config), folder, size=size), True
+    model = load_weights(abstract_click2graph(config), folder, size=size)
+    if settings is not None:
+        model.sch.temperature = settings.temperature
+    return model, True
 
 
 def _checked(image_size: int | None, dtype: str) -> int | None:
@@ -113,6 +124,27 @@ def _checked(image_size: int | None, dtype: str) -> int | None:
     image_size = None if image_size is None else whole(image_size, "image_size")
     sam2_config("toy", image_size, dtype)
     return image_size
+
+
+def settings_of(manifest: Mapping[str, Any], folder: str | Path) -> Settings | None:
+    """Return the settings in a checkpoint's manifest, None if it was not tuned.
+
+    Raises InputError for an entry that holds none; `folder` is for the message.
+    """
+    try:
+        return Settings.from_json(manifest.get(SETTINGS))
+    except ValueError as error:
+        raise InputError(
+            f"the manifest in {folder} has no valid {error}: tune it again with "
+            "python -m c2g_jax.tune, or remove the entry"
+        ) from error
+
+
+def write_settings(folder: str | Path, settings: Settings) -> None:
+    """Write the settings of a checkpoint to its manifest; its weights stay."""
+    manifest = {**read_manifest(folder), SETTINGS: settings.to_json()}
+    text = json.dumps(manifest, indent=2, ensure_ascii=False)
+    write_text(Path(folder) / MANIFEST, text + "\n")
 
 
 def untrained(checkpoint: str | Path) -> str:

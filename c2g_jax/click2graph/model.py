@@ -5,8 +5,9 @@ of slots and shared by all models of one shape. The loop over a video is in `tra
 A slot is a place in the memory bank that holds one tracked subject or object.
 """
 
+import functools
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 from c2g_jax.click2graph.didm import Didm, DidmConfig
 from c2g_jax.click2graph.pooling import pool_mask
 from c2g_jax.click2graph.sch import BestTriplet, Sch, SchConfig, best_triplets
+from c2g_jax.click2graph.settings import RANKED, AdaptConfig, Settings, SpanConfig
 from c2g_jax.sam2 import memory, track
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.masks import NO_OBJECT
@@ -25,6 +27,8 @@ from c2g_jax.sam2.prompts import Prompts
 from c2g_jax.sam2.track import Segmentation
 from c2g_jax.types import INSIDE, TrackRules
 from c2g_jax.vocabulary import Vocabulary, load_vocabulary
+
+T = TypeVar("T", Segmentation, MemoryBank)
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,17 @@ class Click2GraphConfig:
     rules: TrackRules
     # Run DIDM on every k-th frame from a subject's prompt on; 0: on that frame only.
     discover_every: int = 1
+    settings: Settings | None = None  # None: not tuned, so that guesses are ranked
+
+    @property
+    def spans(self) -> SpanConfig:
+        """How the predictions of frames become relations, unless a user says."""
+        return RANKED if self.settings is None else self.settings.spans
+
+    @property
+    def adapt(self) -> AdaptConfig:
+        """How corrections change the labels of others, unless a user says."""
+        return AdaptConfig() if self.settings is None else self.settings.adapt
 
 
 def click2graph_config(
@@ -195,12 +210,26 @@ def classify_pairs(
 
 
 @jax.jit
-def gather_rows(rows: Segmentation, source: Int[Array, "n"]) -> Segmentation:
-    """Gather the row of each slot.
+def gather_rows(rows: T, source: Int[Array, "n"]) -> T:
+    """Gather rows of a Segmentation, or of a memory bank.
 
     Apart from `remember`, whose shapes then depend on the number of slots alone.
     """
     return jax.tree.map(lambda x: x[source], rows)
+
+
+@functools.partial(jax.jit, static_argnames="count")
+def spread_rows(rows: T, where: Int[Array, "n"], count: int) -> T:
+    """Return `count` rows: the n given ones in the places `where`, else zeros."""
+    return jax.tree.map(
+        lambda x: jnp.zeros((count, *x.shape[1:]), x.dtype).at[where].set(x), rows
+    )
+
+
+@jax.jit
+def put_rows(whole: T, rows: T, where: Int[Array, "n"]) -> T:
+    """Return `whole` with n given rows in the places `where`, in its dtypes."""
+    return jax.tree.map(lambda x, y: x.at[where].set(y.astype(x.dtype)), whole, rows)
 
 
 @jax.jit

@@ -13,6 +13,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from c2g_jax.click2graph.dropout import dropout, split_key
+from c2g_jax.click2graph.settings import NEUTRAL
 from c2g_jax.sam2.layers import gelu
 
 
@@ -77,6 +78,9 @@ class Sch(nnx.Module):
     def __init__(self, config: SchConfig, *, rngs: nnx.Rngs):
         c, hidden, rate = config.d_model, config.hidden, config.dropout
         self.config = config
+        # What the logits of subject, object and predicate are divided by: one of the
+        # settings of a trained checkpoint.
+        self.temperature = NEUTRAL
         self.subject = Classifier(c, hidden, config.num_objects, rate, rngs)
         self.object = Classifier(c, hidden, config.num_objects + 1, rate, rngs)
         self.predicate = Classifier(
@@ -99,11 +103,15 @@ class Sch(nnx.Module):
         pair = self.pair(
             subject_feature, object_feature, subject_pointer, object_pointer
         )
-        return SchLogits(
+        logits = SchLogits(
             self.subject(subject_feature, keys[0]),
             self.object(object_feature, keys[1]),
             self.predicate(pair, keys[2]),
         )
+        if self.temperature == NEUTRAL:
+            return logits
+        pairs = zip(logits, self.temperature, strict=True)
+        return SchLogits(*(x / t for x, t in pairs))
 
     def pair(
         self,

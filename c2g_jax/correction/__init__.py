@@ -1,7 +1,9 @@
-"""The value of corrections in a session, measured with simulated users.
+"""The value of corrections, and a checkpoint's settings, found with simulated users.
 
 - `simulate`: a user who knows the ground truth corrects labels in a session.
 - `gains`: R@K after n corrections against none, paired over videos.
+- `span_scores`: how well settings of spans make true spans of a model's predictions.
+- `tuning`: the best settings on videos that training held out.
 
-The command line is `c2g_jax.correct`.
+The command lines are `c2g_jax.correct` and `c2g_jax.tune`.
 """

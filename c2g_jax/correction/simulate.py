@@ -89,6 +89,20 @@ def simulate(
     """
     clicked = click_subjects(session, truth)
     tracks = match_tracks(session.graph(), truth, clicked)
+    return outcomes_of(session, truth, tracks, protocol, counts)
+
+
+def outcomes_of(
+    session: Session,
+    truth: Truth,
+    tracks: Mapping[int, int],
+    protocol: Protocol,
+    counts: Sequence[int],
+) -> dict[int, Outcome]:
+    """Do the same in a session that has tracked; `tracks` are those of `match_tracks`.
+
+    Each correction is one action, which `Session.undo` takes back.
+    """
     outcomes, named, made = {}, set(), 0
     for count in sorted(counts):
         while made < count:

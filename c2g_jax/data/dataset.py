@@ -75,6 +75,18 @@ class Dataset:
         self, video: VideoRecord, numbers: Sequence[int]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Read any frames in any order, as `read`; only these are decoded."""
+        pictures, masks = zip(*self._stored(video, numbers), strict=True)
+        frames = np.stack([_decode(data, "RGB") for data in pictures])
+        return frames, np.stack([_decode(data) for data in masks])
+
+    def read_masks(self, video: VideoRecord, numbers: Sequence[int]) -> np.ndarray:
+        """Read the object ids of frames, uint8 [t, H, W]; no picture is decoded."""
+        return np.stack([_decode(masks) for _, masks in self._stored(video, numbers)])
+
+    def _stored(
+        self, video: VideoRecord, numbers: Sequence[int]
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the encoded picture and masks of each frame."""
         if not len(numbers) or not 0 <= min(numbers) <= max(numbers) < video.num_frames:
             raise ValueError(
                 f"frames {list(numbers)} of {video.video_id}, which has "
@@ -83,12 +95,9 @@ class Dataset:
         found = {
             n: self._chunk(video, n) for n in sorted({t // CHUNK for t in numbers})
         }
-        frames, segments = [], []
         for number in numbers:
             chunk, offset = found[number // CHUNK], number % CHUNK
-            frames.append(_decode(chunk["frames"][offset], "RGB"))
-            segments.append(_decode(chunk["masks"][offset]))
-        return np.stack(frames), np.stack(segments)
+            yield chunk["frames"][offset], chunk["masks"][offset]
 
     def _chunk(self, video: VideoRecord, number: int) -> dict[str, Any]:
         chunk = self._chunks[video.split][video.first_row + number]

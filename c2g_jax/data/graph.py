@@ -18,7 +18,7 @@ def true_graph(dataset: Dataset, video: VideoRecord) -> SceneGraph:
     vocabulary = dataset.vocabulary
     masks: dict[int, dict[int, dict]] = {i: {} for i in video.object_ids.tolist()}
     for t in range(video.num_frames):
-        segments = dataset.read_frames(video, [t])[1][0]
+        segments = dataset.read_masks(video, [t])[0]
         for object_id in np.intersect1d(np.unique(segments), video.object_ids).tolist():
             masks[object_id][t] = encode_mask(segments == object_id)
     spans: dict[tuple[int, int, int], list[tuple[int, int]]] = defaultdict(list)

@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import grain
@@ -23,13 +23,21 @@ from absl import flags
 
 from c2g_jax.data.clips import Clip, ClipConfig, make_clip
 from c2g_jax.data.dataset import Dataset
+from c2g_jax.data.records import VideoRecord
 from c2g_jax.types import InputError
 
 
 class ClipSource:
     """The endless stream of clips as a grain source: clip i by its index."""
 
-    def __init__(self, dataset: Dataset, split: str, config: ClipConfig, seed: int):
+    def __init__(
+        self,
+        dataset: Dataset,
+        split: str,
+        config: ClipConfig,
+        seed: int,
+        videos: Sequence[VideoRecord] | None = None,
+    ):
         if dataset.size not in (None, config.image_size):
             raise InputError(
                 f"{dataset.name}: its frames are stored at {dataset.size}x"
@@ -43,7 +51,7 @@ class ClipSource:
             )
         self.dataset, self.config, self.seed = dataset, config, seed
         self.split = split
-        self.videos = dataset.videos(split)
+        self.videos = dataset.videos(split) if videos is None else tuple(videos)
         starts = {i: config.starts(video) for i, video in enumerate(self.videos)}
         self.starts = {i: found for i, found in starts.items() if len(found)}
         if not self.starts:
@@ -186,11 +194,12 @@ def clip_loader(
     seed: int = 0,
     num_workers: int = 0,
     shard: tuple[int, int] = (0, 1),
+    videos: Sequence[VideoRecord] | None = None,
 ) -> ClipLoader:
     """Return batches of clips of a split, for shard (index, count) of the processes.
 
-    Clip i goes to shard i % count; batch_size is per shard. Raises InputError if the
-    split has no clip.
+    With `videos`, only of these of the split. Clip i goes to shard i % count;
+    batch_size is per shard. Raises InputError if there is no clip.
     """
     index, count = shard
     if not 0 <= index < count:
@@ -200,5 +209,5 @@ def clip_loader(
     for name, value in (("num_workers", num_workers), ("seed", seed)):
         if value < 0:
             raise InputError(f"{name} {value}: give 0 or more")
-    source = ClipSource(dataset, split, config, seed)
+    source = ClipSource(dataset, split, config, seed, videos)
     return ClipLoader(source, batch_size, num_workers, shard)

@@ -1,8 +1,33 @@
 """The possible start frames of a video's clips and their subjects, from annotations."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from c2g_jax.data.prompts import stable_seed
 from c2g_jax.data.records import VideoRecord
+from c2g_jax.types import InputError
+
+Videos = tuple[VideoRecord, ...]
+
+
+def hold_out(videos: Sequence[VideoRecord], count: int) -> tuple[Videos, Videos]:
+    """Divide videos into those to train on, and `count` kept for tuning settings.
+
+    The choice depends on their names alone, so that it is the same in every process and
+    for any seed. Raises InputError unless some are left to train on.
+    """
+    if not 0 <= count < max(len(videos), 1):
+        raise InputError(
+            f"data.held_out {count} of {len(videos)} training videos: give a number "
+            "from 0 that leaves some to train on"
+        )
+    ranked = sorted(videos, key=lambda v: stable_seed("held out", v.video_id))
+    kept = {video.video_id for video in ranked[:count]}
+    return (
+        tuple(video for video in videos if video.video_id not in kept),
+        tuple(video for video in videos if video.video_id in kept),
+    )
 
 
 def clip_span(num_frames: int, stride: int) -> int:

@@ -11,6 +11,7 @@
 - `trials`: prompted subjects, tracked in batches over the frames of a video
 - `scene_predictions`: the model's outputs on a frame as inputs of the metrics
 - `heuristic`: object points without DIDM: the paper's heuristic, and an oracle
+- `waves`: as many trials at once as fit in memory, on all devices
 - `runner`: score a model on videos
 - `job`: score videos one by one, resumably and in shards
 - `results`: from counts to means and deviations over runs

@@ -56,8 +56,8 @@ class Oracle:
 
     def __init__(self, queries: int):
         self.queries = queries
-        self._frame: tuple[str, int] | None = None
-        self._points: dict[int, np.ndarray] = {}  # by object, on that frame
+        # A frame, and its points by object; replaced as one, for threads share it.
+        self._held: tuple[tuple[str, int], dict[int, np.ndarray]] = (("", -1), {})
 
     def points(
         self, trial: Trial, video_id: str, frame: int, segments: np.ndarray
@@ -66,15 +66,17 @@ class Oracle:
 
         `segments` uint8 [H, W] are the true ids of the frame.
         """
-        if self._frame != (video_id, frame):
-            self._frame, self._points = (video_id, frame), {}
+        held = self._held
+        if held[0] != (video_id, frame):
+            held = self._held = ((video_id, frame), {})
+        known = held[1]
         found = np.full((self.queries, 2), np.nan, np.float32)
         pairs = trial.truth.pairs
         columns = pairs[pairs[:, 0] == frame, 1][: self.queries]
         for row, object_id in enumerate(trial.truth.objects[columns].tolist()):
-            if object_id not in self._points:
-                self._points[object_id] = deepest(segments == object_id)
-            found[row] = self._points[object_id]
+            if object_id not in known:
+                known[object_id] = deepest(segments == object_id)
+            found[row] = known[object_id]
         return found
 
 
@@ -102,7 +104,7 @@ def heat_map(
         for first in range(0, video.num_frames, CHUNK):
             objects = _related(video, first)
             if objects:
-                segments = dataset.read_frames(video, [first])[1][0]
+                segments = dataset.read_masks(video, [first])[0]
                 for object_id, subjects in objects.items():
                     heat += subjects * _cover(segments == object_id, cells)
             advance(min(CHUNK, video.num_frames - first))

@@ -48,6 +48,7 @@ class Job:
     fingerprint: Mapping[str, Any]
     origin: Mapping[str, Any]  # of the model or the files, for results.json
     plots: bool
+    memory: int | None = None  # bytes that trials take on a device; None: the default
 
 
 def score(job: Job, videos: Sequence[VideoRecord]) -> None:
@@ -78,7 +79,8 @@ def _scores(job: Job, videos: Sequence[VideoRecord], begin: Begin) -> Iterator[d
 
         total = sum(video.num_frames for video in videos)
         own = job.load_model(), job.dataset, videos, job.protocol, job.plan
-        yield from score_model(*own, begin("scored", total))
+        options = {} if job.memory is None else {"memory": job.memory}
+        yield from score_model(*own, begin("scored", total), **options)
         return
     work = Throughput()
     yield from score_files(

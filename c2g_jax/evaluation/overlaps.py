@@ -54,7 +54,7 @@ def coded_frames(
     for t in numbers:
         by_chunk[t // CHUNK].append(t)
     for chunk in by_chunk.values():  # one chunk at a time in memory
-        segments_of = dataset.read_frames(video, chunk)[1]
+        segments_of = dataset.read_masks(video, chunk)
         for t, segments in zip(chunk, segments_of, strict=True):
             yield t, coded_frame(segments, ids)
 

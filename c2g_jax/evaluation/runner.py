@@ -4,8 +4,9 @@ import copy
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from c2g_jax.click2graph.model import Click2Graph
@@ -27,9 +28,25 @@ from c2g_jax.evaluation.trials import (
     follow_trials,
     trials_of,
 )
+from c2g_jax.evaluation.waves import (
+    WaveProgress,
+    default_memory,
+    over_devices,
+    waves_of,
+)
 from c2g_jax.types import InputError, TrackRules
 
 TrialPredictions = dict[Trial, list[FramePredictions]]
+
+
+class _Wave(NamedTuple):
+    """A unit of work: a wave of a video's trials."""
+
+    video: TrackingPass  # with all trials
+    truth: VideoTruth
+    trials: TrackingPass  # of the wave
+    last: bool  # of its video
+    advance: WaveProgress
 
 
 def score_model(
@@ -40,23 +57,51 @@ def score_model(
     plan: Plan,
     advance: Callable[[int], object] = lambda frames: None,
     batch: int = BATCH,
+    memory: int | None = None,
+    devices: Sequence[jax.Device] | None = None,
 ) -> Iterator[dict]:
     """Yield the scores of each video, as input of `results.summarise`.
 
     `plan` has the number of runs of each (system, kind of prompt). `advance` is called
-    with the number of frames done. Raises InputError for unknown systems and kinds of
-    prompt.
+    with the number of frames done. `memory` bounds the bytes that trials take on each
+    of the `devices`, by default all of the host (see `waves`). Raises InputError for
+    unknown systems and kinds of prompt.
     """
     point_sources = _point_sources(model, dataset, plan, protocol)
     model = scoring_model(model, protocol)
-    for video in videos:
-        truth = video_truth(video, protocol)
-        trials = trials_of(video, truth, plan, protocol)
-        forward = TrackingPass(
-            model, dataset, video, trials, point_sources, protocol, batch
-        )
-        predictions = follow_video(forward, advance)
-        yield _scores(video, truth, plan, predictions, protocol)
+    devices = jax.local_devices() if devices is None else devices
+    memory = default_memory(devices) if memory is None else memory
+
+    def units() -> Iterator[_Wave]:
+        for video in videos:
+            truth = video_truth(video, protocol)
+            trials = trials_of(video, truth, plan, protocol)
+            whole = TrackingPass(
+                model, dataset, video, trials, point_sources, protocol, batch
+            )
+            waves = waves_of(whole, memory)
+            told = WaveProgress(advance, len(waves))
+            for wave in waves:
+                yield _Wave(whole, truth, wave, wave is waves[-1], told)
+
+    found: TrialPredictions = {}
+    for unit, predictions in over_devices(model, devices, units(), _follow_wave):
+        found |= predictions
+        if unit.last:
+            # In the order of the plan, which decides ties.
+            found = {trial: found[trial] for trial in unit.video.trials}
+            yield _scores(unit.video.video, unit.truth, plan, found, protocol)
+            found = {}
+
+
+def _follow_wave(
+    model: Click2Graph, unit: _Wave, check: Callable[[], None]
+) -> TrialPredictions:
+    def advance(frames: int) -> None:
+        check()
+        unit.advance(frames)
+
+    return follow_video(dataclasses.replace(unit.trials, model=model), advance)
 
 
 def scoring_model(model: Click2Graph, protocol: Protocol) -> Click2Graph:

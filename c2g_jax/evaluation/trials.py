@@ -1,11 +1,12 @@
 """Trials: a subject prompted once by a system, tracked and scored by itself.
 
-The trials of a video are tracked in batches of one system each. Frames are the outer
+The trials of a pass are tracked in batches of one system each. Frames are the outer
 loop: each is read and encoded once for all trials, which never affect each other.
 """
 
 import itertools
 import typing
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -152,17 +153,19 @@ def follow_trials(
     `advance` is called with the number of frames done.
     """
     found: dict[Trial, list[FramePredictions]] = {trial: [] for trial in shared.trials}
-    batches, order = _batches(shared), shared.order()
+    batches = [_Batch(shared, trials) for trials in batches_of(shared)]
+    order = shared.order()
     advance(shared.video.num_frames - len(order))
     frames = _frames(shared, order)
     frame = next(frames, None)
     while frame is not None:
         truth, features = frame
-        pending = [batch.begin(truth, features) for batch in batches]
+        pending = deque(batch.begin(truth, features) for batch in batches)
         # The next frame is read, and its encoding queued, while the device works.
         frame = next(frames, None)
-        for batch, begun in zip(batches, pending, strict=True):
-            for trial, predictions in batch.finish(truth, begun):
+        for batch in batches:
+            # Taken out, so that what the device holds for it is freed.
+            for trial, predictions in batch.finish(truth, pending.popleft()):
                 found[trial].append(predictions)
         advance(1)
     return found
@@ -181,14 +184,14 @@ def _frames(
             yield TrueFrame(t, ids), encode_frame(model.sam2, square)
 
 
-def _batches(shared: TrackingPass) -> list["_Batch"]:
+def batches_of(shared: TrackingPass) -> list[list[Trial]]:
     """Group trials of one system by the time at which they begin."""
-    found = []
+    found: list[list[Trial]] = []
     for system in dict.fromkeys(trial.system for trial in shared.trials):
         own = [trial for trial in shared.trials if trial.system == system]
         own.sort(key=lambda trial: shared.place(trial.frame))
         parts = range(0, len(own), shared.batch)
-        found += [_Batch(shared, own[i : i + shared.batch]) for i in parts]
+        found += [own[i : i + shared.batch] for i in parts]
     return found
 
 
@@ -229,6 +232,7 @@ class _Batch:
                 # The ids of discovered objects follow those of the trials.
                 next_id=len(self.trials),
                 frame=shared.place(frame.number),
+                packed=True,
             )
         points = None
         if self.point_source is not None:
@@ -241,7 +245,9 @@ class _Batch:
                     for trial in self.trials[:begun]
                 ]
             )
-        return begin_frame(shared.model, self.state, features, prompts, points)
+        pending = begin_frame(shared.model, self.state, features, prompts, points)
+        self.state = pending.state  # the bank before this frame is freed
+        return pending
 
     def finish(
         self, frame: TrueFrame, pending: PendingFrame | None

@@ -41,18 +41,14 @@ from c2g_jax.predict import flags as predict_flags
 from c2g_jax.predict.flags import (
     END,
     FPS,
-    MAX_GAP,
-    MIN_CONFIDENCE,
-    MIN_FRAMES,
     RESULTS,
+    SPANS,
     START,
-    START_CONFIDENCE,
     Job,
     read_job,
 )
 from c2g_jax.predict.prompts_file import prompts_to_json
 from c2g_jax.tracking.scene_graph import GraphBuilder
-from c2g_jax.tracking.spans import SpanConfig
 from c2g_jax.types import SceneGraph, VideoInfo
 
 # What to reduce when memory is exhausted.
@@ -67,7 +63,7 @@ def main(argv: Sequence[str]) -> None:
     job = read_job()
     track = make_tracker(job)
     graph = run_job(job, track)
-    print_relations(graph)
+    print_relations(graph, job.spans)
     print(f"written to {job.output}")
 
 
@@ -124,13 +120,7 @@ def make_tracker(job: Job) -> Callable:
 
 def run_job(job: Job, track: Callable) -> SceneGraph:
     """Track the video and write the results; an error leaves no files."""
-    spans = SpanConfig(
-        MAX_GAP.value,
-        MIN_FRAMES.value,
-        MIN_CONFIDENCE.value,
-        START_CONFIDENCE.value,
-    )
-    builder, times, dropped = GraphBuilder(encode_mask, spans), [], 0
+    builder, times, dropped = GraphBuilder(encode_mask, job.spans), [], 0
     total = job.video.num_frames
     with progress_bar() as progress:
         tracking = progress.add_task("tracking", total=total)
@@ -165,13 +155,14 @@ def provenance(job: Job, dropped: int) -> dict:
         name = job.checkpoint.resolve().name
         checkpoint = {"name": name, "sha256": job.manifest["sha256"]}
     options = (IMAGE_SIZE, DTYPE, FPS, START, END, MAX_FRAMES)
-    options += (DISCOVER_EVERY, MIN_FRAMES, MAX_GAP, MIN_CONFIDENCE, START_CONFIDENCE)
+    options += (DISCOVER_EVERY,)
+    spans = {flag.name: getattr(job.spans, name) for name, flag in SPANS.items()}
     return {
         "program": f"click2graph-jax {__version__}",
         "checkpoint": checkpoint,
         "size": job.size,
         "seed": SEED.value,
-        "options": {flag.name: flag.value for flag in options},
+        "options": {flag.name: flag.value for flag in options} | spans,
         "prompts": prompts_to_json(job.prompts),
         "dropped_tracks": dropped,
     }

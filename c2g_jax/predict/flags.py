@@ -3,6 +3,7 @@
 A main that imports this module shows them after `flags.adopt_module_key_flags`.
 """
 
+import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +23,12 @@ from c2g_jax.cli.launch import (
     VIDEO,
 )
 from c2g_jax.cli.paths import PATH
+from c2g_jax.click2graph.settings import RANKED, SpanConfig
 from c2g_jax.media.frames import MAX_FPS
 from c2g_jax.media.masks import read_mask
 from c2g_jax.media.outputs import check_output
 from c2g_jax.media.video import DEFAULT_FPS, Video, check_not_input, open_video
 from c2g_jax.predict.prompts_file import numbers, read_prompts
-from c2g_jax.tracking.spans import SpanConfig
 from c2g_jax.types import InputError, Prompt
 
 RESULTS = ("scene_graph.json", "overlay.mp4", "overlay.png")  # in --output
@@ -81,24 +82,45 @@ START = flags.DEFINE_float("start", None, "Start of the sampled part, in seconds
 END = flags.DEFINE_float("end", None, "End of the sampled part, in seconds.")
 flags.declare_key_flag("max_frames")
 flags.declare_key_flag("discover_every")
+# How relations are made of the predictions on frames. Without them as the checkpoint's
+# settings have it; without settings the best guesses are shown.
 MIN_FRAMES = flags.DEFINE_integer(
-    "min_frames", SpanConfig.min_length, "Shortest span of a relation, in frames."
+    "min_frames",
+    None,
+    f"Shortest span of a relation, in frames. Default: the checkpoint's, or "
+    f"{RANKED.min_length} if it was not tuned.",
 )
 MAX_GAP = flags.DEFINE_integer(
     "max_gap",
-    SpanConfig.max_gap,
-    "Longest gap that is bridged within a span, in frames.",
+    None,
+    "Longest gap that is bridged within a span, in frames. Default: the checkpoint's, "
+    f"or {RANKED.max_gap} if it was not tuned.",
 )
 MIN_CONFIDENCE = flags.DEFINE_float(
     "min_confidence",
-    SpanConfig.min_confidence,
-    "Ignore predictions with less confidence.",
+    None,
+    "Ignore predictions with less confidence. Default: the checkpoint's, or "
+    f"{RANKED.min_confidence:g} if it was not tuned.",
 )
 START_CONFIDENCE = flags.DEFINE_float(
     "start_confidence",
-    SpanConfig.start_confidence,
-    "Confidence that at least one prediction of a span must reach.",
+    None,
+    "Confidence that at least one prediction of a span must reach. Default: the "
+    f"checkpoint's, or {RANKED.start_confidence:g} if it was not tuned.",
 )
+TOP = flags.DEFINE_integer(
+    "top",
+    None,
+    "Show the best N relations of each subject alone; 0: all. Default: the "
+    f"checkpoint's, or {RANKED.top} if it was not tuned.",
+)
+SPANS = {  # the field of SpanConfig that each sets
+    "max_gap": MAX_GAP,
+    "min_length": MIN_FRAMES,
+    "min_confidence": MIN_CONFIDENCE,
+    "start_confidence": START_CONFIDENCE,
+    "top": TOP,
+}
 flags.declare_key_flag("seed")
 
 
@@ -112,6 +134,7 @@ class Job:
     size: str
     checkpoint: Path | None  # None: randomly initialised model
     manifest: dict | None  # the checkpoint's
+    spans: SpanConfig = RANKED
 
 
 def read_job() -> Job:
@@ -125,13 +148,13 @@ def read_job() -> Job:
             f"--fps is {FPS.value:g}: give 0 (every frame), or up to {MAX_FPS}"
         )
     for flag in (MIN_CONFIDENCE, START_CONFIDENCE):
-        if not 0 <= flag.value <= 1:
+        if flag.value is not None and not 0 <= flag.value <= 1:
             raise InputError(
                 f"--{flag.name} is {flag.value:g}: give a number from 0 to 1"
             )
-    at_least = ((DISCOVER_EVERY, 1), (MIN_FRAMES, 1), (MAX_GAP, 0), (SEED, 0))
+    at_least = [(DISCOVER_EVERY, 1), (MIN_FRAMES, 1), (MAX_GAP, 0), (TOP, 0), (SEED, 0)]
     for flag, least in at_least:
-        if not least <= flag.value < 1 << 31:
+        if flag.value is not None and not least <= flag.value < 1 << 31:
             raise InputError(
                 f"--{flag.name} is {flag.value}: give {least} or more, below 2^31"
             )
@@ -146,7 +169,9 @@ def read_job() -> Job:
     )
     for prompt in prompts:
         prompt.check(video.width, video.height, video.num_frames)
-    return Job(video, prompts, output, *read_checkpoint())
+    size, checkpoint, manifest = read_checkpoint()
+    spans = read_spans(checkpoint, manifest)
+    return Job(video, prompts, output, size, checkpoint, manifest, spans)
 
 
 def read_flag_prompts() -> list[Prompt]:
@@ -169,6 +194,19 @@ def read_flag_prompts() -> list[Prompt]:
     if given:
         raise InputError(f"--{given[0]} and --prompts exclude each other: give one")
     return read_prompts(PROMPTS.value)
+
+
+def read_spans(checkpoint: Path | None, manifest: dict | None) -> SpanConfig:
+    """Return the checkpoint's settings of spans, changed by the flags."""
+    with interruptible_imports():
+        from c2g_jax.checkpoints.pretrained import settings_of
+
+    settings = None if manifest is None else settings_of(manifest, checkpoint)
+    spans = RANKED if settings is None else settings.spans
+    given = {k: flag.value for k, flag in SPANS.items() if flag.value is not None}
+    if "top" in given:
+        given["top"] = given["top"] or None
+    return dataclasses.replace(spans, **given)
 
 
 def read_checkpoint() -> tuple[str, Path | None, dict | None]:

@@ -9,21 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-
-@dataclass(frozen=True)
-class AdaptConfig:
-    """How corrections change the labels of similar objects and pairs.
-
-    width: sigma of the Gaussian weight of a prototype, as a distance between unit
-    vectors. margin: by how many logits a corrected class leads on its own example.
-    examples: most frames of one track that become prototypes.
-
-    The width is the best of 0.08, 0.15 and 0.3 on 12 drawn training videos.
-    """
-
-    width: float = 0.08
-    margin: float = 2.0
-    examples: int = 8
+from c2g_jax.click2graph.settings import AdaptConfig
 
 
 @dataclass(frozen=True, eq=False)

@@ -225,7 +225,7 @@ def _parsed(path: Path, document: dict, arrays: dict[str, np.ndarray]) -> SavedS
         video,
         from_json(video.get("likeness", [])),
         Source(source["path"], options, source["checkpoint"], source["sha256"]),
-        SpanConfig(**document["spans"]),
+        SpanConfig(**document["spans"]),  # without `top` in older files: all
         AdaptConfig(**document["adapt"]),
         size,
         features.shape[1],

@@ -42,7 +42,9 @@ from c2g_jax.types import InputError, SceneGraph, whole
 class Session:
     """An interactive session on a video; made by `c2g_jax.open`.
 
-    `spans` configure the smoothing of relations, `adapt` the feedback of corrections.
+    `spans` configure the smoothing of relations, `adapt` the feedback of corrections,
+    by default as in the model's settings. A model without any shows the best relations
+    of each subject.
     With `autosave` the session is saved to that file after every action.
     """
 
@@ -57,12 +59,21 @@ class Session:
         cached_frames: int = 8,
     ):
         self.video, self.model, self.source = video, model, source or Source()
-        self.spans = _config(spans, "spans", SpanConfig)
-        self.adapt = _config(adapt, "adapt", AdaptConfig)
+        self.spans = _config(spans, "spans", model.config.spans)
+        adapt = _config(adapt, "adapt", model.config.adapt)
         self.autosave = autosave
         self._engine = Engine(model, video, cached_frames)
-        self._viewer = Viewer(model, video, self.adapt)
+        self._viewer = Viewer(model, video, adapt)
         self._history = History(self._save_automatically)
+
+    @property
+    def adapt(self) -> AdaptConfig:
+        """How corrections change the labels of similar objects; may be replaced."""
+        return self._viewer.adapt
+
+    @adapt.setter
+    def adapt(self, config: AdaptConfig) -> None:
+        self._viewer.adapt = _config(config, "adapt", AdaptConfig())
 
     @property
     def autosave(self) -> Path | None:
@@ -382,10 +393,9 @@ class Session:
                 yield TrackUpdate(frame, done, total, self.view(frame))
 
 
-def _config(given: Any, name: str, kind: type) -> Any:
+def _config(given: Any, name: str, default: Any) -> Any:
     """Return a configuration, for None the default; InputError for another type."""
-    if given is None:
-        return kind()
-    if not isinstance(given, kind):
+    kind = type(default)
+    if given is not None and not isinstance(given, kind):
         raise InputError(f"{name} is {given!r}: give {kind.__name__}(...)")
-    return given
+    return default if given is None else given

@@ -42,6 +42,17 @@ class Viewer:
         self._last: tuple[tuple, SceneGraph] | None = None
         self._fingerprint: Fingerprint | None = None
 
+    @property
+    def adapt(self) -> AdaptConfig:
+        """How corrections change the labels of others."""
+        return self._labeller.config
+
+    @adapt.setter
+    def adapt(self, config: AdaptConfig) -> None:
+        with self._lock:
+            self._labeller.config, self._last = config, None
+            self._labeller.clear()
+
     def image(self, frame: int) -> np.ndarray:
         """Return a frame, uint8 [H, W, 3]."""
         with self._lock:

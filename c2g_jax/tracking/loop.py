@@ -19,12 +19,14 @@ from c2g_jax.click2graph.model import (
     discover_objects,
     follow,
     gather_rows,
+    put_rows,
     remember,
     segment_at_points,
+    spread_rows,
 )
-from c2g_jax.sam2.memory import bucket
+from c2g_jax.sam2.memory import MemoryBank, bucket
 from c2g_jax.sam2.model import FrameFeatures
-from c2g_jax.sam2.track import LONG, ObjectOutput, encode_frame
+from c2g_jax.sam2.track import LONG, ObjectOutput, Segmentation, encode_frame
 from c2g_jax.tracking.frame_result import frame_result
 from c2g_jax.tracking.inputs import prompt_arrays, with_given
 from c2g_jax.tracking.object_tracks import (
@@ -122,19 +124,12 @@ def begin_frame(
         state = begin_subjects(config, state, begun)
     slot_of, answer = state.slot_of(), None
     if followed:
-        bank, answer = follow(
-            model.sam2,
-            state.bank,
-            features,
-            np.int32(state.frame),
-            np.array([i in followed for i in state.slots]),
-            np.int32(state.num_frames or LONG),
-            np.int32(state.direction),
-        )
+        active = np.array([i in followed for i in state.slots])
+        bank, answer = _follow(model, state, features, active)
         state = dataclasses.replace(state, bank=bank)
     if prompts:
         arrays = prompt_arrays(state, prompts, config.sam2.image_size)
-        answer = apply_prompts(model.sam2, features, answer, *arrays)
+        answer = _prompt(model, state, features, answer, arrays)
     if given:
         answer = with_given(config.sam2, state, answer, given)
 
@@ -265,13 +260,81 @@ def write_memories(model: Click2Graph, output: FrameOutput) -> TrackingState:
     after = take_slots(model.config, after, sorted(begun - set(kept)), room=1)
     row_of = output.row_of
     source = np.array([row_of[i] if i in write else 0 for i in after.slots], np.int32)
-    bank = remember(
-        model.sam2,
-        after.bank,
-        pending.features,
-        gather_rows(pending.scene.rows, source),
-        np.int32(pending.state.frame),
-        np.array([i in write for i in after.slots]),
-        np.array([i in begun for i in after.slots]),
-    )
+    where = np.array([i in write for i in after.slots])
+    fresh = np.array([i in begun for i in after.slots])
+    now, bank = np.int32(pending.state.frame), after.bank
+
+    def write_rows(bank: MemoryBank, rows: np.ndarray | slice) -> MemoryBank:
+        entries = gather_rows(pending.scene.rows, source[rows])
+        marks = (where[rows], fresh[rows])
+        return remember(model.sam2, bank, pending.features, entries, now, *marks)
+
+    if not after.packed:
+        return dataclasses.replace(after, bank=write_rows(bank, slice(None)))
+    for rows in power_parts(where):
+        bank = put_rows(bank, write_rows(gather_rows(bank, rows), rows), rows)
     return dataclasses.replace(after, bank=bank)
+
+
+def power_parts(where: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the indices of the true values of bool [n], in parts of powers of two.
+
+    There are as few parts as possible, the largest first: few shapes are compiled, and
+    none has a row too many.
+    """
+    rows = np.flatnonzero(where).astype(np.int32)
+    while len(rows):
+        size = 1 << (len(rows).bit_length() - 1)
+        yield rows[:size]
+        rows = rows[size:]
+
+
+def _follow(
+    model: Click2Graph,
+    state: TrackingState,
+    features: FrameFeatures,
+    active: np.ndarray,
+) -> tuple[MemoryBank, Segmentation]:
+    """Track the slots in `active`, bool [n], to the frame."""
+    bank, answer = state.bank, None
+    when = np.int32(state.num_frames or LONG), np.int32(state.direction)
+
+    def step(bank: MemoryBank, active: np.ndarray) -> tuple[MemoryBank, Segmentation]:
+        now = np.int32(state.frame)
+        return follow(model.sam2, bank, features, now, active, *when)
+
+    if not state.packed:
+        return step(bank, active)
+    for rows in power_parts(active):
+        part, found = step(gather_rows(bank, rows), np.ones(len(rows), bool))
+        bank = put_rows(bank, part, rows)
+        answer = _with_rows(answer, found, rows, len(active))
+    return bank, answer
+
+
+def _prompt(
+    model: Click2Graph,
+    state: TrackingState,
+    features: FrameFeatures,
+    answer: Segmentation | None,
+    arrays: tuple,
+) -> Segmentation:
+    """Return `answer` with the prompted slots segmented; `arrays`: `prompt_arrays`."""
+    if not state.packed:
+        return apply_prompts(model.sam2, features, answer, *arrays)
+    prompted = arrays[-2] | arrays[-1]
+    for rows in power_parts(prompted):
+        part = jax.tree.map(lambda x, rows=rows: x[rows], arrays)
+        found = apply_prompts(model.sam2, features, None, *part)
+        answer = _with_rows(answer, found, rows, len(prompted))
+    return answer
+
+
+def _with_rows(
+    answer: Segmentation | None, found: Segmentation, rows: np.ndarray, count: int
+) -> Segmentation:
+    """Return `answer`, or `count` empty rows if None, with the rows that were found."""
+    found = found.without_candidates()
+    if answer is None:
+        return spread_rows(found, rows, count)
+    return put_rows(answer, found, rows)

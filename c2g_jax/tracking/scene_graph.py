@@ -1,7 +1,14 @@
 """Build a video's scene graph from the triplets predicted on its frames."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import replace
 
 import numpy as np
@@ -153,7 +160,7 @@ class GraphBuilder:
                 key = subject.subject_id, triplet.object_id, triplet.predicate
                 known = confidences[key].get(subject.frame, 0.0)
                 confidences[key][subject.frame] = max(known, triplet.confidence)
-        relations = []
+        relations, told = [], set()
         for key, by_frame in confidences.items():
             sure = certain.get(key, ())
             spans = held_spans(by_frame, self._config, num_frames, sure)
@@ -165,9 +172,25 @@ class GraphBuilder:
             ]
             if spans:
                 relations.append(Relation(*key, spans, float(np.mean(inside))))
-        return tuple(
-            sorted(
-                relations,
-                key=lambda r: (-r.score, r.subject_id, r.object_id, r.predicate),
-            )
-        )
+                told |= {relations[-1]} if sure else set()
+        relations.sort(key=lambda r: (-r.score, r.subject_id, r.object_id, r.predicate))
+        return tuple(self._best(relations, told))
+
+    def _best(
+        self, relations: Sequence[Relation], told: Collection[Relation]
+    ) -> Iterator[Relation]:
+        """Yield the `top` relations of each subject, and those that a person told."""
+        count: dict[int, int] = defaultdict(int)
+        for relation in relations:
+            count[relation.subject_id] += 1
+            top = self._config.top
+            if top is None or count[relation.subject_id] <= top or relation in told:
+                yield relation
+
+
+def relations_of(graph: SceneGraph, config: SpanConfig) -> tuple[Relation, ...]:
+    """Return the relations of a graph's frames, made with another configuration."""
+    builder = GraphBuilder(dict, config)
+    for subject in graph.frames:
+        builder.add_encoded(subject.frame, {}, [subject], {})
+    return builder.build(graph.video, {}).relations

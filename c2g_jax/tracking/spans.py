@@ -1,48 +1,10 @@
 """Smooth a relation's confidences on frames to the spans in which it holds."""
 
-import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
 
 import numpy as np
 
-from c2g_jax.types import InputError, real
-
-
-@dataclass(frozen=True)
-class SpanConfig:
-    """Temporal smoothing of relations, with hysteresis; lengths in sampled frames.
-
-    max_gap: gaps of up to this many frames without the relation are closed.
-    min_length: shorter spans are dropped (in a shorter video: than its own length).
-    min_confidence: predictions below it are ignored.
-    start_confidence: a span needs a prediction of at least this confidence; if it is
-    above min_confidence, weaker predictions extend a span but do not start one.
-
-    The defaults are the best on 24 training videos of the drawn world, by
-    `benchmarks.spans`: F1 of spans 0.31, against 0.12 for every relation that is
-    predicted on 2 frames.
-    """
-
-    max_gap: int = 2
-    min_length: int = 5
-    min_confidence: float = 0.3
-    start_confidence: float = 0.5
-
-    def at_least(self, threshold: float | None) -> "SpanConfig":
-        """Return the configuration with min_confidence `threshold`; None: unchanged.
-
-        A threshold below the present min_confidence is start_confidence as well, so
-        that a request for uncertain relations returns all of them.
-        """
-        if threshold is None:
-            return self
-        threshold = real(threshold, "threshold")
-        if math.isnan(threshold):
-            raise InputError("threshold is nan: give a number")
-        asked = threshold < self.min_confidence
-        start = threshold if asked else self.start_confidence
-        return replace(self, min_confidence=threshold, start_confidence=start)
+from c2g_jax.click2graph.settings import SpanConfig
 
 
 def merge_spans(

@@ -11,5 +11,6 @@ metrics         metrics.jsonl, TensorBoard, and means between two log lines
 prefetch        batches loaded onto the device by a thread
 interrupt       Ctrl-C ends the run after the current step
 step_trace      profiler traces of some steps
+temperature     temperatures of class logits, from clips that were held out
 segmenter/      SAM2.1 itself: initialisation, prompts, memory, losses
 """

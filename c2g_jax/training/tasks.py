@@ -5,7 +5,7 @@ The only place where a ConfigDict becomes the library's dataclasses.
 
 import dataclasses
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +25,8 @@ from c2g_jax.click2graph.task import Click2GraphTask
 from c2g_jax.data.clips import ClipConfig
 from c2g_jax.data.dataset import Dataset, open_dataset
 from c2g_jax.data.loader import ClipLoader, clip_loader
+from c2g_jax.data.records import VideoRecord
+from c2g_jax.data.sampling import hold_out
 from c2g_jax.from_scratch.didm import FromScratchDidmConfig, didm_config
 from c2g_jax.from_scratch.relation_loss import FromScratchRelationLoss
 from c2g_jax.from_scratch.sch import FromScratchSchConfig, sch_config
@@ -59,6 +61,8 @@ def prepare_task(config: Any, local_batch: int) -> PreparedTask:
     if config.task not in _CLIPS:
         raise InputError(f"task {config.task!r}: use one of {', '.join(_CLIPS)}")
     dataset = open_dataset(config.data.dir, config.data.name, config.data.config)
+    held_out = config.data.get("held_out", 0)
+    training, _ = hold_out(dataset.videos(config.data.train), held_out)
     sam2 = fill_sam2(config)
     if config.task == SEGMENTER:
         count = len(dataset.vocabulary.objects)
@@ -71,7 +75,8 @@ def prepare_task(config: Any, local_batch: int) -> PreparedTask:
                 "config.sam2.checkpoint is empty: the frozen SAM2.1 is randomly "
                 "initialised"
             )
-        task, export = click2graph_task(config, sam2, dataset), save_click2graph
+        task = click2graph_task(config, sam2, dataset, training)
+        export = save_click2graph
     if config.trainable:
         task = dataclasses.replace(task, trainable=tuple(config.trainable))
     shard = (jax.process_index(), jax.process_count())
@@ -87,13 +92,14 @@ def prepare_task(config: Any, local_batch: int) -> PreparedTask:
         clips, flip=0, brightness=0, contrast=0, saturation=0, hue=0, **whole
     )
     args = (local_batch, config.seed)
+    devices = jax.local_device_count()
+    workers = config.data.workers * devices
+    # By default none: a short validation is over before processes have started.
+    for_validation = config.data.get("val_workers", 0) * devices
     return PreparedTask(
         task,
-        clip_loader(
-            dataset, config.data.train, clips, *args, config.data.workers, shard
-        ),
-        # No workers: it is short, and starting processes takes seconds.
-        clip_loader(dataset, config.data.val, still, *args, 0, shard),
+        clip_loader(dataset, config.data.train, clips, *args, workers, shard, training),
+        clip_loader(dataset, config.data.val, still, *args, for_validation, shard),
         export,
     )
 
@@ -106,8 +112,10 @@ def fill_sam2(config: Any) -> Sam2:
     return seeded_sam2(sam2_config(size, side, dtype), config.seed)
 
 
-def click2graph_task(config: Any, sam2: Sam2, dataset: Dataset) -> Click2GraphTask:
-    """Return the task that trains DIDM and SCH around a SAM2.1, for a data set."""
+def click2graph_task(
+    config: Any, sam2: Sam2, dataset: Dataset, videos: Sequence[VideoRecord]
+) -> Click2GraphTask:
+    """Return the task that trains DIDM and SCH around a SAM2.1, on videos."""
     check_fields(config.didm, FromScratchDidmConfig, "didm")
     check_fields(config.sch, FromScratchSchConfig, "sch")
     paper = click2graph_config(sam2.config, dataset.vocabulary)
@@ -117,14 +125,14 @@ def click2graph_task(config: Any, sam2: Sam2, dataset: Dataset) -> Click2GraphTa
     model.sam2 = sam2
     model = with_seeded_heads(model, config.seed)
     loss = build(FromScratchRelationLoss, config.loss, "loss")
-    counts = predicate_counts(dataset, config.data.train)
+    counts = predicate_counts(dataset, videos)
     return Click2GraphTask(model, loss, counts)
 
 
-def predicate_counts(dataset: Dataset, split: str) -> np.ndarray:
-    """Count the frames of a split in which each predicate holds: float32 [p]."""
+def predicate_counts(dataset: Dataset, videos: Sequence[VideoRecord]) -> np.ndarray:
+    """Count the frames of videos in which each predicate holds: float32 [p]."""
     counts = np.zeros(len(dataset.vocabulary.predicates), np.float32)
-    for video in dataset.videos(split):
+    for video in videos:
         _, _, predicates, starts, ends = video.relations.T
         np.add.at(counts, predicates, ends - starts + 1)
     return counts

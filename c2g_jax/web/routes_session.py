@@ -99,6 +99,9 @@ async def show_session(
                 "stale": session.stale_frames(),
                 "can_undo": session.can_undo,
                 "can_redo": session.can_redo,
+                # Where the page's slider begins; relations without a threshold are
+                # those of the model's settings.
+                "threshold": session.spans.min_confidence,
             }
         )
 

@@ -7,6 +7,9 @@ import pytest
 
 from c2g_jax.data import dataset as module
 from c2g_jax.data.dataset import Dataset, open_dataset
+from c2g_jax.data.graph import true_graph
+from c2g_jax.evaluation.heuristic import heat_map
+from c2g_jax.evaluation.overlaps import coded_frames
 from c2g_jax.types import InputError
 from tests.data.fake import VOCABULARY, fake_dataset, frames_of
 
@@ -91,3 +94,23 @@ def test_a_missing_data_set_is_named(tmp_path):
         open_dataset(tmp_path)
     with pytest.raises(InputError, match=r"c2g_jax\.prepare --toy --data_dir="):
         open_dataset(tmp_path, "toy_pvsg")
+
+
+def test_masks_are_read_without_decoding_a_picture(monkeypatch):
+    video = DATASET.videos("val")[1]
+    numbers = [17, 3, 3, 9]
+    _, want = DATASET.read_frames(video, numbers)
+    decode = module._decode
+
+    def masks_alone(data, mode=None):
+        assert mode is None
+        return decode(data)
+
+    monkeypatch.setattr(module, "_decode", masks_alone)
+    np.testing.assert_array_equal(DATASET.read_masks(video, numbers), want)
+    with pytest.raises(ValueError, match="frames"):
+        DATASET.read_masks(video, [999])
+    # What needs masks alone reads masks alone.
+    assert heat_map(DATASET, "train", 4).sum() > 0
+    assert dict(coded_frames(DATASET, video, [3, 9], {1, 2}))
+    assert true_graph(DATASET, video).objects

@@ -66,6 +66,7 @@ class FakeModelHost:
 
 class FakeSession:
     as_json = staticmethod(as_json)
+    spans = SpanConfig(2, 2, 0.2, 0.2)
 
     def __init__(self, clip, saved: Path, step: float):
         self.video = open_video(clip.folder, fps=clip.fps)
@@ -236,7 +237,7 @@ class FakeSession:
         return list(self.state["stale"])
 
     def graph(self, threshold=None):
-        spans = SpanConfig(2, 2, 0.2, 0.2).at_least(threshold)
+        spans = self.spans.at_least(threshold)
         builder = GraphBuilder(encode_mask, spans)
         for t in self.state["tracked"]:
             view = self.view(t)

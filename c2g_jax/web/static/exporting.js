@@ -3,7 +3,7 @@
 import { download } from "./api.js";
 import { $, element } from "./dom.js";
 import { complain, note } from "./messages.js";
-import { store } from "./store.js";
+import { asked, store } from "./store.js";
 
 const KINDS = [
   ["scene_graph", "scene_graph.json", "All objects, masks and relations, as JSON"],
@@ -28,7 +28,7 @@ async function take(kind, name) {
   if (!store.id) return;
   note(`Writing ${name}…`);
   try {
-    const found = await download(`/sessions/${store.id}/export`, { format: kind, threshold: store.threshold });
+    const found = await download(`/sessions/${store.id}/export`, { format: kind, threshold: asked() });
     const url = URL.createObjectURL(found.blob);
     element("a", { href: url, download: found.name }).click();
     setTimeout(() => URL.revokeObjectURL(url), 60000);

@@ -112,9 +112,12 @@ export function setUp() {
   const threshold = $("threshold");
   store.threshold = Number(threshold.value);
   threshold.addEventListener("input", () => {
-    store.threshold = Number(threshold.value);
-    $("threshold-value").textContent = percent(store.threshold);
+    Object.assign(store, { threshold: Number(threshold.value), moved: true });
     emit("threshold");
+  });
+  on("threshold", () => {
+    if (!store.moved) threshold.value = store.threshold;
+    $("threshold-value").textContent = percent(store.threshold);
   });
   threshold.addEventListener("change", () => store.id && refresh().catch(complain));
 }

@@ -4,7 +4,7 @@ import { call } from "./api.js";
 import { complain, note, calm } from "./messages.js";
 import { forget } from "./pictures.js";
 import { remember } from "./recent.js";
-import { emit, forgetViews, nameOf, store } from "./store.js";
+import { asked, emit, forgetViews, nameOf, store } from "./store.js";
 
 const PATIENCE = 1000; // ms without an answer before the page explains the delay
 let chain = Promise.resolve();
@@ -33,16 +33,17 @@ export async function show(session) {
 // Load objects, relations and tracked frames of the whole clip.
 export async function refresh() {
   const id = store.id;
-  const found = await call("GET", path(), { query: { threshold: store.threshold } });
+  const found = await call("GET", path(), { query: { threshold: asked() } });
   if (store.id !== id || store.tracking) return;
   const { objects, relations, tracked, stale, revision } = found;
   if (revision !== store.revision) forgetViews();
   Object.assign(store, { objects, relations, tracked, stale, revision });
+  if (!store.moved) store.threshold = found.threshold ?? store.threshold;
   store.canUndo = found.can_undo;
   store.canRedo = found.can_redo;
   if (!objects.some((o) => o.object_id === store.selected)) store.selected = null;
   if (!objects.some((o) => o.object_id === store.adding)) store.adding = null;
-  emit("summary", "selection");
+  emit("summary", "selection", "threshold");
   if (!store.views.has(store.frame)) await look();
 }
 

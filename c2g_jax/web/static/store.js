@@ -18,6 +18,7 @@ export const store = {
   hidden: new Set(), // objects whose masks are not shown
   chosen: null, // selected relation: {subject_id, object_id, predicate, span}
   threshold: null, // lowest confidence shown
+  moved: false, // the user chose the threshold; before, the model's settings hold
   wholeClip: false,
   tracking: null, // {done, total, since}
   ready: false,
@@ -43,6 +44,7 @@ export function forgetViews() {
   store.before = view();
   store.views = new Map();
 }
+export const asked = () => (store.moved ? store.threshold : null);
 export const isSure = (relation) => relation.fixed || relation.confidence >= store.threshold;
 export const relationsNow = () => (view()?.relations ?? []).filter(isSure);
 export const objectOf = (id) => store.objects.find((o) => o.object_id === id);
