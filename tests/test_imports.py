@@ -66,7 +66,8 @@ PACKAGES = {
     "prepare": "absl open_pvsg toy_pvsg",  # the builders of `datasets`
     "correct": "absl",
     "plot": "absl",
-    "porting": "jax numpy absl PIL safetensors torch sam2 hydra omegaconf transformers",
+    "porting": "jax numpy scipy absl PIL safetensors torch sam2 hydra omegaconf "
+    "transformers",
     "configs": "ml_collections",
     "datasets": "numpy PIL av tensorflow_datasets google apache_beam",
 }

@@ -17,7 +17,9 @@ from c2g_jax.checkpoints.safetensors import (
     read_manifest,
     save_weights,
 )
+from c2g_jax.click2graph.didm import DidmConfig
 from c2g_jax.click2graph.model import Click2Graph, Click2GraphConfig, click2graph_config
+from c2g_jax.click2graph.sch import SchConfig
 from c2g_jax.from_scratch.didm import didm_config
 from c2g_jax.from_scratch.sch import sch_config
 from c2g_jax.media.outputs import path_named
@@ -28,7 +30,7 @@ from c2g_jax.vocabulary import Vocabulary
 
 # Weights of the toy size, which ship with the package.
 TOY_CHECKPOINT = Path(__file__).resolve().parent.parent / "toy_checkpoint"
-_KEY = "click2graph"  # the entry of the manifest that DIDM and SCH need
+CLICK2GRAPH = "click2graph"  # the entry of the manifest that DIDM and SCH need
 
 
 def find_checkpoint(folder: str | Path | None) -> Path:
@@ -50,15 +52,44 @@ def save_click2graph(
 
     `manifest` adds JSON values of the caller, such as the origin of the weights.
     """
-    config = model.config
-    shape = {
+    shape = {"size": model.config.sam2.size, CLICK2GRAPH: heads_shape(model.config)}
+    save_weights(model, folder, {**(manifest or {}), **shape})
+
+
+def heads_shape(config: Click2GraphConfig) -> dict[str, Any]:
+    """Return the entry of the manifest that DIDM and SCH need."""
+    return {
         "image_size": config.sam2.image_size,
         "didm": dataclasses.asdict(config.didm),
         "sch": dataclasses.asdict(config.sch),
         "vocabulary": config.vocabulary.to_json(),
     }
-    manifest = {**(manifest or {}), "size": config.sam2.size, _KEY: shape}
-    save_weights(model, folder, manifest)
+
+
+def read_heads_shape(
+    shape: Any, source: str | Path
+) -> tuple[DidmConfig, SchConfig, Vocabulary, int]:
+    """Return what `heads_shape` wrote, and the image size; or InputError."""
+    try:
+        found = (
+            didm_config(**shape["didm"]),
+            sch_config(**shape["sch"]),
+            Vocabulary.from_json(shape["vocabulary"]),
+            shape["image_size"],
+        )
+        classes = len(found[2].objects), len(found[2].predicates)
+        if (found[1].num_objects, found[1].num_predicates) != classes:
+            raise ValueError(f"the vocabulary has {classes} names")
+    except (KeyError, TypeError, ValueError) as error:
+        raise _no_model(source, error) from error
+    return found
+
+
+def _no_model(source: str | Path, error: Exception) -> InputError:
+    return InputError(
+        f"the manifest in {source} does not describe a model ({error}): it was "
+        "written by another version, or changed: convert or train it again"
+    )
 
 
 def load_click2graph(
@@ -79,7 +110,7 @@ def load_click2graph(
     """
     image_size = _checked(image_size, dtype)
     manifest = read_manifest(folder)
-    shape = manifest.get(_KEY)
+    shape = manifest.get(CLICK2GRAPH)
     if shape is None:
         image_size = image_size or manifest.get("image_size")
         sam2 = sam2_config(manifest["size"], image_size, dtype)
@@ -87,20 +118,13 @@ def load_click2graph(
         model = abstract_click2graph(config)
         model.sam2 = load_weights(model.sam2, folder, size=size)
         return with_seeded_heads(model, seed), False
+    didm, sch, vocabulary, own = read_heads_shape(shape, folder)
     try:
-        config = Click2GraphConfig(
-            sam2_config(manifest["size"], image_size or shape["image_size"], dtype),
-            didm_config(**shape["didm"]),
-            sch_config(**shape["sch"]),
-            Vocabulary.from_json(shape["vocabulary"]),
-            rules or TrackRules(),
-            discover_every,
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"the manifest in {folder} does not describe a model ({error}): "
-            "it was written by another version, or changed: convert or train it again"
-        ) from error
+        sam2 = sam2_config(manifest["size"], image_size or own, dtype)
+    except (TypeError, ValueError) as error:
+        raise _no_model(folder, error) from error
+    rules = rules or TrackRules()
+    config = Click2GraphConfig(sam2, didm, sch, vocabulary, rules, discover_every)
     return load_weights(abstract_click2graph(config), folder, size=size), True
 
 
@@ -160,7 +184,7 @@ def load_sam2(
     """
     image_size = _checked(image_size, dtype)
     manifest = read_manifest(folder)
-    shape = manifest.get(_KEY)
+    shape = manifest.get(CLICK2GRAPH)
     image_size = image_size or (manifest if shape is None else shape).get("image_size")
     config = sam2_config(manifest["size"], image_size, dtype)
     model = abstract_sam2(config)

@@ -38,6 +38,12 @@ CHECKPOINT = flags.DEFINE_string(
     None,
     "Folder of a checkpoint; for porting also a released .pt or .safetensors file.",
 )
+HEADS = flags.DEFINE_string(
+    "heads",
+    None,
+    "File heads.safetensors of a training, or folder of a whole checkpoint: its DIDM "
+    "and SCH are used with the SAM2.1 of --checkpoint.",
+)
 DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of prepared data sets: DATA_DIR/NAME."
 )

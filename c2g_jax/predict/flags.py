@@ -15,6 +15,7 @@ from c2g_jax.cli.launch import (
     CHECKPOINT,
     DISCOVER_EVERY,
     DTYPE,
+    HEADS,
     IMAGE_SIZE,
     MAX_FRAMES,
     OUTPUT,
@@ -54,6 +55,7 @@ PROMPTS = flags.DEFINE_string(
     "JSON file with several prompts, instead of --point, --box and --mask.",
 )
 flags.declare_key_flag("checkpoint")
+flags.declare_key_flag("heads")
 SIZE = flags.DEFINE_string(
     "size",
     None,
@@ -103,6 +105,8 @@ class Job:
     size: str
     checkpoint: Path | None  # None: randomly initialised model
     manifest: dict | None  # the checkpoint's
+    heads: Path | None = None  # file of DIDM and SCH, in place of the checkpoint's
+    heads_manifest: dict | None = None
 
 
 def read_job() -> Job:
@@ -137,7 +141,19 @@ def read_job() -> Job:
     )
     for prompt in prompts:
         prompt.check(video.width, video.height, video.num_frames)
-    return Job(video, prompts, output, *read_checkpoint())
+    return Job(video, prompts, output, *read_checkpoint(), *read_heads_flag())
+
+
+def read_heads_flag() -> tuple[Path | None, dict | None]:
+    """Return the file of --heads and its manifest."""
+    if HEADS.value is None:
+        return None, None
+    with interruptible_imports():
+        from c2g_jax.checkpoints.heads import heads_manifest
+
+    if CHECKPOINT.value is None and SIZE.value is not None:
+        raise InputError("--heads needs trained weights: give a --checkpoint")
+    return Path(HEADS.value), heads_manifest(HEADS.value)
 
 
 def read_flag_prompts() -> list[Prompt]:

@@ -298,7 +298,7 @@ class Session:
         InputError if it was saved on another video, or with another model.
         """
         fingerprint, config = self._viewer.fingerprint(), self.model.config.sam2
-        saved.check(self.video, fingerprint, self.source.sha256, config)
+        saved.check(self.video, fingerprint, self.source, config)
         for observation, logits in saved.logits:
             self._engine.logits.put(observation, logits)
         self._history.resume(saved.now, saved.done, saved.undone)
