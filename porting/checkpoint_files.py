@@ -10,6 +10,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from c2g_jax.checkpoints.safetensors import MANIFEST
 from c2g_jax.types import InputError
 from porting import hugging_face
 from porting.state_dicts import check_architecture, check_values, find_state, unprefixed
@@ -67,6 +68,11 @@ def _weight_files(path: Path) -> tuple[Path, ...]:
         return (path,)
     if not path.is_dir():
         raise InputError(f"there is no {path}: give a checkpoint's file or folder")
+    if (path / MANIFEST).is_file():
+        raise InputError(
+            f"{path} is a checkpoint of this project: use it as it is, or --reverse "
+            "makes a .pt of it"
+        )
     if (path / _INDEX).is_file():
         return _shards(path / _INDEX)
     for pattern in _WEIGHTS:

@@ -126,8 +126,8 @@ def check_architecture(state: Mapping[str, Any], source: str | Path) -> None:
     firsts = {name.partition(".")[0] for name in state if f".{_ROOTS[0]}" in name}
     if firsts and not any(name.startswith(_ROOTS) for name in state):
         raise InputError(
-            f"{source}: all names begin with {some(sorted(firsts))}, beside others: "
-            "save the state dict of one model alone"
+            f"{source} holds several models, under {some(sorted(firsts))}: save the "
+            "state dict of one alone"
         )
 
 
