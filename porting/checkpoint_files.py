@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ class Checkpoint:
     naming: str  # of the files: "official" or "transformers"
     config: Path | None = None  # config.json of `transformers`
     notes: tuple[str, ...] = ()  # for the user
+    # The names in the file by the official ones, where they are others.
+    names: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
@@ -54,13 +57,9 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     if not hugging_face.is_transformers(state):
         return Checkpoint(state, files, "official", notes=tuple(notes))
     config = files[0].with_name(_CONFIG)
-    return Checkpoint(
-        hugging_face.to_official(state, str(path)),
-        files,
-        "transformers",
-        config if config.is_file() else None,
-        tuple(notes),
-    )
+    config = config if config.is_file() else None
+    state, names = hugging_face.to_official(state, str(path))
+    return Checkpoint(state, files, "transformers", config, tuple(notes), names)
 
 
 def _weight_files(path: Path) -> tuple[Path, ...]:

@@ -63,19 +63,26 @@ def is_2_0(state: Mapping[str, Any]) -> bool:
 
 
 def port(
-    state: Mapping[str, torch.Tensor], config: Sam2Config, source: str = "the state"
+    state: Mapping[str, torch.Tensor],
+    config: Sam2Config,
+    source: str = "the state",
+    names: Mapping[str, str] | None = None,
 ) -> Sam2:
     """Return the Flax model with the values of an official state.
 
-    InputError lists all missing, unexpected and misshapen tensors by their names in
-    the state. For SAM 2.0 the
+    InputError lists all missing, unexpected and misshapen tensors by their names in the
+    state, or those that `names` has for them. For SAM 2.0 the
     tensors it lacks are zeros, which is equivalent to upstream's SAM 2.0.
     """
     model = abstract_sam2(config)
     if is_2_0(state):
         state = {**state, **_zeros(config)}
     wanted = to_torch({name: blank(x) for name, x in parameters(model).items()})
-    check_names(wanted, {name: blank(x) for name, x in state.items()}, source, _MEND)
+    own, given = (
+        {(names or {}).get(name, name): blank(x) for name, x in part.items()}
+        for part in (wanted, state)
+    )
+    check_names(own, given, source, _MEND)
     arrays, _ = to_flax(
         (name, tensor.detach().float().numpy()) for name, tensor in state.items()
     )
@@ -119,8 +126,8 @@ def state_of(model: Sam2, manifest: Mapping[str, Any]) -> dict[str, torch.Tensor
 
 def read_state(
     checkpoint: str | Path, complete_with: str | Path | None = None
-) -> tuple[dict[str, torch.Tensor], str, dict[str, Any]]:
-    """Return the official state of a checkpoint, its size and the source of tensors.
+) -> tuple[dict[str, torch.Tensor], str, dict[str, Any], Mapping[str, str]]:
+    """Return the official state of a checkpoint, its size, source, and names in files.
 
     `complete_with` is a second checkpoint of the same size for tensors that the first
     lacks. InputError where it is of another model, or has no memory modules.
@@ -144,7 +151,7 @@ def read_state(
             f"{checkpoint} has no memory modules, as Sam2Model saves it: convert it "
             "with --complete_with, a checkpoint of this size that has them"
         )
-    return state, size, source
+    return state, size, source, given.names
 
 
 def convert(
@@ -156,8 +163,8 @@ def convert(
     """Convert a checkpoint to a folder of ours; return the folder's manifest."""
     output = Path(output)
     _check_output(output, format)
-    state, size, source = read_state(checkpoint, complete_with)
-    model = port(state, sam2_config(size), str(checkpoint))
+    state, size, source, names = read_state(checkpoint, complete_with)
+    model = port(state, sam2_config(size), str(checkpoint), names)
     manifest = {
         "kind": "sam2.0" if is_2_0(state) else "sam2.1",
         "size": size,

@@ -116,12 +116,12 @@ def _compared(scene: _Scene | None):
         model, manifest = load_folder(find_checkpoint(None), IMAGE_SIZE.value)
         state, size = state_of(model, manifest), manifest["size"]
     else:
-        state, size, source = read_state(CHECKPOINT.value)
+        state, size, source, names = read_state(CHECKPOINT.value)
         for note in source.get("notes", ()):
             print(note)
         if _FLAX.value is None:
             config = sam2_config(size, IMAGE_SIZE.value)
-            model = port(state, config, CHECKPOINT.value)
+            model = port(state, config, CHECKPOINT.value, names)
         else:
             model, _ = load_folder(_FLAX.value, IMAGE_SIZE.value, size)
     release = "SAM 2.0" if is_2_0(state) else "SAM2.1"

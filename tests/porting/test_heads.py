@@ -153,7 +153,7 @@ def test_there_and_back_bit_for_bit(trained, capsys):
             f"--heads={source}",
             f"--output={trained / 'deep' / 'heads.pt'}",
         )
-        assert "DIDM and SCH, 80 tensors, written to" in capsys.readouterr().out
+        assert "DIDM and SCH, 84 tensors, written to" in capsys.readouterr().out
         content = torch.load(trained / "deep" / "heads.pt", weights_only=True)
         heads = read_heads(first)
         twin = Heads(heads.didm.config, heads.sch.config)
@@ -163,7 +163,7 @@ def test_there_and_back_bit_for_bit(trained, capsys):
             f"--heads={trained / 'deep' / 'heads.pt'}",
             f"--output={trained / 'again.safetensors'}",
         )
-        assert "DIDM and SCH, 94 tensors" in capsys.readouterr().out
+        assert "DIDM and SCH, 108 tensors" in capsys.readouterr().out
         again = read_heads(trained / "again.safetensors")
         assert same_arrays(again.parameters(), heads.parameters())
         assert again.manifest["made_by"] == "a test"
