@@ -18,9 +18,9 @@ from c2g_jax.types import InputError
 
 
 class DecoderLayer(nn.Module):
-    """Decoder layer of DETR, post-normed: positions are added to queries alone.
+    """Decoder layer of DETR, post-normed: queries and keys carry positions, not values.
 
-    The keys come with their positions, the values without.
+    `keys` come with theirs.
     """
 
     def __init__(self, config: DidmConfig):

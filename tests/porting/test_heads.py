@@ -3,6 +3,7 @@
 import dataclasses
 import re
 
+import jax
 import numpy as np
 import pytest
 
@@ -176,7 +177,8 @@ def test_the_twin_of_trained_heads_computes_the_same(trained):
     twin, rng = torch_heads(heads), np.random.default_rng(0)
     features = rng.normal(size=(1, 4, 4, 32)).astype(np.float32)
     masks = rng.random((2, 16, 16)) > 0.5
-    points = heads.didm(features, masks).layer_points
+    run = jax.jit(lambda didm, *given: didm(*given).layer_points)
+    points = run(heads.didm, features, masks)
     with torch.no_grad():
         nchw = torch.from_numpy(features).permute(0, 3, 1, 2)
         stages = twin.didm(nchw, torch.from_numpy(masks))
