@@ -19,7 +19,13 @@ from c2g_jax.sam2.config import sam2_config
 from c2g_jax.types import InputError
 from porting.compare import assert_within
 from porting.heads import Heads, check_form, pool, seeded_heads, sine_position
-from porting.heads_files import flax_heads, to_flax, to_torch, torch_heads
+from porting.heads_files import (
+    flax_heads,
+    reverse_heads,
+    to_flax,
+    to_torch,
+    torch_heads,
+)
 from porting.heads_loss import hungarian
 from porting.heads_stages import draw_scene, heads_rows
 from porting.pair import Clip, make_pair
@@ -216,12 +222,7 @@ DAMAGES = {
 def test_what_is_left_over_or_lacking_is_refused(name, trained, refuse):
     how, line = DAMAGES[name]
     whole = trained / "heads.pt"
-    call_main(
-        porting.convert.main,
-        "--reverse",
-        f"--heads={trained / 'heads.safetensors'}",
-        f"--output={whole}",
-    )
+    reverse_heads(trained / "heads.safetensors", whole)
     content = torch.load(whole, weights_only=True)
     how(content)
     torch.save(content, whole)
