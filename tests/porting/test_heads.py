@@ -26,8 +26,8 @@ from porting.heads_files import (
     to_torch,
     torch_heads,
 )
-from porting.heads_loss import hungarian
-from porting.heads_stages import draw_scene, heads_rows
+from porting.heads_loss import clip_loss, hungarian
+from porting.heads_stages import _reference_frames, draw_scene, heads_rows
 from porting.pair import Clip, make_pair
 from porting.scenes import draw_video
 from tests.commands import call_main
@@ -38,20 +38,31 @@ pytestmark = pytest.mark.parity
 
 
 @pytest.fixture(scope="module")
-def clip(official):
-    return Clip(make_pair("toy", official, 128), draw_video(2, 96, 128))
+def twin():
+    config = click2graph_config(sam2_config("toy", 128))
+    return seeded_heads(config.didm, config.sch)  # the paper's, with all its classes
 
 
 @pytest.fixture(scope="module")
-def twin(clip):
-    config = click2graph_config(clip.pair.config)  # the paper's, with all its classes
-    return seeded_heads(config.didm, config.sch)
+def clip(official, twin):
+    """A clip in which SAM2 sees an object at half of DIDM's points."""
+    frames = draw_video(2, 96, 128)
+    first = Clip(make_pair("toy", official, 128), frames)
+    scores = sorted(score_of(first, twin).tolist())
+    middle = sum(scores[len(scores) // 2 - 1 : len(scores) // 2 + 1]) / 2
+    name = "sam_mask_decoder.pred_obj_score_head.layers.2.bias"
+    state = {**official, name: official[name] - middle}
+    return Clip(make_pair("toy", state, 128), frames)
+
+
+def score_of(clip, twin):
+    """The reference's object scores at the twin's points."""
+    frames = _reference_frames(clip, twin, draw_scene(clip, twin))
+    return torch.cat([x.object_score for subjects in frames for x in subjects])
 
 
 def test_every_stage_the_loss_and_its_gradients(clip, twin):
-    model = flax_heads(
-        twin, clip.pair.ours, click2graph_config(clip.pair.config).vocabulary
-    )
+    model = flax_heads(twin, clip.pair.ours, load_vocabulary())
     rows = heads_rows(clip, model, twin)
     assert_within(rows)
     stages = {row.stage: row for row in rows}
@@ -66,16 +77,13 @@ def test_every_stage_the_loss_and_its_gradients(clip, twin):
 
 def test_the_scene_has_both_sides_of_every_branch(clip, twin):
     """Otherwise the test above would compare one side of a branch only."""
-    from porting.heads_loss import clip_loss
-    from porting.heads_stages import _reference_frames
-
     scene = draw_scene(clip, twin)
     assert set((scene.subjects.object_score > 0).ravel()) == {True, False}
     active = scene.targets.predicates.any(-1)
     assert set(active.ravel()) == {True, False}
     assert active.shape[-1] > len(twin.didm.query_embed) >= 3
     frames = _reference_frames(clip, twin, scene)
-    scores = torch.cat([x.object_score for subjects in frames for x in subjects])
+    scores = score_of(clip, twin)
     assert set((scores > 0).tolist()) == {True, False}
     assert scores.abs().min() > 1e-3  # rounding decides nothing
     _, terms = clip_loss(frames, scene.targets)
@@ -84,9 +92,7 @@ def test_the_scene_has_both_sides_of_every_branch(clip, twin):
 
 def test_a_fault_is_seen(clip, twin):
     """Each parameter matters: with one of them changed, rows are out of bound."""
-    model = flax_heads(
-        twin, clip.pair.ours, click2graph_config(clip.pair.config).vocabulary
-    )
+    model = flax_heads(twin, clip.pair.ours, load_vocabulary())
     other = seeded_heads(twin.didm.config, twin.sch.config)
     with torch.no_grad():
         other.didm.layers[1].norm2.bias[3] += 0.05
