@@ -17,6 +17,7 @@ from c2g_jax.from_scratch.didm import didm_config
 from c2g_jax.from_scratch.sch import sch_config
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.types import InputError
+from c2g_jax.vocabulary import load_vocabulary
 from porting.compare import assert_within
 from porting.heads import Heads, check_form, pool, seeded_heads, sine_position
 from porting.heads_files import (
