@@ -32,6 +32,7 @@ from c2g_jax.cli.launch import (
     DEFAULT_NAME,
     DISCOVER_EVERY,
     DTYPE,
+    HEADS,
     IMAGE_SIZE,
     MAX_VIDEOS,
     NAME,
@@ -51,7 +52,7 @@ with launch.needing("train"):
 
 for _name in ("checkpoint", "data_dir", "name", "output", "max_videos", "image_size"):
     flags.declare_key_flag(_name)
-for _name in ("dtype", "compilation_cache", "discover_every", "split"):
+for _name in ("dtype", "compilation_cache", "discover_every", "split", "heads"):
     flags.declare_key_flag(_name)
 CORRECTIONS = flags.DEFINE_list(
     "corrections", ["0", "1", "2", "4"], "Numbers of corrections per video to report."
@@ -123,12 +124,11 @@ def read_job() -> Job:
             + " or ".join(dataset.splits)
         )
     # JAX is not needed before.
-    from c2g_jax.checkpoints.pretrained import settings_of
+    from c2g_jax.checkpoints.heads import heads_sha256, settings_in_use
     from c2g_jax.checkpoints.safetensors import read_manifest
     from c2g_jax.session.adapt import AdaptConfig
 
-    manifest = read_manifest(CHECKPOINT.value)
-    settings = settings_of(manifest, CHECKPOINT.value)
+    settings = settings_in_use(CHECKPOINT.value, HEADS.value)
     given = {"width": ADAPT_WIDTH.value, "margin": ADAPT_MARGIN.value}
     given = {name: x for name, x in given.items() if x is not None}
     adapt = AdaptConfig() if settings is None else settings.adapt
@@ -139,7 +139,8 @@ def read_job() -> Job:
         "adapt": dataclasses.asdict(adapt),
         "data": {"name": dataset.name, "annotations": annotations_sha256(videos)},
         "model": {
-            "checkpoint": manifest["sha256"],
+            "checkpoint": read_manifest(CHECKPOINT.value)["sha256"],
+            **heads_sha256(HEADS.value),
             "image_size": IMAGE_SIZE.value,
             "dtype": DTYPE.value,
         },
@@ -160,20 +161,21 @@ def read_counts(words: Sequence[str]) -> tuple[int, ...]:
 
 def work(job: Job, videos: Sequence[VideoRecord]) -> None:
     """Simulate users on the videos; write the counts of each as soon as it is done."""
-    from c2g_jax.checkpoints.pretrained import load_click2graph, untrained
+    from c2g_jax.checkpoints.heads import load_model
     from c2g_jax.correction.gains import video_gains
     from c2g_jax.correction.simulate import read_truth, simulate
     from c2g_jax.session.session import Session
 
     keep_compiled()
-    model, trained = load_click2graph(
+    model, warning = load_model(
         CHECKPOINT.value,
+        HEADS.value,
         image_size=IMAGE_SIZE.value,
         dtype=DTYPE.value,
         discover_every=job.protocol.discover_every,
     )
-    if not trained:
-        print(untrained(CHECKPOINT.value), file=sys.stderr)
+    if warning is not None:
+        print(warning, file=sys.stderr)
     file = score_writer(job.output, (0, 1), job.fingerprint)
     with file as append, frame_progress() as begin:
         advance = begin("corrected", sum(video.num_frames for video in videos))

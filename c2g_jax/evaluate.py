@@ -40,6 +40,7 @@ from c2g_jax.cli.launch import (
     DATA_DIR,
     DEFAULT_NAME,
     DTYPE,
+    HEADS,
     IMAGE_SIZE,
     MAX_VIDEOS,
     NAME,
@@ -69,7 +70,7 @@ with launch.needing("train"):
 
 for _name in ("checkpoint", "data_dir", "output", "image_size", "dtype", "seed"):
     flags.declare_key_flag(_name)
-for _name in ("name", "max_videos", "config", "compilation_cache"):
+for _name in ("name", "max_videos", "config", "compilation_cache", "heads"):
     flags.declare_key_flag(_name)
 TABLES = flags.DEFINE_list(
     "tables", None, "Tables of the paper to reproduce: 2, 3, 4. Default: 2."
@@ -200,10 +201,11 @@ def open_data(protocol: Protocol) -> tuple[Dataset, Protocol]:
 
 def read_predictions(folder: Path) -> dict[str, Any]:
     """Return the provenance of files; raises InputError if there are none."""
-    if CHECKPOINT.value or TABLES.value or SYSTEMS.value or PROMPT_KINDS.value:
+    model = CHECKPOINT.value or HEADS.value
+    if model or TABLES.value or SYSTEMS.value or PROMPT_KINDS.value:
         raise InputError(
             "--predictions are scored without a model: leave out --checkpoint, "
-            "--tables, --systems and --prompt_kinds"
+            "--heads, --tables, --systems and --prompt_kinds"
         )
     files = {"files": len(find_files(folder)), "sha256": files_sha256(folder)}
     return {"predictions": files}
@@ -214,35 +216,36 @@ def read_checkpoint() -> dict[str, Any]:
     if not CHECKPOINT.value:
         raise InputError("nothing to score: give --checkpoint or --predictions")
     # JAX is not needed for files.
-    from c2g_jax.checkpoints.pretrained import settings_of
+    from c2g_jax.checkpoints.heads import heads_sha256, settings_in_use
     from c2g_jax.checkpoints.safetensors import read_manifest
 
-    manifest = read_manifest(CHECKPOINT.value)
     origin = {
-        "checkpoint": manifest["sha256"],
+        "checkpoint": read_manifest(CHECKPOINT.value)["sha256"],
+        **heads_sha256(HEADS.value),
         "image_size": IMAGE_SIZE.value,
         "dtype": DTYPE.value,
         "seed": SEED.value,
     }
-    settings = settings_of(manifest, CHECKPOINT.value)
+    settings = settings_in_use(CHECKPOINT.value, HEADS.value)
     if settings is not None and settings.temperature != NEUTRAL:
         origin["temperature"] = list(settings.temperature)
     return origin
 
 
 def load_model() -> Any:
-    """Load the Click2Graph of --checkpoint; warns if parts of it are not trained."""
-    from c2g_jax.checkpoints.pretrained import load_click2graph, untrained
+    """Load the Click2Graph of the flags; prints the warning of `load_model`."""
+    from c2g_jax.checkpoints.heads import load_model as load
 
     keep_compiled()
-    model, trained = load_click2graph(
+    model, warning = load(
         CHECKPOINT.value,
+        HEADS.value,
         image_size=IMAGE_SIZE.value,
         dtype=DTYPE.value,
         seed=SEED.value,
     )
-    if not trained:
-        print(untrained(CHECKPOINT.value), file=sys.stderr)
+    if warning is not None:
+        print(warning, file=sys.stderr)
     return model
 
 

@@ -7,6 +7,7 @@ writes to its folder
 
     checkpoints/STEP    the newest train states, to resume from
     weights/            the model for use: predict --checkpoint=WORKDIR/weights
+    heads.safetensors   its DIDM and SCH alone: predict --heads, with a SAM2.1
     metrics.jsonl, tensorboard/    losses by name, learning rates, speed
     compiled/           compiled programs, so that a resumed run starts at once
 

@@ -1,5 +1,7 @@
 r"""Choose the settings of a trained checkpoint, and write them to its manifest.
 
+
+
     python -m c2g_jax.tune --checkpoint=runs/open_pvsg/weights --data_dir=data \
         --output=runs/open_pvsg/tuning
 
@@ -7,7 +9,8 @@ How confident a model must be for a relation to hold differs from model to model
 reads the videos that the training kept apart for it (`config.data.held_out`), and no
 others, and chooses: temperatures of the class logits, how the predictions on frames
 become spans, and how far a correction reaches. `predict`, the page, sessions and
-`correct` then use them. A checkpoint that was not tuned shows its best guesses instead.
+`correct` then use them. A checkpoint that was not tuned shows its best guesses instead. The
+heads.safetensors beside the checkpoint's folder gets the same settings.
 
 DIR/tuning.json has what was chosen, on which videos. Graphs are kept in DIR/graphs: the
 same command resumes.
@@ -40,6 +43,7 @@ def main(argv: Sequence[str]) -> None:
     output, folder = Path(OUTPUT.value), Path(CHECKPOINT.value)
     check_output(output)
     # JAX is not needed before.
+    from c2g_jax.checkpoints.heads import HEADS, write_heads_settings
     from c2g_jax.checkpoints.pretrained import load_click2graph, write_settings
     from c2g_jax.checkpoints.safetensors import read_manifest
     from c2g_jax.correction.tuning import held_out_videos, tune
@@ -57,6 +61,7 @@ def main(argv: Sequence[str]) -> None:
     graphs, made_by = output / "graphs", manifest["sha256"]
     settings = tune(model, dataset, videos, frames, graphs, made_by)
     write_settings(folder, settings)
+    write_heads_settings(folder.with_name(HEADS), model, settings)
     document = {
         "checkpoint": manifest["sha256"],
         "data": f"{dataset.name}/{config['data']['train']}",

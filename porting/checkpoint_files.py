@@ -11,11 +11,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from c2g_jax.checkpoints.safetensors import MANIFEST
 from c2g_jax.types import InputError
 from porting import hugging_face
+from porting.state_dicts import check_architecture, check_values, find_state, unprefixed
 
-_WRAPPERS = ("model", "state_dict", "model_state_dict")
-_PREFIXES = ("module.", "_orig_mod.", "model.")  # of DataParallel, compile, Lightning
 _INDEX, _CONFIG = "model.safetensors.index.json", "config.json"
 # In a folder, the first of these patterns with a match.
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "*.safetensors", "*.pt", "*.pth")
@@ -30,46 +30,36 @@ class Checkpoint:
     files: tuple[Path, ...]
     naming: str  # of the files: "official" or "transformers"
     config: Path | None = None  # config.json of `transformers`
+    notes: tuple[str, ...] = ()  # for the user
+    # The names in the file by the official ones, where they are others.
+    names: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
     """Read a .pt or .safetensors file, or a folder with one.
 
-    Pickled files hold the state dict, possibly under 'model', 'state_dict' or
-    'model_state_dict'; their code is not run. InputError where there is no checkpoint.
+    Pickled files hold the state dict, possibly in wrappers (`find_state`); their code
+    is not run. InputError where there is no checkpoint of SAM2.
     """
     files = _weight_files(Path(path))
     state: dict[str, torch.Tensor] = {}
+    notes: list[str] = []
     for file in files:
-        safe = file.suffix == ".safetensors"
-        state |= _read_safetensors(file) if safe else _read_pickle(file)
-    state = _without_prefixes(state)
-    _check_values(state, path)
+        if file.suffix == ".safetensors":
+            state |= _read_safetensors(file)
+        else:
+            found, left = find_state(read_pickle(file), file)
+            state |= found
+            notes += left
+    state = unprefixed(state)
+    check_architecture(state, path)
+    notes += check_values(state, path)
     if not hugging_face.is_transformers(state):
-        return Checkpoint(state, files, "official")
+        return Checkpoint(state, files, "official", notes=tuple(notes))
     config = files[0].with_name(_CONFIG)
-    return Checkpoint(
-        hugging_face.to_official(state, str(path)),
-        files,
-        "transformers",
-        config if config.is_file() else None,
-    )
-
-
-def _check_values(state: Mapping[str, torch.Tensor], path: str | Path) -> None:
-    """Raise InputError for tensors that are not finite floating-point values."""
-    integers = [k for k, x in state.items() if not x.is_floating_point()]
-    if integers:
-        raise InputError(
-            f"{path}: no floating-point numbers in {_some(integers)}: give the weights "
-            "as released, not quantised"
-        )
-    broken = [k for k, x in state.items() if not torch.isfinite(x.float()).all()]
-    if broken:
-        raise InputError(
-            f"{path}: non-finite values in {_some(broken)}: download it again, or save "
-            "a state from before it diverged"
-        )
+    config = config if config.is_file() else None
+    state, names = hugging_face.to_official(state, str(path))
+    return Checkpoint(state, files, "transformers", config, tuple(notes), names)
 
 
 def _weight_files(path: Path) -> tuple[Path, ...]:
@@ -77,6 +67,11 @@ def _weight_files(path: Path) -> tuple[Path, ...]:
         return (path,)
     if not path.is_dir():
         raise InputError(f"there is no {path}: give a checkpoint's file or folder")
+    if (path / MANIFEST).is_file():
+        raise InputError(
+            f"{path} is a checkpoint of this project: use it as it is, or --reverse "
+            "makes a .pt of it"
+        )
     if (path / _INDEX).is_file():
         return _shards(path / _INDEX)
     for pattern in _WEIGHTS:
@@ -119,7 +114,8 @@ def _read_safetensors(file: Path) -> dict[str, torch.Tensor]:
         raise InputError(f"{file} {_DAMAGED}; download it again") from error
 
 
-def _read_pickle(file: Path) -> dict[str, torch.Tensor]:
+def read_pickle(file: Path) -> Any:
+    """Return what torch.load reads without running code, its checksums checked."""
     try:
         _check_sums(file)
         content = torch.load(file, map_location="cpu", weights_only=True)
@@ -133,28 +129,7 @@ def _read_pickle(file: Path) -> dict[str, torch.Tensor]:
                 " save the state dict alone"
             ) from error
         raise InputError(f"{file} {_DAMAGED}; download it again") from error
-    state: Any = content
-    for key in _WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            state = content[key]
-            break
-    if not isinstance(state, Mapping) or not any(map(torch.is_tensor, state.values())):
-        raise InputError(
-            f"{file} holds no tensors: give a state dict, alone or under one of "
-            f"{', '.join(_WRAPPERS)}"
-        )
-    wrong = [str(name) for name, x in state.items() if not torch.is_tensor(x)]
-    if wrong:
-        raise InputError(
-            f"{file} holds non-tensors: {_some(wrong)}: save the state dict alone"
-        )
-    unnamed = [str(name) for name in state if not isinstance(name, str)]
-    if unnamed:
-        raise InputError(
-            f"{file} has tensor names that are not strings: {_some(unnamed)}: save "
-            "them under the names of the model's state dict"
-        )
-    return dict(state)
+    return content
 
 
 def _check_sums(file: Path) -> None:
@@ -170,16 +145,3 @@ def _check_sums(file: Path) -> None:
                 with archive.open(part) as stream:
                     while stream.read(1 << 20):
                         pass  # `zipfile` compares the checksum at the end
-
-
-def _without_prefixes(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Remove the prefixes that wrappers add to every name."""
-    for prefix in _PREFIXES * 2:  # in any order
-        if all(name.startswith(prefix) for name in state):
-            state = {name.removeprefix(prefix): x for name, x in state.items()}
-    return state
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more

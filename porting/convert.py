@@ -1,4 +1,4 @@
-"""Convert a checkpoint of SAM2 to a folder that `c2g_jax` reads, and back.
+"""Convert checkpoints of SAM2, and trained heads, from PyTorch to ours and back.
 
 python -m porting.convert --checkpoint=sam2.1_hiera_large.pt --output=checkpoints/large
 python -m porting.convert --checkpoint=sam2.1-hiera-large --output=checkpoints/large
@@ -7,18 +7,26 @@ python -m porting.convert --reverse --checkpoint=checkpoints/large --output=larg
 The first reads an official .pt, or another file or folder with its tensors; the second
 a checkpoint of Hugging Face, with the names of `transformers` or the official ones.
 SAM 2.0 is read too. --reverse writes a .pt for the `sam2` package.
+
+python -m porting.convert --reverse --heads=heads.safetensors --output=heads.pt
+python -m porting.convert --heads=heads.pt --output=heads.safetensors
+
+converts a trained DIDM and SCH for `porting.heads.Heads`, and back. --heads may also be
+a folder with a whole Click2Graph.
 """
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 
 from absl import flags
 
 from c2g_jax.cli import launch
-from c2g_jax.cli.launch import CHECKPOINT, OUTPUT
+from c2g_jax.cli.launch import CHECKPOINT, HEADS, OUTPUT
 from c2g_jax.cli.paths import PATH
 from c2g_jax.types import InputError
 
 flags.declare_key_flag("checkpoint")
+flags.declare_key_flag("heads")
 flags.declare_key_flag("output")
 _FORMAT = flags.DEFINE_enum(
     "format", "safetensors", ["safetensors", "orbax"], "Format of the folder."
@@ -37,31 +45,49 @@ _RELEASES = {"sam2.1": "SAM2.1", "sam2.0": "SAM 2.0"}
 
 
 def main(_: Sequence[str]) -> None:
-    for flag, verb in ((CHECKPOINT, "read"), (OUTPUT, "write")):
+    if CHECKPOINT.value and HEADS.value:
+        raise InputError("--checkpoint and --heads exclude each other: give one")
+    given = HEADS if HEADS.value else CHECKPOINT
+    for flag, verb in ((given, "read"), (OUTPUT, "write")):
         if not flag.value:
             raise InputError(f"--{flag.name} is missing: name what to {verb}")
     with launch.needing("port"):
+        from porting.heads_files import convert_heads, reverse_heads
         from porting.official import convert
         from porting.reverse import reverse
+    one_file = "--reverse writes a .pt" if _REVERSE.value else "--heads is one file"
+    if (_REVERSE.value or HEADS.value) and (
+        _FORMAT.present or _COMPLETE_WITH.value is not None
+    ):
+        raise InputError(f"{one_file}: leave out --format and --complete_with")
+    if HEADS.value:
+        move = reverse_heads if _REVERSE.value else convert_heads
+        tensors = move(HEADS.value, OUTPUT.value)
+        print(f"DIDM and SCH, {tensors} tensors, written to {OUTPUT.value}")
+        return
     if _REVERSE.value:
-        if _FORMAT.present or _COMPLETE_WITH.value is not None:
-            raise InputError(
-                "--reverse writes a .pt: leave out --format and --complete_with"
-            )
-        what, tensors = reverse(CHECKPOINT.value, OUTPUT.value)
+        what, tensors, notes = reverse(CHECKPOINT.value, OUTPUT.value)
         print(f"{what}, {tensors} tensors, written to {OUTPUT.value}")
+        _report(notes)
         return
     manifest = convert(
         CHECKPOINT.value, OUTPUT.value, _FORMAT.value, _COMPLETE_WITH.value
     )
     source = manifest["source"]
     rest = source.get("completed_with")
+    _report(source.get("notes", ()))
+    _report((rest or {}).get("notes", ()))
     more = "" if rest is None else f" and {rest['tensors']} of {rest['file']}"
     print(
         f"{source['file']}: {_RELEASES[manifest['kind']]} {manifest['size']}, "
         f"{source['tensors']} tensors{more}, "
         f"{manifest['parameters']:,} parameters, written to {OUTPUT.value}"
     )
+
+
+def _report(notes: Iterable[str]) -> None:
+    for note in notes:
+        print(note, file=sys.stderr)
 
 
 if __name__ == "__main__":

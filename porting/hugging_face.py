@@ -89,8 +89,8 @@ def official_name(name: str) -> str:
 
 def to_official(
     state: Mapping[str, torch.Tensor], source: str
-) -> dict[str, torch.Tensor]:
-    """Return the state under its official names.
+) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Return the state under its official names, and each one's name in the file.
 
     `transformers` stores the four point embeddings as one tensor, and the matrix of the
     position encoding twice. InputError where those two differ, or where two tensors
@@ -109,14 +109,15 @@ def to_official(
         for index, row in enumerate(points)
     }
     official: dict[str, torch.Tensor] = {}
+    names: dict[str, str] = {}
     for name, tensor in state.items():
         new = official_name(name)
         if new in official:
             raise InputError(
                 f"{source}: {name} is the second tensor named {new}: remove one"
             )
-        official[new] = tensor
-    return official
+        official[new], names[new] = tensor, name
+    return official, names
 
 
 def check_config(path: Path, config: Sam2Config) -> None:

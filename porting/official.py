@@ -11,6 +11,7 @@ import torch
 from c2g_jax import __version__
 from c2g_jax.checkpoints.safetensors import (
     MANIFEST,
+    check_names,
     file_sha256,
     fill_parameters,
     load_weights,
@@ -24,7 +25,7 @@ from c2g_jax.sam2.model import Sam2, abstract_sam2
 from c2g_jax.types import InputError
 from porting.checkpoint_files import Checkpoint, read_checkpoint
 from porting.hugging_face import check_config
-from porting.rules import to_flax
+from porting.rules import to_flax, to_torch
 
 # Tensors that SAM 2.0 lacks: it adds no embedding to the memory of absent objects, and
 # no temporal position to object pointers (sam2/configs/sam2/*.yaml).
@@ -33,6 +34,7 @@ ONLY_2_1 = (
     "obj_ptr_tpos_proj.weight",
     "obj_ptr_tpos_proj.bias",
 )
+_MEND = "give the whole state of SAM2.1 or SAM 2.0 of a published size"
 _BLOCKS = "image_encoder.trunk.blocks."
 
 
@@ -61,22 +63,35 @@ def is_2_0(state: Mapping[str, Any]) -> bool:
 
 
 def port(
-    state: Mapping[str, torch.Tensor], config: Sam2Config, source: str = "the state"
+    state: Mapping[str, torch.Tensor],
+    config: Sam2Config,
+    source: str = "the state",
+    names: Mapping[str, str] | None = None,
 ) -> Sam2:
     """Return the Flax model with the values of an official state.
 
-    InputError lists all missing, unexpected and misshapen tensors. For SAM 2.0 the
+    InputError lists all missing, unexpected and misshapen tensors by their names in the
+    state, or those that `names` has for them. For SAM 2.0 the
     tensors it lacks are zeros, which is equivalent to upstream's SAM 2.0.
     """
     model = abstract_sam2(config)
     if is_2_0(state):
         state = {**state, **_zeros(config)}
-    arrays, unknown = to_flax(
+    wanted = to_torch({name: blank(x) for name, x in parameters(model).items()})
+    own, given = (
+        {(names or {}).get(name, name): blank(x) for name, x in part.items()}
+        for part in (wanted, state)
+    )
+    check_names(own, given, source, _MEND)
+    arrays, _ = to_flax(
         (name, tensor.detach().float().numpy()) for name, tensor in state.items()
     )
-    # Names without a rule are reported as unexpected.
-    arrays |= {name: np.zeros(0, np.float32) for name in unknown}
     return fill_parameters(model, arrays, source)
+
+
+def blank(x: Any) -> np.ndarray:
+    """Return zeros of the shape of a tensor or an array, as a view of one number."""
+    return np.broadcast_to(np.float32(0), tuple(x.shape))
 
 
 def _zeros(config: Sam2Config) -> dict[str, torch.Tensor]:
@@ -98,10 +113,21 @@ def load_folder(
     return load(model, folder, prefix=prefix, size=size), manifest
 
 
+def state_of(model: Sam2, manifest: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """Return the official state of a folder's model; inverts `port`."""
+    arrays = {name: np.asarray(x) for name, x in parameters(model).items()}
+    state = {name: torch.from_numpy(x.copy()) for name, x in to_torch(arrays).items()}
+    if manifest.get("kind") == "sam2.0" and not any(
+        state[name].any() for name in ONLY_2_1
+    ):
+        state = {name: x for name, x in state.items() if name not in ONLY_2_1}
+    return state
+
+
 def read_state(
     checkpoint: str | Path, complete_with: str | Path | None = None
-) -> tuple[dict[str, torch.Tensor], str, dict[str, Any]]:
-    """Return the official state of a checkpoint, its size and the source of tensors.
+) -> tuple[dict[str, torch.Tensor], str, dict[str, Any], Mapping[str, str]]:
+    """Return the official state of a checkpoint, its size, source, and names in files.
 
     `complete_with` is a second checkpoint of the same size for tensors that the first
     lacks. InputError where it is of another model, or has no memory modules.
@@ -125,7 +151,7 @@ def read_state(
             f"{checkpoint} has no memory modules, as Sam2Model saves it: convert it "
             "with --complete_with, a checkpoint of this size that has them"
         )
-    return state, size, source
+    return state, size, source, given.names
 
 
 def convert(
@@ -137,8 +163,8 @@ def convert(
     """Convert a checkpoint to a folder of ours; return the folder's manifest."""
     output = Path(output)
     _check_output(output, format)
-    state, size, source = read_state(checkpoint, complete_with)
-    model = port(state, sam2_config(size), str(checkpoint))
+    state, size, source, names = read_state(checkpoint, complete_with)
+    model = port(state, sam2_config(size), str(checkpoint), names)
     manifest = {
         "kind": "sam2.0" if is_2_0(state) else "sam2.1",
         "size": size,
@@ -170,10 +196,14 @@ def _check_output(output: Path, format: str) -> None:
 
 
 def _describe(checkpoint: Checkpoint, used: Mapping[str, Any]) -> dict[str, Any]:
-    """Describe the source of tensors; sharded checkpoints list each sha256."""
+    """Describe the source of tensors; sharded checkpoints list each sha256.
+
+    `notes`, where there are some, are for the user.
+    """
     names = [file.name for file in checkpoint.files]
     sums = [file_sha256(file) for file in checkpoint.files]
-    return {
+    notes = {"notes": list(checkpoint.notes)} if checkpoint.notes else {}
+    return notes | {
         "file": ", ".join(names),
         "sha256": ", ".join(sums),
         "naming": checkpoint.naming,

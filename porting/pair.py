@@ -8,7 +8,6 @@ from unittest import mock
 import jax
 import numpy as np
 import torch
-from PIL import Image
 from sam2.sam2_video_predictor import SAM2VideoPredictor
 
 from c2g_jax.sam2.config import Sam2Config, sam2_config
@@ -18,7 +17,7 @@ from c2g_jax.sam2.neck import FpnNeck
 from c2g_jax.sam2.track import encode_frame
 from porting.official import is_2_0, port
 from porting.reference import build_reference, open_frames
-from porting.scenes import normalise
+from porting.scenes import model_images, normalise
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,9 +74,7 @@ class Clip:
         self.pair, self.frames = pair, frames
         self.size = frames.shape[1:3]
         side = pair.config.image_size
-        # As the reference reads JPEGs: uint8, PIL's bicubic resize.
-        resized = [Image.fromarray(f).resize((side, side)) for f in frames]
-        self.square = np.stack([np.asarray(image) for image in resized])
+        self.square = model_images(frames, side)
         self.images = normalise(self.square)  # float32 [t, S, S, 3]
         self.reference_features: dict = {}
         self._features: dict[int, FrameFeatures] = {}

@@ -6,7 +6,7 @@ match applies.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
@@ -120,3 +120,38 @@ def to_flax(
             raise ValueError(f"{name} is the second tensor to become {path}")
         arrays[path] = np.ascontiguousarray(transform(tensor))
     return arrays, unknown
+
+
+# Inverse layouts of `LEAVES`; the second argument is the number of axes in torch.
+_BACK: Mapping[Transform, Callable[[np.ndarray, int | None], np.ndarray]] = {
+    same: lambda x, _: x,
+    linear: lambda x, _: x.T,
+    conv: lambda x, _: x.transpose(3, 2, 0, 1),
+    transposed_conv: lambda x, _: x.transpose(2, 3, 0, 1),
+    grid: lambda x, _: x.transpose(2, 0, 1)[None],
+    # The axes of size 1 precede the last axis.
+    squeeze: lambda x, axes: x.reshape(
+        *x.shape[:-1], *(1,) * (axes - x.ndim), x.shape[-1]
+    ),
+}
+
+
+def to_torch(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Invert `to_flax`; KeyError for arrays without a rule."""
+    return dict(_tensor(path, array) for path, array in arrays.items())
+
+
+def _tensor(path: str, array: np.ndarray) -> tuple[str, np.ndarray]:
+    stem, _, last = path.rpartition(".")
+    for row, (pattern, axes, leaf, layout) in enumerate(LEAVES):
+        if leaf not in (None, last):
+            continue
+        name = rename(path if leaf is None else f"{stem}.weight", back=True)
+        if not re.search(pattern, name):
+            continue
+        if leaf is not None and array.ndim != axes:
+            continue
+        tensor = np.ascontiguousarray(_BACK[layout](array, axes))
+        if leaf_rule(name, tensor.ndim) == row:
+            return name, tensor
+    raise KeyError(f"no rule makes {path}")

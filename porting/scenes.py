@@ -1,6 +1,7 @@
 """Drawn videos to compare both implementations on."""
 
 import numpy as np
+from PIL import Image
 
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 STD = np.array([0.229, 0.224, 0.225], np.float32)
@@ -43,6 +44,12 @@ def draw_video(
 def disc_centre(frame: int) -> tuple[float, float]:
     """Return the centre of the disc on a frame: (x, y) in [0, 1]."""
     return 0.3 + 0.04 * frame, 0.5
+
+
+def model_images(frames: np.ndarray, side: int) -> np.ndarray:
+    """Resize uint8 [t, H, W, 3] to [t, S, S, 3], by PIL's bicubic as the reference."""
+    resized = [Image.fromarray(frame).resize((side, side)) for frame in frames]
+    return np.stack([np.asarray(image) for image in resized])
 
 
 def normalise(frames: np.ndarray) -> np.ndarray:

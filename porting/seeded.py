@@ -7,7 +7,7 @@ is drawn such that activations keep near unit scale and all tensors matter.
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,11 @@ import torch
 from sam2.sam2_video_predictor import SAM2VideoPredictor
 
 from porting.reference import build_reference, open_frames, to_torch
-from porting.scenes import disc_centre, draw_video, normalise
+from porting.scenes import disc_centre, draw_video, model_images, normalise
 
 Draw = Callable[[torch.Tensor], torch.Tensor]
 
+_IN_VIEW = 0.5  # least object score of `keep_in_view`
 _PROBE_SIZE = 256  # side of the images used to balance the heads
 
 
@@ -94,7 +95,7 @@ def _balance(reference: SAM2VideoPredictor) -> None:
     prompted = torch.cat(seen)
     for _ in range(3):  # memories depend on which objects are present
         seen.clear()
-        _track(reference, images, features)
+        _track(reference, images, features, disc_centre(0))
         tracked = torch.cat(seen[1:])
         # Remove the direction between prompted and tracked frames from the score.
         axis = prompted.mean(0) - tracked.mean(0)
@@ -138,13 +139,49 @@ def _balance_stability(reference: SAM2VideoPredictor, masks: torch.Tensor) -> No
     head.bias.mul_(enough[0])
 
 
-def _track(reference: SAM2VideoPredictor, images: np.ndarray, features: dict) -> None:
-    """Prompt the disc on the first image and track it through all images."""
-    state = open_frames(reference, images, (_PROBE_SIZE, _PROBE_SIZE), features)
-    point = [[share * _PROBE_SIZE for share in disc_centre(0)]]
-    reference.add_new_points_or_box(state, 0, 1, point, [1])
+def _track(
+    reference: SAM2VideoPredictor,
+    images: np.ndarray,
+    features: dict,
+    point: tuple[float, float],
+) -> None:
+    """Click at `point`, in [0, 1], on the first image; track through all images."""
+    side = images.shape[1]
+    state = open_frames(reference, images, (side, side), features)
+    click = [[share * side for share in point]]
+    reference.add_new_points_or_box(state, 0, 1, click, [1])
     for _ in reference.propagate_in_video(state):
         pass
+
+
+def keep_in_view(
+    state: Mapping[str, torch.Tensor],
+    size: str,
+    frames: np.ndarray,
+    point: tuple[float, float],
+    image_size: int | None = None,
+) -> dict[str, torch.Tensor]:
+    """Return the state with the object score raised until an object is tracked.
+
+    Otherwise chance decides whether a video compares any mask. The object is clicked at
+    `point`, (x, y) in [0, 1], on the first of `frames`, uint8 [t, H, W, 3].
+    """
+    reference = build_reference(size, image_size)
+    reference.load_state_dict(dict(state))
+    head = reference.sam_mask_decoder.pred_obj_score_head.layers[-1]
+    scores: list[torch.Tensor] = []
+    hook = head.register_forward_hook(lambda _, __, output: scores.append(output))
+    images, features = normalise(model_images(frames, reference.image_size)), {}
+    while True:  # memories depend on where the object is in view
+        scores.clear()
+        with torch.inference_mode():
+            _track(reference, images, features, point)
+        lacking = _IN_VIEW - float(torch.cat(scores).min())
+        if lacking <= 0:
+            break
+        head.bias.add_(lacking)
+    hook.remove()
+    return reference.state_dict()
 
 
 def save_checkpoint(state: dict[str, torch.Tensor], path: str | Path) -> None:

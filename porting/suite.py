@@ -4,7 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from c2g_jax.click2graph.model import Click2Graph
 from porting.compare import Row
+from porting.heads import Heads
+from porting.heads_stages import heads_rows
 from porting.pair import Clip, Pair
 from porting.runs import VideoPrompt
 from porting.scenes import disc_centre
@@ -33,12 +36,16 @@ def standard_prompts(image_size: int) -> list[PointPrompt]:
 
 
 def all_rows(
-    pair: Pair, frames: np.ndarray, point: tuple[float, float]
+    pair: Pair,
+    frames: np.ndarray,
+    point: tuple[float, float],
+    model: Click2Graph,
+    twin: Heads,
 ) -> Iterator[list[Row]]:
-    """Compare every stage, in groups: image, prompts and, for several frames, video.
+    """Compare every stage, in groups: image, prompts, video if there are frames, heads.
 
     `frames` uint8 [t, H, W, 3]; the object is clicked at `point`, (x, y) in [0, 1], on
-    the first frame.
+    the first frame. `model` has the pair's SAM2.1 and the heads of `twin`.
     """
     clip = Clip(pair, frames)
     yield image_rows(clip)
@@ -47,3 +54,4 @@ def all_rows(
         height, width = clip.size
         click = {"points": [[point[0] * width, point[1] * height]], "labels": [1]}
         yield tracking_rows(clip, [VideoPrompt(0, 1, click)])
+    yield heads_rows(clip, model, twin)

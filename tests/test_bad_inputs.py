@@ -153,6 +153,20 @@ TABLE = [
     ("predict", (*CLICK, "--max_gap=-1"), "--max_gap is -1", "give 0 or more"),
     ("predict", (*CLICK, "--min_confidence=2"), "--min_confidence is 2", "from 0 to 1"),
     ("predict", weights("nowhere"), "no checkpoint in", "give a folder that holds"),
+    ("predict", (*CLICK, "--heads={bad}/no"), "no heads in", "give a heads.safe"),
+    (
+        "predict",
+        (*CLICK, "--heads={bad}/frame.png"),
+        "frame.png is not a safetensors",
+        "give a heads.safetensors",
+    ),
+    (
+        "predict",
+        (*CLICK, "--size=toy", "--heads={bad}/no"),
+        "--heads needs trained",
+        "give a --checkpoint",
+    ),
+    ("web", ("--heads={bad}/no",), "no such file", "name a heads.safetensors"),
     ("predict", weights("frame.png"), "no checkpoint in", "give a folder that holds"),
     ("predict", weights("empty"), "no checkpoint in", "give a folder that holds"),
     ("predict", weights("manifest_text"), "manifest.json is not", "convert it again"),
@@ -215,6 +229,7 @@ TABLE = [
     # Flags of another command.
     ("correct", ("--tau=0.3",), "--tau has no effect", "--help lists its flags"),
     ("train", (CONFIG, "--checkpoint=a"), "--checkpoint has no effect", "--help"),
+    ("train", (CONFIG, "--heads=a"), "--heads has no effect", "--help"),
     ("predict", (*CLICK, "--data_dir=a"), "--data_dir has no effect", "--help"),
 ]
 AT = '{"kind": "point", "frame": 0, "y": 1, "x": '

@@ -8,7 +8,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 from c2g_jax import correct
-from c2g_jax.checkpoints import pretrained
+from c2g_jax.checkpoints import heads
 from c2g_jax.checkpoints import safetensors as weights
 from c2g_jax.correction import simulate
 from c2g_jax.evaluation.metrics import score_subject
@@ -32,9 +32,7 @@ def data(world, monkeypatch):  # noqa: F811
     data = dataset(world, things, spans, NAMES)
     monkeypatch.setattr(correct, "open_dataset", lambda folder, name: data)
     monkeypatch.setattr(weights, "read_manifest", lambda folder: {"sha256": folder})
-    monkeypatch.setattr(
-        pretrained, "load_click2graph", lambda *_, **__: (scripted.model(), True)
-    )
+    monkeypatch.setattr(heads, "load_model", lambda *_, **__: (scripted.model(), None))
     return data
 
 

@@ -67,7 +67,8 @@ PACKAGES = {
     "correct": "absl",
     "tune": "absl",
     "plot": "absl",
-    "porting": "jax numpy absl PIL safetensors torch sam2 hydra omegaconf transformers",
+    "porting": "jax numpy scipy absl PIL safetensors torch sam2 hydra omegaconf "
+    "transformers",
     "configs": "ml_collections",
     "datasets": "numpy PIL av tensorflow_datasets google apache_beam",
 }

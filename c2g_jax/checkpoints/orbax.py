@@ -6,7 +6,6 @@ one such folder for each step. All are written to a temporary folder and renamed
 """
 
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -24,6 +23,7 @@ from orbax.checkpoint import v1 as ocp
 from c2g_jax.checkpoints.processes import in_first_process
 from c2g_jax.checkpoints.safetensors import (
     MANIFEST,
+    digest,
     fill_parameters,
     parameters,
     read_manifest,
@@ -202,13 +202,3 @@ def _without_other_processes() -> ocp.Context:
 
 def _free(folder: Path) -> int:
     return shutil.disk_usage(folder).free
-
-
-def digest(values: Mapping[str, np.ndarray]) -> str:
-    """Return the sha256 of names, dtypes, shapes and values."""
-    found = hashlib.sha256()
-    for name, value in sorted(values.items()):
-        value = np.ascontiguousarray(value)
-        found.update(f"{name} {value.dtype.name}{list(value.shape)}".encode())
-        found.update(value.data)
-    return found.hexdigest()

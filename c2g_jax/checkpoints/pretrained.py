@@ -19,7 +19,9 @@ from c2g_jax.checkpoints.safetensors import (
     read_manifest,
     save_weights,
 )
+from c2g_jax.click2graph.didm import DidmConfig
 from c2g_jax.click2graph.model import Click2Graph, Click2GraphConfig, click2graph_config
+from c2g_jax.click2graph.sch import SchConfig
 from c2g_jax.click2graph.settings import Settings
 from c2g_jax.from_scratch.didm import didm_config
 from c2g_jax.from_scratch.sch import sch_config
@@ -31,7 +33,7 @@ from c2g_jax.vocabulary import Vocabulary
 
 # Weights of the toy size, which ship with the package.
 TOY_CHECKPOINT = Path(__file__).resolve().parent.parent / "toy_checkpoint"
-_KEY = "click2graph"  # the entry of the manifest that DIDM and SCH need
+CLICK2GRAPH = "click2graph"  # the entry of the manifest that DIDM and SCH need
 SETTINGS = "settings"  # the entry with the `Settings`, if they were tuned
 
 
@@ -55,16 +57,46 @@ def save_click2graph(
     `manifest` adds JSON values of the caller, such as the origin of the weights.
     """
     config = model.config
-    shape = {
+    entries = {"size": config.sam2.size, CLICK2GRAPH: heads_shape(config)}
+    if config.settings is not None:
+        entries[SETTINGS] = config.settings.to_json()
+    save_weights(model, folder, {**(manifest or {}), **entries})
+
+
+def heads_shape(config: Click2GraphConfig) -> dict[str, Any]:
+    """Return the entry of the manifest that DIDM and SCH need."""
+    return {
         "image_size": config.sam2.image_size,
         "didm": dataclasses.asdict(config.didm),
         "sch": dataclasses.asdict(config.sch),
         "vocabulary": config.vocabulary.to_json(),
     }
-    manifest = {**(manifest or {}), "size": config.sam2.size, _KEY: shape}
-    if config.settings is not None:
-        manifest[SETTINGS] = config.settings.to_json()
-    save_weights(model, folder, manifest)
+
+
+def read_heads_shape(
+    shape: Any, source: str | Path
+) -> tuple[DidmConfig, SchConfig, Vocabulary, int]:
+    """Return what `heads_shape` wrote, and the image size; or InputError."""
+    try:
+        found = (
+            didm_config(**shape["didm"]),
+            sch_config(**shape["sch"]),
+            Vocabulary.from_json(shape["vocabulary"]),
+            shape["image_size"],
+        )
+        classes = len(found[2].objects), len(found[2].predicates)
+        if (found[1].num_objects, found[1].num_predicates) != classes:
+            raise ValueError(f"the vocabulary has {classes} names")
+    except (KeyError, TypeError, ValueError) as error:
+        raise _no_model(source, error) from error
+    return found
+
+
+def _no_model(source: str | Path, error: Exception) -> InputError:
+    return InputError(
+        f"the manifest in {source} does not describe a model ({error}): it was "
+        "written by another version, or changed: convert or train it again"
+    )
 
 
 def load_click2graph(
@@ -85,7 +117,7 @@ def load_click2graph(
     """
     image_size = _checked(image_size, dtype)
     manifest = read_manifest(folder)
-    shape = manifest.get(_KEY)
+    shape = manifest.get(CLICK2GRAPH)
     if shape is None:
         image_size = image_size or manifest.get("image_size")
         sam2 = sam2_config(manifest["size"], image_size, dtype)
@@ -93,22 +125,15 @@ def load_click2graph(
         model = abstract_click2graph(config)
         model.sam2 = load_weights(model.sam2, folder, size=size)
         return with_seeded_heads(model, seed), False
-    settings = settings_of(manifest, folder)
+    didm, sch, vocabulary, own = read_heads_shape(shape, folder)
     try:
-        config = Click2GraphConfig(
-            sam2_config(manifest["size"], image_size or shape["image_size"], dtype),
-            didm_config(**shape["didm"]),
-            sch_config(**shape["sch"]),
-            Vocabulary.from_json(shape["vocabulary"]),
-            rules or TrackRules(),
-            discover_every,
-            settings,
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"the manifest in {folder} does not describe a model ({error}): "
-            "it was written by another version, or changed: convert or train it again"
-        ) from error
+        sam2 = sam2_config(manifest["size"], image_size or own, dtype)
+    except (TypeError, ValueError) as error:
+        raise _no_model(folder, error) from error
+    settings = settings_of(manifest, folder)
+    config = Click2GraphConfig(
+        sam2, didm, sch, vocabulary, rules or TrackRules(), discover_every, settings
+    )
     model = load_weights(abstract_click2graph(config), folder, size=size)
     if settings is not None:
         model.sch.temperature = settings.temperature
@@ -192,7 +217,7 @@ def load_sam2(
     """
     image_size = _checked(image_size, dtype)
     manifest = read_manifest(folder)
-    shape = manifest.get(_KEY)
+    shape = manifest.get(CLICK2GRAPH)
     image_size = image_size or (manifest if shape is None else shape).get("image_size")
     config = sam2_config(manifest["size"], image_size, dtype)
     model = abstract_sam2(config)

@@ -24,6 +24,7 @@ from c2g_jax.media.outputs import output_folder
 from c2g_jax.types import InputError
 
 WEIGHTS, MANIFEST = "weights.safetensors", "manifest.json"
+_MEND = "ask for the size and the release that it is of, or convert it again"
 DTYPE = "dtype"  # key in the manifest of a checkpoint in half precision
 M = TypeVar("M", bound=nnx.Module)
 
@@ -94,8 +95,13 @@ def initialise(module: M, seed: int, embedding_std: float = 0.02) -> M:
     return fill_parameters(module, values, f"seed {seed}")
 
 
-def check_names(wanted: Mapping[str, Any], got: Mapping[str, Any], source: str) -> None:
-    """Raise InputError unless names are equal, and shapes and dtypes by name."""
+def check_names(
+    wanted: Mapping[str, Any], got: Mapping[str, Any], source: str, mend: str = _MEND
+) -> None:
+    """Raise InputError unless names are equal, and shapes and dtypes by name.
+
+    `mend` is what the message advises.
+    """
     missing = sorted(wanted.keys() - got.keys())
     unexpected = sorted(got.keys() - wanted.keys())
     misshapen = []
@@ -106,10 +112,7 @@ def check_names(wanted: Mapping[str, Any], got: Mapping[str, Any], source: str) 
     faults = {"missing": missing, "unexpected": unexpected, "misshapen": misshapen}
     found = [f"{len(v)} {k}: {', '.join(v)}" for k, v in faults.items() if v]
     if found:
-        raise InputError(
-            f"{source} does not fit the model; {'; '.join(found)}: ask for the size "
-            "and the release that it is of, or convert it again"
-        )
+        raise InputError(f"{source} does not fit the model; {'; '.join(found)}: {mend}")
 
 
 def save_weights(
@@ -217,6 +220,16 @@ def file_sha256(path: str | Path) -> str:
     """Return the sha256 of a file, in hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest(values: Mapping[str, np.ndarray]) -> str:
+    """Return the sha256 of names, dtypes, shapes and values."""
+    found = hashlib.sha256()
+    for name, value in sorted(values.items()):
+        value = np.ascontiguousarray(value)
+        found.update(f"{name} {value.dtype.name}{list(value.shape)}".encode())
+        found.update(value.data)
+    return found.hexdigest()
 
 
 def _describe(array: Any) -> str:

@@ -43,6 +43,13 @@ CHECKPOINT = flags.DEFINE(
     None,
     "Folder of a checkpoint; for porting also a released .pt or .safetensors file.",
 )
+HEADS = flags.DEFINE(
+    PATH,
+    "heads",
+    None,
+    "File heads.safetensors of a training, or folder of a whole checkpoint: its DIDM "
+    "and SCH are used with the SAM2.1 of --checkpoint.",
+)
 DATA_DIR = flags.DEFINE(
     PATH, "data_dir", None, "Folder of prepared data sets: DATA_DIR/NAME."
 )

@@ -1,26 +1,42 @@
 """A scene graph as COCO instances: one image per frame, one annotation per mask."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
+from PIL import Image
 from pycocotools import mask as coco
 
-from c2g_jax.media.outputs import write_text
+from c2g_jax.export.names import plain_stem, unicode_text
+from c2g_jax.media.outputs import file_named, output_folder, write_text
 from c2g_jax.media.rle import coco_code
-from c2g_jax.types import SceneGraph
+from c2g_jax.types import Frame, SceneGraph
 from c2g_jax.vocabulary import Vocabulary, load_vocabulary
+
+_QUALITY = 95  # of JPEGs
 
 
 def write_coco(
-    path: str | Path, graph: SceneGraph, vocabulary: Vocabulary | None = None
+    path: str | Path,
+    graph: SceneGraph,
+    vocabulary: Vocabulary | None = None,
+    frames: Iterable[Frame] | None = None,
 ) -> None:
     """Write the masks as COCO instances, as RLE; the file is replaced atomically.
 
     In addition to COCO's fields, annotations have `track_id` (the object's id) and
-    `score`, and images have `frame_index` and `time` in seconds. File names are
-    %06d.jpg by frame index. vocabulary: numbers the categories, default OpenPVSG's.
+    `score`, and images have `frame_index` and `time` in seconds. Images are named
+    VIDEO/%06d.jpg by frame index; with `frames`, those of the graph in order, they are
+    written to that folder beside the file. vocabulary: numbers the categories, default
+    OpenPVSG's.
     """
+    path = file_named(path)
     text = json.dumps(coco_document(graph, vocabulary), allow_nan=False)
+    if frames is not None:
+        with output_folder(path.absolute().parent / plain_stem(graph.video.name)) as to:
+            for frame in frames:
+                picture = Image.fromarray(frame.rgb)
+                picture.save(to / _image_name(frame.index), quality=_QUALITY)
     write_text(path, text)
 
 
@@ -47,13 +63,13 @@ def coco_document(graph: SceneGraph, vocabulary: Vocabulary | None = None) -> di
                     "score": track.score,
                 }
             )
-    things = set(vocabulary.things)
+    things, folder = set(vocabulary.things), plain_stem(graph.video.name)
     return {
-        "info": {"description": graph.video.name, "version": "1.0"},
+        "info": {"description": unicode_text(graph.video.name), "version": "1.0"},
         "images": [
             {
                 "id": t + 1,
-                "file_name": f"{t:06d}.jpg",
+                "file_name": f"{folder}/{_image_name(t)}",
                 "width": graph.video.width,
                 "height": graph.video.height,
                 "frame_index": t,
@@ -62,8 +78,17 @@ def coco_document(graph: SceneGraph, vocabulary: Vocabulary | None = None) -> di
             for t, time in enumerate(graph.video.times)
         ],
         "categories": [
-            {"id": i, "name": name, "isthing": int(name in things)}
+            {
+                "id": i,
+                "name": name,
+                "supercategory": "thing" if name in things else "stuff",
+                "isthing": int(name in things),
+            }
             for name, i in number.items()
         ],
         "annotations": annotations,
     }
+
+
+def _image_name(frame: int) -> str:
+    return f"{frame:06d}.jpg"

@@ -5,13 +5,13 @@ background; FOLDER/SOURCE/videos/VIDEO.mp4.
 """
 
 import json
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from c2g_jax.export.names import plain_stem
 from c2g_jax.export.overlay import object_color
 from c2g_jax.media.outputs import output_folder
 from c2g_jax.media.rle import decode_mask
@@ -151,6 +151,6 @@ def _segments(
 
 def _video_id(name: str) -> str:
     """Return the video's name as a file name."""
-    name = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(name).stem).strip("_")
+    name = plain_stem(name)
     # Readers of OpenPVSG skip folders named "frames", which hold decoded videos.
-    return "video" if name in ("", "frames") else name
+    return "video" if name == "frames" else name

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from c2g_jax.export.names import unicode_text
 from c2g_jax.media.outputs import write_text
 from c2g_jax.types import (
     InputError,
@@ -66,7 +67,7 @@ def graph_to_json(graph: SceneGraph) -> dict:
     document = {
         "schema_version": SCHEMA_VERSION,
         "video": {
-            "name": video.name,
+            "name": unicode_text(video.name),
             "width": video.width,
             "height": video.height,
             "fps": video.fps,
@@ -94,7 +95,7 @@ def graph_to_json(graph: SceneGraph) -> dict:
             [[times[first], times[last]] for first, last in r.spans]
             for r in graph.relations
         ],
-        "provenance": dict(graph.provenance),
+        "provenance": unicode_text(dict(graph.provenance)),
     }
     if graph.frames:
         document["frames"] = [_subject_to_json(subject) for subject in graph.frames]

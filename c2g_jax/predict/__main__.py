@@ -75,11 +75,8 @@ def run() -> None:
 def make_tracker(job: Job) -> Callable:
     """Build the model; returns a function from frames to an iterator of FrameResult."""
     with interruptible_imports():
-        from c2g_jax.checkpoints.pretrained import (
-            load_click2graph,
-            seeded_click2graph,
-            untrained,
-        )
+        from c2g_jax.checkpoints.heads import load_model
+        from c2g_jax.checkpoints.pretrained import seeded_click2graph
         from c2g_jax.click2graph.model import click2graph_config
         from c2g_jax.sam2.config import sam2_config
         from c2g_jax.tracking.loop import track_video
@@ -100,16 +97,17 @@ def make_tracker(job: Job) -> Callable:
                 "no --checkpoint: using the toy checkpoint of the package, which is "
                 "trained on synthetic videos"
             )
-        model, trained = load_click2graph(
+        model, warning = load_model(
             job.checkpoint,
+            job.heads,
             size=job.size,
             image_size=IMAGE_SIZE.value,
             dtype=DTYPE.value,
             seed=seed,
             discover_every=every,
         )
-        if not trained:
-            warn(untrained(job.checkpoint))
+        if warning is not None:
+            warn(warning)
 
     def track(frames):
         count = job.video.num_frames
@@ -154,12 +152,17 @@ def provenance(job: Job, dropped: int) -> dict:
     if job.manifest is not None:
         name = job.checkpoint.resolve().name
         checkpoint = {"name": name, "sha256": job.manifest["sha256"]}
+    heads = {}
+    if job.heads is not None:
+        name = job.heads.resolve().name
+        heads = {"heads": {"name": name, "sha256": job.heads_manifest["sha256"]}}
     options = (IMAGE_SIZE, DTYPE, FPS, START, END, MAX_FRAMES)
     options += (DISCOVER_EVERY,)
     spans = {flag.name: getattr(job.spans, name) for name, flag in SPANS.items()}
     return {
         "program": f"click2graph-jax {__version__}",
         "checkpoint": checkpoint,
+        **heads,
         "size": job.size,
         "seed": SEED.value,
         "options": {flag.name: flag.value for flag in options} | spans,

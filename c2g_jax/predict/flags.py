@@ -16,6 +16,7 @@ from c2g_jax.cli.launch import (
     CHECKPOINT,
     DISCOVER_EVERY,
     DTYPE,
+    HEADS,
     IMAGE_SIZE,
     MAX_FRAMES,
     OUTPUT,
@@ -64,6 +65,7 @@ PROMPTS = flags.DEFINE(
     "JSON file with several prompts, instead of --point, --box and --mask.",
 )
 flags.declare_key_flag("checkpoint")
+flags.declare_key_flag("heads")
 SIZE = flags.DEFINE_string(
     "size",
     None,
@@ -134,6 +136,8 @@ class Job:
     size: str
     checkpoint: Path | None  # None: randomly initialised model
     manifest: dict | None  # the checkpoint's
+    heads: Path | None = None  # file of DIDM and SCH, in place of the checkpoint's
+    heads_manifest: dict | None = None
     spans: SpanConfig = RANKED
 
 
@@ -169,9 +173,20 @@ def read_job() -> Job:
     )
     for prompt in prompts:
         prompt.check(video.width, video.height, video.num_frames)
-    size, checkpoint, manifest = read_checkpoint()
-    spans = read_spans(checkpoint, manifest)
-    return Job(video, prompts, output, size, checkpoint, manifest, spans)
+    found = (*read_checkpoint(), *read_heads_flag())
+    return Job(video, prompts, output, *found, read_spans(found[1]))
+
+
+def read_heads_flag() -> tuple[Path | None, dict | None]:
+    """Return the file of --heads and its manifest."""
+    if HEADS.value is None:
+        return None, None
+    with interruptible_imports():
+        from c2g_jax.checkpoints.heads import heads_manifest
+
+    if CHECKPOINT.value is None and SIZE.value is not None:
+        raise InputError("--heads needs trained weights: give a --checkpoint")
+    return Path(HEADS.value), heads_manifest(HEADS.value)
 
 
 def read_flag_prompts() -> list[Prompt]:
@@ -196,12 +211,12 @@ def read_flag_prompts() -> list[Prompt]:
     return read_prompts(PROMPTS.value)
 
 
-def read_spans(checkpoint: Path | None, manifest: dict | None) -> SpanConfig:
-    """Return the checkpoint's settings of spans, changed by the flags."""
+def read_spans(checkpoint: Path | None) -> SpanConfig:
+    """Return the settings of spans of the checkpoint or --heads, changed by flags."""
     with interruptible_imports():
-        from c2g_jax.checkpoints.pretrained import settings_of
+        from c2g_jax.checkpoints.heads import settings_in_use
 
-    settings = None if manifest is None else settings_of(manifest, checkpoint)
+    settings = settings_in_use(checkpoint, HEADS.value)
     spans = RANKED if settings is None else settings.spans
     given = {k: flag.value for k, flag in SPANS.items() if flag.value is not None}
     if "top" in given:

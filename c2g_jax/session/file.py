@@ -38,6 +38,7 @@ _DOCUMENT = "session.json"
 _ARRAYS = ("features", "pointers", "logits", "logits_of")
 _VIDEO = dict(name=str, width=int, height=int, num_frames=int)
 _SOURCE = dict.fromkeys(("path", "checkpoint", "sha256"), (str, type(None)))
+_HEADS = ("heads", "heads_sha256")  # of the source, from version 0.1.0 on
 _NUMBER = (int, float, type(None))
 _OPTIONS = {  # of `open_video`
     **dict.fromkeys(("fps", "start", "end", "max_frames", "image_size"), _NUMBER),
@@ -87,7 +88,7 @@ class SavedSession:
         self,
         video: Video,
         fingerprint: Fingerprint,
-        sha256: str | None,
+        source: Source,
         model: Sam2Config,
     ) -> None:
         """Raise InputError unless it was saved on this video and with this model."""
@@ -104,11 +105,17 @@ class SavedSession:
                 f"{self.path} is of {saved['name']}, but the frames of {video.name} "
                 "look different: give the video of the session"
             )
-        known = self.source.sha256
+        known, sha256 = self.source.sha256, source.sha256
         if None not in (known, sha256) and known != sha256:
             raise InputError(
                 f"{self.path} was made with other weights (sha256 {known[:12]}, not "
                 f"{sha256[:12]}): give the checkpoint of the session"
+            )
+        was, now = self.source.heads_sha256, source.heads_sha256
+        if sha256 is not None and was != now:
+            raise InputError(
+                f"{self.path} was made with {_heads(was)}, not {_heads(now)}: give the "
+                "heads of the session"
             )
         shapes = (
             ("size", self.size or model.size, model.size),
@@ -203,12 +210,21 @@ def read_session(path: Path) -> SavedSession:
     )
 
 
+def _heads(sha256: str | None) -> str:
+    if sha256 is None:
+        return "the heads of its checkpoint"
+    return f"heads of sha256 {sha256[:12]}"
+
+
 def _parsed(path: Path, document: dict, arrays: dict[str, np.ndarray]) -> SavedSession:
     """Parse a session; raise one of `_DAMAGED` for missing or wrong values."""
     video, source, history = (document[k] for k in ("video", "source", "history"))
     for values, kinds in ((video, _VIDEO), (source, _SOURCE)):
         if not all(isinstance(values[name], kind) for name, kind in kinds.items()):
             raise TypeError
+    heads = [source.get(name) for name in _HEADS]
+    if not all(isinstance(value, (str, type(None))) for value in heads):
+        raise TypeError
     options = source["options"]
     if not all(isinstance(options[name], _OPTIONS[name]) for name in options):
         raise TypeError
@@ -224,7 +240,7 @@ def _parsed(path: Path, document: dict, arrays: dict[str, np.ndarray]) -> SavedS
         path,
         video,
         from_json(video.get("likeness", [])),
-        Source(source["path"], options, source["checkpoint"], source["sha256"]),
+        Source(source["path"], options, source["checkpoint"], source["sha256"], *heads),
         SpanConfig(**document["spans"]),  # without `top` in older files: all
         AdaptConfig(**document["adapt"]),
         size,

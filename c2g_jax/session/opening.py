@@ -8,11 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from c2g_jax.checkpoints.pretrained import (
-    find_checkpoint,
-    load_click2graph,
-    untrained,
-)
+from c2g_jax.checkpoints.heads import heads_manifest, load_model
+from c2g_jax.checkpoints.pretrained import find_checkpoint
 from c2g_jax.checkpoints.safetensors import read_manifest
 from c2g_jax.click2graph.model import Click2Graph
 from c2g_jax.media.outputs import path_named
@@ -29,6 +26,7 @@ def open_video(
     checkpoint: str | Path | None = None,
     *,
     model: Click2Graph | None = None,
+    heads: str | Path | None = None,
     fps: float | None = DEFAULT_FPS,
     start: float | None = None,
     end: float | None = None,
@@ -41,32 +39,39 @@ def open_video(
     """Open a session on a video file, a folder of frames, an image or a list of arrays.
 
     `checkpoint` is a folder of weights, by default the shipped one; alternatively
-    `model` is a model in memory. `fps` frames per second are sampled by time (None:
-    every frame), from `start` to `end` seconds. `image_size`, `dtype` and
+    `model` is a model in memory. `heads` is a heads.safetensors whose DIDM and SCH are
+    used in place of the checkpoint's. `fps` frames per second are sampled by time
+    (None: every frame), from `start` to `end` seconds. `image_size`, `dtype` and
     `discover_every` apply to a checkpoint; a `model` has its own. Other options are
     those of `Session`. Raises InputError for what cannot be read, and warns of a
-    checkpoint with SAM2.1 alone, whose objects and relations are random.
+    checkpoint with SAM2.1 alone, whose objects and relations are random, and of heads
+    that were trained around another SAM2.1.
     """
-    if model is not None and checkpoint is not None:
-        raise InputError("a model and a checkpoint are given: give one of them")
+    if model is not None and (checkpoint is not None or heads is not None):
+        given = "heads" if checkpoint is None else "a checkpoint"
+        raise InputError(f"a model and {given} are given: give one of them")
     if model is not None and not hasattr(model, "config"):
         raise InputError(f"model is {model!r}: give a Click2Graph")
     sampling = check_sampling(fps, start, end, max_frames)._asdict()
     opened = read_video(video, **sampling)
-    sha256 = None
+    sha256, heads_sha256 = None, None
     if model is None:
         discover_every = whole(discover_every, "discover_every", 1)
         checkpoint = find_checkpoint(checkpoint)
         sha256 = read_manifest(checkpoint)["sha256"]
-        model, trained = load_click2graph(
+        if heads is not None:
+            heads = path_named(heads).resolve()
+            heads_sha256 = heads_manifest(heads)["sha256"]
+        model, warning = load_model(
             checkpoint,
+            heads,
             image_size=image_size,
             dtype=dtype,
             discover_every=discover_every,
         )
-        if not trained:
+        if warning is not None:
             # Level 3: the caller of c2g_jax.open.
-            warnings.warn(untrained(checkpoint), stacklevel=3)
+            warnings.warn(warning, stacklevel=3)
     path = None
     if isinstance(video, (str, Path)):
         path = str(Path(os.path.expanduser(video)).resolve())
@@ -77,9 +82,9 @@ def open_video(
         dtype=config.sam2.dtype,
         discover_every=config.discover_every,
     )
-    source = Source(
-        path, settings, None if checkpoint is None else str(checkpoint), sha256
-    )
+    files = (None if file is None else str(file) for file in (checkpoint, heads))
+    named, heads_named = files
+    source = Source(path, settings, named, sha256, heads_named, heads_sha256)
     return Session(opened, model, source, **options)
 
 
@@ -89,12 +94,13 @@ def open_session(
     checkpoint: str | Path | None = None,
     *,
     model: Click2Graph | None = None,
+    heads: str | Path | None = None,
     **options: Any,
 ) -> Session:
     """Open a session file, exactly as it was saved.
 
-    `video` and `checkpoint` are their paths, if they moved. InputError if they are not
-    the session's, or for a file that is no session.
+    `video`, `checkpoint` and `heads` are their paths, if they moved. InputError if they
+    are not the session's, or for a file that is no session.
     """
     saved = read_session(path_named(path))
     video = saved.source.path if video is None else video
@@ -102,11 +108,13 @@ def open_session(
         raise InputError(f"{path}: its video was given as arrays: give it again")
     if model is None and checkpoint is None:
         checkpoint = saved.source.checkpoint
+    if model is None and heads is None:
+        heads = saved.source.heads
     # No autosave before the session is restored.
     autosave = options.pop("autosave", None)
     settings = dict(saved.source.options, spans=saved.spans, adapt=saved.adapt)
     settings |= options
-    session = open_video(video, checkpoint, model=model, **settings)
+    session = open_video(video, checkpoint, model=model, heads=heads, **settings)
     try:
         session.restore(saved)
         session.autosave = autosave

@@ -297,14 +297,19 @@ class Session:
             write_session(self._saved(place), self._engine.logits.get)
 
     def export(
-        self, kind: str, path: str | Path, threshold: float | None = None
+        self,
+        kind: str,
+        path: str | Path,
+        threshold: float | None = None,
+        frames: bool = False,
     ) -> None:
         """Write the graph as one of `views.EXPORTS`: scene_graph, open_pvsg, coco,
-        graphml, csv or overlay. "open_pvsg" makes a folder, all others a file."""
-        check_kind(kind)
+        graphml, csv or overlay. "open_pvsg" makes a folder, all others a file. With
+        `frames`, "coco" writes the frames too, to the folder that its names name."""
+        check_kind(kind, frames)
         graph, names = self.graph(threshold), self.model.config.vocabulary
         with writing(path, self.source.path, kind in FOLDERS) as place:
-            write_export(kind, place, graph, self.video, names)
+            write_export(kind, place, graph, self.video, names, frames)
 
     def history(self) -> tuple[SessionState, list[Step], list[Step]]:
         """Return the state, and the actions done and undone as (name, state)."""
@@ -317,7 +322,7 @@ class Session:
         InputError if it was saved on another video, or with another model.
         """
         fingerprint, config = self._viewer.fingerprint(), self.model.config.sam2
-        saved.check(self.video, fingerprint, self.source.sha256, config)
+        saved.check(self.video, fingerprint, self.source, config)
         for observation, logits in saved.logits:
             self._engine.logits.put(observation, logits)
         self._history.resume(saved.now, saved.done, saved.undone)

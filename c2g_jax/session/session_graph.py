@@ -26,6 +26,8 @@ class Source:
     options: dict = dataclasses.field(default_factory=dict)  # how it is sampled
     checkpoint: str | None = None
     sha256: str | None = None  # of the checkpoint's weights
+    heads: str | None = None  # file of DIDM and SCH, if not the checkpoint's
+    heads_sha256: str | None = None
 
 
 def build_graph(
@@ -69,6 +71,10 @@ def provenance(state: SessionState, size: str, source: Source) -> dict:
     if source.checkpoint is not None:
         name = Path(source.checkpoint).name
         checkpoint = {"name": name, "sha256": source.sha256}
+    heads = {}
+    if source.heads is not None:
+        name = Path(source.heads).name
+        heads = {"heads": {"name": name, "sha256": source.heads_sha256}}
     prompts = [
         {"frame": t, "object": obj.object_id, **as_json(item)}
         for obj in state.objects.values()
@@ -79,6 +85,7 @@ def provenance(state: SessionState, size: str, source: Source) -> dict:
     return {
         "program": f"click2graph-jax {__version__}",
         "checkpoint": checkpoint,
+        **heads,
         "size": size,
         "options": dict(source.options),
         "prompts": prompts,

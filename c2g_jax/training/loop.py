@@ -18,8 +18,9 @@ import jax
 from flax import nnx
 from jax.sharding import Mesh
 
-from c2g_jax.checkpoints.orbax import digest, save_step, saved_steps
+from c2g_jax.checkpoints.orbax import save_step, saved_steps
 from c2g_jax.checkpoints.processes import in_first_process
+from c2g_jax.checkpoints.safetensors import digest
 from c2g_jax.training import sharding
 from c2g_jax.training import state as states
 from c2g_jax.training.interrupt import Interrupt

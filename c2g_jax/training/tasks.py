@@ -13,10 +13,10 @@ import jax
 import numpy as np
 from flax import nnx
 
+from c2g_jax.checkpoints.heads import save_click2graph_and_heads
 from c2g_jax.checkpoints.pretrained import (
     abstract_click2graph,
     load_sam2,
-    save_click2graph,
     save_sam2,
     with_seeded_heads,
 )
@@ -76,7 +76,7 @@ def prepare_task(config: Any, local_batch: int) -> PreparedTask:
                 "initialised"
             )
         task = click2graph_task(config, sam2, dataset, training)
-        export = save_click2graph
+        export = save_click2graph_and_heads
     if config.trainable:
         task = dataclasses.replace(task, trainable=tuple(config.trainable))
     shard = (jax.process_index(), jax.process_count())

@@ -19,7 +19,7 @@ from absl import flags
 from c2g_jax.cli import launch
 from c2g_jax.cli.compiled import processor, user_cache
 from c2g_jax.cli.interrupts import interruptible_imports
-from c2g_jax.cli.launch import CHECKPOINT, VIDEO
+from c2g_jax.cli.launch import CHECKPOINT, HEADS, VIDEO
 from c2g_jax.cli.paths import PATH
 from c2g_jax.types import InputError
 
@@ -28,6 +28,7 @@ ADDRESS = "127.0.0.1"
 
 flags.declare_key_flag("video")
 flags.declare_key_flag("checkpoint")
+flags.declare_key_flag("heads")
 flags.declare_key_flag("compilation_cache")
 PORT = flags.DEFINE_integer("port", 8321, "Port of 127.0.0.1; 0: any free port.")
 STATE = flags.DEFINE(
@@ -84,6 +85,10 @@ def read_flags():
                 f"--checkpoint={CHECKPOINT.value}: no such folder: name a folder "
                 "with weights"
             )
+    if HEADS.value is not None and not Path(HEADS.value).exists():
+        raise InputError(
+            f"--heads={HEADS.value}: no such file: name a heads.safetensors"
+        )
     settings = Settings(
         state=Path(STATE.value or user_cache()).resolve(),
         video=video,
@@ -139,7 +144,9 @@ def serve(settings, checkpoint: Path | None, listener: socket.socket) -> None:
         from c2g_jax.web.model_host import ModelHost
 
         model_host = ModelHost(
-            checkpoint, cache=settings.state / "compiled" / processor()
+            checkpoint,
+            cache=settings.state / "compiled" / processor(),
+            heads=None if HEADS.value is None else Path(HEADS.value).resolve(),
         )
         server = make_server(create_app(model_host, settings))
     port = listener.getsockname()[1]

@@ -6,11 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from c2g_jax.checkpoints.pretrained import (
-    find_checkpoint,
-    load_click2graph,
-    untrained,
-)
+from c2g_jax.checkpoints.heads import heads_manifest, load_model
+from c2g_jax.checkpoints.pretrained import find_checkpoint
 from c2g_jax.checkpoints.safetensors import read_manifest
 from c2g_jax.cli.compiled import keep_compiled
 from c2g_jax.session.file import read_session
@@ -25,8 +22,14 @@ WARM_FRAMES, WARM_SIDE = 3, 96
 class ModelHost:
     """Loads the model and opens sessions."""
 
-    def __init__(self, checkpoint: Path | None, cache: Path | None = None):
-        self.checkpoint, self.cache = checkpoint, cache
+    def __init__(
+        self,
+        checkpoint: Path | None,
+        cache: Path | None = None,
+        heads: Path | None = None,
+    ):
+        """`heads`: a heads.safetensors, used in place of the checkpoint's."""
+        self.checkpoint, self.cache, self.heads = checkpoint, cache, heads
         self.vocabulary = load_vocabulary()
         self._model = self._source = None
 
@@ -35,13 +38,16 @@ class ModelHost:
         if self.cache is not None:
             keep_compiled(self.cache)
         folder = find_checkpoint(self.checkpoint)
-        self._model, trained = load_click2graph(folder)
+        self._model, warning = load_model(folder, self.heads)
         self.vocabulary = self._model.config.vocabulary
         sha256 = read_manifest(folder)["sha256"]
+        heads = ()
+        if self.heads is not None:
+            heads = (str(self.heads), heads_manifest(self.heads)["sha256"])
         self._source = lambda clip: Source(
-            str(clip.folder), {"fps": clip.fps}, str(folder), sha256
+            str(clip.folder), {"fps": clip.fps}, str(folder), sha256, *heads
         )
-        return None if trained else untrained(folder)
+        return warning
 
     def warm_up(self, report: Callable[[str], None]) -> None:
         """Compile the programs for the first clicks and tracked frames.

@@ -24,6 +24,8 @@ READ = ("--checkpoint={bad}/scalar.pt",)
 WRITE = ("--output={bad}/out",)
 BACK = ("--reverse", "--checkpoint={bad}/empty")
 SEEDED = ("--seeded=toy",)
+HEADS = ("--heads={bad}/no.pt",)
+SAFE = ("--output={bad}/a.safetensors",)
 
 
 def of(name: str) -> tuple[str, ...]:
@@ -57,8 +59,15 @@ TABLE = [
     (convert, (*BACK, "--output={bad}/folder.pt"), "is a folder", "name a file"),
     (convert, (*BACK, "--output={bad}/a.pt"), "no checkpoint in", "give a folder that"),
     (convert, (*BACK, *WRITE, "--format=orbax"), "--reverse writes a .pt", "leave out"),
-    (verify, (), "give one of --checkpoint", "and --seeded"),
-    (verify, (*READ, *SEEDED), "give one of --checkpoint", "and --seeded"),
+    (convert, (*READ, *HEADS, *WRITE), "--checkpoint and --heads exclude", "give one"),
+    (convert, HEADS, "--output is missing", "name what to write"),
+    (convert, (*HEADS, "--output={bad}/a.pt"), "a.pt is not a .safetensors", "name a"),
+    (convert, (*HEADS, *SAFE), "there is no", "give a .pt of heads"),
+    (convert, ("--heads={bad}/scalar.pt", *SAFE), "has no manifest", "save it beside"),
+    (convert, (*HEADS, *SAFE, "--format=orbax"), "--heads is one file", "leave out"),
+    (convert, ("--reverse", *HEADS, "--output={bad}/a.pt"), "there are no heads in",
+     "give a heads.safetensors"),
+    (verify, (*READ, *SEEDED), "--checkpoint and --seeded exclude", "give one"),
     (verify, ("--seeded=vast",), "--seeded=vast", "toy|tiny|small"),
     (verify, (*SEEDED, "--seed=-1"), "--seed is -1", "give 0 or more"),
     (verify, (*SEEDED, f"--seed={2**70}"), "--seed is", "below 2^63"),
@@ -66,7 +75,7 @@ TABLE = [
     (verify, (*SEEDED, "--max_frames=0"), "--max_frames=0", "positive"),
     (verify, (*SEEDED, "--image={bad}/text.pt"), "text.pt", "save it again"),
     (verify, (*SEEDED, "--video={bad}/no.mp4"), "no.mp4: no such", "check the path"),
-    (verify, (*SEEDED, "--flax={bad}"), "--seeded makes its own", "leave --flax out"),
+    (verify, (*SEEDED, "--flax={bad}"), "--flax is of a --checkpoint", "leave --flax"),
     (verify, of("scalar.pt")[:1], "scalar.pt is of no size", "the sizes are toy"),
 ]  # fmt: skip
 

@@ -35,6 +35,17 @@ WRAPPED = {
     "both": prefixed("module._orig_mod."),
     "both, the other way": prefixed("_orig_mod.module."),
     "lightning": {"state_dict": prefixed("model.")},
+    "ema": {"ema": STATE, "epoch": 3},
+    "net": {"net": STATE},
+    "network": {"network": prefixed("module.")},
+    "weights": {"weights": STATE, "step": torch.tensor(3)},
+    "any one name": {"my_sam2": STATE, "lr": 0.1},
+    "in each other": {"state_dict": {"model": {"ema": STATE}}},
+    "beside an optimizer": {
+        "net": STATE,
+        "optimizer": {"state": {0: {"exp_avg": torch.ones(2)}}, "buffer": STATE},
+    },
+    "a prefix of any name": prefixed("net.sam2."),
     "parameters": {name: torch.nn.Parameter(x) for name, x in STATE.items()},
 }
 
@@ -56,6 +67,27 @@ def test_wrappings(name, tmp_path):
 def test_a_prefix_of_some_names_stays(tmp_path):
     torch.save(STATE | {"module.more": torch.ones(1)}, tmp_path / "x.pt")
     assert "module.more" in read_checkpoint(tmp_path / "x.pt").state
+    part = {NAMES[0]: STATE[NAMES[0]]}  # all names of SAM2 that begin alike
+    torch.save(part, tmp_path / "x.pt")
+    assert read_checkpoint(tmp_path / "x.pt").state.keys() == part.keys()
+
+
+def test_of_several_the_model_is_read_and_the_rest_is_named(tmp_path):
+    averaged = {name: x + 1 for name, x in STATE.items()}
+    torch.save({"ema": averaged, "model": STATE}, tmp_path / "x.pt")
+    checkpoint = read_checkpoint(tmp_path / "x.pt")
+    assert same(checkpoint.state)
+    assert checkpoint.notes == (f"{tmp_path / 'x.pt'}: read model, not ema",)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_other_floats_are_converted_with_a_line(dtype, tmp_path):
+    state = {name: x.to(getattr(torch, dtype)) for name, x in STATE.items()}
+    torch.save(state, tmp_path / "x.pt")
+    (note,) = read_checkpoint(tmp_path / "x.pt").notes
+    assert note.endswith(f"x.pt: {dtype} is converted to float32")
+    torch.save(STATE, tmp_path / "x.pt")
+    assert read_checkpoint(tmp_path / "x.pt").notes == ()
 
 
 @pytest.mark.parametrize("folder", [False, True])
@@ -96,6 +128,42 @@ BAD = {
     "not finite": (
         write(STATE | {"no_obj_ptr": torch.tensor([1.0, np.nan])}),
         "non-finite values in no_obj_ptr",
+    ),
+    "8 bits": (
+        write(STATE | {"no_obj_ptr": torch.ones(2).to(torch.float8_e4m3fn)}),
+        "float8_e4m3fn in no_obj_ptr: give the weights as released, not quantised",
+    ),
+    "several of no known name": (
+        write({"one": STATE, "two": STATE}),
+        "holds several state dicts, under one, two: save one alone",
+    ),
+    "two models in one": (
+        write(prefixed("a.") | prefixed("b.")),
+        "holds several models, under a, b: save the state dict of one alone",
+    ),
+    "SAM1": (
+        write({"image_encoder.patch_embed.proj.weight": torch.ones(2, 2)}),
+        r"is a checkpoint of SAM1 \(Segment Anything, 2023\), which is another",
+    ),
+    "SAM1 of transformers": (
+        write({"vision_encoder.layers.0.attn.qkv.weight": torch.ones(2, 2)}),
+        "is a checkpoint of SAM1",
+    ),
+    "SAM1, wrapped": (
+        write({"model": {"module.image_encoder.blocks.0.norm1.bias": torch.ones(2)}}),
+        "is a checkpoint of SAM1",
+    ),
+    "MobileSAM": (
+        write({"image_encoder.layers.0.blocks.0.bias": torch.ones(2)}),
+        "is a checkpoint of MobileSAM",
+    ),
+    "SAM 3": (
+        write({"detector.a.bias": torch.ones(2), "tracker.b.bias": torch.ones(2)}),
+        "is a checkpoint of SAM 3",
+    ),
+    "a folder of ours": (
+        lambda path: (path / "manifest.json").write_text("{}"),
+        "is a checkpoint of this project: use it as it is, or --reverse makes a .pt",
     ),
     "cut short": (
         lambda path: (path / "x.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{"),

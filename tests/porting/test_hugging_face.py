@@ -263,6 +263,20 @@ def test_another_configuration_is_refused_by_name(name, value, saved, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_faults_are_named_as_in_the_file(saved, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    state = load_file(saved / "model.safetensors")
+    name = "mask_decoder.transformer.layers.0.self_attn.o_proj.bias"
+    state[name] = state[name][:5].clone()
+    state["memory_encoder.projection.wings"] = torch.ones(2)
+    save_file(state, tmp_path / "x.safetensors")
+    with pytest.raises(InputError) as caught:
+        convert(tmp_path / "x.safetensors", tmp_path / "out")
+    assert f"1 misshapen: {name} float32[5] instead of" in str(caught.value)
+    assert "1 unexpected: memory_encoder.projection.wings;" in str(caught.value)
+
+
 def test_two_matrices_for_one_are_refused(saved, tmp_path):
     from safetensors.torch import load_file, save_file
 

@@ -16,7 +16,8 @@ from c2g_jax.types import InputError
 from porting import rules
 from porting.official import convert, load_folder, port
 from porting.reference import build_reference
-from porting.reverse import reverse, to_torch
+from porting.reverse import reverse
+from porting.rules import to_torch
 from tests.commands import ROOT, call_main, run
 
 pytestmark = pytest.mark.parity
@@ -95,7 +96,9 @@ def test_of_a_click2graph_its_sam2_goes_back(official, tmp_path):
     model = seeded_click2graph(config, seed=0)
     model.sam2 = port(official, config.sam2)
     save_click2graph(model, tmp_path / "folder")
-    assert reverse(tmp_path / "folder", tmp_path / "x.pt") == ("SAM2.1 toy", 359)
+    what, tensors, (note,) = reverse(tmp_path / "folder", tmp_path / "x.pt")
+    assert (what, tensors) == ("SAM2.1 toy", 359)
+    assert "for its DIDM and SCH use --reverse --heads=" in note
     state = torch.load(tmp_path / "x.pt", weights_only=True)["model"]
     assert all(torch.equal(state[name], official[name]) for name in official)
 

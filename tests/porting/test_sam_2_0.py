@@ -31,7 +31,8 @@ def test_sam_2_0_there_and_back(official_2_0, tmp_path):
     manifest = convert(tmp_path / "sam2_hiera_toy.pt", tmp_path / "folder")
     assert (manifest["kind"], manifest["size"]) == ("sam2.0", "toy")
     assert manifest["source"]["tensors"] == 356
-    assert reverse(tmp_path / "folder", tmp_path / "back.pt") == ("SAM 2.0 toy", 356)
+    done = reverse(tmp_path / "folder", tmp_path / "back.pt")
+    assert done == ("SAM 2.0 toy", 356, ())
     state = torch.load(tmp_path / "back.pt", weights_only=True)["model"]
     assert state.keys() == official_2_0.keys()
     assert all(torch.equal(state[name], official_2_0[name]) for name in state)

@@ -9,6 +9,7 @@ pytest.importorskip("sam2")
 from porting import verify
 from porting.official import convert
 from porting.scenes import draw_video
+from porting.seeded import keep_in_view, save_checkpoint
 from tests.commands import run
 
 pytestmark = pytest.mark.parity
@@ -23,13 +24,24 @@ def pictures(tmp_path_factory):
     return folder
 
 
-def test_verify_on_an_image_and_a_video_of_yours(checkpoint, pictures, tmp_path):
-    convert(checkpoint, tmp_path / "folder", "orbax")
-    settings = (f"--checkpoint={checkpoint}", "--image_size=96")
+@pytest.fixture(scope="module")
+def in_view(official, pictures, tmp_path_factory):
+    """A seeded checkpoint that tracks the object in the centre of the pictures."""
+    frames = draw_video(2, 60, 100)
+    state = keep_in_view(official, "toy", frames, (0.5, 0.5), 96)
+    path = tmp_path_factory.mktemp("in_view") / "toy.pt"
+    save_checkpoint(state, path)
+    return path
+
+
+def test_verify_on_an_image_and_a_video_of_yours(in_view, pictures, tmp_path):
+    convert(in_view, tmp_path / "folder", "orbax")
+    settings = (f"--checkpoint={in_view}", "--image_size=96")
     done = run("porting.verify", *settings, f"--image={pictures / '1.png'}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "chosen mask" in done.stdout
     assert "frame 0" not in done.stdout
+    assert "gradient of points alone, didm" in done.stdout
     done = run(
         "porting.verify",
         *settings,
@@ -41,6 +53,23 @@ def test_verify_on_an_image_and_a_video_of_yours(checkpoint, pictures, tmp_path)
     assert "frame 1 " in done.stdout
     assert "frame 2 " not in done.stdout
     assert "rows within bound" in done.stdout
+
+
+def test_a_video_on_which_nothing_is_tracked_fails(official, pictures, tmp_path):
+    state = dict(official)
+    name = "sam_mask_decoder.pred_obj_score_head.layers.2.bias"
+    state[name] = state[name] - 1000
+    save_checkpoint(state, tmp_path / "blind.pt")
+    done = run(
+        "porting.verify",
+        f"--checkpoint={tmp_path / 'blind.pt'}",
+        "--image_size=96",
+        f"--video={pictures}",
+        "--max_frames=2",
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    line = done.stdout.strip().splitlines()[-1]
+    assert line.startswith("the object is on no tracked frame")
 
 
 @pytest.mark.parametrize(

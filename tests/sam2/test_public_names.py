@@ -14,6 +14,7 @@ NAMES = {
     },
     c2g_jax.checkpoints: {
         "load_click2graph": "c2g_jax.checkpoints.pretrained",
+        "load_model": "c2g_jax.checkpoints.heads",
         "load_sam2": "c2g_jax.checkpoints.pretrained",
     },
 }

@@ -241,6 +241,17 @@ def test_exports_use_the_names_of_the_model(make_session, tmp_path):
     assert not place.exists()
 
 
+def test_coco_with_its_frames(worked_on, tmp_path):
+    worked_on.export("coco", tmp_path / "coco.json", frames=True)
+    images = json.loads((tmp_path / "coco.json").read_text("utf-8"))["images"]
+    assert len(images) == 12
+    for image in images:
+        with Image.open(tmp_path / image["file_name"]) as picture:
+            assert picture.size == (image["width"], image["height"])
+    with pytest.raises(InputError, match="csv has no frames apart"):
+        worked_on.export("csv", tmp_path / "a.csv", frames=True)
+
+
 def test_an_unknown_export_is_named(session, tmp_path):
     with pytest.raises(InputError, match=r"'gif'.*coco"):
         session.export("gif", tmp_path / "a.gif")

@@ -8,8 +8,9 @@ import jax
 import numpy as np
 import pytest
 
-from c2g_jax.checkpoints.orbax import digest
+from c2g_jax.checkpoints.heads import HEADS, load_model
 from c2g_jax.checkpoints.pretrained import load_click2graph, load_sam2
+from c2g_jax.checkpoints.safetensors import digest
 from c2g_jax.training import tasks
 from c2g_jax.training.optim import group_of
 from c2g_jax.training.state import split_params
@@ -64,6 +65,11 @@ def test_click2graph_is_built_around_a_segmenter(prepared_toy, tmp_path, caplog)
     made.export(parts.whole(parts.trained), tmp_path / "whole", {})
     again, taught = load_click2graph(tmp_path / "whole")
     assert taught
+    assert same_parameters(again, model)
+    # The heads are beside the whole, and fit around the same SAM2.1.
+    assert sorted(path.name for path in tmp_path.iterdir()) == [HEADS, "sam2", "whole"]
+    again, warning = load_model(tmp_path / "sam2", tmp_path / HEADS)
+    assert warning is None
     assert same_parameters(again, model)
     # What a checkpoint says of the frozen part.
     named = digest(parts.frozen)

@@ -17,7 +17,7 @@ def model_host(tmp_path_factory):
     model_host = ModelHost(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "c2g_jax.web.model_host.load_click2graph", lambda folder: (model, True)
+            "c2g_jax.web.model_host.load_model", lambda folder, heads: (model, None)
         )
         assert model_host.load() is None
     model_host.load = lambda: None
