@@ -1,7 +1,5 @@
 r"""Choose the settings of a trained checkpoint, and write them to its manifest.
 
-
-
     python -m c2g_jax.tune --checkpoint=runs/open_pvsg/weights --data_dir=data \
         --output=runs/open_pvsg/tuning
 
@@ -9,8 +7,8 @@ How confident a model must be for a relation to hold differs from model to model
 reads the videos that the training kept apart for it (`config.data.held_out`), and no
 others, and chooses: temperatures of the class logits, how the predictions on frames
 become spans, and how far a correction reaches. `predict`, the page, sessions and
-`correct` then use them. A checkpoint that was not tuned shows its best guesses instead. The
-heads.safetensors beside the checkpoint's folder gets the same settings.
+`correct` then use them. A checkpoint that was not tuned shows its best guesses instead.
+The heads.safetensors beside the checkpoint's folder gets the same settings.
 
 DIR/tuning.json has what was chosen, on which videos. Graphs are kept in DIR/graphs: the
 same command resumes.

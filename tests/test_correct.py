@@ -31,7 +31,8 @@ def data(world, monkeypatch):  # noqa: F811
     spans = [(1, i, VOCABULARY.predicates[i], 0, 11) for i in (11, 12, 21)]
     data = dataset(world, things, spans, NAMES)
     monkeypatch.setattr(correct, "open_dataset", lambda folder, name: data)
-    monkeypatch.setattr(weights, "read_manifest", lambda folder: {"sha256": folder})
+    for module in (weights, heads):
+        monkeypatch.setattr(module, "read_manifest", lambda folder: {"sha256": folder})
     monkeypatch.setattr(heads, "load_model", lambda *_, **__: (scripted.model(), None))
     return data
 

@@ -31,7 +31,6 @@ from tests.equality import same_parameters
 from tests.small_click2graph import SAM2, VOCABULARY, build
 from tests.small_sam2 import one_block_config
 
-
 SETTINGS = Settings(temperature=(1.5, 1.0, 0.5))
 
 
