@@ -336,6 +336,7 @@ def client(bad, tmp_path_factory):
         opened = client.post("/sessions", params={"name": "f.png"}, content=image)
         assert opened.status_code == 201, opened.text
         client.session = f"/sessions/{opened.json()['id']}"
+        assert client.get(f"{client.session}/graph").status_code == 200  # loads a model
         yield client
 
 
