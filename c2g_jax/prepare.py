@@ -9,6 +9,11 @@ irregularities of the download and how each was handled. The audit alone:
     python -m c2g_jax.prepare --audit --manual_dir=DOWNLOAD --output=DIR
     python -m c2g_jax.prepare --audit --annotations=pvsg.json --output=DIR
 
+Which relations are likely between two named things, counted in the training split and
+scored on the validation split. DATA/open_pvsg/prior.json is that of the prepared set.
+
+    python -m c2g_jax.prepare --prior --annotations=pvsg.json --output=DIR
+
 The toy data set, drawn by a program and prepared as DATA/toy_pvsg, and a preview of it:
 
     python -m c2g_jax.prepare --toy --data_dir=DATA
@@ -20,6 +25,7 @@ Needs a checkout of the project, and no TensorFlow.
 import contextlib
 import functools
 import importlib
+import json
 import os
 import sys
 import tempfile
@@ -34,9 +40,12 @@ from absl import flags, logging
 from c2g_jax.cli import launch
 from c2g_jax.cli.launch import DATA_DIR, OUTPUT
 from c2g_jax.cli.paths import PATH
+from c2g_jax.click2graph.prior import name_indices, write_prior
+from c2g_jax.evaluation.prior import fit_prior, write_report
 from c2g_jax.export.report import frame_progress
 from c2g_jax.media.outputs import check_output, output_folder
 from c2g_jax.types import InputError
+from c2g_jax.vocabulary import Vocabulary
 
 flags.declare_key_flag("data_dir")
 flags.declare_key_flag("output")
@@ -62,7 +71,10 @@ ANNOTATIONS = flags.DEFINE(
     PATH,
     "annotations",
     None,
-    "With --audit: a pvsg.json to audit without videos and masks.",
+    "With --audit or --prior: a pvsg.json, read without videos and masks.",
+)
+PRIOR = flags.DEFINE_bool(
+    "prior", False, "Only count which relations are likely, prepare nothing."
 )
 TOY = flags.DEFINE_bool("toy", False, "Draw the toy data set, and prepare it.")
 TOY_SIZE = flags.DEFINE_enum(
@@ -88,10 +100,17 @@ NAME, TOY_NAME = "open_pvsg", "toy_pvsg"
 TOY_CONFIGS = ("videos", "default")  # drawn and trained at 256 pixels
 SIZE = ".size"  # file of a drawn download that holds its --toy_size
 # Flags that need another flag, and flags that exclude others.
-GOES_WITH = dict(annotations="audit", output="audit", preview="toy", toy_size="toy")
+GOES_WITH = {
+    "annotations": ("audit", "prior"),
+    "output": ("audit", "prior"),
+    "preview": ("toy",),
+    "toy_size": ("toy",),
+}
+OF_A_SET = ("toy", "data_dir", "config_names", "beam_pipeline_options")
 EXCLUDES = {
     "annotations": ("manual_dir", "strict", "checksums"),
-    "audit": ("toy", "data_dir", "config_names", "beam_pipeline_options"),
+    "audit": ("prior", *OF_A_SET),
+    "prior": ("manual_dir", "strict", "checksums", "workers", *OF_A_SET),
     "toy": ("checksums",),
 }
 OF_A_BUILD = ("config_names", "strict", "beam_pipeline_options")
@@ -105,6 +124,9 @@ def main(argv: Sequence[str]) -> None:
         if AUDIT.value:
             audit(begin)
             return
+        if PRIOR.value:
+            count_prior(Path(ANNOTATIONS.value), Path(OUTPUT.value))
+            return
         # Checked before hours of work, not after.
         options = build_options() if DATA_DIR.value else {}
         if TOY.value:
@@ -115,9 +137,10 @@ def main(argv: Sequence[str]) -> None:
 
 def check_flags() -> None:
     """Raise InputError for missing or conflicting flags."""
-    for name, other in GOES_WITH.items():
-        if is_given(name) and not is_given(other):
-            raise InputError(f"--{name} needs --{other}: add it")
+    for name, others in GOES_WITH.items():
+        if is_given(name) and not any(map(is_given, others)):
+            needed = " or --".join(others)
+            raise InputError(f"--{name} needs --{needed}: add it")
     for name, others in EXCLUDES.items():
         for other in others:
             if is_given(name) and is_given(other):
@@ -127,9 +150,13 @@ def check_flags() -> None:
             raise InputError(f"--{name} is empty: name a path, or leave it out")
     if AUDIT.value and not (ANNOTATIONS.value or MANUAL_DIR.value):
         raise InputError("nothing to audit: give --manual_dir or --annotations")
-    if not (AUDIT.value or TOY.value) and not MANUAL_DIR.value:
+    for flag in (ANNOTATIONS, OUTPUT) if PRIOR.value else ():
+        if not flag.value:
+            raise InputError(f"--prior needs --{flag.name}: add it")
+    reported = AUDIT.value or PRIOR.value
+    if not (reported or TOY.value) and not MANUAL_DIR.value:
         raise InputError("no download: give --manual_dir, or --toy to draw one")
-    if not (AUDIT.value or PREVIEW.value) and not DATA_DIR.value:
+    if not (reported or PREVIEW.value) and not DATA_DIR.value:
         raise InputError("no place for the prepared set: give --data_dir")
     for name in OF_A_BUILD if TOY.value and not DATA_DIR.value else ():
         if is_given(name):
@@ -195,6 +222,48 @@ def audit(begin: Callable) -> None:
         print("written to", " and ".join(map(str, paths)))
 
 
+def count_prior(path: Path, folder: Path) -> None:
+    """Count the prior of an annotation file, score it, and write both to folder."""
+    annotations = load("open_pvsg.pvsg_json").read_annotations(path)
+    names = annotations.things, annotations.stuff, annotations.predicates
+    vocabulary, videos = Vocabulary(*names), {"train": [], "val": []}
+    for video in annotations.videos:
+        kinds = {o.object_id: o.category for o in video.objects}
+        # A relation counts once, however many spans it has.
+        relations = {(s.subject_id, s.object_id, s.predicate) for s in video.spans}
+        named = [(kinds[s], kinds[o], predicate) for s, o, predicate in relations]
+        videos.setdefault(video.split, []).append(name_indices(named, vocabulary))
+    if not any(map(len, videos["train"])):
+        raise InputError(
+            f"{path}: no relation in the videos of its split train, from which a prior "
+            "is counted: give a pvsg.json with a split train and relations"
+        )
+    origin = {"sha256": annotations.sha256, "split": "train"}
+    fitted = fit_prior(videos["train"], vocabulary, origin)
+    print(write_report(folder, fitted, videos["val"]), end="")
+    annotated = sum(v.num_relations for v in annotations.videos)
+    used = sum(len(relations) for group in videos.values() for relations in group)
+    print(
+        f"\n{used:,} of {annotated:,} annotated relations are used: --audit tells why"
+    )
+    print(f"written to {folder}")
+
+
+def write_prior_beside(folder: Path, name: str) -> None:
+    """Write prior.json to the folder of a prepared set, unless it is there."""
+    path = folder / "prior.json"
+    if path.exists() or not (folder / "videos").is_dir():
+        return
+    dataset = importlib.import_module("c2g_jax.data.dataset")
+    vocabulary, videos = dataset.open_annotations(folder.parent, name)
+    train = [v.triplets for v in videos if v.split.endswith("_train")]
+    if not any(map(len, train)):
+        return
+    annotations = json.loads((folder / "origin.json").read_text(encoding="utf-8"))
+    origin = {"sha256": annotations["pvsg.json"], "split": "train"}
+    write_prior(path, fit_prior(train, vocabulary, origin))
+
+
 def build_options() -> dict[str, Any]:
     """Return the arguments of `build` from the flags. Raises InputError."""
     known = load("open_pvsg.build").CONFIGS
@@ -217,6 +286,7 @@ def prepare(root: Path, name: str, begin: Callable, options: Mapping[str, Any]) 
     folder = data_dir / name
     build = load("open_pvsg.build").build
     report = build(root, data_dir, name, begin=begin, **options)
+    write_prior_beside(folder, name)
     if report is None:
         print(f"{folder} is prepared already")
         return

@@ -30,6 +30,7 @@
 6   Prompt mix 0.49, 0.49, 0.02  `c2g_jax.data.prompts.TRAINING_MIX`
 
 `dropout` serves DIDM and SCH. `settings`, of a checkpoint: how its confidences become
-relations, on which the paper is silent. What departs from the paper to train a model
+relations, on which the paper is silent. `prior`, not of the paper: which relations are
+likely between two named things. What departs from the paper to train a model
 from scratch is in `c2g_jax.from_scratch`.
 """

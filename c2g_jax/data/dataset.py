@@ -144,6 +144,18 @@ def open_dataset(
     return Dataset(name, videos.vocabulary(), records, rows, SIZES[config])
 
 
+def open_annotations(
+    data_dir: str | Path, name: str = "open_pvsg"
+) -> tuple[Vocabulary, tuple[VideoRecord, ...]]:
+    """Read the config "videos" alone: names, and the videos of all splits in order.
+
+    Raises InputError if there is no such data set.
+    """
+    videos = StoredConfig(data_dir, name, VIDEOS)
+    found = (_records(videos.records(split), split) for split in videos.splits)
+    return videos.vocabulary(), sum(found, ())
+
+
 def open_prepared(dataset: Dataset, video: VideoRecord) -> Video:
     """Return a prepared video as a stream of frames, decoded one chunk at a time."""
     fps, count = video.fps, video.num_frames

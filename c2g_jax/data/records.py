@@ -60,6 +60,16 @@ class VideoRecord:
         return int(self.categories[self.row(object_id)])
 
     @cached_property
+    def triplets(self) -> np.ndarray:
+        """Class indices of subject, object and predicate: int [n, 3].
+
+        One row for each relation, however many spans it has.
+        """
+        kinds = np.unique(self.relations[:, :3], axis=0)
+        kinds[:, :2] = [[self.category(i) for i in row] for row in kinds[:, :2]] or 0
+        return kinds
+
+    @cached_property
     def valid_relations(self) -> np.ndarray:
         """Where a relation holds and both masks have pixels: bool [r, num_frames]."""
         times = np.arange(self.num_frames)

@@ -15,5 +15,6 @@
 - `runner`: score a model on videos
 - `job`: score videos one by one, resumably and in shards
 - `results`: from counts to means and deviations over runs
+- `prior`: what annotations alone say of relations: its weights, its scores
 - `document`: results.json, .csv and .md; `plots`: PNG
 """
