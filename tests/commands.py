@@ -1,5 +1,6 @@
 """Running a command: in a process of its own, or in this one."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -78,6 +79,9 @@ def refusal_here(program: Callable, monkeypatch, capsys, *words) -> str:
 
 def call_main(main: Callable, *words) -> None:
     """Run a main in this process with these flags, and restore the flags after it."""
+    # It defines flags that it reads at every data set opened: the first import inside
+    # `flagsaver` would be the only one with flags.
+    importlib.import_module("array_record.python.array_record_data_source")
     command = [main.__module__, *map(str, words)]
     with mock.patch.object(sys, "argv", command), flagsaver.flagsaver():
         flags.FLAGS(command)

@@ -28,6 +28,7 @@ from c2g_jax.types import InputError
 from c2g_jax.vocabulary import Vocabulary
 
 SCHEMA_VERSION = 1
+DIGITS = 12  # scores are compared to so many: beyond, equal ones may differ
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,8 @@ class Prior:
 
 def _ranked(names: Sequence[str], row: np.ndarray) -> dict[str, float]:
     """Names with their values, the greatest first; equal ones in the names' order."""
-    return {names[i]: float(row[i]) for i in np.argsort(-row, kind="stable")}
+    order = np.argsort(-row.round(DIGITS), kind="stable")
+    return {names[i]: float(row[i]) for i in order}
 
 
 def write_prior(path: str | Path, prior: Prior) -> None:

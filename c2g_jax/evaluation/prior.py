@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from c2g_jax.click2graph.prior import (
+    DIGITS,
     Prior,
     PriorWeights,
     RelationCounts,
@@ -41,6 +42,7 @@ ROWS = {
 
 def ranks(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return how many columns of [n, c] come before each true one, int [n]."""
+    scores = scores.round(DIGITS)
     true = np.take_along_axis(scores, labels[:, None], 1)
     earlier = np.arange(scores.shape[1]) < labels[:, None]
     return ((scores > true) | (earlier & (scores == true))).sum(1)
