@@ -20,24 +20,21 @@ from typing import NamedTuple
 import numpy as np
 from absl import flags
 
-from c2g_jax.checkpoints.heads import read_heads, with_heads
-from c2g_jax.checkpoints.pretrained import TOY_CHECKPOINT, find_checkpoint
+import c2g_jax
 from c2g_jax.cli import launch
 from c2g_jax.cli.launch import CHECKPOINT, HEADS, IMAGE_SIZE, MAX_FRAMES, SEED, VIDEO
 from c2g_jax.cli.paths import PATH
-from c2g_jax.click2graph.model import click2graph_config
 from c2g_jax.data.prompts import interior_distance
 from c2g_jax.export.scene_graph_json import read_scene_graph
 from c2g_jax.media.images import read_image
 from c2g_jax.media.rle import decode_mask
 from c2g_jax.media.video import open_video
 from c2g_jax.sam2.config import SIZES, Sam2Config, sam2_config
-from c2g_jax.sam2.model import Sam2
 from c2g_jax.types import InputError
 from porting.compare import ERROR_BOUND, HEADS_BOUND, PIXEL_BOUND, Row, format_table
 from porting.scenes import disc_centre, draw_video
 
-EXAMPLE = TOY_CHECKPOINT.with_name("example")
+EXAMPLE = Path(c2g_jax.__file__).parent / "example"
 _CENTRE = (0.5, 0.5)
 for _name in ("checkpoint", "heads", "seed", "image_size", "video", "max_frames"):
     flags.declare_key_flag(_name)
@@ -97,6 +94,7 @@ def _drawn(config: Sam2Config) -> _Scene:
 
 def _compared(scene: _Scene | None):
     """Return the `porting.pair.Pair` that the flags select, and the scene."""
+    from c2g_jax.checkpoints.pretrained import find_checkpoint
     from porting.official import is_2_0, load_folder, port, read_state, state_of
     from porting.pair import make_pair
     from porting.seeded import keep_in_view, seeded_state
@@ -132,8 +130,10 @@ def _compared(scene: _Scene | None):
     return pair, scene or _drawn(model.config)
 
 
-def _heads(sam2: Sam2):
-    """Return a Click2Graph around a SAM2.1, and the twin of its heads."""
+def _heads(sam2):
+    """Return a Click2Graph around a `Sam2`, and the twin of its heads."""
+    from c2g_jax.checkpoints.heads import read_heads, with_heads
+    from c2g_jax.click2graph.model import click2graph_config
     from porting.heads import seeded_heads
     from porting.heads_files import flax_heads, torch_heads
 

@@ -57,7 +57,7 @@ def test_bytes_that_are_no_letters_in_a_name(tmp_path, graph_of):
     video = write_clip(tmp_path / "a.mp4", [numbered(1)])
     video = video.rename(tmp_path / "caf\udce9.mp4")  # a Latin-1 name
     graph = graph_of(video, tmp_path / "out\udce9", "--point=1,1")
-    assert graph.video.name == "caf\udce9.mp4"
+    assert graph.video.name == "caf\ufffd.mp4"
 
 
 IMAGES = {

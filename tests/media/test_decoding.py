@@ -35,7 +35,7 @@ def check_against(path, want, every: int = 1) -> None:
     assert video.num_frames == len(found) == len(want)
     np.testing.assert_array_equal(found, want)
     assert (np.diff(video.times) > 0).all()
-    for i in (*range(0, len(want), every), len(want) - 1):
+    for i in (*range(0, len(want), max(every, 1)), len(want) - 1):
         with contextlib.closing(video.read_from(i)) as frames:
             frame = next(frames)
         assert (frame.index, frame.time) == (i, video.times[i])
