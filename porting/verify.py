@@ -13,6 +13,7 @@ Exit code 1 if an error is out of bound, or if no tracked frame shows the object
 that tracked masks are not compared.
 """
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -149,6 +150,7 @@ def _heads(sam2):
 
 def main(_: Sequence[str]) -> int:
     with launch.needing("port"):
+        importlib.import_module("torch")
         from porting.suite import all_rows
 
     _max_frames()  # errors in flags and files come before the work
