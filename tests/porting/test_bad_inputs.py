@@ -68,7 +68,7 @@ TABLE = [
     (convert, ("--reverse", *HEADS, "--output={bad}/a.pt"), "there are no heads in",
      "give a heads.safetensors"),
     (verify, (*READ, *SEEDED), "--checkpoint and --seeded exclude", "give one"),
-    (verify, ("--seeded=vast",), "--seeded=vast", "toy|tiny|small"),
+    (verify, ("--seeded=vast",), "--seeded=vast", "toy|mini|tiny|small"),
     (verify, (*SEEDED, "--seed=-1"), "--seed is -1", "give 0 or more"),
     (verify, (*SEEDED, f"--seed={2**70}"), "--seed is", "below 2^63"),
     (verify, (*SEEDED, "--image_size=100"), "image size 100", "try 96"),
