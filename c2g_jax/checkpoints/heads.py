@@ -250,14 +250,12 @@ def with_heads(
             "heads that were trained around that width, or another --checkpoint"
         )
     rules = rules or _rules(heads.manifest, heads.source)
-    settings = settings_of(heads.manifest, heads.source)
     config = Click2GraphConfig(
-        sam2.config, didm, sch, vocabulary, rules, discover_every, settings
+        sam2.config, didm, sch, vocabulary, rules, discover_every
     )
     model = abstract_click2graph(config)
     model.sam2, model.didm, model.sch = sam2, heads.didm, heads.sch
-    if settings is not None:
-        model.sch.temperature = settings.temperature
+    model.set_settings(settings_of(heads.manifest, heads.source))
     return model
 
 

@@ -131,12 +131,10 @@ def load_click2graph(
     except (TypeError, ValueError) as error:
         raise _no_model(folder, error) from error
     settings = settings_of(manifest, folder)
-    config = Click2GraphConfig(
-        sam2, didm, sch, vocabulary, rules or TrackRules(), discover_every, settings
-    )
+    rules = rules or TrackRules()
+    config = Click2GraphConfig(sam2, didm, sch, vocabulary, rules, discover_every)
     model = load_weights(abstract_click2graph(config), folder, size=size)
-    if settings is not None:
-        model.sch.temperature = settings.temperature
+    model.set_settings(settings)
     return model, True
 
 

@@ -5,6 +5,7 @@ objects that it discovers are segmented and classified on each frame independent
 that no gradient runs through the memory bank.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
@@ -16,6 +17,8 @@ from c2g_jax.click2graph.dropout import split_key
 from c2g_jax.click2graph.model import Click2Graph, apply_prompts, segment_points
 from c2g_jax.click2graph.pooling import pool_mask
 from c2g_jax.click2graph.sch import SchLogits
+from c2g_jax.data.masks import object_masks
+from c2g_jax.data.prompts import MASK
 from c2g_jax.sam2 import memory, track
 from c2g_jax.sam2.model import FrameFeatures, normalize_frames
 from c2g_jax.sam2.prompts import Prompts
@@ -46,6 +49,21 @@ def encode_clip(model: Click2Graph, frames: UInt8[Array, "t S S 3"]) -> FrameFea
     """Return the features of all frames, without gradient."""
     features = model.sam2.encode_image(normalize_frames(frames))
     return jax.lax.stop_gradient(features)
+
+
+def follow_clip(
+    model: Click2Graph, clip: Mapping[str, jax.Array]
+) -> tuple[FrameFeatures, Segmentation]:
+    """Return features and subjects of a clip of the loader's task "relations"."""
+    features = encode_clip(model, clip["frames"])
+    subjects = follow_subjects(
+        model,
+        features,
+        Prompts(clip["prompt_coords"], clip["prompt_labels"]),
+        object_masks(clip["segments"][:1], clip["subjects"])[0],
+        clip["prompt_kind"] == MASK,
+    )
+    return features, subjects
 
 
 def follow_subjects(

@@ -6,7 +6,7 @@ A slot is a place in the memory bank that holds one tracked subject or object.
 """
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
 import jax
@@ -17,7 +17,13 @@ from jaxtyping import Array, Bool, Float, Int
 from c2g_jax.click2graph.didm import Didm, DidmConfig
 from c2g_jax.click2graph.pooling import pool_mask
 from c2g_jax.click2graph.sch import BestTriplet, Sch, SchConfig, best_triplets
-from c2g_jax.click2graph.settings import RANKED, AdaptConfig, Settings, SpanConfig
+from c2g_jax.click2graph.settings import (
+    NEUTRAL,
+    RANKED,
+    AdaptConfig,
+    Settings,
+    SpanConfig,
+)
 from c2g_jax.sam2 import memory, track
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.masks import NO_OBJECT
@@ -88,6 +94,11 @@ class Click2Graph(nnx.Module):
         self.sam2 = Sam2(config.sam2, rngs=rngs)
         self.didm = config.didm.build(rngs=rngs)
         self.sch = config.sch.build(rngs=rngs)
+
+    def set_settings(self, settings: Settings | None) -> None:
+        """Change the settings, and with them the temperatures of SCH."""
+        self.config = replace(self.config, settings=settings)
+        self.sch.temperature = NEUTRAL if settings is None else settings.temperature
 
 
 class Scene(NamedTuple):

@@ -6,13 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from c2g_jax.click2graph.clip import encode_clip, follow_subjects, predict_clip
+from c2g_jax.click2graph.clip import follow_clip, predict_clip
 from c2g_jax.click2graph.loss import RelationLoss
 from c2g_jax.click2graph.model import Click2Graph
 from c2g_jax.click2graph.targets import clip_targets
-from c2g_jax.data.masks import object_masks
-from c2g_jax.data.prompts import MASK
-from c2g_jax.sam2.prompts import Prompts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,14 +57,7 @@ class Click2GraphTask:
         """Return the loss and the terms of one clip, from the loader's arrays."""
         dropout_key, loss_key = jax.random.split(key)
         targets = clip_targets(clip, model.config.sam2.low_res_size)
-        features = encode_clip(model, clip["frames"])
-        subjects = follow_subjects(
-            model,
-            features,
-            Prompts(clip["prompt_coords"], clip["prompt_labels"]),
-            object_masks(clip["segments"][:1], clip["subjects"])[0],
-            clip["prompt_kind"] == MASK,
-        )
+        features, subjects = follow_clip(model, clip)
         prediction = predict_clip(
             model,
             features,

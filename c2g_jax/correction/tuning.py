@@ -80,28 +80,24 @@ def tune(
     Temperatures are chosen on clips of `num_frames` frames. Graphs are kept in the
     folder `graphs`, for the weights with the hash `made_by`, and reused from there.
     """
-    give(model, Settings())
+    model.set_settings(Settings())
     still = dict(flip=0, brightness=0, contrast=0, saturation=0)
     size = model.config.sam2.image_size
     clips = ClipConfig(num_frames=num_frames, image_size=size, **still)
     loader = clip_loader(dataset, videos[0].split, clips, 1, videos=videos)
     batches = itertools.islice(iter(loader), EPOCHS * loader.source.clips)
     settings = Settings(temperature=best_temperatures(model, batches))
-    give(model, settings)
+    model.set_settings(settings)
     if settings.temperature != NEUTRAL:
         made_by += f" at {settings.temperature}"
     protocol = Protocol(split=videos[0].split, runs=1)
     args = (dataset, videos, protocol, graphs, made_by)
     spans = best_spans(list(predict_videos(*args, lambda: model)))
-    give(model, dataclasses.replace(settings, spans=spans))
+    settings = dataclasses.replace(settings, spans=spans)
+    model.set_settings(settings)
     adapt = best_adaptation(model, dataset, videos, protocol)
-    return give(model, dataclasses.replace(model.config.settings, adapt=adapt))
-
-
-def give(model: Click2Graph, settings: Settings) -> Settings:
-    """Set the settings of a model, which is changed in place, and return them."""
-    model.sch.temperature = settings.temperature
-    model.config = dataclasses.replace(model.config, settings=settings)
+    settings = dataclasses.replace(settings, adapt=adapt)
+    model.set_settings(settings)
     return settings
 
 

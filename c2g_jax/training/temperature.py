@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from c2g_jax.click2graph.clip import encode_clip, follow_subjects, predict_clip
+from c2g_jax.click2graph.clip import follow_clip, predict_clip
 from c2g_jax.click2graph.loss import (
     RelationLoss,
     class_terms,
@@ -22,9 +22,6 @@ from c2g_jax.click2graph.loss import (
 from c2g_jax.click2graph.matching import assign
 from c2g_jax.click2graph.model import Click2Graph
 from c2g_jax.click2graph.targets import clip_targets
-from c2g_jax.data.masks import object_masks
-from c2g_jax.data.prompts import MASK
-from c2g_jax.sam2.prompts import Prompts
 
 # Candidates; 1, which changes nothing, is one of them.
 TEMPERATURES = tuple(round(float(t), 3) for t in 2.0 ** np.arange(-2, 2.51, 0.25))
@@ -53,14 +50,7 @@ def _errors(
     model: Click2Graph, clip: Mapping[str, jax.Array]
 ) -> Float[Array, "temperatures 3"]:
     """Return the cross entropies on a clip, at DIDM's points, without dropout."""
-    features = encode_clip(model, clip["frames"])
-    subjects = follow_subjects(
-        model,
-        features,
-        Prompts(clip["prompt_coords"], clip["prompt_labels"]),
-        object_masks(clip["segments"][:1], clip["subjects"])[0],
-        clip["prompt_kind"] == MASK,
-    )
+    features, subjects = follow_clip(model, clip)
     prediction = predict_clip(model, features, subjects)
     targets = clip_targets(clip, model.config.sam2.low_res_size)
     return class_errors(prediction, targets)

@@ -1,5 +1,6 @@
 """Settings are chosen on the videos that training held out, and on no others."""
 
+import functools
 import json
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ from c2g_jax import tune as command
 from c2g_jax.checkpoints import pretrained
 from c2g_jax.checkpoints.safetensors import read_manifest
 from c2g_jax.click2graph.clip import ClipPrediction, Queries
+from c2g_jax.click2graph.model import Click2Graph
 from c2g_jax.click2graph.sch import SchLogits
 from c2g_jax.click2graph.settings import RANKED, AdaptConfig, SpanConfig
 from c2g_jax.click2graph.targets import ClipTargets
@@ -103,6 +105,7 @@ def test_a_checkpoint_is_tuned_on_them_and_says_so(data, tmp_path, monkeypatch):
     (folder / "manifest.json").write_text(json.dumps(manifest))
     model = scripted.model()
     model.sch = SimpleNamespace(temperature=None)
+    model.set_settings = functools.partial(Click2Graph.set_settings, model)
     monkeypatch.setattr(command, "open_dataset", lambda *_: data)
     monkeypatch.setattr(
         pretrained, "load_click2graph", lambda folder, dtype: (model, True)
