@@ -7,7 +7,6 @@ import torch
 import transformers
 
 from c2g_jax.checkpoints.released.hugging_face import official_name
-from c2g_jax.checkpoints.released.hugging_face import official_name
 from c2g_jax.sam2.config import sam2_config
 
 

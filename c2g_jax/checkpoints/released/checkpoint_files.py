@@ -20,7 +20,7 @@ from c2g_jax.checkpoints.released.torch_file import DAMAGED, read_torch_file
 from c2g_jax.checkpoints.safetensors import MANIFEST
 from c2g_jax.types import InputError
 
-_INDEX, _CONFIG = "model.safetensors.index.json", "config.json"
+INDEX, _CONFIG = "model.safetensors.index.json", "config.json"
 # In a folder, the first of these patterns with a match.
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "*.safetensors", "*.pt", "*.pth")
 # The names of dtypes in a .safetensors, and torch's.
@@ -83,8 +83,8 @@ def weight_files(path: Path) -> tuple[Path, ...]:
             f"{path} is a checkpoint of this project: use it as it is, or --reverse "
             "makes a .pt of it"
         )
-    if (path / _INDEX).is_file():
-        return _shards(path / _INDEX)
+    if (path / INDEX).is_file():
+        return _shards(path / INDEX)
     for pattern in _WEIGHTS:
         found = sorted(path.glob(pattern))
         if len(found) > 1:
