@@ -48,8 +48,11 @@ def find_checkpoint(
     default on stderr.
     """
     if folder is not None:
-        path = path_named(folder, "folder").resolve()
-        return weights_folder(path, report) if is_released(path) else path
+        path = path_named(folder, "folder")
+        if not is_released(path):
+            return path.resolve()
+        # Not resolved: files of the Hub's cache are links to files without a suffix.
+        return weights_folder(path.absolute(), report)
     if not TOY_CHECKPOINT.is_dir():
         raise InputError(
             "no checkpoint is given and none ships with this copy: give a folder of "

@@ -149,7 +149,8 @@ def provenance(job: Job, dropped: int) -> dict:
     """Return what reproduces the graph: checkpoint, size, seed, options, prompts."""
     checkpoint = None
     if job.manifest is not None:
-        name = Path(CHECKPOINT.value or job.checkpoint).resolve().name
+        given = Path(CHECKPOINT.value or job.checkpoint)
+        name = given.name if given.is_file() else given.resolve().name
         checkpoint = {"name": name, "sha256": job.manifest["sha256"]}
     heads = {}
     if job.heads is not None:

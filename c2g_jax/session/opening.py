@@ -71,8 +71,8 @@ def open_video(
     if model is None:
         discover_every = whole(discover_every, "discover_every", 1)
         folder = find_checkpoint(checkpoint)
-        _warn_of_toy(describe_weights(folder, heads, checkpoint, _GIVE))
-        checkpoint = path_named(checkpoint or folder).resolve()
+        line = describe_weights(folder, heads, checkpoint, _GIVE)
+        checkpoint = Path(os.path.abspath(path_named(checkpoint or folder)))
         sha256 = read_manifest(folder)["sha256"]
         if heads is not None:
             heads = path_named(heads).resolve()
@@ -88,6 +88,8 @@ def open_video(
         if warning is not None:
             # Level 3: the caller of c2g_jax.open.
             warnings.warn(warning, stacklevel=3)
+        else:
+            _warn_of_toy(line)
     path = None
     if isinstance(video, (str, Path)):
         path = str(Path(os.path.expanduser(video)).resolve())

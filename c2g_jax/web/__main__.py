@@ -79,11 +79,11 @@ def read_flags():
             raise InputError(f"--video={VIDEO.value}: no such file: check the path")
     checkpoint = None
     if CHECKPOINT.value is not None:
-        checkpoint = Path(CHECKPOINT.value).resolve()
+        checkpoint = Path(CHECKPOINT.value).absolute()
         if not checkpoint.exists():
             raise InputError(
-                f"--checkpoint={CHECKPOINT.value}: no such file or folder: name a "
-                "checkpoint of SAM2.1, or a folder with weights"
+                f"--checkpoint={CHECKPOINT.value}: no such folder or file: name a folder with "
+                "weights, or SAM2.1 as released"
             )
     if HEADS.value is not None and not Path(HEADS.value).exists():
         raise InputError(

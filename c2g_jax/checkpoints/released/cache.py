@@ -26,10 +26,10 @@ _SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
 def is_released(path: Path) -> bool:
     """Return whether a path is of a released checkpoint, not of a folder of ours.
 
-    Also for a file's name that is not there. A folder without weights is neither.
+    By its suffix where it is no folder. A folder without weights is neither.
     """
     if not path.is_dir():
-        return path.is_file() or path.suffix in _SUFFIXES
+        return path.suffix in _SUFFIXES
     if (path / MANIFEST).is_file() or (path / WEIGHTS).is_file():
         return False
     names = [file.name for file in path.iterdir()]

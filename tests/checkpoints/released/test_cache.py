@@ -175,3 +175,10 @@ def test_what_the_weights_are_is_said(released, home, tmp_path):
     assert describe_weights(tmp_path, "b/heads.safetensors", "a/x.pt") == (
         "weights: SAM2.1 large (x.pt) with trained heads of heads.safetensors"
     )
+
+
+def test_a_file_of_the_hub_is_a_link_without_a_suffix(released, home, tmp_path):
+    link = tmp_path / "sam2.1_hiera_toy.pt"
+    (tmp_path / "blob").write_bytes(released.read_bytes())
+    link.symlink_to(tmp_path / "blob")
+    assert find_checkpoint(link) == find_checkpoint(released)
