@@ -82,8 +82,8 @@ def read_flags():
         checkpoint = Path(CHECKPOINT.value).absolute()
         if not checkpoint.exists():
             raise InputError(
-                f"--checkpoint={CHECKPOINT.value}: no such folder or file: name a folder "
-                "with weights, or SAM2.1 as released"
+                f"--checkpoint={CHECKPOINT.value}: no such folder, or file: "
+                "name a folder with weights, or SAM2.1 as released"
             )
     if HEADS.value is not None and not Path(HEADS.value).exists():
         raise InputError(

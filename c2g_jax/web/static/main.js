@@ -50,6 +50,7 @@ async function watch() {
     pill.classList.toggle("bad", Boolean(bad));
     const stage = `Starting: ${status.stage}…`;
     pill.textContent = bad ?? (status.ready ? status.weights : stage);
+    pill.title = pill.textContent; // where it is cut off
     pill.hidden = !pill.textContent;
     if (!status.ready && !status.error) setTimeout(watch, 700);
   } catch (error) {
