@@ -28,7 +28,7 @@ SIDE = 256
 
 
 def read_checkpoint(path):
-    return torch_state(checkpoint_files.read_checkpoint(path))
+    return torch_state(checkpoint_files.read_checkpoint(path).state)
 
 
 def torch_state(state):
