@@ -125,10 +125,12 @@ def read_job() -> Job:
         )
     # JAX is not needed before.
     from c2g_jax.checkpoints.heads import heads_sha256, settings_in_use
+    from c2g_jax.checkpoints.pretrained import find_checkpoint
     from c2g_jax.checkpoints.safetensors import read_manifest
     from c2g_jax.session.adapt import AdaptConfig
 
-    settings = settings_in_use(CHECKPOINT.value, HEADS.value)
+    folder = find_checkpoint(CHECKPOINT.value)
+    settings = settings_in_use(folder, HEADS.value)
     given = {"width": ADAPT_WIDTH.value, "margin": ADAPT_MARGIN.value}
     given = {name: x for name, x in given.items() if x is not None}
     adapt = AdaptConfig() if settings is None else settings.adapt
@@ -139,7 +141,7 @@ def read_job() -> Job:
         "adapt": dataclasses.asdict(adapt),
         "data": {"name": dataset.name, "annotations": annotations_sha256(videos)},
         "model": {
-            "checkpoint": read_manifest(CHECKPOINT.value)["sha256"],
+            "checkpoint": read_manifest(folder)["sha256"],
             **heads_sha256(HEADS.value),
             "image_size": IMAGE_SIZE.value,
             "dtype": DTYPE.value,
@@ -161,18 +163,23 @@ def read_counts(words: Sequence[str]) -> tuple[int, ...]:
 
 def work(job: Job, videos: Sequence[VideoRecord]) -> None:
     """Simulate users on the videos; write the counts of each as soon as it is done."""
+    from c2g_jax.checkpoints.description import describe_weights
     from c2g_jax.checkpoints.heads import load_model
+    from c2g_jax.checkpoints.pretrained import find_checkpoint
     from c2g_jax.correction.gains import video_gains
     from c2g_jax.correction.simulate import read_truth, simulate
     from c2g_jax.session.session import Session
 
     keep_compiled()
+    folder = find_checkpoint(CHECKPOINT.value)
+    print(describe_weights(folder, HEADS.value, CHECKPOINT.value), file=sys.stderr)
     model, warning = load_model(
-        CHECKPOINT.value,
+        folder,
         HEADS.value,
         image_size=IMAGE_SIZE.value,
         dtype=DTYPE.value,
         discover_every=job.protocol.discover_every,
+        named=CHECKPOINT.value,
     )
     if warning is not None:
         print(warning, file=sys.stderr)

@@ -217,32 +217,39 @@ def read_checkpoint() -> dict[str, Any]:
         raise InputError("nothing to score: give --checkpoint or --predictions")
     # JAX is not needed for files.
     from c2g_jax.checkpoints.heads import heads_sha256, settings_in_use
+    from c2g_jax.checkpoints.pretrained import find_checkpoint
     from c2g_jax.checkpoints.safetensors import read_manifest
 
+    folder = find_checkpoint(CHECKPOINT.value)
     origin = {
-        "checkpoint": read_manifest(CHECKPOINT.value)["sha256"],
+        "checkpoint": read_manifest(folder)["sha256"],
         **heads_sha256(HEADS.value),
         "image_size": IMAGE_SIZE.value,
         "dtype": DTYPE.value,
         "seed": SEED.value,
     }
-    settings = settings_in_use(CHECKPOINT.value, HEADS.value)
+    settings = settings_in_use(folder, HEADS.value)
     if settings is not None and settings.temperature != NEUTRAL:
         origin["temperature"] = list(settings.temperature)
     return origin
 
 
 def load_model() -> Any:
-    """Load the Click2Graph of the flags; prints the warning of `load_model`."""
+    """Load the Click2Graph of the flags; prints what it is, and any warning."""
+    from c2g_jax.checkpoints.description import describe_weights
     from c2g_jax.checkpoints.heads import load_model as load
+    from c2g_jax.checkpoints.pretrained import find_checkpoint
 
     keep_compiled()
+    folder = find_checkpoint(CHECKPOINT.value)
+    print(describe_weights(folder, HEADS.value, CHECKPOINT.value), file=sys.stderr)
     model, warning = load(
-        CHECKPOINT.value,
+        folder,
         HEADS.value,
         image_size=IMAGE_SIZE.value,
         dtype=DTYPE.value,
         seed=SEED.value,
+        named=CHECKPOINT.value,
     )
     if warning is not None:
         print(warning, file=sys.stderr)

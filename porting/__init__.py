@@ -2,10 +2,8 @@
 
 The only package that needs torch and `sam2`. Commands: `convert` and `verify`.
 
-- `checkpoint_files`, `state_dicts`, `hugging_face`: read checkpoint files; the state in
-  them; names of `transformers`
-- `rules`: names and layouts, official to Flax; `official`: port and convert;
-  `reverse`: Flax to official
+- `official`: the reading and porting of `c2g_jax.checkpoints.released`, with torch's
+  tensors; `reverse`: Flax to official
 - `reference`, `transformers_reference`: the reference models; `seeded`: checkpoints
   with random weights; `scenes`: drawn videos
 - `heads`, `heads_loss`: DIDM, SCH and the loss in PyTorch; `heads_files`: trained heads

@@ -41,7 +41,6 @@ _COMPLETE_WITH = flags.DEFINE(
 _REVERSE = flags.DEFINE_boolean(
     "reverse", False, "Convert a folder back to a .pt file."
 )
-_RELEASES = {"sam2.1": "SAM2.1", "sam2.0": "SAM 2.0"}
 
 
 def main(_: Sequence[str]) -> None:
@@ -52,8 +51,8 @@ def main(_: Sequence[str]) -> None:
         if not flag.value:
             raise InputError(f"--{flag.name} is missing: name what to {verb}")
     with launch.needing("port"):
+        from c2g_jax.checkpoints.released.official import RELEASES, convert
         from porting.heads_files import convert_heads, reverse_heads
-        from porting.official import convert
         from porting.reverse import reverse
     one_file = "--reverse writes a .pt" if _REVERSE.value else "--heads is one file"
     if (_REVERSE.value or HEADS.value) and (
@@ -79,7 +78,7 @@ def main(_: Sequence[str]) -> None:
     _report((rest or {}).get("notes", ()))
     more = "" if rest is None else f" and {rest['tensors']} of {rest['file']}"
     print(
-        f"{source['file']}: {_RELEASES[manifest['kind']]} {manifest['size']}, "
+        f"{source['file']}: {RELEASES[manifest['kind']]} {manifest['size']}, "
         f"{source['tensors']} tensors{more}, "
         f"{manifest['parameters']:,} parameters, written to {OUTPUT.value}"
     )

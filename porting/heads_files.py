@@ -16,17 +16,21 @@ import torch
 
 from c2g_jax.checkpoints.heads import Heads, parse_heads, read_heads, save_heads
 from c2g_jax.checkpoints.pretrained import abstract_click2graph
+from c2g_jax.checkpoints.released.official import blank
+from c2g_jax.checkpoints.released.state_dicts import (
+    check_values,
+    find_state,
+    unprefixed,
+)
+from c2g_jax.checkpoints.released.torch_file import read_torch_file
 from c2g_jax.checkpoints.safetensors import check_names, fill_parameters
 from c2g_jax.click2graph.model import Click2Graph, click2graph_config
 from c2g_jax.media.outputs import check_output, write_atomic
 from c2g_jax.sam2.model import Sam2
 from c2g_jax.types import InputError
 from c2g_jax.vocabulary import Vocabulary
-from porting.checkpoint_files import read_pickle
 from porting.heads import Heads as TorchHeads
-from porting.official import blank
 from porting.reverse import save
-from porting.state_dicts import check_values, find_state, unprefixed
 
 # Layers of a Sequential: ours are numbered without the activations and dropouts.
 _STEPS = ((r"(didm\.point_head)", 2), (r"(sch\.(?:subject|object|predicate))", 3))
@@ -112,10 +116,11 @@ def read_torch_heads(path: str | Path) -> Heads:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"there is no {path}: give a .pt of heads")
-    content = read_pickle(path)
+    content = read_torch_file(path)
     manifest = content.get("manifest") if isinstance(content, Mapping) else None
     state = unprefixed(find_state(content, path)[0])
     check_values(state, path)
+    state = {name: torch.from_numpy(x.read()) for name, x in state.items()}
     if not isinstance(manifest, Mapping):
         raise InputError(
             f"{path} has no manifest: save it beside the state, as {{'model': state, "

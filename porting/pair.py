@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from sam2.sam2_video_predictor import SAM2VideoPredictor
 
+from c2g_jax.checkpoints.released.official import is_2_0
 from c2g_jax.sam2.config import Sam2Config, sam2_config
 from c2g_jax.sam2.hiera import Hiera, PatchEmbed
 from c2g_jax.sam2.model import FrameFeatures, Sam2
 from c2g_jax.sam2.neck import FpnNeck
 from c2g_jax.sam2.track import encode_frame
-from porting.official import is_2_0, port
+from porting.official import port
 from porting.reference import build_reference, open_frames
 from porting.scenes import model_images, normalise
 

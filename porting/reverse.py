@@ -8,9 +8,10 @@ from typing import Any
 import torch
 
 from c2g_jax.checkpoints.pretrained import CLICK2GRAPH
+from c2g_jax.checkpoints.released.official import is_2_0
 from c2g_jax.media.outputs import check_output, write_atomic
 from c2g_jax.types import InputError
-from porting.official import is_2_0, load_folder, state_of
+from porting.official import load_folder, state_of
 
 
 def reverse(folder: str | Path, output: str | Path) -> tuple[str, int, tuple[str, ...]]:

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 import transformers
 
+from c2g_jax.checkpoints.released.hugging_face import official_name
 from c2g_jax.sam2.config import sam2_config
-from porting.hugging_face import official_name
 
 
 def build_transformers(

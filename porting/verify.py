@@ -96,7 +96,8 @@ def _drawn(config: Sam2Config) -> _Scene:
 def _compared(scene: _Scene | None):
     """Return the `porting.pair.Pair` that the flags select, and the scene."""
     from c2g_jax.checkpoints.pretrained import find_checkpoint
-    from porting.official import is_2_0, load_folder, port, read_state, state_of
+    from c2g_jax.checkpoints.released.official import is_2_0
+    from porting.official import load_folder, port, read_state, state_of
     from porting.pair import make_pair
     from porting.seeded import keep_in_view, seeded_state
 

@@ -6,6 +6,8 @@
 - `orbax`: the same in Orbax's format, and the steps of a training run
 - `processes`: work that the first process of a run does for all
 - `pretrained`: whole models, SAM2.1 or Click2Graph
+- `released`: SAM2.1 as downloaded, converted once into the user's cache
+- `description`: what the weights in use are, in a line
 - `heads`: DIDM and SCH as a file of their own, beside any SAM2.1 of their width
 """
 

@@ -269,8 +269,11 @@ def load_model(
     rules: TrackRules | None = None,
     discover_every: int = 1,
     seed: int = 0,
+    named: str | Path | None = None,
 ) -> tuple[Click2Graph, str | None]:
     """Return the model in a folder, with other heads if given, and a warning or None.
+
+    `named` is the checkpoint as the user named it, for the warning.
 
     The warning is for the user: the heads are random, or were trained around another
     SAM2.1. With `heads`, `image_size` is by default theirs. The other arguments are
@@ -280,7 +283,7 @@ def load_model(
         model, trained = load_click2graph(
             folder, size, image_size, dtype, rules, discover_every, seed
         )
-        return model, None if trained else untrained(folder)
+        return model, None if trained else untrained(named or folder)
     found = read_heads(heads)
     image_size = image_size or found.manifest[CLICK2GRAPH].get("image_size")
     sam2 = load_sam2(folder, size, image_size, dtype)
@@ -290,8 +293,8 @@ def load_model(
         return model, None
     return model, (
         f"{heads} was trained around another SAM2.1 ({was.get('size')}, sha256 "
-        f"{was['sha256'][:12]}) than {folder} ({now['size']}, {now['sha256'][:12]}): "
-        "objects and relations may be worse"
+        f"{was['sha256'][:12]}) than {named or folder} ({now['size']}, "
+        f"{now['sha256'][:12]}): objects and relations may be worse"
     )
 
 

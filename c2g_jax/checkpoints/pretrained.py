@@ -6,12 +6,13 @@ the model: the classes of DIDM and SCH follow from the fields there.
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from flax import nnx
 
+from c2g_jax.checkpoints.released.cache import is_released, weights_folder
 from c2g_jax.checkpoints.safetensors import (
     MANIFEST,
     initialise,
@@ -37,10 +38,21 @@ CLICK2GRAPH = "click2graph"  # the entry of the manifest that DIDM and SCH need
 SETTINGS = "settings"  # the entry with the `Settings`, if they were tuned
 
 
-def find_checkpoint(folder: str | Path | None) -> Path:
-    """The folder of weights that is named, else the one that ships."""
+def find_checkpoint(
+    folder: str | Path | None, report: Callable[[str], None] | None = None
+) -> Path:
+    """Return the folder of weights that is named, else the one that ships.
+
+    For a checkpoint as released (.pt, .safetensors, a folder of Hugging Face) this is
+    its conversion in the user's cache; `report` is called with lines about that, by
+    default on stderr.
+    """
     if folder is not None:
-        return path_named(folder, "folder").resolve()
+        path = path_named(folder, "folder")
+        if not is_released(path):
+            return path.resolve()
+        # Not resolved: files of the Hub's cache are links to files without a suffix.
+        return weights_folder(path.absolute(), report)
     if not TOY_CHECKPOINT.is_dir():
         raise InputError(
             "no checkpoint is given and none ships with this copy: give a folder of "
@@ -115,7 +127,7 @@ def load_click2graph(
     the checkpoint's; `image_size` replaces the checkpoint's. Raises InputError if the
     folder does not fit.
     """
-    image_size = _checked(image_size, dtype)
+    image_size, folder = _checked(image_size, dtype), find_checkpoint(folder)
     manifest = read_manifest(folder)
     shape = manifest.get(CLICK2GRAPH)
     if shape is None:
@@ -210,10 +222,11 @@ def load_sam2(
 ) -> Sam2:
     """Return the SAM2.1 of a folder that holds it alone or a whole Click2Graph.
 
-    `size`, if given, must be the checkpoint's; `image_size` replaces the checkpoint's.
+    `folder` may also be a checkpoint as released (`find_checkpoint`). `size`, if given,
+    must be the checkpoint's; `image_size` replaces the checkpoint's.
     Raises InputError if the folder does not fit.
     """
-    image_size = _checked(image_size, dtype)
+    image_size, folder = _checked(image_size, dtype), find_checkpoint(folder)
     manifest = read_manifest(folder)
     shape = manifest.get(CLICK2GRAPH)
     image_size = image_size or (manifest if shape is None else shape).get("image_size")

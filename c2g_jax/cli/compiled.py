@@ -7,7 +7,7 @@ from pathlib import Path
 
 from absl import flags
 
-from c2g_jax.cli.paths import PATH
+from c2g_jax.cli.paths import PATH, user_cache
 
 COMPILATION_CACHE = flags.DEFINE(
     PATH,
@@ -40,12 +40,6 @@ def keep_compiled(default: Path | None = None) -> None:
             return
     jax.config.update("jax_compilation_cache_dir", str(folder) or None)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", _LEAST_SECONDS)
-
-
-def user_cache() -> Path:
-    """Return the folder for files of this program that can be recreated."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "click2graph"
 
 
 def processor() -> str:

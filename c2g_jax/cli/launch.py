@@ -41,7 +41,8 @@ CHECKPOINT = flags.DEFINE(
     PATH,
     "checkpoint",
     None,
-    "Folder of a checkpoint; for porting also a released .pt or .safetensors file.",
+    "Folder of a checkpoint; or SAM2.1 as released: a .pt, a .safetensors, a folder of "
+    "Hugging Face.",
 )
 HEADS = flags.DEFINE(
     PATH,

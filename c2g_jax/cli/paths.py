@@ -1,6 +1,7 @@
-"""Flags that are paths: `flags.DEFINE(PATH, NAME, default, help)`."""
+"""Flags that are paths, `flags.DEFINE(PATH, NAME, default, help)`; the cache."""
 
 import os
+from pathlib import Path
 
 from absl import flags
 
@@ -16,3 +17,9 @@ class _PathParser(flags.ArgumentParser):
 
 
 PATH = _PathParser()
+
+
+def user_cache() -> Path:
+    """Return the folder for files of this program that can be recreated."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "click2graph"

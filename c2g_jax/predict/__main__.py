@@ -16,6 +16,7 @@ frames use --prompts=FILE.json:
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from absl import flags
 
@@ -75,6 +76,7 @@ def run() -> None:
 def make_tracker(job: Job) -> Callable:
     """Build the model; returns a function from frames to an iterator of FrameResult."""
     with interruptible_imports():
+        from c2g_jax.checkpoints.description import describe_weights
         from c2g_jax.checkpoints.heads import load_model
         from c2g_jax.checkpoints.pretrained import seeded_click2graph
         from c2g_jax.click2graph.model import click2graph_config
@@ -92,11 +94,7 @@ def make_tracker(job: Job) -> Callable:
         config = click2graph_config(sam2, discover_every=every)
         model = seeded_click2graph(config, seed)
     else:
-        if CHECKPOINT.value is None:
-            warn(
-                "no --checkpoint: using the toy checkpoint of the package, which is "
-                "trained on synthetic videos"
-            )
+        warn(describe_weights(job.checkpoint, job.heads, CHECKPOINT.value))
         model, warning = load_model(
             job.checkpoint,
             job.heads,
@@ -105,6 +103,7 @@ def make_tracker(job: Job) -> Callable:
             dtype=DTYPE.value,
             seed=seed,
             discover_every=every,
+            named=CHECKPOINT.value,
         )
         if warning is not None:
             warn(warning)
@@ -150,7 +149,8 @@ def provenance(job: Job, dropped: int) -> dict:
     """Return what reproduces the graph: checkpoint, size, seed, options, prompts."""
     checkpoint = None
     if job.manifest is not None:
-        name = job.checkpoint.resolve().name
+        given = Path(CHECKPOINT.value or job.checkpoint)
+        name = given.name if given.is_file() else given.resolve().name
         checkpoint = {"name": name, "sha256": job.manifest["sha256"]}
     heads = {}
     if job.heads is not None:

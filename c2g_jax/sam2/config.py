@@ -117,6 +117,7 @@ _MINI = dict(
     window_spec=(8, 4, 10, 5),
     image_size=320,
 )
+RELEASED_SIZES = tuple(_PUBLISHED)
 _SIZES = {"toy": _TOY, "mini": _MINI, **_PUBLISHED}
 SIZES = tuple(_SIZES)
 MAX_IMAGE_SIZE = 8192  # eight times the published one; beyond available memory

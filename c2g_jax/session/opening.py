@@ -1,5 +1,6 @@
 """Open a session on a video, or from a session file."""
 
+import functools
 import os
 import warnings
 from collections.abc import Iterable
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from c2g_jax.checkpoints.description import TOY, describe_weights
 from c2g_jax.checkpoints.heads import heads_manifest, load_model
 from c2g_jax.checkpoints.pretrained import find_checkpoint
 from c2g_jax.checkpoints.safetensors import read_manifest
@@ -19,6 +21,16 @@ from c2g_jax.session.file import read_session
 from c2g_jax.session.session import Session
 from c2g_jax.session.session_graph import Source
 from c2g_jax.types import InputError, whole
+
+_GIVE = 'checkpoint="sam2.1_hiera_large.pt"'
+
+
+@functools.cache
+def _warn_of_toy(line: str) -> None:
+    """Warn, once in a process, that the weights are the toy."""
+    if TOY in line:
+        # Level 4: the caller of c2g_jax.open.
+        warnings.warn(line, stacklevel=4)
 
 
 def open_video(
@@ -38,14 +50,15 @@ def open_video(
 ) -> Session:
     """Open a session on a video file, a folder of frames, an image or a list of arrays.
 
-    `checkpoint` is a folder of weights, by default the shipped one; alternatively
-    `model` is a model in memory. `heads` is a heads.safetensors whose DIDM and SCH are
+    `checkpoint` is a folder of weights, or SAM2.1 as released (.pt, .safetensors, a
+    folder of Hugging Face), by default the shipped toy; alternatively `model` is a
+    model in memory. `heads` is a heads.safetensors whose DIDM and SCH are
     used in place of the checkpoint's. `fps` frames per second are sampled by time
     (None: every frame), from `start` to `end` seconds. `image_size`, `dtype` and
     `discover_every` apply to a checkpoint; a `model` has its own. Other options are
-    those of `Session`. Raises InputError for what cannot be read, and warns of a
-    checkpoint with SAM2.1 alone, whose objects and relations are random, and of heads
-    that were trained around another SAM2.1.
+    those of `Session`. Raises InputError for what cannot be read, and warns of the
+    toy, of a checkpoint with SAM2.1 alone, whose objects and relations are random, and
+    of heads that were trained around another SAM2.1.
     """
     if model is not None and (checkpoint is not None or heads is not None):
         given = "heads" if checkpoint is None else "a checkpoint"
@@ -57,21 +70,26 @@ def open_video(
     sha256, heads_sha256 = None, None
     if model is None:
         discover_every = whole(discover_every, "discover_every", 1)
-        checkpoint = find_checkpoint(checkpoint)
-        sha256 = read_manifest(checkpoint)["sha256"]
+        folder = find_checkpoint(checkpoint)
+        line = describe_weights(folder, heads, checkpoint, _GIVE)
+        checkpoint = Path(os.path.abspath(path_named(checkpoint or folder)))
+        sha256 = read_manifest(folder)["sha256"]
         if heads is not None:
             heads = path_named(heads).resolve()
             heads_sha256 = heads_manifest(heads)["sha256"]
         model, warning = load_model(
-            checkpoint,
+            folder,
             heads,
             image_size=image_size,
             dtype=dtype,
             discover_every=discover_every,
+            named=checkpoint,
         )
         if warning is not None:
             # Level 3: the caller of c2g_jax.open.
             warnings.warn(warning, stacklevel=3)
+        else:
+            _warn_of_toy(line)
     path = None
     if isinstance(video, (str, Path)):
         path = str(Path(os.path.expanduser(video)).resolve())

@@ -17,10 +17,10 @@ from pathlib import Path
 from absl import flags
 
 from c2g_jax.cli import launch
-from c2g_jax.cli.compiled import processor, user_cache
+from c2g_jax.cli.compiled import processor
 from c2g_jax.cli.interrupts import interruptible_imports
 from c2g_jax.cli.launch import CHECKPOINT, HEADS, VIDEO
-from c2g_jax.cli.paths import PATH
+from c2g_jax.cli.paths import PATH, user_cache
 from c2g_jax.types import InputError
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "example" / "example.mp4"
@@ -79,11 +79,11 @@ def read_flags():
             raise InputError(f"--video={VIDEO.value}: no such file: check the path")
     checkpoint = None
     if CHECKPOINT.value is not None:
-        checkpoint = Path(CHECKPOINT.value).resolve()
-        if not checkpoint.is_dir():
+        checkpoint = Path(CHECKPOINT.value).absolute()
+        if not checkpoint.exists():
             raise InputError(
-                f"--checkpoint={CHECKPOINT.value}: no such folder: name a folder "
-                "with weights"
+                f"--checkpoint={CHECKPOINT.value}: no such folder, or file: "
+                "name a folder with weights, or SAM2.1 as released"
             )
     if HEADS.value is not None and not Path(HEADS.value).exists():
         raise InputError(

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from c2g_jax.checkpoints.description import describe_weights
 from c2g_jax.checkpoints.heads import heads_manifest, load_model
 from c2g_jax.checkpoints.pretrained import find_checkpoint
+from c2g_jax.checkpoints.released.cache import report_on_stderr
 from c2g_jax.checkpoints.safetensors import read_manifest
 from c2g_jax.cli.compiled import keep_compiled
 from c2g_jax.session.file import read_session
@@ -32,20 +34,30 @@ class ModelHost:
         self.checkpoint, self.cache, self.heads = checkpoint, cache, heads
         self.vocabulary = load_vocabulary()
         self._model = self._source = None
+        self.weights: str | None = None  # what they are, once they are loaded
 
-    def load(self) -> str | None:
-        """Load the weights; returns a warning to show to the user, if any."""
+    def load(self, report: Callable[[str], None] | None = None) -> str | None:
+        """Load the weights; returns a warning to show to the user, if any.
+
+        report: called with lines about a conversion; by default on stderr.
+        """
         if self.cache is not None:
             keep_compiled(self.cache)
-        folder = find_checkpoint(self.checkpoint)
-        self._model, warning = load_model(folder, self.heads)
+        folder = find_checkpoint(self.checkpoint, report)
+        self.weights = describe_weights(folder, self.heads, self.checkpoint)
+        (report or report_on_stderr)(self.weights)
+        self._model, warning = load_model(folder, self.heads, named=self.checkpoint)
         self.vocabulary = self._model.config.vocabulary
         sha256 = read_manifest(folder)["sha256"]
         heads = ()
         if self.heads is not None:
             heads = (str(self.heads), heads_manifest(self.heads)["sha256"])
         self._source = lambda clip: Source(
-            str(clip.folder), {"fps": clip.fps}, str(folder), sha256, *heads
+            str(clip.folder),
+            {"fps": clip.fps},
+            str(self.checkpoint or folder),
+            sha256,
+            *heads,
         )
         return warning
 

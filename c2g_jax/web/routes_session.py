@@ -38,6 +38,7 @@ async def status(service: ServiceDep):
         "stage": service.stage,
         "error": service.failure,
         "warning": service.warning,
+        "weights": service.model_host.weights,
         "video": None
         if service.settings.video is None
         else service.settings.video.name,

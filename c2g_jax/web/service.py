@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from c2g_jax.checkpoints.released.cache import report_on_stderr
 from c2g_jax.media.outputs import DiskFull
 from c2g_jax.types import InputError
 from c2g_jax.web.clips import Clip
@@ -85,7 +86,7 @@ class SessionService:
     async def _load_model(self) -> None:
         try:
             self.stage = "loading the model"
-            self.warning = await self.worker.run(self.model_host.load)
+            self.warning = await self.worker.run(self.model_host.load, self._report)
             await self.worker.run(self.model_host.warm_up, self._set_stage)
             self.stage, self.ready = "ready", True
         except InputError as error:
@@ -95,6 +96,11 @@ class SessionService:
             logging.exception("the model could not be loaded")
             self.stage = "failed"
             self.failure = "the model could not be loaded: see the server's log"
+
+    def _report(self, line: str) -> None:
+        """Show a line about the weights, in the page and on stderr."""
+        self.stage = line
+        report_on_stderr(line)
 
     def _set_stage(self, stage: str) -> None:
         self.stage = stage

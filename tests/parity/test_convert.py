@@ -6,13 +6,14 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("sam2")
 
+from c2g_jax.checkpoints.released import rules
+from c2g_jax.checkpoints.released.official import convert, recognise_size
 from c2g_jax.checkpoints.safetensors import load_weights, parameters, read_manifest
 from c2g_jax.sam2.config import SIZES, sam2_config
 from c2g_jax.sam2.model import abstract_sam2
 from c2g_jax.types import InputError
-from porting import rules
 from porting.compare import compare
-from porting.official import convert, port, recognise_size
+from porting.official import port
 from porting.reference import build_reference
 from porting.seeded import save_checkpoint, seeded_state
 from tests.commands import run
@@ -67,7 +68,7 @@ def test_convert_writes_a_folder_that_loads(checkpoint, toy, tmp_path):
     manifest = read_manifest(tmp_path / "w")
     assert manifest["source"]["file"] == "toy.pt"
     assert len(manifest["source"]["sha256"]) == 64
-    assert {"c2g_jax", "jax", "flax", "torch"} <= manifest["versions"].keys()
+    assert {"c2g_jax", "jax", "flax"} <= manifest["versions"].keys()
     model = load_weights(abstract_sam2(sam2_config("toy")), tmp_path / "w", size="toy")
     kernel = model.memory_attention.layers[1].linear1.kernel[...]
     theirs = toy["memory_attention.layers.1.linear1.weight"].T

@@ -9,12 +9,13 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("sam2")
 transformers = pytest.importorskip("transformers")
 
+from c2g_jax.checkpoints.released import checkpoint_files
+from c2g_jax.checkpoints.released.official import ONLY_2_1, convert
 from c2g_jax.checkpoints.safetensors import parameters
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.types import InputError
-from porting.checkpoint_files import read_checkpoint
 from porting.compare import assert_within, compare, compare_masks
-from porting.official import ONLY_2_1, convert, load_folder, port
+from porting.official import load_folder, port
 from porting.pair import Clip, Pair
 from porting.reference import Float32Torch, build_reference
 from porting.runs import ObjectOutput, OurSession, VideoPrompt, run_ours
@@ -24,6 +25,14 @@ from porting.transformers_reference import open_session
 
 pytestmark = pytest.mark.parity
 SIDE = 256
+
+
+def read_checkpoint(path):
+    return torch_state(checkpoint_files.read_checkpoint(path).state)
+
+
+def torch_state(state):
+    return {name: torch.from_numpy(x.read()) for name, x in state.items()}
 
 
 def equal(ours, theirs):
@@ -46,7 +55,7 @@ def test_every_tensor_comes_back(saved, official, tmp_path):
         "model.safetensors",
     }
     for path in (saved, saved / "model.safetensors"):
-        assert equal(read_checkpoint(path).state, official)
+        assert equal(read_checkpoint(path), official)
     manifest = convert(saved, tmp_path / "out")
     assert (manifest["kind"], manifest["size"]) == ("sam2.1", "toy")
     source = manifest["source"]
@@ -60,7 +69,7 @@ def test_every_tensor_comes_back(saved, official, tmp_path):
 def test_a_checkpoint_in_shards(official, transformers_model, tmp_path):
     transformers_model("toy", official).save_pretrained(tmp_path, max_shard_size="4MB")
     assert len(list(tmp_path.glob("*.safetensors"))) > 2
-    assert equal(read_checkpoint(tmp_path).state, official)
+    assert equal(read_checkpoint(tmp_path), official)
     first = min(tmp_path.glob("*.safetensors"))
     first.unlink()
     with pytest.raises(InputError, match=f"missing files: {first.name}"):
@@ -74,7 +83,7 @@ def test_a_published_size_at_its_own_image_size(tmp_path):
         theirs.prompt_encoder.shared_embedding.positional_embedding
     )
     theirs.save_pretrained(tmp_path)
-    state = read_checkpoint(tmp_path).state
+    state = read_checkpoint(tmp_path)
     wanted = build_reference("tiny").state_dict()
     assert len(state) == 471
     assert {k: v.shape for k, v in state.items()} == {
@@ -209,7 +218,7 @@ def test_the_image_half_is_completed_or_refused(saved, official, checkpoint, tmp
     with pytest.raises(InputError, match="half has no memory modules"):
         convert(tmp_path / "half", tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    half = read_checkpoint(tmp_path / "half").state
+    half = read_checkpoint(tmp_path / "half")
     assert all(name in official for name in half)
     other = {name: x + 1 for name, x in official.items()}
     torch.save(other, tmp_path / "other.pt")
@@ -232,7 +241,7 @@ def test_a_sam_2_0_of_transformers(official, transformers_model, tmp_path):
     )
     model = transformers_model("toy", state, **dict.fromkeys(switches, False))
     model.save_pretrained(tmp_path / "hub")
-    assert equal(read_checkpoint(tmp_path / "hub").state, state)
+    assert equal(read_checkpoint(tmp_path / "hub"), state)
     assert convert(tmp_path / "hub", tmp_path / "out")["kind"] == "sam2.0"
 
 

@@ -8,16 +8,17 @@ pytest.importorskip("sam2")
 
 import porting.convert
 from c2g_jax.checkpoints.pretrained import save_click2graph, seeded_click2graph
+from c2g_jax.checkpoints.released import rules
+from c2g_jax.checkpoints.released.official import convert
+from c2g_jax.checkpoints.released.rules import to_torch
 from c2g_jax.checkpoints.safetensors import parameters, save_weights
 from c2g_jax.click2graph.model import click2graph_config
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.model import abstract_sam2
 from c2g_jax.types import InputError
-from porting import rules
-from porting.official import convert, load_folder, port
+from porting.official import load_folder, port
 from porting.reference import build_reference
 from porting.reverse import reverse
-from porting.rules import to_torch
 from tests.commands import ROOT, call_main, run
 
 pytestmark = pytest.mark.parity

@@ -6,11 +6,12 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("sam2")
 
+from c2g_jax.checkpoints.released.official import ONLY_2_1, convert
 from c2g_jax.checkpoints.safetensors import parameters
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.types import InputError
 from porting.compare import assert_within
-from porting.official import ONLY_2_1, convert, port
+from porting.official import port
 from porting.pair import Clip, make_pair
 from porting.reference import build_reference
 from porting.reverse import reverse

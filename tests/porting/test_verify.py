@@ -6,8 +6,8 @@ from PIL import Image
 pytest.importorskip("torch")
 pytest.importorskip("sam2")
 
+from c2g_jax.checkpoints.released.official import convert
 from porting import verify
-from porting.official import convert
 from porting.scenes import draw_video
 from porting.seeded import keep_in_view, save_checkpoint
 from tests.commands import run

@@ -50,7 +50,9 @@ class FakeModelHost:
         self.vocabulary = load_vocabulary()
         self.opened = []
 
-    def load(self):
+    weights = None
+
+    def load(self, report=None):
         return None
 
     def warm_up(self, report):

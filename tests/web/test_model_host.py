@@ -17,10 +17,10 @@ def model_host(tmp_path_factory):
     model_host = ModelHost(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "c2g_jax.web.model_host.load_model", lambda folder, heads: (model, None)
+            "c2g_jax.web.model_host.load_model", lambda *_, **__: (model, None)
         )
         assert model_host.load() is None
-    model_host.load = lambda: None
+    model_host.load = lambda report=None: None
     return model_host
 
 

@@ -256,7 +256,7 @@ def test_a_model_that_cannot_be_had_is_said(tmp_path, clip):
     from tests.web.conftest import until
 
     class Bare(fake_session.FakeModelHost):
-        def load(self):
+        def load(self, report=None):
             raise InputError("no checkpoint is given")
 
     with client_of(tmp_path / "state", Bare(), video=clip) as client:

@@ -48,7 +48,9 @@ async function watch() {
     store.ready = status.ready;
     const bad = status.error ?? status.warning;
     pill.classList.toggle("bad", Boolean(bad));
-    pill.textContent = bad ?? (status.ready ? "" : `Starting: ${status.stage}…`);
+    const stage = `Starting: ${status.stage}…`;
+    pill.textContent = bad ?? (status.ready ? status.weights : stage);
+    pill.title = pill.textContent; // where it is cut off
     pill.hidden = !pill.textContent;
     if (!status.ready && !status.error) setTimeout(watch, 700);
   } catch (error) {

@@ -2,31 +2,41 @@
 
 import dataclasses
 import json
-import zipfile
+import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
 
+from c2g_jax.checkpoints.released import hugging_face
+from c2g_jax.checkpoints.released.state_dicts import (
+    check_architecture,
+    check_values,
+    find_state,
+    unprefixed,
+)
+from c2g_jax.checkpoints.released.stored_tensor import StoredTensor, contiguous
+from c2g_jax.checkpoints.released.torch_file import DAMAGED, read_torch_file
 from c2g_jax.checkpoints.safetensors import MANIFEST
 from c2g_jax.types import InputError
-from porting import hugging_face
-from porting.state_dicts import check_architecture, check_values, find_state, unprefixed
 
-_INDEX, _CONFIG = "model.safetensors.index.json", "config.json"
+INDEX, _CONFIG = "model.safetensors.index.json", "config.json"
 # In a folder, the first of these patterns with a match.
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "*.safetensors", "*.pt", "*.pth")
-_DAMAGED = "cannot be read as a checkpoint: it is cut short or another kind of file"
+# The names of dtypes in a .safetensors, and torch's.
+_DTYPES = {
+    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16",
+    "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2",
+    "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8", "U64": "uint64",
+    "U32": "uint32", "U16": "uint16", "U8": "uint8", "BOOL": "bool", "C64": "complex64",
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
     """Tensors by their official names, and their source."""
 
-    state: dict[str, torch.Tensor]
+    state: dict[str, StoredTensor]
     files: tuple[Path, ...]
     naming: str  # of the files: "official" or "transformers"
     config: Path | None = None  # config.json of `transformers`
@@ -38,17 +48,17 @@ class Checkpoint:
 def read_checkpoint(path: str | Path) -> Checkpoint:
     """Read a .pt or .safetensors file, or a folder with one.
 
-    Pickled files hold the state dict, possibly in wrappers (`find_state`); their code
-    is not run. InputError where there is no checkpoint of SAM2.
+    A .pt holds the state dict, possibly in wrappers (`find_state`); no code in it is
+    run. InputError where there is no checkpoint of SAM2.
     """
-    files = _weight_files(Path(path))
-    state: dict[str, torch.Tensor] = {}
+    files = weight_files(Path(path))
+    state: dict[str, StoredTensor] = {}
     notes: list[str] = []
     for file in files:
         if file.suffix == ".safetensors":
             state |= _read_safetensors(file)
         else:
-            found, left = find_state(read_pickle(file), file)
+            found, left = find_state(read_torch_file(file), file)
             state |= found
             notes += left
     state = unprefixed(state)
@@ -62,7 +72,8 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     return Checkpoint(state, files, "transformers", config, tuple(notes), names)
 
 
-def _weight_files(path: Path) -> tuple[Path, ...]:
+def weight_files(path: Path) -> tuple[Path, ...]:
+    """Return the files that hold the tensors; InputError where there are none."""
     if path.is_file():
         return (path,)
     if not path.is_dir():
@@ -72,8 +83,8 @@ def _weight_files(path: Path) -> tuple[Path, ...]:
             f"{path} is a checkpoint of this project: use it as it is, or --reverse "
             "makes a .pt of it"
         )
-    if (path / _INDEX).is_file():
-        return _shards(path / _INDEX)
+    if (path / INDEX).is_file():
+        return _shards(path / INDEX)
     for pattern in _WEIGHTS:
         found = sorted(path.glob(pattern))
         if len(found) > 1:
@@ -105,43 +116,32 @@ def _shards(index: Path) -> tuple[Path, ...]:
     return files
 
 
-def _read_safetensors(file: Path) -> dict[str, torch.Tensor]:
+def _read_safetensors(file: Path) -> dict[str, StoredTensor]:
+    """Return the tensors of a .safetensors file; `safe_open` checks their places."""
     try:
-        return load_file(file)
+        with safe_open(file, framework="numpy"):
+            pass
+        with open(file, "rb") as opened:
+            (length,) = struct.unpack("<Q", opened.read(8))
+            header = json.loads(opened.read(length))
     except PermissionError:
         raise
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{file} {_DAMAGED}; download it again") from error
-
-
-def read_pickle(file: Path) -> Any:
-    """Return what torch.load reads without running code, its checksums checked."""
-    try:
-        _check_sums(file)
-        content = torch.load(file, map_location="cpu", weights_only=True)
-    except (MemoryError, PermissionError):
-        raise
-    # A damaged file can raise exceptions of any type.
-    except Exception as error:
-        if "GLOBAL" in str(error):
-            raise InputError(
-                f"{file} holds Python objects besides tensors, which are not loaded:"
-                " save the state dict alone"
-            ) from error
-        raise InputError(f"{file} {_DAMAGED}; download it again") from error
-    return content
-
-
-def _check_sums(file: Path) -> None:
-    """Raise BadZipFile where a checksum does not match; torch does not check them.
-
-    Files saved without checksums have a checksum of 0.
-    """
-    if not zipfile.is_zipfile(file):
-        return  # format of torch before 1.6, without checksums
-    with zipfile.ZipFile(file) as archive:
-        for part in archive.infolist():
-            if part.CRC:
-                with archive.open(part) as stream:
-                    while stream.read(1 << 20):
-                        pass  # `zipfile` compares the checksum at the end
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{file} {DAMAGED}; download it again") from error
+    header.pop("__metadata__", None)
+    kinds = {entry["dtype"] for entry in header.values()} - _DTYPES.keys()
+    if kinds:
+        raise InputError(
+            f"{file} has tensors of {', '.join(sorted(kinds))}: give the weights as "
+            "released, not quantised"
+        )
+    return {
+        name: StoredTensor(
+            file,
+            _DTYPES[entry["dtype"]],
+            8 + length + entry["data_offsets"][0],
+            tuple(entry["shape"]),
+            contiguous(tuple(entry["shape"])),
+        )
+        for name, entry in header.items()
+    }

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 
+from c2g_jax.checkpoints.released.stored_tensor import DTYPES, StoredTensor
 from c2g_jax.types import InputError
 
 # Names under which trainings save the state of the model, best first.
@@ -41,7 +42,7 @@ _OTHERS = {
 
 def find_state(
     content: Any, source: str | Path
-) -> tuple[dict[str, torch.Tensor], list[str]]:
+) -> tuple[dict[str, StoredTensor], list[str]]:
     """Return the state dict in what a file holds, and notes for the user.
 
     It is looked for under WRAPPERS, in each other too, else under any one name.
@@ -60,7 +61,7 @@ def find_state(
             f"{source} holds several state dicts, under {some(places)}: save one alone"
         )
     place, state = min(found, key=lambda row: _rank(row[0]))
-    wrong = [str(name) for name, x in state.items() if not torch.is_tensor(x)]
+    wrong = [str(name) for name, x in state.items() if not isinstance(x, StoredTensor)]
     if wrong:
         raise InputError(
             f"{source} holds non-tensors: {some(wrong)}: save the state dict alone"
@@ -88,7 +89,8 @@ def _states(content: Any, place: str = "") -> Iterator[tuple[str, Mapping]]:
     ]
     named = [row for row in inner if row[0].rpartition(".")[2] in WRAPPERS]
     # Beside a wrapper, tensors are counters of the training.
-    if any(map(torch.is_tensor, content.values())) and not named:
+    direct = any(isinstance(x, StoredTensor) for x in content.values())
+    if direct and not named:
         yield place, content
     else:
         yield from inner
@@ -101,7 +103,7 @@ def _rank(place: str) -> tuple[int, ...]:
     return tuple(WRAPPERS.index(name) if name in WRAPPERS else last for name in names)
 
 
-def unprefixed(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def unprefixed(state: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
     """Remove the first part that all names share: of DataParallel, compile, Lightning.
 
     Names of which one begins as in a checkpoint of SAM2 stay as they are.
@@ -131,36 +133,30 @@ def check_architecture(state: Mapping[str, Any], source: str | Path) -> None:
         )
 
 
-def check_values(state: Mapping[str, torch.Tensor], source: str | Path) -> list[str]:
+def check_values(state: Mapping[str, StoredTensor], source: str | Path) -> list[str]:
     """Return notes of dtypes; InputError for other than finite floating-point values.
 
     Floats of 8 bits are refused: they are quantised, and need scales that SAM2 has not.
     """
     mend = "give the weights as released, not quantised"
-    integers = [k for k, x in state.items() if not x.is_floating_point()]
+    integers = [k for k, x in state.items() if "float" not in x.dtype]
     if integers:
         raise InputError(
             f"{source}: no floating-point numbers in {some(integers)}: {mend}"
         )
-    small = [k for k, x in state.items() if torch.finfo(x.dtype).bits <= 8]
+    small = [k for k, x in state.items() if DTYPES[x.dtype].itemsize == 1]
     if small:
-        raise InputError(
-            f"{source}: {_dtype(state[small[0]])} in {some(small)}: {mend}"
-        )
-    broken = [k for k, x in state.items() if not torch.isfinite(x.float()).all()]
+        raise InputError(f"{source}: {state[small[0]].dtype} in {some(small)}: {mend}")
+    broken = [k for k, x in state.items() if not np.isfinite(x.read()).all()]
     if broken:
         raise InputError(
             f"{source}: non-finite values in {some(broken)}: download it again, or "
             "save a state from before it diverged"
         )
-    others = {_dtype(x) for x in state.values() if x.dtype != torch.float32}
+    others = {x.dtype for x in state.values() if x.dtype != "float32"}
     if not others:
         return []
     return [f"{source}: {', '.join(sorted(others))} is converted to float32"]
-
-
-def _dtype(x: torch.Tensor) -> str:
-    return str(x.dtype).removeprefix("torch.")
 
 
 def some(names: list[str]) -> str:

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 
+from c2g_jax.checkpoints.released.stored_tensor import StoredTensor
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.types import InputError
 
@@ -88,8 +89,8 @@ def official_name(name: str) -> str:
 
 
 def to_official(
-    state: Mapping[str, torch.Tensor], source: str
-) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    state: Mapping[str, StoredTensor], source: str
+) -> tuple[dict[str, StoredTensor], dict[str, str]]:
     """Return the state under its official names, and each one's name in the file.
 
     `transformers` stores the four point embeddings as one tensor, and the matrix of the
@@ -98,17 +99,20 @@ def to_official(
     """
     state = dict(state)
     matrix, second = state.get(_MATRIX), state.pop(_SECOND_MATRIX, None)
-    if matrix is not None and second is not None and not torch.equal(matrix, second):
+    both = matrix is not None and second is not None
+    if both and not np.array_equal(matrix.read(), second.read()):
         raise InputError(
             f"{source}: {_SECOND_MATRIX} and {_MATRIX} differ, but the model has one "
             "for both: make them equal"
         )
-    points = state.pop(_POINTS, torch.empty(0))
-    state |= {
-        f"prompt_encoder.point_embeddings.{index}.weight": row[None]
-        for index, row in enumerate(points)
-    }
-    official: dict[str, torch.Tensor] = {}
+    points = state.get(_POINTS)
+    if points is not None and points.shape[:1] == (4,):
+        del state[_POINTS]
+        state |= {
+            f"prompt_encoder.point_embeddings.{index}.weight": points.row(index)
+            for index in range(4)
+        }
+    official: dict[str, StoredTensor] = {}
     names: dict[str, str] = {}
     for name, tensor in state.items():
         new = official_name(name)
