@@ -50,28 +50,31 @@ def main(_: Sequence[str]) -> None:
     for flag, verb in ((given, "read"), (OUTPUT, "write")):
         if not flag.value:
             raise InputError(f"--{flag.name} is missing: name what to {verb}")
-    with launch.needing("port"):
-        from c2g_jax.checkpoints.released.official import RELEASES, convert
-        from porting.heads_files import convert_heads, reverse_heads
-        from porting.reverse import reverse
     one_file = "--reverse writes a .pt" if _REVERSE.value else "--heads is one file"
     if (_REVERSE.value or HEADS.value) and (
         _FORMAT.present or _COMPLETE_WITH.value is not None
     ):
         raise InputError(f"{one_file}: leave out --format and --complete_with")
     if HEADS.value:
+        with launch.needing("port"):
+            from porting.heads_files import convert_heads, reverse_heads
         move = reverse_heads if _REVERSE.value else convert_heads
         tensors = move(HEADS.value, OUTPUT.value)
         print(f"DIDM and SCH, {tensors} tensors, written to {OUTPUT.value}")
         return
     if _REVERSE.value:
+        with launch.needing("port"):
+            from porting.reverse import reverse
         what, tensors, notes = reverse(CHECKPOINT.value, OUTPUT.value)
         print(f"{what}, {tensors} tensors, written to {OUTPUT.value}")
         _report(notes)
         return
-    manifest = convert(
-        CHECKPOINT.value, OUTPUT.value, _FORMAT.value, _COMPLETE_WITH.value
-    )
+    from c2g_jax.checkpoints.released.official import RELEASES, convert
+
+    with launch.needing("port"):  # --format=orbax
+        manifest = convert(
+            CHECKPOINT.value, OUTPUT.value, _FORMAT.value, _COMPLETE_WITH.value
+        )
     source = manifest["source"]
     rest = source.get("completed_with")
     _report(source.get("notes", ()))

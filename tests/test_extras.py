@@ -56,7 +56,11 @@ def test_help_needs_no_extra(tmp_path, module):
         ("benchmarks.data", (), "train"),
         ("benchmarks.spans", ("--output={}/out",), "train"),
         ("benchmarks.training", (), "train"),
-        ("porting.convert", ("--checkpoint=a.pt", "--output={}/out"), "port"),
+        (
+            "porting.convert",
+            ("--reverse", "--checkpoint=a", "--output={}/out"),
+            "port",
+        ),
         ("porting.verify", ("--seeded=toy",), "port"),
     ],
 )
