@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import ctypes
 import fcntl
 import gc
 import os
@@ -24,6 +25,9 @@ if _KEPT:
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
     if os.environ.pop(_NO_BYTECODE, None):
         os.environ["PYTHONPYCACHEPREFIX"] = f"{_KEPT}/bytecode"
+# torch's threads wait by spinning: two processes with two each would hinder each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell starts what runs in its background deaf to Ctrl-C, which tests send.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -39,6 +43,9 @@ OPTIMISED = ("parity", "test_saved_files.py")
 _QUICK = "JAX_DISABLE_MOST_OPTIMIZATIONS"
 # Tracing makes many objects that live long: look through them less often.
 gc.set_threshold(50_000, 20, 50)
+# A process that holds more bytes after a file drops its compiled programs: they are on
+# disk too. Without this it grows to 10 GB.
+_MOST_HELD = 3e9
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -51,6 +58,20 @@ def optimisation(request):
         jax.config.update(_QUICK.lower(), quick == "1")
         jax.clear_caches()
     os.environ[_QUICK] = quick
+    yield
+    if "jax" in sys.modules and _held() > _MOST_HELD:
+        import jax
+
+        jax.clear_caches()
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _held() -> int:
+    """Bytes of memory of this process, where the system tells."""
+    status = Path("/proc/self/statm")
+    pages = int(status.read_text().split()[1]) if status.exists() else 0
+    return pages * os.sysconf("SC_PAGESIZE")
 
 
 def is_optimised(path: Path) -> bool:

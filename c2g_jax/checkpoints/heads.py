@@ -22,7 +22,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from flax import nnx
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
@@ -50,6 +49,7 @@ from c2g_jax.click2graph.model import Click2Graph, Click2GraphConfig
 from c2g_jax.click2graph.sch import Sch, SchConfig
 from c2g_jax.click2graph.settings import Settings
 from c2g_jax.media.outputs import path_named, write_atomic
+from c2g_jax.sam2.layers import abstract
 from c2g_jax.sam2.model import Sam2
 from c2g_jax.types import InputError, TrackRules
 
@@ -218,7 +218,7 @@ def parse_heads(
     settings_of(manifest, path)
     values = arrays(didm, sch)
     empty_didm, empty_sch = (
-        nnx.eval_shape(lambda config=config: config.build(rngs=nnx.Rngs(0)))
+        abstract(lambda rngs, config=config: config.build(rngs=rngs))
         for config in (didm, sch)
     )
     check_names(_named(empty_didm, empty_sch), values, str(path), _MEND)

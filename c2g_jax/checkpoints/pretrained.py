@@ -28,6 +28,7 @@ from c2g_jax.from_scratch.didm import didm_config
 from c2g_jax.from_scratch.sch import sch_config
 from c2g_jax.media.outputs import path_named, write_text
 from c2g_jax.sam2.config import sam2_config
+from c2g_jax.sam2.layers import abstract
 from c2g_jax.sam2.model import Sam2, abstract_sam2
 from c2g_jax.types import InputError, TrackRules, whole
 from c2g_jax.vocabulary import Vocabulary
@@ -238,4 +239,4 @@ def load_sam2(
 
 def abstract_click2graph(config: Click2GraphConfig) -> Click2Graph:
     """Return the model with abstract parameters (shapes and dtypes), to be filled."""
-    return nnx.eval_shape(lambda: Click2Graph(config, rngs=nnx.Rngs(0)))
+    return abstract(lambda rngs: Click2Graph(config, rngs=rngs))

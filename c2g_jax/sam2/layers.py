@@ -1,12 +1,16 @@
 """Basic layers of SAM2.1, with torch's numerics (sam2/modeling/sam2_utils.py)."""
 
 import itertools
+import types
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+
+Module = TypeVar("Module")
 
 TORCH_EPS = 1e-5  # default of torch.nn.LayerNorm; Hiera and LayerNorm2d use 1e-6
 
@@ -28,6 +32,17 @@ def _gelu_backward(x, gradient):
 
 
 gelu.defvjp(lambda x: (gelu(x), x), _gelu_backward)
+
+
+def abstract(build: Callable[[nnx.Rngs], Module]) -> Module:
+    """Return what `build(rngs)` returns, with abstract parameters: shapes and dtypes.
+
+    All parameters share one key. `nnx.Rngs` counts its keys in a variable; inside a
+    trace each count takes time in proportion to the trace so far: 13 s for Large.
+    """
+    key = jax.random.key(0)
+    rngs = types.SimpleNamespace(params=lambda: key)
+    return nnx.eval_shape(lambda: build(rngs))
 
 
 def layer_norm(

@@ -12,7 +12,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from c2g_jax.sam2.config import Sam2Config
-from c2g_jax.sam2.layers import Linear, Mlp, conv
+from c2g_jax.sam2.layers import Linear, Mlp, abstract, conv
 from c2g_jax.sam2.mask_decoder import ChosenMask, DecodedMasks, MaskDecoder
 from c2g_jax.sam2.memory import Memories
 from c2g_jax.sam2.memory_attention import MemoryAttention
@@ -167,4 +167,4 @@ class Sam2(nnx.Module):
 
 def abstract_sam2(config: Sam2Config) -> Sam2:
     """Return an abstract model: parameters have shapes and dtypes, but no values."""
-    return nnx.eval_shape(lambda: Sam2(config, rngs=nnx.Rngs(0)))
+    return abstract(lambda rngs: Sam2(config, rngs=rngs))

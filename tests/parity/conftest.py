@@ -15,7 +15,11 @@ from tests.seeded import seeded
 EXAMPLE = Path(c2g_jax.__file__).parent / "example"
 
 
-@pytest.fixture(scope="session")
+# A pair holds a model twice, and a clip the features of its frames: each file drops its
+# own.
+
+
+@pytest.fixture(scope="module")
 def trained_pair(tmp_path_factory):
     """The pair of the toy checkpoint that is shipped, exported and read again."""
     import torch
@@ -29,8 +33,8 @@ def trained_pair(tmp_path_factory):
     return make_pair("toy", torch.load(path)["model"], 256)
 
 
-@pytest.fixture(scope="session")
-def pair_of(request):
+@pytest.fixture(scope="module")
+def pair_of(request, tmp_path_factory):
     """A cached function: the pair of a size, with seeded weights.
 
     The size "trained" is the toy checkpoint that is shipped, at its 256 pixels.
@@ -42,12 +46,12 @@ def pair_of(request):
         if size == "trained":
             assert image_size in (None, 256)
             return request.getfixturevalue("trained_pair")
-        return make_pair(size, seeded(size), image_size)
+        return make_pair(size, seeded(tmp_path_factory, size), image_size)
 
     return pair
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def clip_of(pair_of):
     """A cached function: a drawn video, wider than high, open in a pair."""
     from porting.pair import Clip
@@ -86,7 +90,7 @@ class _Shared(dict):
             self[self.order[t]] = value
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def example_of(pair_of):
     """A cached function: the example clip, back and forth, open in a pair at 256.
 

@@ -23,8 +23,8 @@ pytestmark = pytest.mark.parity
 
 
 @pytest.fixture(scope="module")
-def toy():
-    return seeded("toy")
+def toy(tmp_path_factory):
+    return seeded(tmp_path_factory, "toy")
 
 
 @pytest.fixture(scope="module")

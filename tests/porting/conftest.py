@@ -10,9 +10,9 @@ from tests.seeded import seeded
 
 
 @pytest.fixture(scope="session")
-def official():
+def official(tmp_path_factory):
     """The state of a seeded toy checkpoint, in the official naming."""
-    return seeded("toy")
+    return seeded(tmp_path_factory, "toy")
 
 
 @pytest.fixture
