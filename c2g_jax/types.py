@@ -177,7 +177,8 @@ class Prompt:
     def check(self, width: int, height: int, num_frames: int | None = None) -> None:
         """Raise InputError unless the prompt fits a video of this size and length.
 
-        num_frames None: the length is unknown, only the sign is checked.
+        num_frames None: the length is unknown, only the sign is checked. A box may
+        reach beyond the edges, as detectors give it (sam2_video_predictor.py:219-225).
         """
         known = f"the video has {num_frames} sampled frames"
         last = f"use 0 to {(num_frames or 1) - 1}"
@@ -200,9 +201,9 @@ class Prompt:
                 f"{text} has no area: give x1,y1,x2,y2 with x2 > x1 and y2 > y1",
             )
             _require(
-                x0 >= 0 and y0 >= 0 and x1 <= width and y1 <= height,
-                f"{text} reaches outside the frame: {size} pixels: "
-                f"give x up to {width} and y up to {height}",
+                x0 < width and y0 < height and x1 > 0 and y1 > 0,
+                f"{text} lies outside the frame: {size} pixels: "
+                "give one that overlaps it",
             )
         if self.mask is not None:
             rows, columns = self.mask.shape

@@ -68,7 +68,7 @@ def get_config(variant: str = "") -> ConfigDict:
         )
     )
     config.sam2 = ConfigDict(
-        dict(size="toy", image_size=256, dtype="float32", checkpoint="")
+        dict(size="mini", image_size=320, dtype="float32", checkpoint="")
     )
     config.didm = ConfigDict(
         dict(
@@ -103,6 +103,7 @@ def get_config(variant: str = "") -> ConfigDict:
     )  # fmt: skip
     if variant == "tiny":
         config.steps, config.batch_size = 4, 1
+        config.sam2.size = "toy"
         config.sam2.image_size, config.clip.num_frames = 64, 2
         config.log_every, config.save_every, config.eval_every = 1, 2, 2
         config.eval_batches, config.data.workers, config.warmup = 1, 0, 1

@@ -62,6 +62,7 @@ MASK = np.ones((10, 20), bool)
     [
         Prompt(4, 1, [[0, 0], [19.9, 9.9]]),
         Prompt(0, 1, box=[0, 0, 20, 10]),
+        Prompt(0, 1, box=[-5, -1, 31, 12]),
         Prompt(0, 1, mask=MASK),
     ],
 )
@@ -85,7 +86,9 @@ def test_prompts_that_fit(prompt):
         (Prompt(0, 1, box=[5, 1, 5, 3]), "box 5,1,5,3 has no area"),
         (Prompt(0, 1, box=[6, 1, 5, 3]), "box 6,1,5,3 has no area"),
         (Prompt(0, 1, box=[1, 3, 5, 3]), "box 1,3,5,3 has no area"),
-        (Prompt(0, 1, box=[1, 1, 21, 3]), "box 1,1,21,3 reaches outside"),
+        (Prompt(0, 1, box=[20, 1, 21, 3]), "box 20,1,21,3 lies outside"),
+        (Prompt(0, 1, box=[1, -3, 5, 0]), "box 1,-3,5,0 lies outside"),
+        (Prompt(0, 1, box=[1, 1, np.nan, 3]), "box 1,1,nan,3 has no area"),
         (Prompt(0, 1, mask=MASK[:5]), "the mask is 20x5 but the frame is 20x10"),
         (Prompt(0, 1, mask=~MASK), "the mask is empty"),
     ],

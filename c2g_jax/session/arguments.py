@@ -45,7 +45,7 @@ def point(
 
 
 def box(video: Video, frame: int, corners: Sequence[float]) -> PromptItem:
-    """Return a box (x1, y1, x2, y2); InputError if it reaches outside the frame."""
+    """Return a box (x1, y1, x2, y2); InputError if it lies outside the frame."""
     names = ("x1", "y1", "x2", "y2")
     corners = tuple(real(x, name) for x, name in zip(corners, names, strict=True))
     Prompt(frame, 0, box=corners).check(video.width, video.height)

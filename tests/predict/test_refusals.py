@@ -35,7 +35,7 @@ BAD = {
     "frame -1": ([POINT, "--frame=-1"], "frame -1: frames count from 0"),
     "box": (["--box=9,1,5,3"], "box 9,1,5,3 has no area"),
     "box parts": (["--box=9,1,5"], "--box=9,1,5: write --box=x1,y1,x2,y2"),
-    "box outside": (["--box=1,1,5,49"], "box 1,1,5,49 reaches outside the frame"),
+    "box outside": (["--box=1,48,5,49"], "box 1,48,5,49 lies outside the frame"),
     "mask size": (
         ["--mask={tmp}/mask.png"],
         "the mask is 32x48 but the frame is 64x48",

@@ -149,6 +149,13 @@ def test_a_subject_taken_back_leaves_the_others_as_they_are(session):
     assert everything(session) == before
 
 
+def test_a_box_may_reach_beyond_the_edges(session):
+    session.box(3, -20, 0, 44, 104)
+    (prompt,) = session.view(3).objects[0].prompts
+    assert prompt.box == (-20, 0, 44, 104)
+    assert shown(session, 3).any()
+
+
 def test_a_subject_taken_back_can_be_given_again(session, world):
     session.click(**SUBJECT)
     run(session.track())
