@@ -74,7 +74,7 @@ def _scene() -> _Scene | None:
     if VIDEO.value is not None:
         return _Scene(_read_frames(VIDEO.value), _CENTRE)
     if CHECKPOINT.value is None and _SEEDED.value is None:
-        truth = read_scene_graph(EXAMPLE / "truth.json")
+        truth = read_scene_graph(EXAMPLE / "example.json")
         mask = decode_mask(truth.object(truth.relations[0].subject_id).masks[0])
         depth = interior_distance(mask)
         y, x = np.unravel_index(depth.argmax(), depth.shape)

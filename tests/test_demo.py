@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from c2g_jax.media.rle import encode_mask
+from c2g_jax.media.video import open_video
 from c2g_jax.types import ObjectTrack, Relation, SceneGraph, VideoInfo
 from tests.commands import ROOT
 
@@ -56,6 +57,24 @@ def test_found_missed_and_untrue(demo):
         "  missed  sitting on sofa, frames 2 to 3",
         "false: adult 1 sitting on sofa 5, frames 2 to 3",
     ]
+
+
+def test_counts_of_all_clips(demo):
+    found = graph(
+        [(1, "child", 0), (2, "ball", 8)],
+        [(1, 2, "holding", ((0, 1),)), (1, 2, "kicking", ((0, 1),))],
+    )
+    lines = demo.compare(TRUTH, found, [1])
+    assert demo.summary(lines + lines) == "2 of 4 relations found, 2 false"
+
+
+def test_every_clip_has_its_truth(demo):
+    assert len(demo.CLIPS) == 3
+    for clip in demo.CLIPS:
+        truth = demo.read_scene_graph(clip.with_suffix(".json"))
+        assert len(list(open_video(clip))) == truth.video.num_frames
+        assert truth.relations
+    assert sum(file.stat().st_size for file in clip.parent.iterdir()) < 1.5e6
 
 
 def test_a_relation_at_another_time_is_not_the_one(demo):

@@ -1,9 +1,9 @@
-"""Run prediction on the example clip and compare the result with the ground truth.
+"""Run prediction on the example clips and compare the result with the ground truth.
 
     python tools/demo.py [--output=demo]
 
-Clicks once on each subject of the clip, writes the scene graph and the overlay, and
-prints the true relations with the ones found. `make demo` runs this.
+Clicks once on each subject of each clip, writes scene graphs and overlays, and prints
+the true relations with the ones found. `make demo` runs this.
 """
 
 import json
@@ -25,20 +25,34 @@ from c2g_jax.types import ObjectTrack, Prompt, Relation, SceneGraph
 flags.declare_key_flag("output")
 
 PACKAGE = Path(__file__).resolve().parent.parent / "c2g_jax"
-CLIP, TRUTH = PACKAGE / "example" / "example.mp4", PACKAGE / "example" / "truth.json"
+CLIPS = sorted((PACKAGE / "example").glob("*.mp4"))  # each with its truth in a .json
+
+
+FOUND, MISSED, FALSE = "  found   ", "  missed  ", "false: "
 
 
 def main(argv) -> None:
     del argv
-    output = Path(launch.OUTPUT.value or "demo")
+    output, lines = Path(launch.OUTPUT.value or "demo"), []
+    for clip in CLIPS:
+        truth = read_scene_graph(clip.with_suffix(".json"))
+        subjects = sorted({r.subject_id for r in truth.relations})
+        graph = predict(clip, truth, subjects, output / clip.stem)
+        lines += ["", f"{clip.name}: ground truth and predictions"]
+        lines += compare(truth, graph, subjects)
+    print("\n".join((*lines, "", summary(lines))))
+
+
+def predict(
+    clip: Path, truth: SceneGraph, subjects: list[int], output: Path
+) -> SceneGraph:
+    """Return the graph of one click on each subject; written to `output`."""
     output.mkdir(parents=True, exist_ok=True)
-    truth = read_scene_graph(TRUTH)
-    subjects = sorted({r.subject_id for r in truth.relations})
     clicks = output / "clicks.json"
     prompts = prompts_to_json([click(truth.object(i)) for i in subjects])
     clicks.write_text(json.dumps({"prompts": prompts}, indent=1))
     command = [
-        *("-m", "c2g_jax.predict", f"--video={CLIP}", f"--prompts={clicks}"),
+        *("-m", "c2g_jax.predict", f"--video={clip}", f"--prompts={clicks}"),
         f"--checkpoint={PACKAGE / 'toy_checkpoint'}",
         f"--output={output / 'graph'}",
     ]
@@ -46,10 +60,15 @@ def main(argv) -> None:
     done = subprocess.run([sys.executable, *command], check=False)
     if done.returncode:
         sys.exit(done.returncode)
-    graph = read_scene_graph(output / "graph" / "scene_graph.json")
-    print("\nground truth and predictions\n")
-    for line in compare(truth, graph, subjects):
-        print(line)
+    return read_scene_graph(output / "graph" / "scene_graph.json")
+
+
+def summary(lines: list[str]) -> str:
+    """Return the counts of the lines of `compare`."""
+    found, missed, false = (
+        sum(line.startswith(word) for line in lines) for word in (FOUND, MISSED, FALSE)
+    )
+    return f"{found} of {found + missed} relations found, {false} false"
 
 
 def click(track: ObjectTrack) -> Prompt:
@@ -75,19 +94,19 @@ def compare(truth: SceneGraph, graph: SceneGraph, subjects: list[int]) -> list[s
             wanted = f"{relation.predicate} {other.category}, frames {spans(relation)}"
             best = find_match(graph, relation, other)
             if best is None:
-                lines.append(f"  missed  {wanted}")
+                lines.append(f"{MISSED}{wanted}")
                 continue
             used.add(id(best))
             track = graph.object(best.object_id)
             lines.append(
-                f"  found   {wanted}: as {best.predicate} {track.category}, frames "
+                f"{FOUND}{wanted}: as {best.predicate} {track.category}, frames "
                 f"{spans(best)}, mask IoU {overlap(other, track):.2f}"
             )
     for relation in graph.relations:
         if id(relation) not in used:
             names = [f"{graph.object(i).category} {i}" for i in _ends(relation)]
             lines.append(
-                f"false: {names[0]} {relation.predicate} {names[1]}, frames "
+                f"{FALSE}{names[0]} {relation.predicate} {names[1]}, frames "
                 f"{spans(relation)}"
             )
     return lines

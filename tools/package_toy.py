@@ -1,9 +1,8 @@
-"""Put a trained toy checkpoint and an example clip with ground truth into the package.
+"""Put a trained toy checkpoint and example clips with ground truth into the package.
 
-    python tools/package_toy.py --checkpoint=runs/toy/weights \
-        --data_dir=data --clip=toy_pvsg_val_0010
+    python tools/package_toy.py --checkpoint=runs/toy/weights --data_dir=data/large
 
-Writes c2g_jax/toy_checkpoint (float16) and c2g_jax/example; either may be omitted.
+Writes c2g_jax/toy_checkpoint (float16) and c2g_jax/example; either flag may be omitted.
 """
 
 import shutil
@@ -17,6 +16,7 @@ from c2g_jax.checkpoints.safetensors import WEIGHTS, read_manifest
 from c2g_jax.cli import launch
 from c2g_jax.cli.launch import CHECKPOINT, DATA_DIR
 from c2g_jax.export.scene_graph_json import write_scene_graph
+from c2g_jax.media.video import open_video, write_mp4
 from c2g_jax.types import InputError
 
 with launch.needing("train"):
@@ -25,19 +25,25 @@ with launch.needing("train"):
 
 flags.declare_key_flag("checkpoint")
 flags.declare_key_flag("data_dir")
-CLIP = flags.DEFINE_string("clip", None, "Video of toy_pvsg/val for the example.")
+# Videos of toy_pvsg/val, by what they are called in the package. Chosen for their
+# variety, before any model was run on them.
+CLIPS = {
+    "example": "toy_pvsg_val_0010",
+    "bike": "toy_pvsg_val_0071",
+    "pets": "toy_pvsg_val_0028",
+}
 PACKAGE = Path(__file__).resolve().parent.parent / "c2g_jax"
-MOST_BYTES = {WEIGHTS: 15e6, "example.mp4": 1e6}
+MOST_BYTES = {WEIGHTS: 25e6}
 
 
 def main(argv) -> None:
     del argv
-    if CHECKPOINT.value is None and CLIP.value is None:
-        raise InputError("nothing to package: give --checkpoint, --clip or both")
+    if CHECKPOINT.value is None and DATA_DIR.value is None:
+        raise InputError("nothing to package: give --checkpoint, --data_dir or both")
     if CHECKPOINT.value is not None:
         package_checkpoint(Path(CHECKPOINT.value), PACKAGE / "toy_checkpoint")
-    if CLIP.value is not None:
-        package_example(Path(DATA_DIR.value or "data"), PACKAGE / "example")
+    if DATA_DIR.value is not None:
+        package_examples(Path(DATA_DIR.value), PACKAGE / "example")
 
 
 def package_checkpoint(source: Path, folder: Path) -> None:
@@ -59,22 +65,23 @@ def package_checkpoint(source: Path, folder: Path) -> None:
         copy_small(made, folder)
 
 
-def package_example(data_dir: Path, folder: Path) -> None:
-    """Copy the generated clip and write its ground truth as a scene graph."""
+def package_examples(data_dir: Path, folder: Path) -> None:
+    """Write the drawn clips, and the ground truth of each as a scene graph."""
     dataset = open_dataset(data_dir, "toy_pvsg")
-    found = [v for v in dataset.videos("val") if v.video_id == CLIP.value]
-    if not found:
-        raise InputError(f"--clip={CLIP.value}: no video of toy_pvsg/val has this name")
+    videos = {video.video_id: video for video in dataset.videos("val")}
     downloads = data_dir / "downloads" / "toy_pvsg"
-    drawn = next(downloads.glob(f"*/videos/{CLIP.value}.mp4"), None)
-    if drawn is None:
-        raise InputError(
-            f"{downloads}: no mp4 of {CLIP.value}: prepare with --toy again"
-        )
     with tempfile.TemporaryDirectory() as aside:
-        shutil.copyfile(drawn, Path(aside) / "example.mp4")
-        graph = true_graph(dataset, found[0])
-        write_scene_graph(Path(aside) / "truth.json", graph)
+        for name, video_id in CLIPS.items():
+            drawn = next(downloads.glob(f"*/videos/{video_id}.mp4"), None)
+            if drawn is None or video_id not in videos:
+                raise InputError(
+                    f"{data_dir}: no {video_id}, or no mp4 of it: prepare with --toy "
+                    "again"
+                )
+            video = open_video(drawn, fps=videos[video_id].fps)
+            write_mp4(Path(aside) / f"{name}.mp4", video, videos[video_id].fps)
+            graph = true_graph(dataset, videos[video_id])
+            write_scene_graph(Path(aside) / f"{name}.json", graph)
         copy_small(Path(aside), folder)
 
 

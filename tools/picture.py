@@ -1,9 +1,12 @@
-"""Draw a frame of a clip with its masks and scene graph, the picture in README.
+"""Draw a frame of a clip with the masks and scene graph of a model and of the truth.
 
-    python tools/picture.py --graph=c2g_jax/example/truth.json \
-        --video=c2g_jax/example/example.mp4 --frame=12 --output=docs/images
+    make demo
+    python tools/picture.py --graph=demo/pets/graph/scene_graph.json \
+        --truth=c2g_jax/example/pets.json --video=c2g_jax/example/pets.mp4 \
+        --frame=24 --output=docs/images
 
-Writes OUTPUT/demo.png. Edges are the relations that hold in that frame.
+Writes OUTPUT/demo.png, the picture in README. Edges are the relations that hold in that
+frame.
 """
 
 import math
@@ -24,6 +27,7 @@ with launch.needing("plot"):
     from matplotlib.figure import Figure
 
 GRAPH = flags.DEFINE(PATH, "graph", None, "A scene_graph.json of the video.")
+TRUTH = flags.DEFINE(PATH, "truth", None, "Another one, with the ground truth.")
 FRAME = flags.DEFINE_integer("frame", 0, "Index of the frame.", lower_bound=0)
 for name in ("video", "output"):
     flags.declare_key_flag(name)
@@ -31,23 +35,27 @@ for name in ("video", "output"):
 
 def main(argv) -> None:
     del argv
-    for flag in (GRAPH, launch.VIDEO, launch.OUTPUT):
+    for flag in (GRAPH, TRUTH, launch.VIDEO, launch.OUTPUT):
         if not flag.value:
             raise InputError(f"--{flag.name} is missing")
     folder = Path(launch.OUTPUT.value)
     check_output(folder)
-    graph = read_scene_graph(GRAPH.value)
-    painted = draw_graph(open_video(launch.VIDEO.value), graph)
-    frame = next((f for f in painted if f.index == FRAME.value), None)
-    if frame is None:
-        raise InputError(f"--frame={FRAME.value}: the video ends before it")
-    figure = Figure(figsize=(10, 4.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    left.imshow(frame.rgb)
-    left.axis("off")
-    draw_nodes(right, graph, FRAME.value)
+    figure = Figure(figsize=(9, 7), layout="constrained")
+    rows = figure.subplots(2, 2)
+    for (left, right), flag, title in zip(
+        rows, (GRAPH, TRUTH), ("found from clicks", "ground truth"), strict=True
+    ):
+        graph = read_scene_graph(flag.value)
+        painted = draw_graph(open_video(launch.VIDEO.value), graph)
+        frame = next((f for f in painted if f.index == FRAME.value), None)
+        if frame is None:
+            raise InputError(f"--frame={FRAME.value}: the video ends before it")
+        left.imshow(frame.rgb)
+        left.set_title(title, loc="left")
+        left.axis("off")
+        draw_nodes(right, graph, FRAME.value)
     folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / "demo.png", dpi=110)
+    figure.savefig(folder / "demo.png", dpi=90)
     print(folder / "demo.png")
 
 

@@ -125,7 +125,7 @@ def box_on():
     """A function: the box of the example's child on one of its frames."""
     from c2g_jax.media.rle import decode_mask
 
-    masks = json.loads((EXAMPLE / "truth.json").read_text())["objects"][2]["masks"]
+    masks = json.loads((EXAMPLE / "example.json").read_text())["objects"][2]["masks"]
 
     def box(frame):
         rows, columns = np.nonzero(decode_mask(masks[str(frame)]))
