@@ -172,7 +172,6 @@ def work(job: Job, videos: Sequence[VideoRecord]) -> None:
 
     keep_compiled()
     folder = find_checkpoint(CHECKPOINT.value)
-    print(describe_weights(folder, HEADS.value, CHECKPOINT.value), file=sys.stderr)
     model, warning = load_model(
         folder,
         HEADS.value,
@@ -181,6 +180,7 @@ def work(job: Job, videos: Sequence[VideoRecord]) -> None:
         discover_every=job.protocol.discover_every,
         named=CHECKPOINT.value,
     )
+    print(describe_weights(folder, HEADS.value, CHECKPOINT.value), file=sys.stderr)
     if warning is not None:
         print(warning, file=sys.stderr)
     file = score_writer(job.output, (0, 1), job.fingerprint)

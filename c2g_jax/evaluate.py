@@ -242,7 +242,6 @@ def load_model() -> Any:
 
     keep_compiled()
     folder = find_checkpoint(CHECKPOINT.value)
-    print(describe_weights(folder, HEADS.value, CHECKPOINT.value), file=sys.stderr)
     model, warning = load(
         folder,
         HEADS.value,
@@ -251,6 +250,7 @@ def load_model() -> Any:
         seed=SEED.value,
         named=CHECKPOINT.value,
     )
+    print(describe_weights(folder, HEADS.value, CHECKPOINT.value), file=sys.stderr)
     if warning is not None:
         print(warning, file=sys.stderr)
     return model

@@ -8,7 +8,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 from c2g_jax import correct
-from c2g_jax.checkpoints import heads
+from c2g_jax.checkpoints import description, heads
 from c2g_jax.checkpoints import safetensors as weights
 from c2g_jax.correction import simulate
 from c2g_jax.evaluation.metrics import score_subject
@@ -32,8 +32,11 @@ def data(world, monkeypatch):  # noqa: F811
     data = dataset(world, things, spans, NAMES)
     monkeypatch.setattr(correct, "open_dataset", lambda folder, name: data)
     for module in (weights, heads):
-        monkeypatch.setattr(module, "read_manifest", lambda folder: {"sha256": folder})
+        monkeypatch.setattr(
+            module, "read_manifest", lambda folder: {"sha256": str(folder)}
+        )
     monkeypatch.setattr(heads, "load_model", lambda *_, **__: (scripted.model(), None))
+    monkeypatch.setattr(description, "describe_weights", lambda *_: "weights: scripted")
     return data
 
 

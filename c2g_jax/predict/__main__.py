@@ -94,7 +94,6 @@ def make_tracker(job: Job) -> Callable:
         config = click2graph_config(sam2, discover_every=every)
         model = seeded_click2graph(config, seed)
     else:
-        warn(describe_weights(job.checkpoint, job.heads, CHECKPOINT.value))
         model, warning = load_model(
             job.checkpoint,
             job.heads,
@@ -105,6 +104,7 @@ def make_tracker(job: Job) -> Callable:
             discover_every=every,
             named=CHECKPOINT.value,
         )
+        warn(describe_weights(job.checkpoint, job.heads, CHECKPOINT.value))
         if warning is not None:
             warn(warning)
 
