@@ -167,8 +167,8 @@ def read_job() -> Job:
         fingerprint["predictions"] = origin["predictions"]
     else:
         given = (TABLES.value, SYSTEMS.value, PROMPT_KINDS.value, RUNS_OF.value)
-        origin, trained = read_checkpoint()
-        tables, plan = read_plan(*given, protocol.runs, trained)
+        tables, plan = read_plan(*given, protocol.runs, has_heads())
+        origin = read_checkpoint()
         fingerprint["model"] = origin
         fingerprint["runs"] = {"/".join(part): runs for part, runs in plan.items()}
     return Job(
@@ -213,16 +213,22 @@ def read_predictions(folder: Path) -> dict[str, Any]:
     return {"predictions": files}
 
 
-def read_checkpoint() -> tuple[dict[str, Any], bool]:
-    """Return the model's provenance, also its fingerprint; whether DIDM is trained."""
+def has_heads() -> bool:
+    """Return whether there are trained heads; also where no checkpoint is named yet."""
+    if not CHECKPOINT.value:
+        return True
+    from c2g_jax.checkpoints.heads import has_trained_heads
+    from c2g_jax.checkpoints.pretrained import find_checkpoint
+
+    return has_trained_heads(find_checkpoint(CHECKPOINT.value), HEADS.value)
+
+
+def read_checkpoint() -> dict[str, Any]:
+    """Return the provenance of the model, which is also its fingerprint."""
     if not CHECKPOINT.value:
         raise InputError("nothing to score: give --checkpoint or --predictions")
     # JAX is not needed for files.
-    from c2g_jax.checkpoints.heads import (
-        has_trained_heads,
-        heads_sha256,
-        settings_in_use,
-    )
+    from c2g_jax.checkpoints.heads import heads_sha256, settings_in_use
     from c2g_jax.checkpoints.pretrained import find_checkpoint
     from c2g_jax.checkpoints.safetensors import read_manifest
 
@@ -237,7 +243,7 @@ def read_checkpoint() -> tuple[dict[str, Any], bool]:
     settings = settings_in_use(folder, HEADS.value)
     if settings is not None and settings.temperature != NEUTRAL:
         origin["temperature"] = list(settings.temperature)
-    return origin, has_trained_heads(folder, HEADS.value)
+    return origin
 
 
 def load_model() -> Any:

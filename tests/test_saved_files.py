@@ -65,6 +65,10 @@ def was_shown(name, stale):
     document["stale"] = stale
     for view in document["views"]:
         view["stale"] = view["frame"] in stale
+    # Of before there were suggestions: all was taken.
+    for part in (document, *document["views"]):
+        for row in (*part["objects"], *part["relations"]):
+            row["state"] = "accepted"
     return document
 
 

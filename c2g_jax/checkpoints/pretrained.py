@@ -51,7 +51,7 @@ def find_checkpoint(
     if folder is not None:
         path = path_named(folder, "folder")
         if not is_released(path):
-            return path.resolve()
+            return path.resolve() if path.exists() else path  # as named, for messages
         # Not resolved: files of the Hub's cache are links to files without a suffix.
         return weights_folder(path.absolute(), report)
     if not TOY_CHECKPOINT.is_dir():

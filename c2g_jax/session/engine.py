@@ -27,7 +27,7 @@ from c2g_jax.sam2.prompts import Prompts, pad_points
 from c2g_jax.sam2.track import ObjectOutput
 from c2g_jax.session.memory_cache import MemoryCache
 from c2g_jax.session.observation_arrays import ObservationArrays
-from c2g_jax.session.session_state import (
+from c2g_jax.session.state_parts import (
     FramePrompts,
     Observation,
     PromptItem,

@@ -23,8 +23,7 @@ from c2g_jax.types import (
     SubjectFrame,
     VideoInfo,
 )
-
-UNKNOWN = "unknown"  # the category of an object without a prediction
+from c2g_jax.vocabulary import UNKNOWN
 
 
 def vote(weights: Iterable[tuple[str, float]]) -> tuple[str, float]:

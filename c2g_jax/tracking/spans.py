@@ -58,6 +58,16 @@ def merge_spans(
     return tuple((a, b) for a, b in spans if b - a + 1 >= min_length)
 
 
+def cut_spans(spans: Iterable[tuple[int, int]], starts: Collection[int]) -> Spans:
+    """Return spans cut before each of the frames `starts` that lies within one."""
+    found = []
+    for first, last in spans:
+        inner = sorted(t for t in starts if first < t <= last)
+        firsts, lasts = [first, *inner], [*(t - 1 for t in inner), last]
+        found += zip(firsts, lasts, strict=True)
+    return tuple(found)
+
+
 def frames_of(spans: Iterable[tuple[int, int]]) -> set[int]:
     """Return all frames of inclusive spans."""
     return {t for first, last in spans for t in range(first, last + 1)}
