@@ -226,7 +226,8 @@ def segmented(
     revision = state.revision + 1
     answer = engine.answer(obj, frame, prompts, previous)
     feature = engine.pooled(frame, answer.logits)
-    observation = engine.observe(answer, feature, 0, revision)
+    given = prompts.items[-1].mask  # None unless the last word is a mask
+    observation = engine.observe(answer, feature, 0, revision, given)
     obj = dataclasses.replace(
         obj.with_observations({frame: observation}),
         prompts={**obj.prompts, frame: prompts},

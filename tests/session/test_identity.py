@@ -176,4 +176,4 @@ def test_a_painted_mask_is_what_was_painted(session):
     mask = decode_mask(session.view(0).objects[0].rle)
     y, x = np.mgrid[:64, :64]
     wanted = (x - 32) ** 2 + (y - 32) ** 2 <= 144
-    assert (mask & wanted).sum() / (mask | wanted).sum() > 0.8  # cells of 4 pixels
+    assert (mask == wanted).all()  # whatever the cells of the model
