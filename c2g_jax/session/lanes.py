@@ -143,9 +143,9 @@ class Lanes(Naming):
         """Return the spans of a lane as they are shown; InputError if there is none."""
         state = self._history.now
         if isinstance(lane, int):
-            found = [o.lanes for o in self.objects() if o.object_id == lane]
-            presence = state.shown[lane][0].presence
-            return found[0] if presence is None else presence
+            # As they are shown, so that an index means the same to all.
+            (found,) = [o.lanes for o in self.objects() if o.object_id == lane]
+            return found
         drawn = state.drawn_of.get(lane[:2], {}).get(lane[2])
         if drawn is not None:
             return drawn

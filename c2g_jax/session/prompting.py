@@ -52,7 +52,8 @@ class Prompting(SessionCore):
     ) -> FrameView:
         """Set an object's mask, bool [H, W]; it replaces its prompts on the frame.
 
-        Also 0 and 1, 0 and 255, numbers from 0 to 1, or a PIL image (`media.masks`).
+        It is shown exactly as it is given: bool, or 0 and 1, 0 and 255, numbers from 0
+        to 1, or a PIL image (`media.masks`).
         """
         frame = self._frame(frame)
         return self._prompt(frame, arguments.mask(self.video, frame, mask), object_id)
