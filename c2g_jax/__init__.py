@@ -32,6 +32,16 @@ def open(video: Any, checkpoint: str | Path | None = None, **options: Any) -> An
     return open_video(video, checkpoint, **options)
 
 
+def export_sessions(sessions: Any, folder: str | Path, **options: Any) -> None:
+    """Write sessions as one folder in OpenPVSG's layout, for `c2g_jax.prepare`.
+
+    Options: those of `c2g_jax.session.export_sessions`.
+    """
+    from c2g_jax.session import export_sessions
+
+    export_sessions(sessions, folder, **options)
+
+
 def open_session(path: str | Path, video: Any = None, **options: Any) -> Any:
     """Open a `Session` from a file that `Session.save` wrote."""
     from c2g_jax.session import open_session

@@ -7,7 +7,9 @@ prompts every subject of the split, tracks it with the objects that it interacts
 and computes R@K, SpIR and PLR, and the official PVSG metric. It writes results.json,
 results.csv, results.md and plots to DIR, and prints the tables. --tables are those of
 the paper: 2 for points by source, 3 for points, boxes and masks, 4 for DIDM and the
-heuristic. --config=configs/FILE.py replaces --data_dir and --name.
+heuristic. --config=configs/FILE.py replaces --data_dir and --name. SAM2.1 alone is
+scored with the points of the heuristic and of the oracle: its masks count (SpIR, PLR,
+subject IoU), it names nothing.
 
 The scores of each video are kept in DIR/scores: after Ctrl-C or a kill, run the same
 command to resume. All devices of the host are used (on a CPU, XLA_FLAGS with
@@ -165,7 +167,7 @@ def read_job() -> Job:
         fingerprint["predictions"] = origin["predictions"]
     else:
         given = (TABLES.value, SYSTEMS.value, PROMPT_KINDS.value, RUNS_OF.value)
-        tables, plan = read_plan(*given, protocol.runs)
+        tables, plan = read_plan(*given, protocol.runs, has_heads())
         origin = read_checkpoint()
         fingerprint["model"] = origin
         fingerprint["runs"] = {"/".join(part): runs for part, runs in plan.items()}
@@ -209,6 +211,16 @@ def read_predictions(folder: Path) -> dict[str, Any]:
         )
     files = {"files": len(find_files(folder)), "sha256": files_sha256(folder)}
     return {"predictions": files}
+
+
+def has_heads() -> bool:
+    """Return whether there are trained heads; also where no checkpoint is named yet."""
+    if not CHECKPOINT.value:
+        return True
+    from c2g_jax.checkpoints.heads import has_trained_heads
+    from c2g_jax.checkpoints.pretrained import find_checkpoint
+
+    return has_trained_heads(find_checkpoint(CHECKPOINT.value), HEADS.value)
 
 
 def read_checkpoint() -> dict[str, Any]:

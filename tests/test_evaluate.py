@@ -94,7 +94,7 @@ def test_a_model_is_scored_by_the_plan_of_the_tables(
     monkeypatch.setattr(evaluate, "load_model", lambda: "the model")
     weights = tmp_path / "weights"
     weights.mkdir()
-    (weights / "manifest.json").write_text('{"size": "toy", "sha256": "abc"}')
+    write_manifest(weights, sha256="abc", click2graph={})
     out = tmp_path / "out"
     words = [f"--checkpoint={weights}", "--tables=2,3,4", "--runs=3", f"--output={out}"]
     call(*words, "--runs_of=didm/box=2", predictions=None)
@@ -117,9 +117,35 @@ def test_a_model_is_scored_by_the_plan_of_the_tables(
     for title in ("Table 2", "Table 3", "Table 4", "What could be reached"):
         assert f"## {title}" in page
     # Of another checkpoint nothing is taken over.
-    (weights / "manifest.json").write_text('{"size": "toy", "sha256": "xyz"}')
+    write_manifest(weights, sha256="xyz", click2graph={})
     with pytest.raises(InputError, match=r'model.checkpoint: "abc" -> "xyz"'):
         call(*words, "--runs_of=didm/box=2", predictions=None)
+
+
+def write_manifest(folder, **entries):
+    document = {"size": "toy", **entries}
+    (folder / "manifest.json").write_text(json.dumps(document))
+
+
+def test_sam2_alone_is_scored_without_didm(call, tmp_path, monkeypatch):
+    plans = []
+
+    def score_model(model, dataset, videos, protocol, plan, advance):
+        plans.append(dict(plan))
+        raise InputError("enough")
+
+    monkeypatch.setattr(runner, "score_model", score_model)
+    monkeypatch.setattr(evaluate, "load_model", lambda: "the model")
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    write_manifest(weights, sha256="abc")
+    words = [f"--checkpoint={weights}", "--runs=3", f"--output={tmp_path / 'out'}"]
+    with pytest.raises(InputError, match="enough"):
+        call(*words, predictions=None)
+    assert plans == [{("heuristic", "point"): 3, ("oracle", "point"): 3}]
+    for more in ("--tables=2", "--systems=didm,oracle"):
+        with pytest.raises(InputError, match="alone, so there is no DIDM to score"):
+            call(*words, more, predictions=None)
 
 
 def test_a_fault_in_the_files_leaves_nothing(call, true_predictions, tmp_path):

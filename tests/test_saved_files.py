@@ -55,6 +55,15 @@ def test_a_session_shows_what_it_showed_and_goes_on_as_it_went_on(small_sizes):
     session.close()
 
 
+def test_what_a_person_drew_is_shown_as_it_was(small_sizes):
+    model, _ = load_click2graph(SAVED / "learned")
+    session = c2g_jax.open_session(SAVED / "annotated.c2g", frames(), model=model)
+    assert session.guesses == "suggest"
+    assert session.vocabulary.things[-1] == "robot"
+    close_to(shown(session), json.loads((SAVED / "annotated.json").read_text()))
+    session.close()
+
+
 def was_shown(name, stale):
     """What a session showed; `stale` are frames that version 0.1.0 did not all mark.
 
@@ -65,6 +74,10 @@ def was_shown(name, stale):
     document["stale"] = stale
     for view in document["views"]:
         view["stale"] = view["frame"] in stale
+    # Of before there were suggestions: all was taken.
+    for part in (document, *document["views"]):
+        for row in (*part["objects"], *part["relations"]):
+            row["state"] = "accepted"
     return document
 
 

@@ -17,6 +17,7 @@ from c2g_jax.evaluation.overlaps import columns_of, pixels
 from c2g_jax.evaluation.predictions import LabelIds
 from c2g_jax.evaluation.protocol import TIMES_IOU, TIMES_OBJECT, Protocol
 from c2g_jax.sam2.predictors.postprocess import enlarge_logits, window_above
+from c2g_jax.types import NO_CLASS
 from c2g_jax.vocabulary import Vocabulary
 
 
@@ -49,6 +50,8 @@ class ClassIds:
         names, own = LabelIds(vocabulary), config.vocabulary
         self.objects = np.array([names.object(name) for name in own.objects])
         self.predicates = np.array([names.predicate(name) for name in own.predicates])
+        if not config.trained:  # its labels mean nothing, and count as no label
+            self.objects[:] = self.predicates[:] = NO_CLASS
 
 
 def predictions_of_scene(

@@ -10,7 +10,7 @@ from c2g_jax.media.masks import to_mask
 from c2g_jax.media.outputs import check_output, file_named, path_named
 from c2g_jax.media.rle import encode_mask
 from c2g_jax.media.video import Video, check_not_input
-from c2g_jax.session.session_state import PromptItem
+from c2g_jax.session.state_parts import PromptItem
 from c2g_jax.types import InputError, Prompt, real, whole
 
 

@@ -5,16 +5,17 @@ import difflib
 from collections.abc import Sequence
 
 from c2g_jax.session.engine import Engine
-from c2g_jax.session.session_state import (
+from c2g_jax.session.session_state import SessionState
+from c2g_jax.session.state_parts import (
     OBJECT,
     SUBJECT,
     FramePrompts,
     Observation,
     PredicateFix,
     PromptItem,
-    SessionState,
     TrackedObject,
 )
+from c2g_jax.tracking.spans import frames_of, merge_spans
 from c2g_jax.types import InputError
 
 
@@ -59,7 +60,7 @@ def _add_prompt(
     old = () if item.kind in ("mask", "box") else known.items
     prompts = FramePrompts((*old, item), known.base)
     previous = obj.observations[frame] if old else None
-    return _segmented(engine, state, obj, frame, prompts, previous)
+    return segmented(engine, state, obj, frame, prompts, previous)
 
 
 def delete_prompt(
@@ -75,7 +76,7 @@ def delete_prompt(
     items = (*known.items[:index], *known.items[index + 1 :])
     if items:
         prompts = FramePrompts(items, known.base)
-        return _segmented(engine, state, obj, frame, prompts)
+        return segmented(engine, state, obj, frame, prompts)
     prompts = {t: p for t, p in obj.prompts.items() if t != frame}
     left = obj.with_observations({frame: known.base})
     # An object that the model found stays, as it was found.
@@ -153,7 +154,10 @@ def rename(
 def fix_predicate(
     state: SessionState, fix: PredicateFix, names: Sequence[str]
 ) -> SessionState:
-    """Set the predicate of a pair over a span, or that they are not related."""
+    """Set the predicate of a pair over a span, or that they are not related.
+
+    It takes the place of what was drawn for the pair there.
+    """
     for object_id in (fix.subject_id, fix.object_id):
         state.object(object_id)
     if fix.predicate is not None:
@@ -162,7 +166,31 @@ def fix_predicate(
         raise InputError(
             f"object {fix.object_id} is given twice: relate two different objects"
         )
-    return dataclasses.replace(state, fixes=(*state.fixes, fix))
+    pair = state.shown_id(fix.subject_id), state.shown_id(fix.object_id)
+    told = frames_of([(fix.start, fix.stop)])
+
+    def of_pair(subject_id: int, object_id: int) -> bool:
+        return (state.shown_id(subject_id), state.shown_id(object_id)) == pair
+
+    drawn = []
+    for relation in state.drawn:
+        if of_pair(*relation.triple[:2]):
+            held = frames_of(relation.spans)
+            same = relation.predicate == fix.predicate
+            frames = held | told if same else held - told
+            if frames != held:
+                spans = merge_spans(frames)
+                relation = dataclasses.replace(relation, spans=spans)
+        if relation.spans:
+            drawn.append(relation)
+    dismissed = tuple(
+        triple
+        for triple in state.dismissed
+        if not (of_pair(*triple[:2]) and triple[2] == fix.predicate)
+    )
+    return dataclasses.replace(
+        state, fixes=(*state.fixes, fix), drawn=tuple(drawn), dismissed=dismissed
+    )
 
 
 def check_name(name: str, names: Sequence[str], kind: str) -> None:
@@ -186,7 +214,7 @@ def _prompted_object(
     return obj
 
 
-def _segmented(
+def segmented(
     engine: Engine,
     state: SessionState,
     obj: TrackedObject,
@@ -198,7 +226,8 @@ def _segmented(
     revision = state.revision + 1
     answer = engine.answer(obj, frame, prompts, previous)
     feature = engine.pooled(frame, answer.logits)
-    observation = engine.observe(answer, feature, 0, revision)
+    given = prompts.items[-1].mask  # None unless the last word is a mask
+    observation = engine.observe(answer, feature, 0, revision, given)
     obj = dataclasses.replace(
         obj.with_observations({frame: observation}),
         prompts={**obj.prompts, frame: prompts},

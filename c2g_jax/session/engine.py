@@ -27,7 +27,7 @@ from c2g_jax.sam2.prompts import Prompts, pad_points
 from c2g_jax.sam2.track import ObjectOutput
 from c2g_jax.session.memory_cache import MemoryCache
 from c2g_jax.session.observation_arrays import ObservationArrays
-from c2g_jax.session.session_state import (
+from c2g_jax.session.state_parts import (
     FramePrompts,
     Observation,
     PromptItem,
@@ -173,10 +173,15 @@ class Engine:
         feature: np.ndarray,
         direction: int,
         made: int,
+        mask: Mapping | None = None,
     ) -> Observation:
-        """Make an observation, its mask at the video's size, and store its logits."""
+        """Make an observation, its mask at the video's size, and store its logits.
+
+        `mask`: the mask that a person gave, in place of that of the logits, in which
+        what is smaller than their cells would be lost.
+        """
         observation = Observation(
-            self.native_mask(answer.logits),
+            self.native_mask(answer.logits) if mask is None else mask,
             answer.iou,
             answer.object_score,
             np.asarray(feature, np.float32),

@@ -27,12 +27,14 @@ from c2g_jax.session.adapt import AdaptConfig
 from c2g_jax.session.fingerprint import Fingerprint, differ, from_json, to_json
 from c2g_jax.session.history import Step
 from c2g_jax.session.session_graph import Source
-from c2g_jax.session.session_state import Observation, SessionState
+from c2g_jax.session.session_state import SessionState
+from c2g_jax.session.state_parts import Observation
 from c2g_jax.session.state_rows import StateRows, read_states
 from c2g_jax.tracking.spans import SpanConfig
 from c2g_jax.types import InputError
 
-VERSION = 1
+VERSION = 2  # 1: without what a person draws, merges and accepts
+_READABLE = (1, VERSION)
 _STRIDE = 4  # pixels of the model's image to one of the logits
 _DOCUMENT = "session.json"
 _ARRAYS = ("features", "pointers", "logits", "logits_of")
@@ -67,7 +69,7 @@ class SavedSession:
     of older versions. size: of the model, None in files of older versions. width: of
     features and pointers. side: of logits. now: the state; done and undone: (name of
     an action, state to go back to). logits: of observations that tracking may go on
-    from, as far as a file holds them.
+    from, as far as a file holds them. suggests: what the model finds is suggested.
     """
 
     path: Path
@@ -83,6 +85,7 @@ class SavedSession:
     done: Sequence[Step]
     undone: Sequence[Step]
     logits: Sequence[tuple[Observation, np.ndarray]] = ()
+    suggests: bool = False
 
     def check(
         self,
@@ -151,6 +154,7 @@ def write_session(
         "model": {"size": session.size},
         "spans": dataclasses.asdict(session.spans),
         "adapt": dataclasses.asdict(session.adapt),
+        "suggests": session.suggests,
         "history": history,
         "rows": tables.rows,
     }
@@ -185,7 +189,7 @@ def read_session(path: Path) -> SavedSession:
         with zipfile.ZipFile(path) as archive:
             document = json.loads(archive.read(_DOCUMENT))
             version = document["version"]
-            if version == VERSION:
+            if version in _READABLE:
                 arrays = {
                     name: np.load(
                         io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False
@@ -205,8 +209,8 @@ def read_session(path: Path) -> SavedSession:
             "video anew"
         ) from None
     raise InputError(
-        f"{path}: a session of version {version}, but this reads {VERSION}: open it "
-        "with the program that wrote it"
+        f"{path}: a session of version {version}, but this reads up to {VERSION}: open "
+        "it with the program that wrote it"
     )
 
 
@@ -250,6 +254,7 @@ def _parsed(path: Path, document: dict, arrays: dict[str, np.ndarray]) -> SavedS
         [(str(what), states[i]) for what, i in history["done"]],
         [(str(what), states[i]) for what, i in history["undone"]],
         [(observations[number], logits) for number, logits in pairs],
+        bool(document.get("suggests", False)),
     )
 
 

@@ -15,13 +15,15 @@ from c2g_jax.click2graph.sch import Sch, SchLogits
 from c2g_jax.session.adapt import AdaptConfig, Prototypes, adapt_logits, unit
 from c2g_jax.session.pairs import (
     Pair,
+    drawn_pairs,
     fixed_pairs,
     frames_of,
-    last_fix,
     pair_number,
     shown_pairs,
+    told_predicates,
 )
-from c2g_jax.session.session_state import PredicateFix, SessionState
+from c2g_jax.session.session_state import SessionState
+from c2g_jax.vocabulary import UNKNOWN
 
 _BATCH = 64  # pairs classified at once, the batch size of the compiled function
 _BLOCK = 4096  # pairs whose adapted logits are in memory at once
@@ -32,7 +34,11 @@ _Known = tuple[Prototypes | None, Prototypes | None, Prototypes | None]
 
 
 class PairPrediction(NamedTuple):
-    """The label of one pair on one frame; `fixed` if a person set the predicate."""
+    """The label of one pair on one frame; `fixed` if a person set the predicate.
+
+    A category that the model does not guess, or whose name the session's vocabulary
+    lacks, is "unknown" with the score 0.
+    """
 
     subject_id: int
     object_id: int
@@ -55,6 +61,7 @@ class Labeller:
 
     def __init__(self, model: Click2Graph, config: AdaptConfig):
         self.config, self._sch = config, model.sch
+        self.trained = model.config.trained
         vocabulary = model.config.vocabulary
         self.objects, self.predicates = vocabulary.objects, vocabulary.predicates
         self._logits: dict[Pair, tuple[np.ndarray, ...]] = {}
@@ -68,53 +75,77 @@ class Labeller:
     def predict(
         self, state: SessionState, frames: Iterable[int]
     ) -> dict[int, list[PairPrediction]]:
-        """Return, by frame, the label of each pair in view, by the ids shown."""
+        """Return, by frame, the labels of each pair in view, by the ids shown.
+
+        A pair has several labels on a frame only where a person drew several.
+        """
         places, pairs = [], []
         for frame in frames:
             for subject_id, object_id in shown_pairs(state, frame):
                 subject = state.observation(subject_id, frame)
                 other = state.observation(object_id, frame)
-                fix = last_fix(state, subject_id, object_id, frame)
-                rejected = fix is not None and fix.predicate is None
-                if subject is None or other is None or rejected:
+                told = told_predicates(state, subject_id, object_id, frame)
+                silent = told == () or (told is None and not self.trained)
+                if subject is None or other is None or silent:
                     continue
-                places.append((frame, subject_id, object_id, fix))
+                places.append((frame, subject_id, object_id, told))
                 pairs.append((subject, other))
         found: dict[int, list[PairPrediction]] = {}
         for start in range(0, len(pairs), _BLOCK):
             block = places[start : start + _BLOCK]
-            owners = np.array([pair_number(s, o) for _, s, o, _ in block])
-            probabilities = self._probabilities(
-                state, pairs[start : start + _BLOCK], owners
-            )
-            for (frame, *pair, fix), *own in zip(block, *probabilities, strict=True):
-                prediction = self._prediction(state, *pair, fix, *own)
-                found.setdefault(frame, []).append(prediction)
-        return found
+            rows = [()] * len(block)
+            if self.trained:
+                owners = np.array([pair_number(s, o) for _, s, o, _ in block])
+                own = self._probabilities(state, pairs[start : start + _BLOCK], owners)
+                rows = zip(*own, strict=True)
+            for (frame, *pair, told), own in zip(block, rows, strict=True):
+                found.setdefault(frame, []).extend(
+                    self._predictions(state, *pair, told, own)
+                )
+        return {frame: own for frame, own in found.items() if own}
 
-    def _prediction(
+    def _predictions(
         self,
         state: SessionState,
         subject_id: int,
         object_id: int,
-        fix: PredicateFix | None,
-        *probabilities: np.ndarray,
-    ) -> PairPrediction:
-        """Return the most probable labels, from those of subject, object, predicate."""
-        names, scores = [], []
-        for i, own in zip((subject_id, object_id), probabilities[:2], strict=True):
-            category = state.category(i)
-            names.append(category or self.objects[int(np.argmax(own))])
-            scores.append(1.0 if category else float(own.max()))
-        if fix is not None:
-            predicate, confidence = fix.predicate, 1.0
-        else:
-            predicate = self.predicates[int(np.argmax(probabilities[2]))]
-            confidence = scores[0] * scores[1] * float(probabilities[2].max())
-        fixed = fix is not None
-        return PairPrediction(
-            subject_id, object_id, *names, predicate, confidence, fixed, *scores
-        )
+        told: Sequence[str] | None,
+        probabilities: Sequence[np.ndarray],
+    ) -> list[PairPrediction]:
+        """Return the labels of a pair: what a person told, else the most probable ones.
+
+        probabilities: of subject, object and predicate; empty if nothing is guessed.
+        """
+        names, scores, chance = [], [], 1.0
+        guessed = probabilities[:2] if probabilities else (None, None)
+        for i, own in zip((subject_id, object_id), guessed, strict=True):
+            category, score = state.category(i), 1.0
+            if category is None and own is not None:
+                category, score = self.objects[int(np.argmax(own))], float(own.max())
+                chance *= score
+            if not self._known_name(state, category):
+                category, score = UNKNOWN, 0.0
+            names.append(category)
+            scores.append(score)
+        pair = subject_id, object_id
+        if told is not None:
+            return [PairPrediction(*pair, *names, p, 1.0, True, *scores) for p in told]
+        predicate = self.predicates[int(np.argmax(probabilities[2]))]
+        chance *= float(probabilities[2].max())
+        own = state.vocabulary
+        if (
+            predicate in state.drawn_of.get(pair, {})
+            or (*pair, predicate) in state.active_dismissed
+            or (own is not None and predicate not in own.predicates)
+        ):
+            return []
+        return [PairPrediction(*pair, *names, predicate, chance, False, *scores)]
+
+    @staticmethod
+    def _known_name(state: SessionState, category: str | None) -> bool:
+        """Whether a category may be shown: a name of the session's vocabulary."""
+        own = state.vocabulary
+        return category is not None and (own is None or category in own.objects)
 
     def _probabilities(
         self, state: SessionState, pairs: Sequence[Pair], owners: np.ndarray
@@ -169,6 +200,13 @@ class Labeller:
             for fix in state.active_fixes
             if fix.predicate in self.predicates
             for pair in self._sample(fixed_pairs(state, fix))
+        ]
+        pairs += [
+            (self.predicates.index(predicate), found, pair_number(*pair))
+            for pair, drawn in state.drawn_of.items()
+            for predicate, spans in drawn.items()
+            if predicate in self.predicates
+            for found in self._sample(drawn_pairs(state, pair, spans))
         ]
         subject = other = predicate = None
         if objects:

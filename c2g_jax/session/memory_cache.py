@@ -11,7 +11,7 @@ from c2g_jax.sam2 import memory
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.memory import MAX_CONDITIONING, MemoryBank, bucket
 from c2g_jax.session.observation_arrays import ObservationArrays
-from c2g_jax.session.session_state import Observation, TrackedObject
+from c2g_jax.session.state_parts import Observation, TrackedObject
 
 _BYTES = 256 << 20  # memories held on the host
 

@@ -9,7 +9,7 @@ import weakref
 import numpy as np
 
 from c2g_jax.media.spill import Place, SpillFile
-from c2g_jax.session.session_state import Observation
+from c2g_jax.session.state_parts import Observation
 
 
 class ObservationArrays:

@@ -17,6 +17,7 @@ from c2g_jax.click2graph.model import Click2Graph
 from c2g_jax.media.outputs import path_named
 from c2g_jax.media.video import DEFAULT_FPS, check_sampling
 from c2g_jax.media.video import open_video as read_video
+from c2g_jax.session.core import SUGGEST, TAKE
 from c2g_jax.session.file import read_session
 from c2g_jax.session.session import Session
 from c2g_jax.session.session_graph import Source
@@ -57,8 +58,8 @@ def open_video(
     (None: every frame), from `start` to `end` seconds. `image_size`, `dtype` and
     `discover_every` apply to a checkpoint; a `model` has its own. Other options are
     those of `Session`. Raises InputError for what cannot be read, and warns of the
-    toy, of a checkpoint with SAM2.1 alone, whose objects and relations are random, and
-    of heads that were trained around another SAM2.1.
+    toy, of a checkpoint with SAM2.1 alone, with which nothing is guessed, and of heads
+    that were trained around another SAM2.1.
     """
     if model is not None and (checkpoint is not None or heads is not None):
         given = "heads" if checkpoint is None else "a checkpoint"
@@ -131,6 +132,7 @@ def open_session(
     # No autosave before the session is restored.
     autosave = options.pop("autosave", None)
     settings = dict(saved.source.options, spans=saved.spans, adapt=saved.adapt)
+    settings["guesses"] = SUGGEST if saved.suggests else TAKE
     settings |= options
     session = open_video(video, checkpoint, model=model, heads=heads, **settings)
     try:

@@ -2,12 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
-from c2g_jax.session.session_state import (
-    Observation,
-    PredicateFix,
-    SessionState,
-    TrackedObject,
-)
+from c2g_jax.session.session_state import SessionState
+from c2g_jax.session.state_parts import Observation, PredicateFix, TrackedObject
+from c2g_jax.tracking.spans import Spans
 
 Pair = tuple[Observation, Observation]
 
@@ -23,6 +20,11 @@ def shown_pairs(state: SessionState, frame: int) -> list[tuple[int, int]]:
         for fix in state.active_fixes
         if fix.start <= frame <= fix.stop and fix.predicate is not None
     ]
+    shown += [
+        pair
+        for pair, drawn in state.drawn_of.items()
+        if any(holds(spans, frame) for spans in drawn.values())
+    ]
     return [(s, o) for s, o in dict.fromkeys(shown) if s != o]
 
 
@@ -37,8 +39,43 @@ def last_fix(
     return None
 
 
+def holds(spans: Spans, frame: int) -> bool:
+    """Return whether a frame lies in one of the spans."""
+    return any(first <= frame <= last for first, last in spans)
+
+
+def told_predicates(
+    state: SessionState, subject_id: int, object_id: int, frame: int
+) -> tuple[str, ...] | None:
+    """Return what a person said of a pair on a frame: () if they are not related.
+
+    None: nothing, so that the model may guess. What was drawn comes before a fix, and
+    a predicate that was drawn for the pair holds in the drawn spans alone.
+    """
+    drawn = state.drawn_of.get((subject_id, object_id), {})
+    held = tuple(name for name, spans in drawn.items() if holds(spans, frame))
+    if held:
+        return held
+    fix = last_fix(state, subject_id, object_id, frame)
+    if fix is None:
+        return None
+    return () if fix.predicate is None or fix.predicate in drawn else (fix.predicate,)
+
+
+def drawn_pairs(
+    state: SessionState, pair: tuple[int, int], spans: Spans
+) -> Iterator[Pair]:
+    """Yield a pair on each frame of some spans on which both are in view."""
+    for frame in state.visible(pair[1]):
+        subject, other = (state.observation(i, frame) for i in pair)
+        if subject is not None and other is not None and holds(spans, frame):
+            yield subject, other
+
+
 def fixed_pairs(state: SessionState, fix: PredicateFix) -> Iterator[Pair]:
     """Yield a fix's pair on each frame where no later fix applies."""
+    if fix.predicate in state.drawn_of.get(fix.pair, {}):
+        return  # what was drawn of it holds
     for frame in frames_of(state.shown.get(fix.object_id, ())):
         if fix is not last_fix(state, fix.subject_id, fix.object_id, frame):
             continue

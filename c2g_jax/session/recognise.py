@@ -11,7 +11,8 @@ import numpy as np
 from c2g_jax.click2graph.model import Scene
 from c2g_jax.media.rle import mask_iou
 from c2g_jax.session.engine import Engine
-from c2g_jax.session.session_state import Observation, SessionState, TrackedObject
+from c2g_jax.session.session_state import SessionState
+from c2g_jax.session.state_parts import Observation, TrackedObject
 from c2g_jax.tracking.object_tracks import lies_on
 from c2g_jax.tracking.state import PendingFrame
 from c2g_jax.types import TrackRules

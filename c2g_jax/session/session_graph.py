@@ -13,9 +13,9 @@ from c2g_jax.media.video import Video
 from c2g_jax.session.labels import Labeller, PairPrediction
 from c2g_jax.session.session_state import SessionState
 from c2g_jax.session.views import as_json
-from c2g_jax.tracking.scene_graph import GraphBuilder
-from c2g_jax.tracking.spans import SpanConfig
-from c2g_jax.types import SceneGraph, SubjectFrame, Triplet, VideoInfo
+from c2g_jax.tracking.scene_graph import GraphBuilder, annotated_graph, vote
+from c2g_jax.tracking.spans import SpanConfig, frames_of, merge_spans
+from c2g_jax.types import Relation, SceneGraph, SubjectFrame, Triplet, VideoInfo
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,8 +35,12 @@ def build_graph(
     labeller: Labeller,
     spans: SpanConfig,
     video: Video,
+    accepted: bool = False,
 ) -> SceneGraph:
-    """Return the scene graph of a state, without its provenance."""
+    """Return the scene graph of a state, without its provenance.
+
+    accepted: leave out the objects and relations that the model alone vouches for.
+    """
     builder = GraphBuilder(encode_mask, spans)
     frames = sorted(
         {t for obj in state.objects.values() for t in obj.observations}
@@ -44,11 +48,12 @@ def build_graph(
     )
     predictions = labeller.predict(state, frames)
     certain = collections.defaultdict(set)  # triplet -> frames on which a person set it
-    prompted_by = {i: _prompted_by(state, i) for i in state.shown}
+    shown = [i for i in state.shown if not accepted or i in state.accepted]
+    prompted_by = {i: _prompted_by(state, i) for i in shown}
     for frame in frames:
-        seen = {i: state.observation(i, frame) for i in state.shown}
+        seen = {i: state.observation(i, frame) for i in shown}
         masks = {i: o.mask for i, o in seen.items() if o is not None}
-        found = predictions.get(frame, ())
+        found = [p for p in predictions.get(frame, ()) if p.fixed or not accepted]
         subjects = _subject_frames(state, frame, found)
         builder.add_encoded(frame, masks, subjects, prompted_by)
         for p in found:
@@ -56,13 +61,40 @@ def build_graph(
                 certain[p.subject_id, p.object_id, p.predicate].add(frame)
     info = VideoInfo(video.name, video.width, video.height, video.fps, video.times)
     graph = builder.build(info, {}, certain)
-    objects = tuple(
-        dataclasses.replace(track, category=category, score=1.0)
-        if (category := state.category(track.object_id)) is not None
-        else track
-        for track in graph.objects
-    )
-    return dataclasses.replace(graph, objects=objects)
+    named = {i: state.category(i) for i in shown if state.category(i) is not None}
+    drawn = [
+        Relation(*pair, predicate, merge_spans(frames_of(own)), 1.0)
+        for pair, relations in state.drawn_of.items()
+        for predicate, own in relations.items()
+    ]
+    graph = annotated_graph(graph, named, drawn)
+    if not accepted:
+        return graph
+    # The votes of relations that were not accepted count for the names all the same.
+    flat = [p for own in predictions.values() for p in own]
+    objects = []
+    for track in graph.objects:
+        category, score, _ = category_of(state, track.object_id, flat)
+        objects.append(dataclasses.replace(track, category=category, score=score))
+    return dataclasses.replace(graph, objects=tuple(objects))
+
+
+def category_of(
+    state: SessionState, shown_id: int, predictions: Sequence[PairPrediction]
+) -> tuple[str, float, bool]:
+    """Return category, score, and whether a person gave it."""
+    category = state.category(shown_id)
+    if category is not None:
+        return category, 1.0, True
+    votes = [
+        (g.subject_category, g.subject_score) for g in predictions if g[0] == shown_id
+    ]
+    votes += [
+        (g.object_category, g.object_score) for g in predictions if g[1] == shown_id
+    ]
+    name, _ = vote(votes)
+    agreed = sum(score for other, score in votes if other == name)
+    return name, agreed / max(len(votes), 1), False
 
 
 def provenance(state: SessionState, size: str, source: Source) -> dict:
@@ -96,6 +128,11 @@ def provenance(state: SessionState, size: str, source: Source) -> dict:
                 if state.category(i) is not None
             },
             "predicates": [list(dataclasses.astuple(f)) for f in state.active_fixes],
+            "relations": [
+                [*pair, predicate, [list(span) for span in spans]]
+                for pair, drawn in state.drawn_of.items()
+                for predicate, spans in drawn.items()
+            ],
         },
         "dropped_tracks": sum(record.dropped for record in state.records.values()),
     }

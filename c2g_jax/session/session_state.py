@@ -8,133 +8,19 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
-from c2g_jax.tracking.object_tracks import OpenTrack, find_id
+from c2g_jax.session.state_parts import (
+    SUBJECT,
+    DrawnRelation,
+    FrameRecord,
+    Observation,
+    PredicateFix,
+    TrackedObject,
+    Triple,
+)
+from c2g_jax.tracking.object_tracks import find_id
+from c2g_jax.tracking.spans import Spans, frames_of, merge_spans
 from c2g_jax.types import InputError
-
-SUBJECT, OBJECT = "subject", "object"
-
-
-@dataclass(frozen=True, eq=False)
-class Observation:
-    """The model's output for one object on one frame.
-
-    mask: COCO RLE at the video's size, None if it is empty. direction: 1 or -1 if the
-    object was tracked to the frame in that direction, 0 if it was prompted, or found
-    by a query, on it: then the frame is a conditioning frame. revision: that of the
-    state in which it was computed.
-    """
-
-    mask: Mapping | None
-    iou: float  # predicted
-    object_score: float  # a logit: above 0 the object is in view
-    feature: np.ndarray  # float32 [c], the frame's features under the mask
-    pointer: np.ndarray  # float32 [c]
-    direction: int
-    revision: int
-
-
-@dataclass(frozen=True)
-class PromptItem:
-    """A point (x, y), positive or not; a box (x1, y1, x2, y2); or a mask, COCO RLE."""
-
-    kind: str  # "point", "box", "mask"
-    point: tuple[float, float] | None = None
-    positive: bool = True
-    box: tuple[float, float, float, float] | None = None
-    mask: Mapping | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class FramePrompts:
-    """A person's prompts of an object on a frame.
-
-    base: the tracked observation that the prompts replaced, if there was one.
-    """
-
-    items: tuple[PromptItem, ...]
-    base: Observation | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class TrackedObject:
-    """A subject or an object, with its observations by frame.
-
-    role: SUBJECT or OBJECT. subject_id: the subject that an object belongs to, None for
-    subjects. changes: (frame, revision) of each change of its prompts. removed: it is
-    in no result. One that a person removed keeps its observations, to be recognised, so
-    that it does not come back; one that a prompt taken back had led to has none.
-    """
-
-    object_id: int
-    role: str
-    subject_id: int | None = None
-    prompts: Mapping[int, FramePrompts] = field(default_factory=dict)
-    observations: Mapping[int, Observation] = field(default_factory=dict)
-    changes: tuple[tuple[int, int], ...] = ()
-    category: str | None = None  # given by a person
-    removed: bool = False
-
-    @property
-    def pinned(self) -> bool:
-        """Whether a person prompted it: its track then never closes."""
-        return bool(self.prompts)
-
-    def begun(self, frame: int, direction: int) -> bool:
-        """Whether tracking in a direction has reached a prompt of it by this frame."""
-        return any((frame - t) * direction >= 0 for t in self.prompts)
-
-    def with_observations(
-        self, added: Mapping[int, Observation | None]
-    ) -> "TrackedObject":
-        """Return it with observations by frame added; None removes one."""
-        merged = {**self.observations, **added}
-        return replace(
-            self, observations={t: o for t, o in merged.items() if o is not None}
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class FrameRecord:
-    """What tracking decided on a frame.
-
-    revision, direction: of the pass. tracks: those open after the frame, but for
-    prompted objects; their last_linked is frame * direction. linked: by subject, the
-    tracks that its queries linked to when DIDM last ran. pairs: (subject, object)
-    classified on the frame. points: by subject, float32 [q, 2], DIDM's points in
-    pixels. merged: ids merged here, old id -> id kept. dropped: tracks closed by the
-    cap.
-    """
-
-    revision: int
-    direction: int
-    tracks: tuple[OpenTrack, ...]
-    linked: Mapping[int, tuple[int, ...]]
-    pairs: tuple[tuple[int, int], ...]
-    points: Mapping[int, np.ndarray]
-    merged: Mapping[int, int]
-    dropped: int = 0
-
-    def followed(self, object_id: int) -> bool:
-        """Whether the pass followed an object on the frame."""
-        tracked = (*self.linked, *(t.object_id for t in self.tracks))
-        return object_id in tracked or any(object_id == o for _, o in self.pairs)
-
-
-@dataclass(frozen=True)
-class PredicateFix:
-    """The predicate that a person gave a pair on a span; None: they are not related."""
-
-    subject_id: int
-    object_id: int
-    predicate: str | None
-    start: int
-    stop: int  # inclusive
-
-    @property
-    def pair(self) -> tuple[int, int]:
-        return self.subject_id, self.object_id
+from c2g_jax.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +28,10 @@ class SessionState:
     """A session's state.
 
     objects: by id, in the order of creation. records: of the frames that were tracked.
-    revision: increases with each change of prompts and each pass of tracking.
+    revision: increases with each change of prompts and each pass of tracking. drawn:
+    relations by hand, one for each triple. dismissed: triples that the model may guess
+    no more. same: (object, the object that it is), pairs that a person merged.
+    vocabulary: the session's own, None: the model's.
     """
 
     objects: Mapping[int, TrackedObject] = field(default_factory=dict)
@@ -150,16 +39,27 @@ class SessionState:
     fixes: tuple[PredicateFix, ...] = ()
     next_id: int = 1
     revision: int = 0
+    drawn: tuple[DrawnRelation, ...] = ()
+    dismissed: tuple[Triple, ...] = ()
+    same: tuple[tuple[int, int], ...] = ()
+    vocabulary: Vocabulary | None = None
 
     @functools.cached_property
     def shared(self) -> dict[int, int]:
         """All merged ids, old id -> id kept."""
-        return {
+        shared = {
             old: kept
             for record in self.records.values()
             for old, kept in record.merged.items()
             if self.alive(old) and self.alive(kept)
         }
+        for old, kept in self.same:
+            if self.alive(old) and self.alive(kept):
+                # Of what each is merged into by now, so that there are no circles.
+                old, kept = find_id(old, shared), find_id(kept, shared)
+                if old != kept:
+                    shared[old] = kept
+        return shared
 
     def alive(self, object_id: int | None) -> bool:
         """Whether the object exists and was not removed."""
@@ -198,14 +98,53 @@ class SessionState:
         )
 
     @functools.cached_property
+    def drawn_of(self) -> dict[tuple[int, int], dict[str, Spans]]:
+        """The drawn relations of pairs that still exist, by the ids shown."""
+        found: dict[tuple[int, int], dict[str, Spans]] = {}
+        for relation in self.drawn:
+            subject_id, object_id, predicate = relation.triple
+            if self.alive(subject_id) and self.alive(object_id):
+                pair = self.shown_id(subject_id), self.shown_id(object_id)
+                own = found.setdefault(pair, {}) if pair[0] != pair[1] else {}
+                spans = relation.spans
+                if predicate in own:  # of two objects that were merged
+                    spans = merge_spans(frames_of(own[predicate] + spans))
+                own[predicate] = spans
+        return found
+
+    @functools.cached_property
+    def active_dismissed(self) -> frozenset[Triple]:
+        """The dismissed triples, by the ids shown."""
+        return frozenset(
+            (self.shown_id(s), self.shown_id(o), p)
+            for s, o, p in self.dismissed
+            if self.alive(s) and self.alive(o)
+        )
+
+    @functools.cached_property
     def annotated(self) -> frozenset[int]:
-        """Objects that a person prompted, named or related, or merged with such."""
+        """Objects that a person prompted, named, related or accepted, or merged with
+        such."""
         related = {i for fix in self.active_fixes for i in fix.pair}
+        related |= {i for pair in self.drawn_of for i in pair}
         return frozenset(
             obj.object_id
             for i, group in self.shown.items()
-            if i in related or any(t.category or t.pinned for t in group)
+            if i in related or any(t.category or t.pinned or t.accepted for t in group)
             for obj in group
+        )
+
+    @functools.cached_property
+    def accepted(self) -> frozenset[int]:
+        """The ids shown of all objects but those that the model alone vouches for."""
+        related = {i for pair in self.drawn_of for i in pair}
+        related |= {i for f in self.active_fixes if f.predicate for i in f.pair}
+        return frozenset(
+            i
+            for i, group in self.shown.items()
+            if i in related
+            or any(t.pinned or t.accepted for t in group)
+            or any(t.category or t.role == SUBJECT for t in group)
         )
 
     def category(self, shown_id: int) -> str | None:
@@ -223,9 +162,20 @@ class SessionState:
         """Return a shown object's observation on a frame, None if its mask is empty."""
         for obj in self.shown.get(shown_id, ()):
             found = obj.observations.get(frame)
-            if found is not None and found.mask is not None:
+            if found is not None and found.mask is not None and obj.present(frame):
                 return found
         return None
+
+    def visible(self, shown_id: int) -> list[int]:
+        """Return the frames on which a shown object has a mask, ascending."""
+        group = self.shown.get(shown_id, ())
+        frames = {
+            t
+            for obj in group
+            for t, found in obj.observations.items()
+            if found.mask is not None and obj.present(t)
+        }
+        return sorted(frames)
 
     def object(self, object_id: int) -> TrackedObject:
         """Return an object; InputError if it does not exist."""

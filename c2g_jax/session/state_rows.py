@@ -10,16 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from c2g_jax.session.session_state import (
+from c2g_jax.session.session_state import SessionState
+from c2g_jax.session.state_parts import (
+    DrawnRelation,
     FramePrompts,
     FrameRecord,
     Observation,
     PredicateFix,
     PromptItem,
-    SessionState,
     TrackedObject,
 )
 from c2g_jax.tracking.object_tracks import OpenTrack
+from c2g_jax.tracking.spans import Spans
+from c2g_jax.vocabulary import Vocabulary
 
 
 class StateRows:
@@ -53,6 +56,14 @@ class StateRows:
             "fixes": [list(dataclasses.astuple(fix)) for fix in state.fixes],
             "next_id": state.next_id,
             "revision": state.revision,
+            "drawn": [_drawn_row(relation) for relation in state.drawn],
+            "dismissed": [list(triple) for triple in state.dismissed],
+            "same": [list(pair) for pair in state.same],
+            "vocabulary": None
+            if state.vocabulary is None
+            else self._number(
+                "vocabularies", state.vocabulary, lambda names: names.to_json()
+            ),
         }
 
     def _object(self, obj: TrackedObject) -> dict:
@@ -67,6 +78,8 @@ class StateRows:
             "changes": [list(change) for change in obj.changes],
             "category": obj.category,
             "removed": obj.removed,
+            "accepted": obj.accepted,
+            "presence": None if obj.presence is None else _lists(obj.presence),
         }
 
     def _prompts(self, prompts: Mapping[int, FramePrompts]) -> list:
@@ -146,6 +159,7 @@ def read_states(
     prompt_maps = maps("prompt_maps", frame_prompts)
     observation_maps = maps("observation_maps", observations)
     note_maps = maps("note_maps", records)
+    vocabularies = [Vocabulary.from_json(row) for row in rows.get("vocabularies", [])]
     objects = [
         TrackedObject(
             row["id"],
@@ -156,6 +170,8 @@ def read_states(
             tuple(tuple(change) for change in row["changes"]),
             row["category"],
             row["removed"],
+            row.get("accepted", False),
+            _spans(row.get("presence")),
         )
         for row in rows.get("things", [])
     ]
@@ -166,10 +182,31 @@ def read_states(
             tuple(PredicateFix(*fix) for fix in row["fixes"]),
             row["next_id"],
             row["revision"],
+            tuple(_drawn(relation) for relation in row.get("drawn", ())),
+            tuple(tuple(triple) for triple in row.get("dismissed", ())),
+            tuple(tuple(pair) for pair in row.get("same", ())),
+            None if row.get("vocabulary") is None else vocabularies[row["vocabulary"]],
         )
         for row in rows["states"]
     ]
     return states, observations
+
+
+def _lists(spans: Spans) -> list[list[int]]:
+    return [list(span) for span in spans]
+
+
+def _spans(rows: list | None) -> Spans | None:
+    return None if rows is None else tuple((int(a), int(b)) for a, b in rows)
+
+
+def _drawn_row(relation: DrawnRelation) -> list:
+    return [*relation.triple, _lists(relation.spans)]
+
+
+def _drawn(row: list) -> DrawnRelation:
+    subject_id, object_id, predicate, spans = row
+    return DrawnRelation(subject_id, object_id, predicate, _spans(spans))
 
 
 def _item(row: dict) -> PromptItem:

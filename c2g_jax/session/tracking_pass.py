@@ -19,12 +19,12 @@ from c2g_jax.session.memory_cache import (
     latest_memory,
 )
 from c2g_jax.session.recognise import EarlierObjects
-from c2g_jax.session.session_state import (
+from c2g_jax.session.session_state import SessionState
+from c2g_jax.session.state_parts import (
     OBJECT,
     SUBJECT,
     FrameRecord,
     Observation,
-    SessionState,
     TrackedObject,
 )
 from c2g_jax.tracking import loop

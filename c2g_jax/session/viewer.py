@@ -12,9 +12,12 @@ from c2g_jax.sam2.predictors.frame_reader import FrameReader
 from c2g_jax.session.adapt import AdaptConfig
 from c2g_jax.session.fingerprint import Fingerprint, fingerprint_of
 from c2g_jax.session.labels import Labeller, PairPrediction
-from c2g_jax.session.session_graph import build_graph
-from c2g_jax.session.session_state import OBJECT, SUBJECT, SessionState, TrackedObject
+from c2g_jax.session.session_graph import build_graph, category_of
+from c2g_jax.session.session_state import SessionState
+from c2g_jax.session.state_parts import OBJECT, SUBJECT, TrackedObject
 from c2g_jax.session.views import (
+    ACCEPTED,
+    SUGGESTED,
     FrameView,
     ObjectSummary,
     ObjectView,
@@ -22,8 +25,7 @@ from c2g_jax.session.views import (
     RelationSummary,
     RelationView,
 )
-from c2g_jax.tracking.scene_graph import vote
-from c2g_jax.tracking.spans import SpanConfig, merge_spans
+from c2g_jax.tracking.spans import SpanConfig, cut_spans, frames_of, merge_spans
 from c2g_jax.types import Relation, SceneGraph
 
 
@@ -33,13 +35,21 @@ class Viewer:
     Views wait for each other, but not for a step of tracking.
     """
 
-    def __init__(self, model: Click2Graph, video: Video, adapt: AdaptConfig):
+    def __init__(
+        self,
+        model: Click2Graph,
+        video: Video,
+        adapt: AdaptConfig,
+        suggests: bool = False,
+    ):
+        """`suggests`: what the model finds and guesses is suggested, not accepted."""
         self._video, self._labeller = video, Labeller(model, adapt)
+        self.suggests = suggests
         # A reader of its own: views must not make tracking seek in the video.
         self._reader = FrameReader(video, None)
         self._finalizer = weakref.finalize(self, self._reader.close)
         self._lock = threading.RLock()
-        self._last: tuple[tuple, SceneGraph] | None = None
+        self._graphs: dict[tuple, SceneGraph] = {}
         self._fingerprint: Fingerprint | None = None
 
     @property
@@ -50,7 +60,8 @@ class Viewer:
     @adapt.setter
     def adapt(self, config: AdaptConfig) -> None:
         with self._lock:
-            self._labeller.config, self._last = config, None
+            self._labeller.config = config
+            self._graphs.clear()
             self._labeller.clear()
 
     def image(self, frame: int) -> np.ndarray:
@@ -69,44 +80,74 @@ class Viewer:
         """Return the view of a frame of a state."""
         with self._lock:
             predictions = self._labeller.predict(state, [frame]).get(frame, [])
-            return view_frame(state, frame, predictions)
+            return view_frame(state, frame, predictions, self.suggests)
 
     def objects(self, state: SessionState) -> list[ObjectSummary]:
         """Return all objects of a state over the clip, in the order of creation."""
         with self._lock:
-            predictions = self._labeller.predict(state, sorted(state.records))
-            return summarise_objects(state, predictions)
+            frames = sorted(state.records) if self._labeller.trained else ()
+            predictions = self._labeller.predict(state, frames)
+            return summarise_objects(state, predictions, self.suggests)
 
     def relations(
         self, state: SessionState, spans: SpanConfig
     ) -> list[RelationSummary]:
-        """Return the relations of a state with their spans."""
-        return summarise_relations(state, self.graph(state, spans).relations)
+        """Return the relations of a state with their spans, those accepted first."""
+        everything = self._graph(state, spans, False).relations
+        if not self.suggests:
+            return summarise_relations(state, everything)
+        accepted = self._graph(state, spans, True).relations
+        found = summarise_relations(state, accepted)
+        held = {(r.subject_id, r.object_id, r.predicate): r.spans for r in accepted}
+        for r in everything:
+            triple = r.subject_id, r.object_id, r.predicate
+            left = frames_of(r.spans) - frames_of(held.get(triple, ()))
+            drawn = r.predicate in state.drawn_of.get(triple[:2], {})
+            if left and not drawn:
+                spans = merge_spans(left)
+                found.append(RelationSummary(*triple, spans, r.score, False, SUGGESTED))
+        return found
 
     def graph(self, state: SessionState, spans: SpanConfig) -> SceneGraph:
-        """Return the scene graph of a state, without its provenance."""
-        key = state, spans
+        """Return the scene graph of a state, without its provenance.
+
+        What is suggested is not in it.
+        """
+        return self._graph(state, spans, self.suggests)
+
+    def _graph(
+        self, state: SessionState, spans: SpanConfig, accepted: bool
+    ) -> SceneGraph:
+        """Do the same; `accepted`: of what was accepted alone."""
+        key = state, spans, accepted
         with self._lock:
-            if self._last is None or self._last[0] != key:
-                graph = build_graph(state, self._labeller, spans, self._video)
-                self._last = key, graph
-            return self._last[1]
+            if key not in self._graphs:
+                # Two of a state at most: everything, and what was accepted.
+                if len(self._graphs) > self.suggests:
+                    self._graphs.clear()
+                self._graphs[key] = build_graph(
+                    state, self._labeller, spans, self._video, accepted
+                )
+            return self._graphs[key]
 
     def close(self) -> None:
         """Stop decoding ahead and empty all caches."""
         with self._lock:
             self._finalizer()
             self._labeller.clear()
-            self._last = None
+            self._graphs.clear()
 
 
 def view_frame(
-    state: SessionState, frame: int, predictions: Sequence[PairPrediction]
+    state: SessionState,
+    frame: int,
+    predictions: Sequence[PairPrediction],
+    suggests: bool = False,
 ) -> FrameView:
     """Return the view of one frame, from its state and the predictions on it."""
     objects = []
     for shown_id, group in state.shown.items():
-        category, score, fixed = _category(state, shown_id, predictions)
+        category, score, fixed = category_of(state, shown_id, predictions)
         seen = state.observation(shown_id, frame)
         objects.append(
             ObjectView(
@@ -118,10 +159,18 @@ def view_frame(
                 score,
                 seen.mask if seen is not None else None,
                 tuple(_prompts(group, frame)),
+                _word(not suggests or shown_id in state.accepted),
             )
         )
     relations = tuple(
-        RelationView(g.subject_id, g.object_id, g.predicate, g.confidence, g.fixed)
+        RelationView(
+            g.subject_id,
+            g.object_id,
+            g.predicate,
+            g.confidence,
+            g.fixed,
+            _word(not suggests or g.fixed),
+        )
         for g in sorted(predictions, key=lambda g: -g.confidence)
     )
     tracked, stale = frame in state.records, state.is_stale(frame)
@@ -129,19 +178,16 @@ def view_frame(
 
 
 def summarise_objects(
-    state: SessionState, predictions: Mapping[int, list[PairPrediction]]
+    state: SessionState,
+    predictions: Mapping[int, list[PairPrediction]],
+    suggests: bool = False,
 ) -> list[ObjectSummary]:
     """Summarise all objects, in the order of creation."""
     flat = [prediction for found in predictions.values() for prediction in found]
     summaries = []
     for shown_id, group in state.shown.items():
-        category, score, fixed = _category(state, shown_id, flat)
-        frames = {
-            t
-            for obj in group
-            for t, found in obj.observations.items()
-            if found.mask is not None
-        }
+        category, score, fixed = category_of(state, shown_id, flat)
+        starts = {first for obj in group for first, _ in obj.presence or ()}
         prompted = sorted({t for obj in group for t in obj.prompts})
         summaries.append(
             ObjectSummary(
@@ -151,8 +197,9 @@ def summarise_objects(
                 category,
                 fixed,
                 score,
-                merge_spans(frames),
+                cut_spans(merge_spans(state.visible(shown_id)), starts),
                 tuple(prompted),
+                _word(not suggests or shown_id in state.accepted),
             )
         )
     return summaries
@@ -163,33 +210,22 @@ def summarise_relations(
 ) -> list[RelationSummary]:
     """Summarise the relations of a graph; mark those that a person fixed."""
     fixed = {(*fix.pair, fix.predicate) for fix in state.active_fixes}
-    return [
-        RelationSummary(*key, r.spans, r.score, key in fixed)
-        for r in relations
-        for key in [(r.subject_id, r.object_id, r.predicate)]
-    ]
+    found = []
+    for r in relations:
+        triple = r.subject_id, r.object_id, r.predicate
+        # Drawn spans may touch, which those of a graph do not.
+        drawn = state.drawn_of.get(triple[:2], {}).get(r.predicate)
+        told = drawn is not None or triple in fixed
+        found.append(RelationSummary(*triple, drawn or r.spans, r.score, told))
+    return found
+
+
+def _word(accepted: bool) -> str:
+    return ACCEPTED if accepted else SUGGESTED
 
 
 def _role(group: tuple[TrackedObject, ...]) -> str:
     return SUBJECT if any(t.role == SUBJECT for t in group) else OBJECT
-
-
-def _category(
-    state: SessionState, shown_id: int, predictions: Sequence[PairPrediction]
-) -> tuple[str, float, bool]:
-    """Return category, score, and whether a person fixed it."""
-    category = state.category(shown_id)
-    if category is not None:
-        return category, 1.0, True
-    votes = [
-        (g.subject_category, g.subject_score) for g in predictions if g[0] == shown_id
-    ]
-    votes += [
-        (g.object_category, g.object_score) for g in predictions if g[1] == shown_id
-    ]
-    name, _ = vote(votes)
-    agreed = sum(score for other, score in votes if other == name)
-    return name, agreed / max(len(votes), 1), False
 
 
 def _prompts(group: tuple[TrackedObject, ...], frame: int) -> Iterator[PromptView]:

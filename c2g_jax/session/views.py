@@ -19,6 +19,10 @@ EXPORTS = {
 }
 FOLDERS = ("open_pvsg",)  # the formats that are folders
 
+# The state of objects and relations. What is suggested is in no graph and no export
+# until a person accepts it; it occurs in sessions opened with guesses="suggest".
+ACCEPTED, SUGGESTED = "accepted", "suggested"
+
 
 @dataclass(frozen=True)
 class PromptView:
@@ -47,6 +51,7 @@ class ObjectView:
     score: float
     rle: Mapping | None
     prompts: tuple[PromptView, ...]
+    state: str = ACCEPTED
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class RelationView:
     predicate: str
     confidence: float
     fixed: bool
+    state: str = ACCEPTED
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,7 @@ class ObjectSummary:
     score: float
     lanes: tuple[tuple[int, int], ...]
     prompted: tuple[int, ...]
+    state: str = ACCEPTED
 
 
 @dataclass(frozen=True)
@@ -97,6 +104,7 @@ class RelationSummary:
     spans: tuple[tuple[int, int], ...]
     score: float
     fixed: bool
+    state: str = ACCEPTED
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ security        request checks: same origin, this machine, bounded bodies
 errors          errors as an HTTP status and one sentence
 routes_session  routes to open, view and close sessions
 routes_edit     routes that change a session: prompts, tracking, labels, undo
+routes_annotate routes by which a person annotates: relations, spans, identity, names
+imports         a file of annotations from a client
 routes_export   routes of the scene graph and its exports
 service         state shared by the routes
 sessions        the registry of sessions: ids, folders, limit, expiry

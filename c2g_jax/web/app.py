@@ -10,7 +10,13 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
 from c2g_jax import __version__
-from c2g_jax.web import errors, routes_edit, routes_export, routes_session
+from c2g_jax.web import (
+    errors,
+    routes_annotate,
+    routes_edit,
+    routes_export,
+    routes_session,
+)
 from c2g_jax.web.security import Guard
 from c2g_jax.web.service import SessionService, Settings
 
@@ -49,8 +55,14 @@ def create_app(model_host: Any, settings: Settings) -> FastAPI:
     )
     app.add_middleware(Guard)
     errors.add_handlers(app)
-    for module in (routes_session, routes_edit, routes_export):
+    for module in (
+        routes_session,
+        routes_edit,
+        routes_annotate,
+        routes_export,
+    ):
         app.include_router(module.router)
+    app.include_router(routes_export.project_router)
 
     @app.get("/")
     async def page():

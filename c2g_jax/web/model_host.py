@@ -12,6 +12,7 @@ from c2g_jax.checkpoints.pretrained import find_checkpoint
 from c2g_jax.checkpoints.released.cache import report_on_stderr
 from c2g_jax.checkpoints.safetensors import read_manifest
 from c2g_jax.cli.compiled import keep_compiled
+from c2g_jax.session.core import SUGGEST, TAKE
 from c2g_jax.session.file import read_session
 from c2g_jax.session.opening import open_video
 from c2g_jax.session.session_graph import Source
@@ -87,12 +88,21 @@ class ModelHost:
             session.close()
 
     def open(self, clip: Clip, saved: Path) -> Any:
-        """Open a session on a clip, restored from `saved` if that exists."""
-        session = open_video(clip.folder, model=self._model, fps=clip.fps or 5.0)
+        """Open a session on a clip, restored from `saved` if that exists.
+
+        A new one suggests what it finds.
+        """
+        was = read_session(saved) if saved.exists() else None
+        session = open_video(
+            clip.folder,
+            model=self._model,
+            fps=clip.fps or 5.0,
+            guesses=SUGGEST if was is None or was.suggests else TAKE,
+        )
         session.source = self._source(clip)
         session.video.name, session.video.fps = clip.name, clip.fps
         session.video.times = clip.times
-        if saved.exists():
-            session.restore(read_session(saved))
+        if was is not None:
+            session.restore(was)
         session.autosave = saved
         return session

@@ -67,6 +67,7 @@ class CategoryEdit(RequestBody):
     """A category for an object; None for the model's own prediction."""
 
     category: Annotated[str, Field(max_length=100)] | None
+    new: Literal["thing", "stuff"] | None = None  # add it to the vocabulary
 
 
 class RelationEdit(RequestBody):
@@ -173,7 +174,7 @@ async def rename(
 ):
     """Set an object's category; None returns to the model's prediction."""
     return await apply_edit(
-        service, entry, lambda s: s.rename(object_id, edit.category), frame
+        service, entry, lambda s: s.rename(object_id, edit.category, edit.new), frame
     )
 
 

@@ -94,7 +94,7 @@ async def show_session(
     def summarize(session):
         return session.as_json(
             {
-                "objects": session.objects(),
+                "objects": session.objects(threshold),
                 "relations": session.relations(threshold),
                 "tracked": session.tracked_frames(),
                 "stale": session.stale_frames(),
@@ -103,6 +103,7 @@ async def show_session(
                 # Where the page's slider begins; relations without a threshold are
                 # those of the model's settings.
                 "threshold": session.spans.min_confidence,
+                "guesses": session.guesses,
             }
         )
 

@@ -82,7 +82,10 @@ def rejection(headers: Headers) -> str | None:
 def is_upload(scope: Scope, headers: Headers) -> bool:
     """Return whether the body is a file, whose size the route checks itself."""
     json = headers.get("content-type", "").startswith("application/json")
-    return scope["method"] == "POST" and scope["path"] == "/sessions" and not json
+    path = scope["path"]
+    if scope["method"] != "POST":
+        return False
+    return (path == "/sessions" and not json) or path.endswith("/import")
 
 
 def _host_name(host: str) -> str | None:

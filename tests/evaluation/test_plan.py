@@ -39,6 +39,16 @@ def test_systems_and_kinds_by_hand():
     assert plan(systems=["oracle"])[1] == {ORACLE: 25}
 
 
+def test_without_trained_heads_there_is_no_didm():
+    own = read_plan(None, None, None, (), 4, trained=False)
+    assert own == ((), {HEURISTIC: 4, ORACLE: 4})
+    boxes = read_plan(None, None, ["box"], (), 4, trained=False)[1]
+    assert boxes == {("heuristic", "box"): 4, ("oracle", "box"): 4, ORACLE: 1}
+    for tables, systems in ((["2"], None), (["4"], None), (None, ["didm"])):
+        with pytest.raises(InputError, match="alone, so there is no DIDM"):
+            read_plan(tables, systems, None, (), 4, trained=False)
+
+
 def test_runs_of_a_part():
     own = plan(["3"], runs_of=["didm/box=5"])[1]
     assert own[("didm", "box")] == 5

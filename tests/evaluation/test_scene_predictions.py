@@ -23,11 +23,12 @@ from c2g_jax.evaluation.scene_predictions import (
 from c2g_jax.media.rle import encode_mask
 from c2g_jax.sam2.track import Segmentation
 from c2g_jax.tracking.state import NativeMasks
+from c2g_jax.types import NO_CLASS
 from c2g_jax.vocabulary import Vocabulary
 
 SPOKEN = Vocabulary(("cat", "unicorn", "ball"), (), ("on", "holding"))
 KNOWN = Vocabulary(("ball", "hat", "cat"), ("sky",), ("holding", "in", "on"))
-CLASSES = ClassIds(SimpleNamespace(vocabulary=SPOKEN), KNOWN)
+CLASSES = ClassIds(SimpleNamespace(vocabulary=SPOKEN, trained=True), KNOWN)
 # Subject 1 does 0 with object 2 and 2 with object 3 on frame 4.
 TRUTH = SubjectTruth(
     1, 2, np.int32([2, 3]), np.int32([0, 1]), np.int32([[4, 0, 0], [4, 1, 2]])
@@ -166,3 +167,9 @@ def test_every_predicate_of_each_query():
     np.testing.assert_allclose(
         scored_by.confidence, every.confidence * [0.5, 0.5, 0.25, 0.25], rtol=1e-6
     )
+
+
+def test_labels_of_untrained_heads_are_no_labels():
+    untrained = ClassIds(SimpleNamespace(vocabulary=SPOKEN, trained=False), KNOWN)
+    assert set(untrained.objects.tolist()) == {NO_CLASS}
+    assert set(untrained.predicates.tolist()) == {NO_CLASS}

@@ -235,3 +235,30 @@ def test_the_real_model_from_a_checkpoint(tmp_path, clip, start_real, checkpoint
     assert graph.provenance["size"] == "toy"
     assert graph.provenance["checkpoint"]["name"] == "toy"
     assert len(graph.provenance["checkpoint"]["sha256"]) == 64
+
+
+def test_what_the_prompts_say_is_in_the_graph(tmp_path, clip, start):
+    document = {
+        "prompts": [
+            {"frame": 0, "object": 1, "points": [[15, 15]], "name": "dog"},
+            {"frame": 0, "object": 2, "points": [[45, 15]], "name": "ball"},
+        ],
+        "relations": [[1, 2, "chasing", [[0, 2]]], [2, 1, "beside", [[1, 1]]]],
+    }
+    (tmp_path / "p.json").write_text(json.dumps(document))
+    words = (f"--video={clip}", f"--prompts={tmp_path / 'p.json'}", "--size=toy")
+    code, _, err = start(*words)
+    assert (code, err) == (0, "")
+    graph = read_scene_graph(tmp_path / "out" / "scene_graph.json")
+    names = {o.object_id: (o.category, o.score) for o in graph.objects}
+    assert names[1] == ("dog", 1.0)
+    assert names[2] == ("ball", 1.0)
+    told = {(r.subject_id, r.object_id, r.predicate): r for r in graph.relations}
+    assert told[1, 2, "chasing"].spans == ((0, 2),)
+    assert told[2, 1, "beside"].score == 1.0
+    assert [p["name"] for p in graph.provenance["prompts"]] == ["dog", "ball"]
+    document["relations"][0][3] = [[0, 99]]
+    (tmp_path / "p.json").write_text(json.dumps(document))
+    code, _, err = start(*words)
+    assert code == 2
+    assert "1 chasing 2: the span 0 to 99 goes beyond the video" in err

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from c2g_jax.predict.prompts_file import prompts_to_json, read_prompts
+from c2g_jax.predict.prompts_file import (
+    prompts_to_json,
+    read_annotated_prompts,
+    read_prompts,
+)
 from c2g_jax.types import InputError
 
 MASK = np.array([[0, 1, 0], [1, 1, 0]], bool)
@@ -130,3 +134,47 @@ def test_a_file_nested_without_end_is_refused(tmp_path):
     path.write_text("[" * 100_000)
     with pytest.raises(InputError, match="nested too deep"):
         read_prompts(path)
+
+
+NAMED = {
+    "prompts": [
+        {"frame": 0, "object": 1, "points": [[3, 4]], "name": "adult"},
+        {"frame": 2, "object": 2, "box": [1, 2, 3, 4.5], "name": "cup"},
+        {"frame": 3, "object": 1, "points": [[3, 4]]},
+    ],
+    "relations": [[1, 2, "holding", [[6, 8], [2, 4]]]],
+}
+
+
+def test_names_and_relations_of_prompts(tmp_path):
+    prompts, told = read_annotated_prompts(write(tmp_path, NAMED))
+    assert len(prompts) == 3
+    assert told.names == {1: "adult", 2: "cup"}
+    (relation,) = told.relations
+    assert relation.spans == ((2, 4), (6, 8))
+    assert (relation.subject_id, relation.object_id, relation.score) == (1, 2, 1.0)
+    again = prompts_to_json(prompts, told.names)
+    assert read_annotated_prompts(write(tmp_path, again))[1].names == told.names
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda d: d["prompts"][2].update(name="child"), "the same in all prompts of"),
+        (lambda d: d["prompts"][2].update(name=" "), "must be a text"),
+        (lambda d: d["prompts"][2].update(name=3), "must be a text"),
+        (lambda d: d.update(relations=3), "'relations' must be a list"),
+        (lambda d: d["relations"][0].pop(), r"is not of the form \[subject, object,"),
+        (lambda d: d["relations"][0].__setitem__(1, 3), "no prompt has the object 3"),
+        (lambda d: d["relations"][0].__setitem__(1, 1), "not of two objects"),
+        (lambda d: d["relations"][0].__setitem__(2, ""), "not of two objects"),
+        (lambda d: d["relations"][0].__setitem__(3, [[2, 4], [4, 5]]), "overlap"),
+        (lambda d: d["relations"][0].__setitem__(3, [[4, 2]]), "4 to 2 is empty"),
+        (lambda d: d["relations"][0].__setitem__(3, [4]), r"must be \[\[start, end\]"),
+    ],
+)
+def test_names_and_relations_that_cannot_be(tmp_path, change, words):
+    document = json.loads(json.dumps(NAMED))
+    change(document)
+    with pytest.raises(InputError, match=words):
+        read_annotated_prompts(write(tmp_path, document))

@@ -53,5 +53,26 @@ def main() -> None:
     toy_run.make_run(HERE / "run", loader=toy_run.ToyLoader(at=stop)).train()
 
 
+def annotated() -> None:
+    """What a person draws, accepts and merges, in a file of the session's version 2."""
+    model = small_model("learned")
+    session = c2g_jax.open(frames(), model=model, guesses="suggest")
+    session.click(0, 12, 18)
+    for _ in session.track():
+        pass
+    session.rename(1, "robot", new="thing")
+    found = [o.object_id for o in session.objects() if o.state == "suggested"]
+    session.accept(found[0])
+    session.relate(1, found[0], "on", [(0, 1), (3, 5)])
+    session.split_span((1, found[0], "on"), 4)
+    session.box(0, 40, 4, 70, 40)
+    new = session.cut(1, 3)
+    session.set_spans(new, [(3, 4)])
+    session.merge(new, found[0])
+    session.save(HERE / "annotated.c2g")
+    (HERE / "annotated.json").write_text(json.dumps(shown(session), indent=1) + "\n")
+    session.close()
+
+
 if __name__ == "__main__":
     main()

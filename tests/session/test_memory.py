@@ -161,13 +161,13 @@ def test_a_closed_session_holds_no_cache(tracked):
     viewer, engine = session._viewer, session._engine
     assert viewer._labeller._logits
     assert viewer._labeller._last[0] is not None
-    assert viewer._last is not None
+    assert viewer._graphs
     assert viewer._reader._held
     assert engine._reader._held
     session.close()
     assert not viewer._labeller._logits
     assert viewer._labeller._last == (None, None)
-    assert viewer._last is None
+    assert not viewer._graphs
     assert not viewer._reader._held
     assert not engine._reader._held
 

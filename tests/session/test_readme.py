@@ -68,7 +68,8 @@ def test_the_first_example_runs_as_printed(clip, tmp_path, capsys):
 
 def test_all_examples_run_one_after_the_other(clip, tmp_path):
     names = {}
-    for number, text in enumerate(examples()):
+    *first, by_hand = examples()
+    for number, text in enumerate(first):
         if number:
             before = names["session"]
         exec(text, names)
@@ -87,4 +88,11 @@ def test_all_examples_run_one_after_the_other(clip, tmp_path):
     assert (fixed.predicate, fixed.spans) == ("holding", ((3, 9),))
     session.undo()
     assert everything(session)["stale"] == []
+    exec(by_hand, names)
+    (drawn,) = [r for r in session.relations() if r.predicate == "beside"]
+    assert (drawn.subject_id, drawn.object_id) == (1, 2)
+    assert drawn.spans == ((0, 2), (4, 6), (9, 11))
+    objects = {o.object_id: o for o in session.objects()}
+    assert (objects[2].category, objects[2].role) == ("welding torch", "subject")
+    assert names["new_id"] not in objects
     session.close()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from c2g_jax.tracking import loop as tracking
 from c2g_jax.tracking.state import TrackingState
 from c2g_jax.vocabulary import load_vocabulary
 from tests.scripted import (
@@ -42,6 +43,28 @@ def test_one_click_gives_tracks_triplets_and_points(monkeypatch):
     # Each frame encoded once; the tracks are followed from the frame after.
     assert world.encoded == 3
     assert world.followed == [(1, (3, 4, 7)), (2, (3, 4, 7))]
+
+
+def test_a_model_without_trained_heads_follows_what_was_prompted_alone(monkeypatch):
+    world = World(column, lambda subject, frame: [4, 7, NOTHING])
+    prompts = [prompt(0, 1, thing=3), prompt(1, 2, thing=4)]
+    results = track(world, prompts, 3, monkeypatch, trained=False)
+    assert [sorted(r.masks) for r in results] == [[1], [1, 2], [1, 2]]
+    for result in results:
+        assert all(not s.triplets and not len(s.points) for s in result.subjects)
+        assert set(result.prompted_by.values()) == {None}
+    assert world.followed == [(1, (3,)), (2, (3, 4))]
+    # The points of another source are followed all the same, as evaluation has them.
+    world.install(monkeypatch)
+    monkeypatch.setattr(
+        tracking,
+        "segment_at_points",
+        lambda parts, *where: world.discover_objects(parts, *where[:-1]),
+    )
+    state = TrackingState(16, 16, 1)
+    points = np.full((1, 3, 2), 0.5, np.float32)
+    pending = tracking.begin_frame(model(trained=False), state, 0, prompts[:1], points)
+    assert pending.due == (0,)
 
 
 def test_the_scored_mask_of_a_linked_query_is_the_tracks(monkeypatch):

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from c2g_jax.tracking.scene_graph import GraphBuilder, vote
+from c2g_jax.tracking.scene_graph import GraphBuilder, annotated_graph, vote
 from c2g_jax.tracking.spans import SpanConfig, merge_spans
-from c2g_jax.types import FrameResult, SubjectFrame, Triplet, VideoInfo
+from c2g_jax.types import FrameResult, Relation, SubjectFrame, Triplet, VideoInfo
 
 NO_POINTS = np.zeros((0, 2), np.float32)
 MASK = np.ones((2, 2), bool)
@@ -177,3 +177,18 @@ def test_a_frame_where_an_object_is_not_seen_has_no_mask():
     graph = build([empty], n=1)
     assert graph.object(1).masks == {}
     assert graph.object(1).category == "unknown"
+
+
+def test_what_a_person_says_takes_the_place_of_guesses():
+    results = [
+        result(t, guess(2, "holding", 0.6), guess(3, "on", 0.5), masks=(1, 2, 3))
+        for t in range(4)
+    ]
+    told = [
+        Relation(1, 2, "holding", ((1, 1), (3, 3)), 1.0),
+        Relation(2, 2, "on", ((0, 1),), 1.0),
+    ]
+    graph = annotated_graph(build(results, 4), {2: "dog"}, told)
+    assert graph.relations == (told[0], Relation(1, 3, "on", ((0, 3),), 0.5))
+    names = {o.object_id: (o.category, o.score) for o in graph.objects}
+    assert names == {1: ("adult", 1.0), 2: ("dog", 1.0), 3: ("cup", 1.0)}

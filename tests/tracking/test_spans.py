@@ -1,6 +1,6 @@
 import pytest
 
-from c2g_jax.tracking.spans import SpanConfig, held_spans
+from c2g_jax.tracking.spans import SpanConfig, cut_spans, held_spans
 
 WEAK, STRONG = 0.3, 0.8
 
@@ -49,3 +49,17 @@ def test_a_threshold_takes_the_place_of_what_counts(threshold, least, start):
 
 def test_a_span_as_long_as_the_video_is_long_enough():
     assert held_spans({0: 1.0}, SpanConfig(min_length=5), 1) == ((0, 0),)
+
+
+@pytest.mark.parametrize(
+    ("spans", "starts", "want"),
+    [
+        ((), {3}, ()),
+        (((2, 8),), (), ((2, 8),)),
+        (((2, 8),), {2, 9}, ((2, 8),)),
+        (((2, 8),), {3, 8}, ((2, 2), (3, 7), (8, 8))),
+        (((0, 4), (6, 9)), {5, 7}, ((0, 4), (6, 6), (7, 9))),
+    ],
+)
+def test_spans_are_cut_before_frames(spans, starts, want):
+    assert cut_spans(spans, starts) == want

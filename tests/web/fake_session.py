@@ -69,6 +69,7 @@ class FakeModelHost:
 class FakeSession:
     as_json = staticmethod(as_json)
     spans = SpanConfig(2, 2, 0.2, 0.2)
+    vocabulary, guesses = load_vocabulary(), "take"
 
     def __init__(self, clip, saved: Path, step: float):
         self.video = open_video(clip.folder, fps=clip.fps)
@@ -123,7 +124,7 @@ class FakeSession:
         del self.state["things"][str(object_id)]
         self._end()
 
-    def rename(self, object_id, category):
+    def rename(self, object_id, category, new=None):
         self._thing(object_id)
         if category is not None and category not in load_vocabulary().objects:
             raise InputError(f"unknown category {category!r}")
@@ -204,7 +205,7 @@ class FakeSession:
         stale = frame in self.state["stale"]
         return FrameView(frame, tuple(objects), relations, tracked, stale)
 
-    def objects(self):
+    def objects(self, threshold=None):
         lanes = {}
         for t in range(self.video.num_frames):
             for o in self.view(t).objects:

@@ -1,0 +1,211 @@
+"""Read annotations of a video: scene_graph.json, COCO instances, OpenPVSG's layout.
+
+Each reader returns a `SceneGraph`, and raises InputError, in one line, for a file that
+is damaged. What the graph says is checked by its user, who knows the video.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from pycocotools import mask as coco
+
+from c2g_jax.export.names import plain_stem
+from c2g_jax.export.scene_graph_json import read_scene_graph
+from c2g_jax.media.rle import check_code, encode_mask
+from c2g_jax.types import InputError, ObjectTrack, Relation, SceneGraph, VideoInfo
+from c2g_jax.vocabulary import UNKNOWN
+
+PVSG = "pvsg.json"
+_WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError)
+
+
+def read_any(
+    path: Path, video: VideoInfo, video_id: str | None = None
+) -> tuple[SceneGraph, bool]:
+    """Return the graph of a file or folder, and whether people make such files by hand.
+
+    `video` is the one that it is for; its times are taken where a format has none.
+    """
+    if path.is_dir():
+        return read_open_pvsg(path, video, video_id), True
+    document = _json(path)
+    if isinstance(document, dict) and "annotations" in document:
+        return read_coco(path, document, video), True
+    graph = read_scene_graph(path)
+    for track in graph.objects:
+        for frame, code in track.masks.items():
+            _check_code(path, track.object_id, frame, code)
+    return graph, False
+
+
+def read_coco(path: Path, document: Mapping, video: VideoInfo) -> SceneGraph:
+    """Return the graph of COCO instances, whose annotations have a `track_id`.
+
+    Frames are those of `frame_index`, else the images in the order of their file names.
+    A segmentation is an RLE, compressed or not, or polygons.
+    """
+    try:
+        images = document["images"]
+        if not all("frame_index" in image for image in images):
+            images = sorted(images, key=lambda image: image["file_name"])
+            images = [image | {"frame_index": t} for t, image in enumerate(images)]
+        frame_of = {image["id"]: int(image["frame_index"]) for image in images}
+        sizes = {(int(image["width"]), int(image["height"])) for image in images}
+        names = {c["id"]: str(c["name"]) for c in document["categories"]}
+        masks: dict[int, dict[int, Mapping]] = {}
+        category: dict[int, str] = {}
+        for row in document["annotations"]:
+            what = f"{path}: annotation {row['id']}"
+            if row.get("track_id") is None:
+                raise InputError(
+                    f"{what} has no track_id: give the annotations of one object one"
+                )
+            for key, known in (("image_id", frame_of), ("category_id", names)):
+                if row[key] not in known:
+                    raise InputError(f"{what}: there is no {key} {row[key]}: mend it")
+            track, frame = int(row["track_id"]), frame_of[row["image_id"]]
+            if frame in masks.setdefault(track, {}):
+                raise InputError(
+                    f"{what}: object {track} has two masks on frame {frame}: join them"
+                )
+            name = names[row["category_id"]]
+            if category.setdefault(track, name) != name:
+                raise InputError(
+                    f"{what}: object {track} is {category[track]!r} and {name!r}: give "
+                    "it one category"
+                )
+            (width, height) = next(iter(sizes))
+            code = _segmentation(row["segmentation"], height, width)
+            _check_code(path, track, frame, code)
+            masks[track][frame] = code
+    except InputError:
+        raise
+    except _WRONG as error:
+        raise InputError(
+            f"{path}: not COCO instances ({type(error).__name__}: {error}): export "
+            "them again"
+        ) from None
+    if len(sizes) != 1:
+        raise InputError(f"{path}: its images have several sizes: give one video")
+    width, height = sizes.pop()
+    return _graph(path, video, (width, height), len(images), masks, category, ())
+
+
+def read_open_pvsg(
+    folder: Path, video: VideoInfo, video_id: str | None = None
+) -> SceneGraph:
+    """Return the graph of a video of a folder in the layout of OpenPVSG.
+
+    The video is `video_id`, else the one of the name of `video`, else the only one.
+    """
+    path = folder / PVSG
+    document = _json(path)
+    try:
+        entries = {str(entry["video_id"]): entry for entry in document["data"]}
+        stem = plain_stem(video.name)
+        if video_id is None and len(entries) == 1:
+            video_id = next(iter(entries))
+        name = stem if video_id is None else video_id
+        if name not in entries:
+            listed = ", ".join(sorted(entries)[:5])
+            raise InputError(
+                f"{path}: there is no video {name!r}, but {listed}: name it by video_id"
+            )
+        entry, meta = entries[name], entries[name]["meta"]
+        relations = tuple(
+            Relation(int(s), int(o), str(p), tuple(map(tuple, spans)), 1.0)
+            for s, o, p, spans in entry["relations"]
+        )
+        category = {int(o["object_id"]): str(o["category"]) for o in entry["objects"]}
+        size = int(meta["width"]), int(meta["height"])
+        length = int(meta["num_frames"])
+    except InputError:
+        raise
+    except _WRONG as error:
+        raise InputError(
+            f"{path}: not a pvsg.json ({type(error).__name__}: {error}): give one as "
+            "OpenPVSG's"
+        ) from None
+    places = [*sorted(folder.glob(f"*/masks/{name}")), *folder.glob(f"masks/{name}")]
+    if not places:
+        raise InputError(f"{folder}: there are no masks/{name}: unpack the masks there")
+    masks: dict[int, dict[int, Mapping]] = {}
+    for frame, file in enumerate(sorted(places[0].glob("*.png"))):
+        pixels = _pixels(file, size)
+        for i in np.unique(pixels[pixels > 0]).tolist():
+            if i not in category:
+                raise InputError(f"{file}: {path} has no object {i}: mend one of them")
+            masks.setdefault(i, {})[frame] = encode_mask(pixels == i)
+    # What is never in view has no mask to go on from.
+    seen = {i: category[i] for i in masks}
+    return _graph(path, video, size, length, masks, seen, relations)
+
+
+def _graph(
+    path: Path,
+    video: VideoInfo,
+    size: tuple[int, int],
+    length: int,
+    masks: Mapping[int, Mapping[int, Mapping]],
+    category: Mapping[int, str],
+    relations: Iterable[Relation],
+) -> SceneGraph:
+    times = video.times
+    if length != len(times):
+        times = tuple(t / (video.fps or 1.0) for t in range(length))
+    objects = tuple(
+        ObjectTrack(i, category.get(i, UNKNOWN), 1.0, None, dict(sorted(own.items())))
+        for i, own in sorted(masks.items())
+    )
+    info = VideoInfo(video.name, *size, video.fps, times)
+    return SceneGraph(info, objects, tuple(relations), {"imported": path.name})
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}): check the path"
+        ) from None
+    except (ValueError, RecursionError):
+        raise InputError(f"{path}: not JSON: give annotations, as exported") from None
+
+
+def _segmentation(value: Any, height: int, width: int) -> dict:
+    """Return a segmentation of COCO as an RLE with its counts as text."""
+    if isinstance(value, list):  # polygons
+        merged = coco.merge(coco.frPyObjects(value, height, width))
+    elif isinstance(value["counts"], list):
+        merged = coco.frPyObjects(value, *value["size"])
+    else:
+        return {"size": list(value["size"]), "counts": value["counts"]}
+    return {"size": list(merged["size"]), "counts": merged["counts"].decode("ascii")}
+
+
+def _check_code(path: Path, object_id: int, frame: int, code: Any) -> None:
+    try:
+        check_code(code)
+    except _WRONG:
+        raise InputError(
+            f"{path}: the mask of object {object_id} on frame {frame} is damaged: "
+            "export it again"
+        ) from None
+
+
+def _pixels(file: Path, size: tuple[int, int]) -> np.ndarray:
+    """Return the ids of a mask of OpenPVSG, [H, W]."""
+    try:
+        with Image.open(file) as picture:
+            if picture.size != size:
+                raise InputError(f"{file}: is not {size[0]}x{size[1]}: give its masks")
+            pixels = np.asarray(picture)
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
+        raise InputError(f"{file}: is no picture: export the masks again") from None
+    if pixels.ndim != 2:
+        raise InputError(f"{file}: has colours, not ids: give the masks of OpenPVSG")
+    return pixels

@@ -1,0 +1,437 @@
+"""Routes by which a person annotates: relations, spans, identity, suggestions, names.
+
+All lie under /sessions/ID. A lane is an object's id, or [subject, object, predicate].
+Changes answer as those of `routes_edit`: {can_undo, can_redo, revision}, and with
+?frame=T the view of that frame; what they answer besides is said below.
+
+GET    /at?frame&x&y          {object_id}: the object at a point, null if there is none
+POST   /click                 {frame, x, y}: selects the object at the point, or makes a
+                              new subject there; answers {selected, made}
+POST   /brush                 {frame, points, radius, erase, object_id}: a stroke
+POST   /relations             {subject_id, object_id, predicate, spans, new}: relates;
+                              spans null: where both are in view
+DELETE /relations             ?subject_id&object_id&predicate
+POST   /spans                 {lane, action, ...}: "set" (spans, null: as the model has
+                              it), "add" (start, stop), "move" (index, start, stop),
+                              "split" (frame), "join" (index), "delete" (index)
+POST   /objects/I/merge       {same_as}: I is that object, whose id stays
+POST   /objects/I/cut         {at}: from that frame on it is another object; {object_id}
+POST   /objects/I/promote     {}: it is a subject
+POST   /remove                {object_ids}: several at once
+POST   /accept                {lane, threshold}: a suggested object or relation
+POST   /accept_above          {confidence}: all above the slider; answers {accepted}
+POST   /dismiss               {lane}
+PUT    /guesses               {guesses}: "take" or "suggest"
+GET    /vocabulary            ?subject_id&object_id: {categories, predicates}, likeliest
+                              first, {things, stuff}, and own: whether it is the model's
+POST   /vocabulary            {name, kind}: adds a "thing", "stuff" or "predicate"
+PUT    /vocabulary            {text}: a text file of names; null: the model's
+POST   /import                ?name&masks&video_id, the file as body: scene_graph.json,
+                              COCO or a zip of an OpenPVSG folder; answers {objects}
+
+A view's objects and relations, and those of GET /sessions/ID, have a `state`,
+"accepted" or "suggested". The object ids there are the ones to give. With a threshold
+GET /sessions/ID leaves out suggested objects without a relation that reaches it.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import Field
+
+from c2g_jax.vocabulary import parse_vocabulary
+from c2g_jax.web.imports import import_upload
+from c2g_jax.web.routes_edit import Index, Number, RequestBody
+from c2g_jax.web.routes_session import EntryDep, ServiceDep
+from c2g_jax.web.service import SessionService
+from c2g_jax.web.sessions import Entry
+from c2g_jax.web.uploads import clean_name
+
+router = APIRouter(prefix="/sessions/{session_id}")
+Name = Annotated[str, Field(max_length=100)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Lane = Index | tuple[Index, Index, Name]
+SpanList = Annotated[list[tuple[Index, Index]], Field(max_length=10_000)]
+Frame = Annotated[int | None, Query(ge=0)]
+
+
+class Place(RequestBody):
+    """A point on a frame."""
+
+    frame: Index
+    x: Number
+    y: Number
+
+
+class Stroke(RequestBody):
+    """A stroke of a brush; without object_id, a new subject."""
+
+    frame: Index
+    points: Annotated[list[tuple[Number, Number]], Field(min_length=1, max_length=5000)]
+    radius: Number
+    erase: bool = False
+    object_id: Index | None = None
+
+
+class NewRelation(RequestBody):
+    """A relation drawn by hand."""
+
+    subject_id: Index
+    object_id: Index
+    predicate: Name
+    spans: SpanList | None = None
+    new: bool = False
+
+
+class SetSpans(RequestBody):
+    """All spans of a lane."""
+
+    action: Literal["set"]
+    lane: Lane
+    spans: SpanList | None
+
+
+class AddSpan(RequestBody):
+    """One more span; without an end, to that of the video."""
+
+    action: Literal["add"]
+    lane: Lane
+    start: Index | None = None
+    stop: Index | None = None
+
+
+class MoveSpan(RequestBody):
+    """Other ends of a span; an end that is left out stays."""
+
+    action: Literal["move"]
+    lane: Lane
+    index: Index
+    start: Index | None = None
+    stop: Index | None = None
+
+
+class SplitSpan(RequestBody):
+    """Two spans of the one around a frame."""
+
+    action: Literal["split"]
+    lane: Lane
+    frame: Index
+
+
+class NumberedSpan(RequestBody):
+    """A span to join with the next one, or to delete."""
+
+    action: Literal["join", "delete"]
+    lane: Lane
+    index: Index
+
+
+SpanEdit = Annotated[
+    SetSpans | AddSpan | MoveSpan | SplitSpan | NumberedSpan,
+    Field(discriminator="action"),
+]
+
+
+class Same(RequestBody):
+    """The object that another one is."""
+
+    same_as: Index
+
+
+class CutAt(RequestBody):
+    """The first frame of the new object."""
+
+    at: Index
+
+
+class PromoteAt(RequestBody):
+    """The frame whose mask prompts the subject; by default its first."""
+
+    at: Index | None = None
+
+
+class Several(RequestBody):
+    """Objects by their ids."""
+
+    object_ids: Annotated[list[Index], Field(min_length=1, max_length=10_000)]
+
+
+class Chosen(RequestBody):
+    """A suggested object or relation, with the spans it has at a threshold."""
+
+    lane: Lane
+    threshold: Share | None = None
+
+
+class Above(RequestBody):
+    """The least confidence of what is accepted."""
+
+    confidence: Share
+
+
+class Guesses(RequestBody):
+    """What becomes of guesses."""
+
+    guesses: Literal["take", "suggest"]
+
+
+class NewName(RequestBody):
+    """A name for the vocabulary."""
+
+    name: Name
+    kind: Literal["thing", "stuff", "predicate"]
+
+
+class VocabularyText(RequestBody):
+    """The text of a vocabulary's file."""
+
+    text: str | None
+
+
+async def change(
+    service: SessionService,
+    entry: Entry,
+    job: Callable[[Any], dict | None],
+    frame: int | None = None,
+) -> dict:
+    """Run a change in the worker; `job(session)` returns what is answered besides."""
+
+    def edit(session):
+        answer = job(session) or {}
+        answer |= {"can_undo": session.can_undo, "can_redo": session.can_redo}
+        if frame is not None:
+            answer["view"] = session.view(frame)
+        return session.as_json(answer)
+
+    answer = await service.change(entry, edit)
+    return answer | {"revision": entry.revision}
+
+
+@router.get("/at")
+async def object_at(
+    entry: EntryDep, service: ServiceDep, frame: int, x: float, y: float
+):
+    """Return the object at a point."""
+    found = await service.use(entry, lambda s: s.object_at(frame, x, y))
+    return {"object_id": found}
+
+
+@router.post("/click")
+async def click(entry: EntryDep, service: ServiceDep, place: Place):
+    """Select the object at a point, or make a new subject there; never a twin."""
+
+    def job(session):
+        at = place.frame, place.x, place.y
+        found = session.object_at(*at)
+        if found is not None:
+            return {"selected": found, "made": False}
+        known = {o.object_id for o in session.view(place.frame).objects}
+        new = {o.object_id for o in session.click(*at).objects} - known
+        return {"selected": max(new, default=None), "made": True}
+
+    return await change(service, entry, job, place.frame)
+
+
+@router.post("/brush")
+async def brush(entry: EntryDep, service: ServiceDep, stroke: Stroke):
+    """Paint on a mask, or erase."""
+
+    def job(session):
+        session.brush(
+            stroke.frame, stroke.points, stroke.radius, stroke.erase, stroke.object_id
+        )
+
+    return await change(service, entry, job, stroke.frame)
+
+
+@router.post("/relations")
+async def relate(
+    entry: EntryDep, service: ServiceDep, drawn: NewRelation, frame: Frame = None
+):
+    """Relate two objects."""
+
+    def job(session):
+        triple = drawn.subject_id, drawn.object_id, drawn.predicate
+        session.relate(*triple, drawn.spans, drawn.new)
+
+    return await change(service, entry, job, frame)
+
+
+@router.delete("/relations")
+async def unrelate(
+    entry: EntryDep,
+    service: ServiceDep,
+    subject_id: int,
+    object_id: int,
+    predicate: str,
+    frame: Frame = None,
+):
+    """Delete a relation."""
+
+    def job(session):
+        session.unrelate(subject_id, object_id, predicate)
+
+    return await change(service, entry, job, frame)
+
+
+@router.post("/spans")
+async def edit_spans(
+    entry: EntryDep, service: ServiceDep, edit: SpanEdit, frame: Frame = None
+):
+    """Change the spans of a lane."""
+
+    def job(session):
+        if edit.action == "set":
+            session.set_spans(edit.lane, edit.spans)
+        elif edit.action == "add":
+            session.add_span(edit.lane, edit.start, edit.stop)
+        elif edit.action == "move":
+            session.move_span(edit.lane, edit.index, edit.start, edit.stop)
+        elif edit.action == "split":
+            session.split_span(edit.lane, edit.frame)
+        elif edit.action == "join":
+            session.join_spans(edit.lane, edit.index)
+        else:
+            session.delete_span(edit.lane, edit.index)
+
+    return await change(service, entry, job, frame)
+
+
+@router.post("/objects/{object_id}/merge")
+async def merge(
+    entry: EntryDep, service: ServiceDep, object_id: int, of: Same, frame: Frame = None
+):
+    """Make two tracks one object."""
+    return await change(service, entry, lambda s: s.merge(object_id, of.same_as), frame)
+
+
+@router.post("/objects/{object_id}/cut")
+async def cut(
+    entry: EntryDep, service: ServiceDep, object_id: int, of: CutAt, frame: Frame = None
+):
+    """Cut a track in two objects."""
+    return await change(
+        service, entry, lambda s: {"object_id": s.cut(object_id, of.at)}, frame
+    )
+
+
+@router.post("/objects/{object_id}/promote")
+async def promote(
+    entry: EntryDep,
+    service: ServiceDep,
+    object_id: int,
+    of: PromoteAt,
+    frame: Frame = None,
+):
+    """Make an object a subject."""
+    return await change(service, entry, lambda s: s.promote(object_id, of.at), frame)
+
+
+@router.post("/remove")
+async def remove(
+    entry: EntryDep, service: ServiceDep, several: Several, frame: Frame = None
+):
+    """Delete several objects at once."""
+    return await change(service, entry, lambda s: s.remove(several.object_ids), frame)
+
+
+@router.post("/accept")
+async def accept(
+    entry: EntryDep, service: ServiceDep, chosen: Chosen, frame: Frame = None
+):
+    """Accept a suggestion."""
+    return await change(
+        service, entry, lambda s: s.accept(chosen.lane, chosen.threshold), frame
+    )
+
+
+@router.post("/accept_above")
+async def accept_above(
+    entry: EntryDep, service: ServiceDep, above: Above, frame: Frame = None
+):
+    """Accept all suggestions above a confidence."""
+
+    def job(session):
+        return {"accepted": session.accept_above(above.confidence)}
+
+    return await change(service, entry, job, frame)
+
+
+@router.post("/dismiss")
+async def dismiss(
+    entry: EntryDep, service: ServiceDep, chosen: Chosen, frame: Frame = None
+):
+    """Dismiss a suggestion."""
+    return await change(service, entry, lambda s: s.dismiss(chosen.lane), frame)
+
+
+@router.put("/guesses")
+async def set_guesses(entry: EntryDep, service: ServiceDep, what: Guesses):
+    """Take guesses, or suggest them."""
+
+    def job(session):
+        session.guesses = what.guesses
+        return {"guesses": session.guesses}
+
+    return await change(service, entry, job)
+
+
+@router.get("/vocabulary")
+async def vocabulary(
+    entry: EntryDep,
+    service: ServiceDep,
+    subject_id: int | None = None,
+    object_id: int | None = None,
+):
+    """Return the session's names, likeliest first."""
+
+    def job(session):
+        names = session.vocabulary
+        return {
+            "categories": session.likely_categories(),
+            "predicates": session.likely_predicates(subject_id, object_id),
+            "things": list(names.things),
+            "stuff": list(names.stuff),
+            "own": names is not session.model.config.vocabulary,
+        }
+
+    return await service.use(entry, job)
+
+
+@router.post("/vocabulary")
+async def add_name(entry: EntryDep, service: ServiceDep, new: NewName):
+    """Add a name."""
+    return await change(service, entry, lambda s: s.add_name(new.name, new.kind))
+
+
+@router.put("/vocabulary")
+async def set_vocabulary(entry: EntryDep, service: ServiceDep, names: VocabularyText):
+    """Give the session a vocabulary of its own."""
+
+    def job(session):
+        own = None
+        if names.text is not None:
+            own = parse_vocabulary(names.text, "the vocabulary")
+        session.set_vocabulary(own)
+
+    return await change(service, entry, job)
+
+
+@router.post("/import")
+async def import_annotations(
+    request: Request,
+    entry: EntryDep,
+    service: ServiceDep,
+    name: str = "annotations.json",
+    masks: Literal["fixed", "tracked"] | None = None,
+    video_id: str | None = None,
+):
+    """Take over the annotations of a file."""
+    limits = service.settings.limits
+    async with import_upload(request.stream(), clean_name(name), limits) as path:
+        return await change(
+            service,
+            entry,
+            lambda s: {"objects": s.import_annotations(path, masks, video_id)},
+        )
