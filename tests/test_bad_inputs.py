@@ -193,6 +193,13 @@ TABLE = [
     ("web", ("--video={bad}/no.mp4",), "no.mp4: no such file", "check the path"),
     ("web", ("--checkpoint={bad}/no",), "no such folder", "name a folder with"),
     ("web", ("--state={bad}/text.mp4/s",), "text.mp4/s", "name another"),
+    (
+        "web",
+        ("--state={bad}/state", "--projects={bad}/text.mp4/s"),
+        "text.mp4/s",
+        "name another",
+    ),
+    ("web", ("--host=192.0.2.1",), "--host=192.0.2.1", "give 127.0.0.1"),
     # Preparing, training, evaluating.
     ("prepare", (), "no download", "give --manual_dir, or --toy"),
     ("prepare", ("--audit",), "nothing to audit", "give --manual_dir or --annotations"),

@@ -121,6 +121,12 @@ class Session(Prompting, Suggestions, Identity, Saving):
         self._history.check_open()
         return self._viewer.image(self._frame(frame))
 
+    def prepare(self, frame: int) -> None:
+        """Encode a frame now, so that the next click on it is quick."""
+        frame = self._frame(frame)
+        self._history.check_open()
+        self._engine.features(frame)
+
     as_json: Any = staticmethod(as_json)
 
     def close(self) -> None:

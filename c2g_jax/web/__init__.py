@@ -1,16 +1,19 @@
-"""The page: `python -m c2g_jax.web` serves it to this machine only.
+"""The page: `python -m c2g_jax.web` serves it to this machine, or to who has its token.
 
 __main__        flags, address and start of the server
 app             the web application: routes, error handlers, the page's files
-security        request checks: same origin, this machine, bounded bodies
+access          who is answered: the names of the server, the token of its link
+security        request checks: same origin, who may use it, bounded bodies
 errors          errors as an HTTP status and one sentence
 routes_session  routes to open, view and close sessions
+routes_projects routes of projects: list, name, copy, session file, video
 routes_edit     routes that change a session: prompts, tracking, labels, undo
 routes_annotate routes by which a person annotates: relations, spans, identity, names
 imports         a file of annotations from a client
 routes_export   routes of the scene graph and its exports
 service         state shared by the routes
-sessions        the registry of sessions: ids, folders, limit, expiry
+sessions        the registry of projects: ids, folders, names, limit, expiry
+projects        their files: the video kept to play, session files of others
 track_stream    tracking as a stream of JSON lines
 model_host      the model, and sessions opened on it
 worker          the one thread that runs JAX

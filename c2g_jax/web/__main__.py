@@ -2,15 +2,19 @@
 
     python -m c2g_jax.web --video=clip.mp4
 
-serves it at http://127.0.0.1:8321/, to this machine only. Without --video the page
-opens the example video of the package; videos can also be dropped on the page. Sessions
-are saved after every action, and restored when the server starts again.
+serves it at http://127.0.0.1:8321/, to this machine only. Another --host prints a link
+with a token, and answers only who has it. Without --video the page opens the example
+video of the package; videos can also be dropped on the page. Sessions are saved after
+every action, and restored when the server starts again.
 """
 
 import contextlib
+import errno
 import fcntl
 import importlib
+import os
 import socket
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -24,22 +28,37 @@ from c2g_jax.cli.paths import PATH, user_cache
 from c2g_jax.types import InputError
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "example" / "example.mp4"
-ADDRESS = "127.0.0.1"
 
 flags.declare_key_flag("video")
 flags.declare_key_flag("checkpoint")
 flags.declare_key_flag("heads")
 flags.declare_key_flag("compilation_cache")
-PORT = flags.DEFINE_integer("port", 8321, "Port of 127.0.0.1; 0: any free port.")
+HOST = flags.DEFINE_string(
+    "host",
+    "127.0.0.1",
+    "Address to serve at; 0.0.0.0: all of this machine. Other than a loopback address "
+    "it asks for the token of the link that is printed.",
+)
+PORT = flags.DEFINE_integer("port", 8321, "Port of --host; 0: any free port.")
 STATE = flags.DEFINE(
     PATH,
     "state",
     None,
-    "Folder for sessions and uploads. Default: in the user's cache folder.",
+    "Folder for files that can be made again. Default: the user's cache folder.",
 )
-MAX_SESSIONS = flags.DEFINE_integer("max_sessions", 32, "Largest number of sessions.")
+PROJECTS = flags.DEFINE(
+    PATH,
+    "projects",
+    os.path.join("~", "Click2Graph"),
+    "Folder of what you work on; nothing in it is deleted by age.",
+)
+MAX_SESSIONS = flags.DEFINE_integer(
+    "max_sessions", 32, "Largest number of sessions that nobody worked on."
+)
 SESSION_HOURS = flags.DEFINE_float(
-    "session_hours", 24.0, "Delete a session this many hours after its last use."
+    "session_hours",
+    1.0,
+    "Delete a session that nobody worked on this many hours after its last use.",
 )
 MAX_UPLOAD_MB = flags.DEFINE_integer("max_upload_mb", 512, "Largest upload, in MiB.")
 MAX_UPLOAD_FRAMES = flags.DEFINE_integer(
@@ -53,7 +72,11 @@ def main(argv: Sequence[str]) -> None:
         for name in ("fastapi", "uvicorn"):
             importlib.import_module(name)
     settings, checkpoint = read_flags()
-    with listen(PORT.value) as listener, locked_folder(settings.state):
+    with (
+        listen(HOST.value, PORT.value) as listener,
+        locked_folder(settings.state, "state"),
+        locked_folder(settings.projects, "projects", ".lock"),
+    ):
         serve(settings, checkpoint, listener)
 
 
@@ -92,6 +115,7 @@ def read_flags():
     settings = Settings(
         state=Path(STATE.value or user_cache()).resolve(),
         video=video,
+        projects=Path(os.path.expanduser(PROJECTS.value)).resolve(),
         max_sessions=MAX_SESSIONS.value,
         hours=SESSION_HOURS.value,
         limits=Limits(bytes=MAX_UPLOAD_MB.value << 20, frames=MAX_UPLOAD_FRAMES.value),
@@ -100,7 +124,7 @@ def read_flags():
 
 
 @contextlib.contextmanager
-def locked_folder(folder: Path) -> Iterator[None]:
+def locked_folder(folder: Path, flag: str, name: str = "lock") -> Iterator[None]:
     """Make the folder if needed, and lock it for this server.
 
     InputError if it cannot be made, or another server uses it.
@@ -109,28 +133,41 @@ def locked_folder(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise InputError(
-            f"--state={folder} cannot be made: {error.strerror}: name another folder"
+            f"--{flag}={folder} cannot be made: {error.strerror}: name another folder"
         ) from None
-    with open(folder / "lock", "w", encoding="ascii") as lock:
+    with open(folder / name, "w", encoding="ascii") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise InputError(
                 f"another server uses {folder}: use that server, or name another "
-                "folder with --state"
+                f"folder with --{flag}"
             ) from None
         yield
 
 
-def listen(port: int) -> socket.socket:
-    """Return a socket on the loopback address; InputError if the port is taken."""
-    listener = socket.socket()
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket on an address of this machine; InputError if it cannot be had."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        family, *_, address = found[0]
+    except (OSError, UnicodeError):
+        raise InputError(
+            f"--host={host}: no such address: give 127.0.0.1, 0.0.0.0 or a name of "
+            "this machine"
+        ) from None
+    listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((ADDRESS, port))
+        listener.bind(address)
         listener.listen(128)  # connections wait until the server has started
     except OSError as error:
         listener.close()
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise InputError(
+                f"--host={host}: not an address of this machine: give 127.0.0.1, "
+                "0.0.0.0 or a name of this machine"
+            ) from None
         raise InputError(
             f"--port={port}: {error.strerror}: name another port, or 0 for a free one"
         ) from None
@@ -140,6 +177,7 @@ def listen(port: int) -> socket.socket:
 def serve(settings, checkpoint: Path | None, listener: socket.socket) -> None:
     """Print the address and serve until Ctrl-C."""
     with interruptible_imports():
+        from c2g_jax.web.access import access_for, link
         from c2g_jax.web.app import create_app, make_server
         from c2g_jax.web.model_host import ModelHost
 
@@ -148,11 +186,32 @@ def serve(settings, checkpoint: Path | None, listener: socket.socket) -> None:
             cache=settings.state / "compiled" / processor(),
             heads=None if HEADS.value is None else Path(HEADS.value).resolve(),
         )
-        server = make_server(create_app(model_host, settings))
-    port = listener.getsockname()[1]
+        address, port = listener.getsockname()[:2]
+        access = access_for(HOST.value, address)
+        app = create_app(model_host, settings, access)
+        server = make_server(app)
     with contextlib.suppress(KeyboardInterrupt):  # the normal end
-        print(f"http://{ADDRESS}:{port}/ (Ctrl-C stops it)", flush=True)
+        page = link(access, HOST.value, address, port)
+        print(f"{page} (Ctrl-C stops it)", flush=True)
         server.run(sockets=[listener])
+    end(app)
+
+
+def end(app) -> None:
+    """Exit at once, but for what a person would lose: that is finished and saved.
+
+    A step of the model, or a compilation, cannot be stopped, and may take minutes.
+    """
+    service = getattr(app.state, "service", None)
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C again: do not wait
+        if service is not None and service.worker.posted:
+            print("saving what was tracked; Ctrl-C stops at once", file=sys.stderr)
+            service.worker.finish_posted()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    if service is not None and service.worker.busy:
+        os._exit(0)
 
 
 if __name__ == "__main__":

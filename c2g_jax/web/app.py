@@ -1,5 +1,6 @@
 """The web application: routes, error handlers, request checks, the page's files."""
 
+import asyncio
 import contextlib
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from c2g_jax.web import (
     routes_annotate,
     routes_edit,
     routes_export,
+    routes_projects,
     routes_session,
 )
+from c2g_jax.web.access import Access
 from c2g_jax.web.security import Guard
 from c2g_jax.web.service import SessionService, Settings
 
@@ -32,10 +35,13 @@ class _PageFiles(StaticFiles):
         return response
 
 
-def create_app(model_host: Any, settings: Settings) -> FastAPI:
+def create_app(
+    model_host: Any, settings: Settings, access: Access | None = None
+) -> FastAPI:
     """Return the ASGI application.
 
-    model_host: a `ModelHost`, or an object with its methods.
+    model_host: a `ModelHost`, or an object with its methods. access: who is answered;
+    by default requests to loopback names.
     """
 
     @contextlib.asynccontextmanager
@@ -53,10 +59,11 @@ def create_app(model_host: Any, settings: Settings) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
     )
-    app.add_middleware(Guard)
+    app.add_middleware(Guard, access=access)
     errors.add_handlers(app)
     for module in (
         routes_session,
+        routes_projects,
         routes_edit,
         routes_annotate,
         routes_export,
@@ -72,6 +79,21 @@ def create_app(model_host: Any, settings: Settings) -> FastAPI:
     return app
 
 
+class _Server(uvicorn.Server):
+    """Answers what waits when a signal comes: the requests then end by themselves."""
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        first = not self.should_exit
+        super().handle_exit(sig, frame)
+        service = getattr(self.config.app.state, "service", None)
+        if first and service is not None:
+            self._loop.call_soon_threadsafe(service.stop)
+
+    async def serve(self, sockets: Any = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().serve(sockets)
+
+
 def make_server(app: FastAPI, *, seconds: int = 3) -> uvicorn.Server:
     """Return a server; on shutdown it waits `seconds` for unfinished responses."""
     config = uvicorn.Config(
@@ -85,4 +107,4 @@ def make_server(app: FastAPI, *, seconds: int = 3) -> uvicorn.Server:
         limit_concurrency=128,
         server_header=False,
     )
-    return uvicorn.Server(config)
+    return _Server(config)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from c2g_jax.media.decoding import film_track
 from c2g_jax.media.display import shown_size
-from c2g_jax.media.frames import DEFAULT_FPS, Video, check_sampling, open_image
+from c2g_jax.media.frames import Video, check_sampling, open_image
 from c2g_jax.media.outputs import DiskFull, disk_is_full
 from c2g_jax.media.video import open_video
 from c2g_jax.types import InputError
@@ -44,20 +44,22 @@ class Refused(Exception):
         self.status = status
 
 
-def decode(source: Path, folder: Path, name: str, limits: dict | None) -> None:
-    """Decode `source` and write the clip into `folder`.
+def decode(
+    source: Path, folder: Path, name: str, limits: dict | None, fps: float
+) -> None:
+    """Decode `source`, `fps` frames per second, and write the clip into `folder`.
 
     limits: "pixels" of a frame and number of "frames"; None: no checks, for the file
     named at the server's start. Raises Refused or InputError.
     """
-    video = open_video(source) if limits is None else _checked(source, limits)
+    video = open_video(source, fps) if limits is None else _checked(source, limits, fps)
     for frame in video:
         picture = Image.fromarray(frame.rgb)
         picture.save(folder / frame_name(frame.index), quality=95, subsampling=0)
     Clip(name, video.width, video.height, video.fps, video.times, folder).write()
 
 
-def _checked(source: Path, limits: dict) -> Video:
+def _checked(source: Path, limits: dict, fps: float) -> Video:
     """Return the Video of an upload within the limits."""
     with open(source, "rb") as file:
         head = file.read(64)
@@ -66,17 +68,17 @@ def _checked(source: Path, limits: dict) -> Video:
     if images:
         with Image.open(source, formats=images) as image:
             _check_size(*image.size, limits)
-        video = open_image(source, check_sampling(DEFAULT_FPS))
+        video = open_image(source, check_sampling(fps))
     elif videos:
         _check_video(source, videos[0], limits)
-        video = open_video(source)
+        video = open_video(source, fps)
     else:
         raise Refused(415, "unsupported file format: use mp4, mov, webm, jpg or png")
     if video.num_frames > limits["frames"]:
         raise Refused(
             413,
-            f"the video has {video.num_frames} frames at {DEFAULT_FPS:g} per "
-            f"second, but the limit is {limits['frames']}: cut it shorter",
+            f"the video has {video.num_frames} frames at {fps:g} per second, but the "
+            f"limit is {limits['frames']}: take fewer per second, or cut it shorter",
         )
     return video
 
@@ -107,11 +109,11 @@ def _check_size(width: int, height: int, limits: dict) -> None:
 
 
 def main(task: str) -> dict | None:
-    """Run a task {source, folder, name, limits}; return what to print if it fails."""
+    """Run a task, the arguments of `decode`; return what to print if it fails."""
     task = json.loads(task)
     source, folder = Path(task["source"]), Path(task["folder"])
     try:
-        decode(source, folder, task["name"], task["limits"])
+        decode(source, folder, task["name"], task["limits"], task["fps"])
     except Refused as error:
         return {"error": str(error), "status": error.status}
     except DiskFull:

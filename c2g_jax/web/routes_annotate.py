@@ -37,18 +37,19 @@ GET /sessions/ID leaves out suggested objects without a relation that reaches it
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 
 from c2g_jax.vocabulary import parse_vocabulary
 from c2g_jax.web.imports import import_upload
 from c2g_jax.web.routes_edit import Index, Number, RequestBody
-from c2g_jax.web.routes_session import EntryDep, ServiceDep
+from c2g_jax.web.routes_session import EntryDep, ServiceDep, check_revision
 from c2g_jax.web.service import SessionService
-from c2g_jax.web.sessions import Entry
-from c2g_jax.web.uploads import clean_name
+from c2g_jax.web.sessions import Entry, clean_name
 
-router = APIRouter(prefix="/sessions/{session_id}")
+router = APIRouter(
+    prefix="/sessions/{session_id}", dependencies=[Depends(check_revision)]
+)
 Name = Annotated[str, Field(max_length=100)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Lane = Index | tuple[Index, Index, Name]
@@ -204,7 +205,7 @@ async def change(
             answer["view"] = session.view(frame)
         return session.as_json(answer)
 
-    answer = await service.change(entry, edit)
+    answer = await service.change(entry, edit, "changing the project")
     return answer | {"revision": entry.revision}
 
 

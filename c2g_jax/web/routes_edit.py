@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from c2g_jax.web.routes_session import EntryDep, ServiceDep
+from c2g_jax.web.routes_session import EntryDep, ServiceDep, check_revision
 from c2g_jax.web.service import SessionService
 from c2g_jax.web.sessions import Entry
 
-router = APIRouter(prefix="/sessions/{session_id}")
+router = APIRouter(
+    prefix="/sessions/{session_id}", dependencies=[Depends(check_revision)]
+)
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Index = Annotated[int, Field(ge=0, le=1 << 31)]
 
@@ -81,7 +83,11 @@ class RelationEdit(RequestBody):
 
 
 async def apply_edit(
-    service: SessionService, entry: Entry, job: Callable, frame: int | None = None
+    service: SessionService,
+    entry: Entry,
+    job: Callable,
+    frame: int | None = None,
+    what: str = "changing the project",
 ):
     """Run an edit in the worker and return the view of the frame the page shows.
 
@@ -99,7 +105,7 @@ async def apply_edit(
             answer["view"] = result
         return session.as_json(answer)
 
-    answer = await service.change(entry, edit)
+    answer = await service.change(entry, edit, what)
     return answer | {"revision": entry.revision}
 
 
@@ -119,12 +125,17 @@ async def add_prompt(
             return session.box(p.frame, p.x1, p.y1, p.x2, p.y2, p.object_id)
         return session.add_object(p.subject_id, p.frame, p.x, p.y)
 
-    return await apply_edit(service, entry, job, p.frame)
+    what = f"finding the object on frame {p.frame}"
+    return await apply_edit(service, entry, job, p.frame, what)
 
 
 @router.delete("/prompts")
 async def delete_prompt(
-    entry: EntryDep, service: ServiceDep, frame: int, object_id: int, index: int
+    entry: EntryDep,
+    service: ServiceDep,
+    frame: int,
+    object_id: int,
+    index: int,
 ):
     """Delete one prompt, by its index among the object's prompts on the frame."""
     return await apply_edit(
@@ -174,13 +185,19 @@ async def rename(
 ):
     """Set an object's category; None returns to the model's prediction."""
     return await apply_edit(
-        service, entry, lambda s: s.rename(object_id, edit.category, edit.new), frame
+        service,
+        entry,
+        lambda s: s.rename(object_id, edit.category, edit.new),
+        frame,
     )
 
 
 @router.delete("/objects/{object_id}")
 async def remove(
-    entry: EntryDep, service: ServiceDep, object_id: int, frame: int | None = None
+    entry: EntryDep,
+    service: ServiceDep,
+    object_id: int,
+    frame: int | None = None,
 ):
     return await apply_edit(service, entry, lambda s: s.remove(object_id), frame)
 

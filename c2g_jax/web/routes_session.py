@@ -1,18 +1,21 @@
 """Routes to open, view and close sessions, and of the server's status."""
 
+import time
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from c2g_jax import __version__
+from c2g_jax.media.frames import DEFAULT_FPS, MAX_FPS
 from c2g_jax.web.errors import WebError
 from c2g_jax.web.service import SessionService
-from c2g_jax.web.sessions import Entry
-from c2g_jax.web.uploads import clean_name, too_large
+from c2g_jax.web.sessions import Entry, clean_name
+from c2g_jax.web.uploads import too_large
 
 router = APIRouter()
 Threshold = Annotated[float | None, Query(ge=0, le=1)]
+Fps = Annotated[float | None, Query(gt=0, le=MAX_FPS, allow_inf_nan=False)]
 
 
 def get_service(request: Request) -> SessionService:
@@ -23,6 +26,22 @@ def get_service(request: Request) -> SessionService:
 def get_entry(session_id: str, request: Request) -> Entry:
     """Look up the session id of the URL; it is never used as a file path."""
     return get_service(request).registry.get(session_id)
+
+
+def check_revision(
+    session_id: str, request: Request, revision: int | None = None
+) -> None:
+    """Refuse (409) a change by a client that has not seen the last change.
+
+    revision: the one that the client knows; None: it does not look.
+    """
+    entry = get_entry(session_id, request)
+    if revision is not None and revision != entry.revision:
+        raise WebError(
+            409,
+            "another tab changed this project: it is shown as it is now; do that again "
+            "if it is still wanted",
+        )
 
 
 EntryDep = Annotated[Entry, Depends(get_entry)]
@@ -36,6 +55,8 @@ async def status(service: ServiceDep):
     return {
         "ready": service.ready,
         "stage": service.stage,
+        "preparing": service.preparing,
+        "doing": service.worker.doing,
         "error": service.failure,
         "warning": service.warning,
         "weights": service.model_host.weights,
@@ -44,6 +65,7 @@ async def status(service: ServiceDep):
         else service.settings.video.name,
         "video_error": service.default_clip.failure,
         "limits": {"bytes": limits.bytes, "frames": limits.frames},
+        "fps": DEFAULT_FPS,
         "version": __version__,
     }
 
@@ -56,23 +78,28 @@ async def vocabulary(service: ServiceDep):
 
 
 @router.post("/sessions", status_code=201)
-async def open_session(request: Request, service: ServiceDep, name: str = "video"):
-    """Open a session on the body, a video or image; JSON {}: on the default video."""
+async def open_session(
+    request: Request, service: ServiceDep, name: str = "video", fps: Fps = None
+):
+    """Open a session on the body, a video, image or session file; JSON {}: on the
+    default video. fps: sampled frames per second."""
     kind = request.headers.get("content-type", "")
     if kind.startswith("application/json"):
-        entry = await service.open_default()
+        entry = await service.open_default(fps)
     else:
         length = request.headers.get("content-length", "0")
         if length.isdecimal() and int(length) > service.settings.limits.bytes:
             raise too_large(service.settings.limits)
-        entry = await service.open_upload(request.stream(), clean_name(name))
-    return {"id": entry.id, "video": entry.clip.to_json()}
+        entry = await service.open_upload(
+            request.stream(), clean_name(name), fps or DEFAULT_FPS
+        )
+    return entry.to_json()
 
 
 @router.get("/sessions/{session_id}/video")
 async def show_video(entry: EntryDep):
     """Return the clip of a session without the worker, which may be busy."""
-    return {"id": entry.id, "video": entry.clip.to_json()}
+    return entry.to_json()
 
 
 @router.get("/sessions/{session_id}")
@@ -80,9 +107,7 @@ async def show_session(
     entry: EntryDep, service: ServiceDep, threshold: Threshold = None
 ):
     """Return the objects, relations and tracked frames of the whole clip."""
-    state = {
-        "id": entry.id,
-        "video": entry.clip.to_json(),
+    state = entry.to_json() | {
         "revision": entry.revision,
         "tracking": entry.tracking is not None,
     }
@@ -137,6 +162,22 @@ async def show_frame(entry: EntryDep, service: ServiceDep, frame: int):
     else:
         view = await service.use(entry, lambda s: s.as_json(s.view(frame)))
     return JSONResponse(view, headers={"Cache-Control": "no-store"})
+
+
+@router.post("/sessions/{session_id}/frames/{frame}/encode")
+async def encode(entry: EntryDep, service: ServiceDep, frame: int):
+    """Encode a frame that a person looks at, so that the next click there is quick.
+
+    The answer has the seconds that it took.
+    """
+    check_frame(entry, frame)
+
+    def job(session):
+        begin = time.perf_counter()
+        session.prepare(frame)
+        return {"seconds": time.perf_counter() - begin}
+
+    return await service.use(entry, job, f"reading frame {frame}")
 
 
 def check_frame(entry: Entry, frame: int) -> None:

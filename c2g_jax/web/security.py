@@ -1,25 +1,25 @@
-"""Request checks: only pages of this server on this machine, with bounded bodies.
+"""Request checks: only pages of this server, who may use it, bounded bodies.
 
 A page of another site can make a browser send requests here (CSRF). Such requests are
 recognised by their Origin and Sec-Fetch headers, and, where a foreign name resolves to
 this machine (DNS rebinding), by their Host header.
 """
 
-import urllib.parse
-
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from c2g_jax.web.access import Access
 from c2g_jax.web.errors import error_response
 
-LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
 MAX_BODY = 64 << 10  # bytes; uploads have a limit of their own
+NO_TOKEN = "open the link with the token that the server printed at its start"
 
 # Scripts, styles and data from this server only; no frames, plugins or form targets.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
+    "img-src 'self' data: blob:; media-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
     "Content-Security-Policy": POLICY,
@@ -34,8 +34,8 @@ HEADERS = {
 class Guard:
     """ASGI middleware: rejects foreign requests, bounds bodies, adds headers."""
 
-    def __init__(self, app: ASGIApp):
-        self.app = app
+    def __init__(self, app: ASGIApp, access: Access | None = None):
+        self.app, self.access = app, access or Access()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -53,8 +53,11 @@ class Guard:
             await send(message)
 
         headers = Headers(scope=scope)
-        if reason := rejection(headers):
+        if reason := rejection(headers, self.access):
             await error_response(403, reason)(scope, receive, send_guarded)
+            return
+        if not self.access.admits(headers.getlist("cookie")):
+            await self._greet(scope)(scope, receive, send_guarded)
             return
         if not is_upload(scope, headers):
             receive = await _bounded(receive, headers)
@@ -64,12 +67,23 @@ class Guard:
                 return
         await self.app(scope, receive, send_guarded)
 
+    def _greet(self, scope: Scope) -> Response:
+        """Answer who has no cookie: the link's token gives one, all else is refused."""
+        page = scope["path"] == "/" and scope["method"] == "GET"
+        if not (page and self.access.admits_link(scope["query_string"])):
+            return error_response(401, NO_TOKEN)
+        answer = RedirectResponse("/", 303)  # without the token in the address
+        answer.headers["Set-Cookie"] = self.access.set_cookie()
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
 
-def rejection(headers: Headers) -> str | None:
+
+def rejection(headers: Headers, access: Access) -> str | None:
     """Return why a request with these headers is rejected; None if it is not."""
     hosts, origins = headers.getlist("host"), headers.getlist("origin")
-    if len(hosts) != 1 or _host_name(hosts[0]) not in LOCAL_NAMES:
-        return "this server only answers at 127.0.0.1 and localhost: use one of them"
+    if len(hosts) != 1 or not access.knows_host(hosts[0]):
+        names = [name for name in dict.fromkeys(access.names) if name != "::1"]
+        return f"this server only answers at {' and '.join(names)}: use one of them"
     if len(origins) > 1 or (origins and origins[0] != f"http://{hosts[0]}"):
         return "the request comes from a page of another site"
     site = headers.get("sec-fetch-site", "none")
@@ -86,13 +100,6 @@ def is_upload(scope: Scope, headers: Headers) -> bool:
     if scope["method"] != "POST":
         return False
     return (path == "/sessions" and not json) or path.endswith("/import")
-
-
-def _host_name(host: str) -> str | None:
-    try:
-        return urllib.parse.urlsplit(f"//{host}").hostname
-    except ValueError:
-        return None
 
 
 async def _bounded(receive: Receive, headers: Headers) -> Receive | None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import shutil
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -11,12 +13,23 @@ from pathlib import Path
 from typing import Any
 
 from c2g_jax.checkpoints.released.cache import report_on_stderr
+from c2g_jax.media.frames import DEFAULT_FPS
 from c2g_jax.media.outputs import DiskFull
+from c2g_jax.session.file import read_session
 from c2g_jax.types import InputError
 from c2g_jax.web.clips import Clip
 from c2g_jax.web.default_clip import DefaultClip
 from c2g_jax.web.errors import WebError, shorten
-from c2g_jax.web.sessions import CLIP, Entry, Registry
+from c2g_jax.web.projects import clip_of, is_saved_session, keep_film, shown_as
+from c2g_jax.web.sessions import (
+    CLIP,
+    FILM,
+    MAX_NAME,
+    SAVED,
+    Entry,
+    Registry,
+    file_stem,
+)
 from c2g_jax.web.track_stream import TrackStream
 from c2g_jax.web.uploads import Limits, decode_file, receive_file
 from c2g_jax.web.worker import Worker
@@ -30,14 +43,16 @@ SWEEP = 5.0  # seconds between checks for expired sessions and stalled tracking
 class Settings:
     """state: folder of the server's own files. video: what the page opens at first.
 
-    hours: how long a session is kept after its last use. stall: seconds without a
-    request for the next step after which tracking ends.
+    projects: folder of what persons work on, by default in `state`. max_sessions: that
+    nobody changed; hours: how long they are kept after their last use. stall: seconds
+    without a request for the next step after which tracking ends.
     """
 
     state: Path
     video: Path | None = None
+    projects: Path | None = None
     max_sessions: int = 32
-    hours: float = 24.0
+    hours: float = 1.0
     limits: Limits = field(default_factory=Limits)
     stall: float = 60.0
 
@@ -51,13 +66,14 @@ class SessionService:
     def __init__(self, model_host: Any, settings: Settings):
         self.model_host, self.settings = model_host, settings
         self.worker, self.uploads = Worker(), asyncio.Semaphore(2)
+        self.preparing: str | None = None  # what is compiled beside the worker
         # One export is written at a time: drawing a video occupies a core for long.
         self.exporting = asyncio.Lock()
         self.default_clip = DefaultClip(settings.video, settings.state / "default")
         seconds = settings.hours * 3600
-        self.registry = Registry(
-            settings.state / "sessions", settings.max_sessions, seconds
-        )
+        earlier = settings.state / "sessions"
+        root = settings.projects or settings.state / "projects"
+        self.registry = Registry(root, settings.max_sessions, seconds, earlier)
         self.stage, self.ready = "starting", False
         self.failure: str | None = None  # why there is no model
         self.warning: str | None = None
@@ -77,6 +93,9 @@ class SessionService:
             for entry in self.registry:
                 if entry.tracking is not None:
                     entry.tracking.end()
+                if entry.unsaved:
+                    place = entry.session_file
+                    self.worker.post(functools.partial(entry.session.save, place))
                 self._record_use(entry)
             for task in tasks:
                 task.cancel()
@@ -89,6 +108,9 @@ class SessionService:
             self.warning = await self.worker.run(self.model_host.load, self._report)
             await self.worker.run(self.model_host.warm_up, self._set_stage)
             self.stage, self.ready = "ready", True
+            # Not in the worker, which serves clicks meanwhile. A daemon: a compilation
+            # cannot be stopped, and the server's end does not wait for it.
+            threading.Thread(target=self._warm_tracking, daemon=True).start()
         except InputError as error:
             self.stage, self.failure = "failed", shorten(error)
             logging.error("there is no model: %s", self.failure)
@@ -96,6 +118,17 @@ class SessionService:
             logging.exception("the model could not be loaded")
             self.stage = "failed"
             self.failure = "the model could not be loaded: see the server's log"
+
+    def _warm_tracking(self) -> None:
+        try:
+            self.model_host.warm_tracking(self._set_preparing)
+        except Exception:  # the first tracking compiles, and reports what fails
+            logging.exception("tracking could not be compiled ahead")
+        finally:
+            self.preparing = None
+
+    def _set_preparing(self, stage: str) -> None:
+        self.preparing = stage
 
     def _report(self, line: str) -> None:
         """Show a line about the weights, in the page and on stderr."""
@@ -120,69 +153,130 @@ class SessionService:
 
     # Sessions
 
-    async def open_default(self) -> Entry:
+    async def open_default(self, fps: float | None = None) -> Entry:
         """Open a session on the video that the server was started with."""
         default = await self.default_clip.get()
-        with self._new_folder() as (session_id, folder):
-            clip = await asyncio.to_thread(default.link_to, folder / CLIP)
-            return self._add(session_id, clip)
+        source = self.default_clip.source
+        with self._new_folder(default.name) as (session_id, folder):
+            if fps is None or fps == default.fps or not source.is_file():
+                clip = await asyncio.to_thread(default.link_to, folder / CLIP)
+            else:
+                clip = await decode_file(source, folder / CLIP, default.name, fps=fps)
+            await asyncio.to_thread(keep_film, source, folder / FILM)
+            return self.add(session_id, clip, default.name)
 
-    async def open_upload(self, chunks: AsyncIterator[bytes], name: str) -> Entry:
-        """Open a session on an uploaded video or image."""
+    async def open_upload(
+        self,
+        chunks: AsyncIterator[bytes],
+        name: str,
+        fps: float = DEFAULT_FPS,
+    ) -> Entry:
+        """Open a session on an uploaded video or image, or on a session's file."""
         limits = self.settings.limits
         if self.uploads.locked():
             raise WebError(429, "two uploads are in progress: try again after them")
         async with self.uploads:
-            with self._new_folder() as (session_id, folder):
+            with self._new_folder(name) as (session_id, folder):
                 source = folder / "upload"
                 await receive_file(chunks, source, limits)
-                clip = await decode_file(source, folder / CLIP, name, limits)
+                if is_saved_session(source):
+                    clip = await self._take_saved(source, folder, name)
+                    return self.add(session_id, clip, file_stem(name))
+                clip = await decode_file(source, folder / CLIP, name, limits, fps)
+                await asyncio.to_thread(keep_film, source, folder / FILM)
                 source.unlink()
-                return self._add(session_id, clip)
+                return self.add(session_id, clip, name)
+
+    async def _take_saved(self, source: Path, folder: Path, name: str) -> Clip:
+        """Make an uploaded file that of a new folder's session; return its clip."""
+        clips = {entry.clip.folder: entry.clip for entry in self.registry}
+        with contextlib.suppress(WebError):
+            default = await self.default_clip.get()
+            clips[default.folder] = default
+
+        def find() -> Clip:
+            with shown_as(source, name):
+                return clip_of(read_session(source), clips.values(), name)
+
+        found = await self.worker.run(find, what=f"reading {name}")
+        clip = await asyncio.to_thread(found.link_to, folder / CLIP)
+        film = found.folder.parent / FILM
+        await asyncio.to_thread(keep_film, film, folder / FILM)
+
+        def check() -> None:  # that this model can go on with it
+            with shown_as(source, name):
+                self.model_host.open(clip, source).close()
+
+        if self.failure is not None:
+            raise WebError(503, self.failure)
+        await self.worker.run(check, what=f"reading {name}")
+        source.replace(folder / SAVED)
+        return clip
+
+    async def duplicate(self, entry: Entry) -> Entry:
+        """Copy a project, as it is now."""
+        name = f"{entry.name} copy"[:MAX_NAME]
+        with self._new_folder(name) as (session_id, folder):
+            clip = await asyncio.to_thread(entry.clip.link_to, folder / CLIP)
+            await asyncio.to_thread(keep_film, entry.film, folder / FILM)
+            if entry.changed:
+                place = folder / SAVED
+                await self.use(entry, lambda s: s.save(place), "copying the project")
+            return self.add(session_id, clip, name)
 
     @contextlib.contextmanager
-    def _new_folder(self) -> Iterator[tuple[str, Path]]:
+    def _new_folder(self, name: str) -> Iterator[tuple[str, Path]]:
         """Make the id and folder of a new session; an error removes the folder.
 
         WebError 429 if no session can be closed to make room, before any work is done.
         """
         for entry in self.registry.expired():
             self.close(entry)
-        if len(self.registry) >= self.registry.limit:
-            self.registry.eviction_candidate()
-        session_id, folder = self.registry.new_folder()
-        folder.mkdir(mode=0o700)
+        self.registry.eviction_candidate()
+        session_id, folder = self.registry.new_folder(name)
         try:
             yield session_id, folder
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
-    def _add(self, session_id: str, clip: Clip) -> Entry:
+    def add(self, session_id: str, clip: Clip, name: str) -> Entry:
         """Register a new session; at the limit, an unchanged one is closed for it."""
-        if len(self.registry) >= self.registry.limit:
-            self.close(self.registry.eviction_candidate())
-        return self.registry.add(session_id, clip)
+        if (other := self.registry.eviction_candidate()) is not None:
+            self.close(other)
+        return self.registry.add(session_id, clip, name)
 
-    async def use(self, entry: Entry, job: Callable[[Any], Any]) -> Any:
-        """Return `job(session)`, run in the worker."""
+    async def use(
+        self, entry: Entry, job: Callable[[Any], Any], what: str | None = None
+    ) -> Any:
+        """Return `job(session)`, run in the worker; what: how the page calls it."""
         if self.failure is not None:
             raise WebError(503, self.failure)
         if entry.waiting >= MAX_PENDING:
             raise WebError(429, "too many requests of this session wait: slow down")
         entry.waiting += 1
         try:
-            return await self.worker.run(lambda: job(self._open_session(entry)))
+            return await self.worker.run(
+                lambda: job(self._open_session(entry)), what=what
+            )
         finally:
             entry.waiting -= 1
 
-    async def change(self, entry: Entry, job: Callable[[Any], Any]) -> Any:
+    async def change(
+        self, entry: Entry, job: Callable[[Any], Any], what: str | None = None
+    ) -> Any:
         """Like `use`, for jobs that change the session; WebError 409 while tracking."""
         if entry.tracking is not None:
             raise WebError(409, "the video is being tracked: cancel that first")
-        result = await self.use(entry, job)
-        entry.revision += 1
-        return result
+        entry.unsaved, was = False, entry.unsaved
+        try:
+            return await self.use(entry, job, what)
+        except InputError as error:
+            # What could not be saved stands in memory, and is saved with the next one.
+            entry.unsaved = was or isinstance(error.__cause__, (DiskFull, OSError))
+            raise
+        finally:
+            entry.revision += 1
 
     def track(self, entry: Entry, **options: Any) -> TrackStream:
         """Begin a tracking run; WebError 409 if one is in progress."""
@@ -190,6 +284,13 @@ class SessionService:
             raise WebError(409, "the video is being tracked already")
         entry.tracking = TrackStream(self.worker, entry, self.use, options)
         return entry.tracking
+
+    def stop(self) -> None:
+        """End all waiting, so that requests are answered before the server stops."""
+        for entry in self.registry:
+            if entry.tracking is not None:
+                entry.tracking.end()
+        self.worker.stop_waiting()
 
     def close(self, entry: Entry) -> None:
         """Delete a session and its files, after the jobs already in the worker."""

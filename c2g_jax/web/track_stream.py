@@ -41,7 +41,8 @@ class TrackStream:
     async def start(self) -> None:
         """Begin; raises InputError if there is nothing to track."""
         try:
-            self._steps = await self._use(self._entry, self._begin)
+            what = f"starting to track {self._entry.name}"
+            self._steps = await self._use(self._entry, self._begin, what)
         except BaseException:
             self.end()
             raise
@@ -56,7 +57,10 @@ class TrackStream:
             # Before its first step the session itself does not know of a cancel.
             while not (self._over or self._cancelled):
                 self.asked = time.monotonic()
-                update = await self._worker.run(self._step, bypass_limit=True)
+                what = f"tracking {self._entry.name}"
+                update = await self._worker.run(
+                    self._step, bypass_limit=True, what=what
+                )
                 if update is None:
                     ended = "cancelled" if self._cancelled else "done"
                     break

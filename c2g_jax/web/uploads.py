@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from c2g_jax.media.frames import DEFAULT_FPS
 from c2g_jax.types import InputError
 from c2g_jax.web.clips import Clip, read_clip
 from c2g_jax.web.errors import WebError
@@ -27,13 +28,6 @@ class Limits:
     frames: int = 1500
     seconds: float = 300.0
     pause: float = 30.0
-
-
-def clean_name(name: str) -> str:
-    """Return the last part of a path, without characters unsafe in file names."""
-    name = name.replace("\\", "/").rpartition("/")[2]
-    kept = "".join(c for c in name if c.isprintable()).strip(" .")
-    return kept[:100] or "video"
 
 
 async def receive_file(
@@ -65,17 +59,24 @@ def too_large(limits: Limits) -> WebError:
 
 
 async def decode_file(
-    source: Path, folder: Path, name: str, limits: Limits | None = None
+    source: Path,
+    folder: Path,
+    name: str,
+    limits: Limits | None = None,
+    fps: float = DEFAULT_FPS,
 ) -> Clip:
     """Decode a file into a new `folder`, which is removed if that fails.
 
-    limits: None for the file named at the server's start, which may be of any size
-    and codec. Raises InputError for that file, WebError for an upload.
+    fps: sampled frames per second. limits: None for the file named at the server's
+    start, which may be of any size and codec. Raises InputError for that file,
+    WebError for an upload.
     """
     failure = _local_error if limits is None else WebError
     folder.mkdir(parents=True, mode=0o700)
     bounds = None if limits is None else asdict(limits)
-    task = dict(source=str(source), folder=str(folder), name=name, limits=bounds)
+    task = dict(
+        source=str(source), folder=str(folder), name=name, limits=bounds, fps=fps
+    )
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

@@ -9,6 +9,7 @@ import json
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -60,6 +61,9 @@ class FakeModelHost:
         if self.hold is not None:
             self.hold.wait(30)
 
+    def warm_tracking(self, report):
+        report("compiling tracking")
+
     def open(self, clip, saved):
         session = FakeSession(clip, saved, self.step)
         self.opened.append(session)
@@ -70,6 +74,7 @@ class FakeSession:
     as_json = staticmethod(as_json)
     spans = SpanConfig(2, 2, 0.2, 0.2)
     vocabulary, guesses = load_vocabulary(), "take"
+    model = SimpleNamespace(config=SimpleNamespace(vocabulary=vocabulary))
 
     def __init__(self, clip, saved: Path, step: float):
         self.video = open_video(clip.folder, fps=clip.fps)
@@ -79,9 +84,18 @@ class FakeSession:
         self.done, self.undone = [], []
         self.tracking, self.stopped = False, threading.Event()
         self.closed = False
+        self.prepared, self.encode = [], 0.0
         if saved.exists():
             memory = json.loads(saved.read_text())
             self.state, self.done, self.undone = memory
+
+    # Names
+
+    def likely_categories(self):
+        return list(self.vocabulary.objects)
+
+    def likely_predicates(self, subject_id=None, object_id=None):
+        return list(self.vocabulary.predicates)
 
     # Actions
 
@@ -181,6 +195,13 @@ class FakeSession:
 
     def close(self):
         self.closed = True
+
+    def save(self, path):
+        path.write_text(json.dumps([self.state, self.done, self.undone]))
+
+    def prepare(self, frame):
+        time.sleep(self.encode)
+        self.prepared.append(frame)
 
     # Views
 

@@ -28,6 +28,8 @@ class ScriptedHost:
     def warm_up(self, report):
         pass
 
+    warm_tracking = warm_up
+
     def open(self, clip, saved):
         video, model = scripted.video(), scripted.model(**self.model)
         if saved.exists():

@@ -19,7 +19,7 @@ ADULT, DOG = (60, 80), (282, 40)
 
 
 def test_from_a_click_to_a_corrected_graph_taken_away(person, tmp_path):
-    expect(person.page.locator("#place")).to_have_text("Frame 1 of 24 · 0.0 s")
+    expect(person.page.locator("#place")).to_have_text("Frame 0 / 23 · 0.0 s")
     person.click(*ADULT)
     person.shown(1)
     assert person.colour_at(*ADULT)[3] > 60
@@ -106,7 +106,7 @@ def test_a_relation_leads_to_its_frames_and_lights_up_both(person):
     person.track()
     bar = person.get("relation-bar").filter(has_text="next to")
     bar.click()
-    expect(person.get("place")).to_contain_text("Frame 9 of 24")
+    expect(person.get("place")).to_contain_text("Frame 8 / 23")
     expect(bar).to_have_attribute("aria-pressed", "true")
     expect(person.get("relation")).to_contain_text("1 adult next to 3 table")
     person.shown(3)
@@ -160,14 +160,15 @@ def test_what_nothing_sure_is_told_of_stays_in_the_background(person):
 def test_the_video_is_there_while_the_model_is_at_work(context, tmp_path, clip):
     with served(tmp_path / "state", FakeModelHost(step=4.0), video=clip) as (url, _):
         person = Person(context, url)
-        expect(person.get("place")).to_contain_text("Frame 1")
+        expect(person.get("place")).to_contain_text("Frame 0 /")
         person.click(*ADULT)
         person.objects(1)
         person.press("k")
         expect(person.get("left")).to_contain_text("1 of 24", timeout=10_000)
         other = Person(context, person.page.url)
         expect(other.get("clip-name")).to_have_text("kitchen.mp4", timeout=2_000)
-        expect(other.get("note")).to_contain_text("The model is busy")
+        expect(other.get("busy")).to_contain_text("Reading the project")
+        expect(other.get("busy")).to_contain_text("tracking kitchen.mp4")
         expect(other.get("object").first).to_contain_text("1 adult")
         person.press("Escape")
         expect(person.get("left")).to_contain_text("stopping")
@@ -177,7 +178,7 @@ def test_the_video_is_there_while_the_model_is_at_work(context, tmp_path, clip):
 def test_progress_and_cancel(browser, context, tmp_path, clip):
     with served(tmp_path / "state", FakeModelHost(step=0.25), video=clip) as (url, _):
         person = Person(context, url)
-        expect(person.get("place")).to_contain_text("Frame 1")
+        expect(person.get("place")).to_contain_text("Frame 0 /")
         person.click(*ADULT)
         person.objects(1)
         person.press("k")
@@ -190,9 +191,9 @@ def test_progress_and_cancel(browser, context, tmp_path, clip):
         expect(person.get("note")).to_contain_text("cancelled")
         expect(person.get("track")).to_have_text("Track")
         place = person.get("place").text_content()
-        assert "Frame 24" not in place
+        assert "Frame 23 /" not in place
         expect(person.get("undo")).to_be_enabled()
-    person.click(*ADULT)
+    person.click(20, 150)
     expect(person.get("alert")).to_contain_text("does not answer")
 
 
@@ -221,6 +222,8 @@ def test_two_tabs_at_once(context, url):
 
 
 def test_uploads_good_and_broken(person, clip):
+    person.click(*DOG)
+    person.objects(1)
     person.get("open").click()
     broken = {"name": "broken.mp4", "mimeType": "video/mp4", "buffer": b"not a video"}
     person.get("file").set_input_files(broken)
@@ -234,8 +237,10 @@ def test_uploads_good_and_broken(person, clip):
     person.click(*ADULT)
     person.objects(1)
     person.get("open").click()
-    expect(person.get("recent")).to_contain_text("kitchen.mp4")
-    person.get("recent").get_by_role("button").first.click()
+    expect(person.get("projects")).to_contain_text("kitchen.mp4")
+    person.get("project").filter(has_text="kitchen.mp4").first.get_by_test_id(
+        "project-open"
+    ).click()
     expect(person.get("clip-name")).to_have_text("kitchen.mp4")
 
 

@@ -46,10 +46,12 @@ def test_by_keyboard_alone(person):
     expect(person.get("cursor")).to_be_hidden()
 
     person.press("ArrowRight", "Shift+ArrowRight")
-    expect(person.get("place")).to_contain_text("Frame 12")
+    expect(person.get("place")).to_contain_text("Frame 11 /")
+    # Slowly: other tests may use the cores, and a film keeps its time.
+    person.page.evaluate("document.getElementById('film').defaultPlaybackRate = 0.2")
     person.press("Home", "Space")
     expect(person.get("play")).to_have_attribute("aria-label", "Pause")
-    expect(person.get("place")).to_contain_text("Frame 3")
+    expect(person.get("place")).to_contain_text(re.compile(r"Frame [2-9] /"))
     person.press("Space")
     expect(person.get("play")).to_have_attribute("aria-label", "Play")
     person.track()
@@ -190,7 +192,7 @@ def test_what_is_drawn_between_down_and_up_loses_no_press(person, name):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [(1280, 720), (390, 844)])
+@pytest.mark.parametrize("size", [(1280, 720), (1920, 1080), (390, 844)])
 def test_it_can_be_read_and_named_at_every_size(browser, url, tmp_path, size, scheme):
     folder = Path(os.environ.get("C2G_SCREENSHOTS", tmp_path))
     folder.mkdir(parents=True, exist_ok=True)

@@ -94,7 +94,8 @@ def test_a_session_that_finds_no_room_on_the_disk_leaves_nothing(
         monkeypatch.setattr(shutil, "copyfile", full)
         assert "no space" in error(quiet.post("/sessions", json={}), 507)
         assert client.get(untouched).status_code == 200, "nobody made room for it"
-        assert [f.name for f in root.iterdir()] == [untouched.rpartition("/")[2]]
+        kept = client.service.registry.get(untouched.rpartition("/")[2])
+        assert list(root.iterdir()) == [kept.folder]
 
 
 def test_what_was_posted_is_done_before_the_worker_ends(caplog):

@@ -26,7 +26,8 @@ def test_what_cannot_be_served_is_one_line(tmp_path):
 
 def test_it_answers_on_this_machine_and_ends_with_ctrl_c(tmp_path):
     state = f"--state={tmp_path / 'state'}"
-    command = [sys.executable, "-m", MODULE, "--port=0", state]
+    projects = f"--projects={tmp_path / 'projects'}"
+    command = [sys.executable, "-m", MODULE, "--port=0", state, projects]
     server = subprocess.Popen(
         [*command, f"--checkpoint={tmp_path}"],
         cwd=ROOT,
@@ -43,6 +44,8 @@ def test_it_answers_on_this_machine_and_ends_with_ctrl_c(tmp_path):
         assert "there is no model: " in server.stderr.readline()
         # The page is served before the model is ready; a second server is refused.
         assert "another server" in refusal(MODULE, state, "--port=0")
+        elsewhere = f"--state={tmp_path / 'elsewhere'}"
+        assert "--projects" in refusal(MODULE, elsewhere, projects, "--port=0")
         port = url.rstrip("/").rpartition(":")[2]
         taken = refusal(MODULE, f"--state={tmp_path / 'other'}", f"--port={port}")
         assert "in use" in taken
@@ -70,7 +73,8 @@ def test_a_ctrl_c_counts_while_the_server_is_loaded(tmp_path, monkeypatch):
 
     monkeypatch.setattr(app, "create_app", create_app)
     before = signal.getsignal(signal.SIGINT)
-    arguments = ["web", f"--state={tmp_path / 'state'}", "--port=0"]
+    places = [f"--{name}={tmp_path / name}" for name in ("state", "projects")]
+    arguments = ["web", *places, "--port=0"]
     try:
         with flagsaver.flagsaver():
             flags.FLAGS(arguments)

@@ -2,13 +2,17 @@
 
 import http.client
 import json
+import signal
+import socket
 import threading
 import time
 import urllib.parse
 
 import pytest
 
-from tests.web.conftest import client_of, served, until
+from c2g_jax.web.app import create_app, make_server
+from c2g_jax.web.service import Settings
+from tests.web.conftest import client_of, prepare, served, until
 from tests.web.fake_session import FakeModelHost
 from tests.web.test_routes import ADULT, error, lines, opened, tracked
 
@@ -170,14 +174,19 @@ def test_untouched_sessions_make_room_and_others_do_not(tmp_path, clip):
         client.get(second)
         for _ in range(3):
             opened(client)
-        assert len(client.service.registry) == 3
+        assert len(client.service.registry) == 4
         error(client.get(first), 404)
         assert client.get(second).json()["tracked"]
-        for _ in range(2):
+        for _ in range(4):  # what a person worked on is never in the way
             tracked(client)
+        fresh = [opened(client) for _ in range(3)]
+        entries = [client.service.registry.get(s.rpartition("/")[2]) for s in fresh]
+        for entry in entries:
+            entry.waiting = 1  # as while a click waits
         assert "3 sessions" in error(client.post("/sessions", json={}), 429)
-        assert client.delete(second).status_code == 204
+        entries[0].waiting = 0
         opened(client)
+        error(client.get(fresh[0]), 404)
 
 
 def test_a_closed_session_is_gone_with_its_files(client):
@@ -190,16 +199,22 @@ def test_a_closed_session_is_gone_with_its_files(client):
     assert client.model_host.opened[0].closed
 
 
-def test_sessions_expire(tmp_path, clip, monkeypatch):
+def test_only_what_nobody_worked_on_goes_by_age(tmp_path, clip, monkeypatch):
     monkeypatch.setattr("c2g_jax.web.service.SWEEP", 0.05)
     with client_of(tmp_path / "state", video=clip, hours=1.0) as client:
-        session = tracked(client)
-        entry = client.service.registry.get(session.rpartition("/")[2])
+        fresh, worked = opened(client), tracked(client)
+        entries = [
+            client.service.registry.get(s.rpartition("/")[2]) for s in (fresh, worked)
+        ]
         time.sleep(0.2)
-        assert client.get(session).status_code == 200
-        entry.used -= 3700
-        until(lambda: not entry.folder.exists())
-        error(client.get(session), 404)
+        assert client.get(fresh).status_code == 200
+        for entry in entries:
+            entry.used -= 5 * 365 * 24 * 3600
+        until(lambda: not entries[0].folder.exists())
+        error(client.get(fresh), 404)
+        assert client.get(worked).json()["tracked"]
+    with client_of(tmp_path / "state", video=clip, hours=1.0) as client:
+        assert client.get(worked).json()["tracked"]
 
 
 def test_only_so_many_sessions_are_in_memory(client, monkeypatch):
@@ -247,3 +262,37 @@ def test_stopping_ends_what_is_tracked(tmp_path, clip):
     with client_of(tmp_path / "state", video=clip) as client:
         assert client.get(session).status_code == 200
         assert lines(client.post(f"{session}/track", json={}))[-1] == {"end": "done"}
+
+
+def test_a_click_that_waits_is_answered_when_the_server_is_stopped(tmp_path, clip):
+    hold, answers = threading.Event(), []
+    host = FakeModelHost(hold=hold)
+    app = create_app(
+        host, Settings(state=prepare(tmp_path / "state", clip), video=clip)
+    )
+    server = make_server(app)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        run = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        run.start()
+        until(lambda: server.started)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        wire = Wire(url)
+        session = wire.json("POST", "/sessions", {})["id"]
+
+        def click():
+            answer = wire.send("POST", f"/sessions/{session}/prompts", ADULT)
+            answers.append((answer.status, json.loads(answer.read())["error"]))
+
+        waiting = threading.Thread(target=click)
+        waiting.start()
+        entry = app.state.service.registry.get(session)
+        until(lambda: entry.waiting)
+        server.handle_exit(signal.SIGINT, None)  # Ctrl-C, while the model is busy
+        waiting.join(10)
+        assert answers == [(503, "the server is stopping: start it again")]
+        run.join(10)
+        assert not run.is_alive(), "it waits for no compilation"
+        assert app.state.service.worker.busy
+        assert not app.state.service.worker.posted
+        hold.set()

@@ -11,7 +11,8 @@ from PIL import Image
 from c2g_jax.media.images import read_image
 from c2g_jax.web import uploads
 from c2g_jax.web.errors import WebError
-from c2g_jax.web.uploads import Limits, clean_name
+from c2g_jax.web.sessions import clean_name
+from c2g_jax.web.uploads import Limits
 from tests.clips import number_of, numbered, write_clip
 from tests.media.test_decoding import FILMS
 from tests.web.conftest import client_of, served
@@ -37,7 +38,10 @@ def test_an_uploaded_video_becomes_frames(client, tmp_path):
     picture.write_bytes(client.get(f"/sessions/{session}/frames/3.jpg").content)
     assert number_of(read_image(picture)) == 6
     folder = client.service.registry.get(session).folder
-    assert not (folder / "upload").exists(), "the file itself is not kept"
+    assert not (folder / "upload").exists()
+    film = client.get(f"/sessions/{session}/film")  # for the player, unchanged
+    assert film.headers["content-type"] == "video/mp4"
+    assert film.content == path.read_bytes()
 
 
 def test_an_image_is_a_video_of_one_frame(client, tmp_path):

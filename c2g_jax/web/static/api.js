@@ -35,7 +35,7 @@ export async function stream(path, json, take) {
 }
 
 async function send(method, path, { json, body, query, signal }) {
-  const known = Object.entries(query ?? {}).filter(([, value]) => value !== null && value !== undefined);
+  const known = (Array.isArray(query) ? query : Object.entries(query ?? {})).filter(([, value]) => value !== null && value !== undefined);
   const search = known.length ? `?${new URLSearchParams(known)}` : "";
   const headers = json === undefined ? {} : { "Content-Type": "application/json" };
   const sent = json === undefined ? body : JSON.stringify(json);

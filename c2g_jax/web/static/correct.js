@@ -1,21 +1,29 @@
-// The dialog that corrects a category or predicate: search, arrow keys, Enter.
+// The dialog that names: search, arrow keys, Enter. Names come likeliest and most recent first.
 
+import { relateNew } from "./annotate.js";
 import { call } from "./api.js";
 import { $, element } from "./dom.js";
 import { complain } from "./messages.js";
 import { relate, rename } from "./session.js";
-import { nameOf, store } from "./store.js";
+import { isSuggested, nameOf, objectOf, store } from "./store.js";
 
-let vocabulary = null;
-let task = null; // {names, current, apply(name)}
+let task = null; // {names, current, kinds, apply(name, kind)}
 let active = 0;
 let opener = null; // data-key of the element that had the focus
 
-async function words() {
-  if (vocabulary) return vocabulary;
-  const found = await call("GET", "/vocabulary");
-  if (store.ready) vocabulary = found; // before, it may not be the model's vocabulary
-  return found;
+let known = { id: null }; // names as they were last, shown until the model has time to tell
+
+// The session's names; of relations, those that are likely between two objects come first.
+async function words(query) {
+  const { id } = store;
+  const found = await call("GET", `/sessions/${id}/vocabulary`, { query });
+  known = { id, objects: found.categories, predicates: found.predicates };
+  return known;
+}
+
+async function wordsAtOnce(kind) {
+  if (known.id !== store.id) known = { id: store.id, ...(await call("GET", "/vocabulary")) };
+  return known[kind];
 }
 
 export async function correctObject(object) {
@@ -24,8 +32,9 @@ export async function correctObject(object) {
     title: `What is ${nameOf(id)}?`,
     kind: "objects",
     current: object.category,
-    neither: object.fixed ? "Use the model's prediction" : null,
-    apply: (name) => rename(id, name),
+    kinds: { thing: "a new kind of thing", stuff: "a new kind of stuff (grass, water, a wall)" },
+    neither: object.fixed && store.guesses !== "off" ? "Use the model's prediction" : null,
+    apply: (name, kind) => rename(id, name, kind),
   });
 }
 
@@ -34,7 +43,9 @@ export async function correctRelation(relation, span) {
   await ask({
     title: `What is ${nameOf(subject_id)} doing with ${nameOf(object_id)}?`,
     kind: "predicates",
+    query: { subject_id, object_id },
     current: relation.predicate,
+    kinds: {},
     neither: "Not related",
     span,
     apply: (predicate) => {
@@ -45,41 +56,80 @@ export async function correctRelation(relation, span) {
   });
 }
 
-async function ask({ title, kind, current, neither, span, apply }) {
+// Name a relation that is not there yet.
+export async function chooseRelation(subject_id, object_id) {
+  if (!objectOf(subject_id) || !objectOf(object_id)) return;
+  const guess = store.relations.find((r) => isSuggested(r) && r.subject_id === subject_id && r.object_id === object_id);
+  await ask({
+    title: `What is ${nameOf(subject_id)} doing with ${nameOf(object_id)}?`,
+    kind: "predicates",
+    query: { subject_id, object_id },
+    current: guess?.predicate,
+    kinds: { predicate: "a new relation" },
+    apply: (predicate, kind) => relateNew(subject_id, object_id, predicate, Boolean(kind)),
+  });
+}
+
+async function ask({ title, kind, query, current, kinds, neither, span, apply }) {
   if (store.tracking) return;
-  const mine = (task = { names: [], current, apply });
+  const mine = (task = { names: [], current, kinds, span, apply });
   $("correct-title").textContent = title;
   $("neither").hidden = !neither;
   $("neither").textContent = neither ?? "";
   $("scope").hidden = !span;
-  if (span) $("scope-span").textContent = `frames ${span[0] + 1} to ${span[1] + 1}`;
+  if (span) $("scope-span").textContent = `frames ${span[0]} to ${span[1]}`;
   $("search").value = "";
   list();
   opener = document.activeElement.dataset.key ?? null;
   $("correct").showModal();
   $("search").focus();
   try {
-    mine.names = (await words())[kind];
+    const ordered = words(query);
+    ordered.catch(() => {}); // awaited below
+    mine.names = await wordsAtOnce(kind);
     if (task === mine) list();
+    const names = (await ordered)[kind];
+    if (task !== mine || names.join() === mine.names.join()) return;
+    const chosen = offered()[active]; // the person's choice stays what it is
+    mine.names = names;
+    list();
+    const again = offered().findIndex((one) => one.text === chosen?.text);
+    if ($("search").value && again >= 0) active = again;
+    mark();
   } catch (error) {
     $("correct").close();
     complain(error);
   }
 }
 
-// Names that start with the typed text, then names that contain it.
-function matching() {
+// What is offered: names that start with the typed text, names that contain it, and, where no
+// name is equal, the text itself as a new one. [{name, kind, text}]
+function offered() {
   const typed = $("search").value.trim().toLowerCase();
   const begins = task.names.filter((name) => name.startsWith(typed));
-  return [...begins, ...task.names.filter((name) => name.includes(typed) && !begins.includes(name))];
+  const found = [...begins, ...task.names.filter((name) => name.includes(typed) && !begins.includes(name))];
+  const fresh = typed && task.names.length && !task.names.includes(typed) ? Object.entries(task.kinds) : [];
+  return [
+    ...found.map((name) => ({ name, kind: null, text: name })),
+    ...fresh.map(([kind, what]) => ({ name: typed, kind, text: `Add “${typed}”: ${what}` })),
+  ];
 }
 
+const MOST = 300; // rows drawn; the search finds the others
+
 function list() {
-  const found = matching();
-  active = $("search").value ? 0 : Math.max(0, found.indexOf(task.current));
-  $("names").replaceChildren(...found.map((name, index) =>
-    element("li", { id: `name-${index}`, role: "option", "data-testid": "name", onclick: () => { active = index; mark(); }, ondblclick: () => done(name) }, name)));
-  if (!found.length && task.names.length) $("names").append(element("li", { class: "quiet", role: "presentation" }, "No such name in the vocabulary."));
+  const found = offered().slice(0, MOST);
+  active = $("search").value ? 0 : Math.max(0, found.findIndex(({ name }) => name === task.current));
+  $("names").replaceChildren(...found.map(({ text, kind }, index) =>
+    element("li", { id: `name-${index}`, role: "option", class: kind ? "fresh" : null, "data-testid": kind ? "new-name" : "name", onclick: () => take(found[index], index) }, text)));
+  if (!found.some(({ kind }) => !kind) && task.names.length) $("names").prepend(element("li", { class: "quiet", role: "presentation" }, "No such name in the vocabulary."));
+  mark();
+}
+
+// A press on a name takes it; where a span is to be chosen too, it only marks it.
+function take(one, index) {
+  if (!task.span) return done(one);
+  active = index;
   mark();
 }
 
@@ -92,9 +142,9 @@ function mark() {
   $("apply").disabled = !options.length;
 }
 
-function done(name) {
+function done({ name, kind }) {
   $("correct").close();
-  task.apply(name);
+  task.apply(name, kind);
 }
 
 // The browser restores the focus, but not to a button that was rebuilt meanwhile.
@@ -113,10 +163,10 @@ export function setUp() {
       active = Math.max(0, Math.min(count - 1, active + moves[event.key]));
       mark();
     } else if (event.key === "Enter") {
-      if (count) done(matching()[active]);
+      if (count) done(offered()[active]);
     } else return;
     event.preventDefault();
   });
-  $("apply").addEventListener("click", () => done(matching()[active]));
-  $("neither").addEventListener("click", () => done(null));
+  $("apply").addEventListener("click", () => done(offered()[active]));
+  $("neither").addEventListener("click", () => done({ name: null, kind: null }));
 }

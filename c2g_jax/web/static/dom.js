@@ -2,7 +2,7 @@
 
 export const $ = (id) => document.getElementById(id);
 
-const LISTENERS = ["onclick", "ondblclick", "onkeydown"];
+const LISTENERS = ["onclick", "ondblclick", "onkeydown", "onpointerdown"];
 
 // Make an HTML element. Attributes in LISTENERS are functions, "style" is an object, children may
 // be strings.

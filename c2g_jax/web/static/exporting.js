@@ -3,7 +3,9 @@
 import { download } from "./api.js";
 import { $, element } from "./dom.js";
 import { complain, note } from "./messages.js";
+import { saveFile } from "./projects.js";
 import { asked, store } from "./store.js";
+import { waiting } from "./waiting.js";
 
 const KINDS = [
   ["scene_graph", "scene_graph.json", "All objects, masks and relations, as JSON"],
@@ -28,7 +30,7 @@ async function take(kind, name) {
   if (!store.id) return;
   note(`Writing ${name}…`);
   try {
-    const found = await download(`/sessions/${store.id}/export`, { format: kind, threshold: asked() });
+    const found = await waiting(`writing ${name}`, download(`/sessions/${store.id}/export`, { format: kind, threshold: asked() }));
     const url = URL.createObjectURL(found.blob);
     element("a", { href: url, download: found.name }).click();
     setTimeout(() => URL.revokeObjectURL(url), 60000);
@@ -42,6 +44,8 @@ export function setUp() {
   $("export-menu").append(...KINDS.map(([kind, name, what]) =>
     element("button", { type: "button", role: "menuitem", tabindex: "-1", "data-testid": `export-${kind}`, onclick: () => take(kind, name) },
       element("span", {}, name), element("small", {}, what))));
+  $("export-menu").append(element("button", { type: "button", role: "menuitem", tabindex: "-1", "data-testid": "export-project", onclick: () => { toggle(false); $("export").focus(); saveFile(); } },
+    element("span", {}, "Project file (.c2g)"), element("small", {}, "To go on from, here or elsewhere")));
   $("export").addEventListener("click", () => toggle($("export-menu").hidden));
   $("export-menu").addEventListener("keydown", (event) => {
     const all = items();

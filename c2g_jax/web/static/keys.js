@@ -1,12 +1,19 @@
 // Keyboard shortcuts, and the help that lists them.
 
+import { acceptAbove } from "./annotate.js";
+import { correctObject } from "./correct.js";
 import { $, element } from "./dom.js";
-import { newSubject, toggleHidden } from "./objects.js";
+import * as brush from "./brush.js";
+import { newSubject, removeSelected, toggleHidden } from "./objects.js";
+import { pick, stopPicking } from "./picking.js";
 import { step, togglePlay } from "./playback.js";
-import { redo, removeObject, undo } from "./session.js";
-import { cursorKey, startCursor, stop } from "./stage.js";
-import { emit, store } from "./store.js";
+import { cursorKey, startCursor, stop } from "./pointing.js";
+import { acceptChosen, dismissChosen, next } from "./review.js";
+import { redo, undo } from "./session.js";
+import * as spans from "./spans.js";
+import { emit, objectOf, store } from "./store.js";
 import { cancel, track } from "./tracking.js";
+import { fit, zoomIn } from "./zoom.js";
 
 const KEYS = [
   ["Space", "Play or pause"],
@@ -15,10 +22,22 @@ const KEYS = [
   ["Home End", "First or last frame"],
   ["K", "Track"],
   ["N", "The next click adds a new subject"],
+  ["Click", "Selects the object there; elsewhere it adds to the selected one, or makes a subject"],
+  ["Shift Click", "Adds to the selected object"],
+  ["Ctrl Click", "Makes a new subject, also on another object"],
+  ["R", "Relate the selected object to another; or drag from mask to mask, or node to node"],
+  ["I O", "The chosen relation, or the selected object, begins or ends at this frame"],
+  ["S", "Split its span at this frame"],
+  ["A D", "Accept or dismiss the chosen suggestion"],
+  ["Shift A", "Accept all suggestions above the slider"],
+  ["J", "The next one to decide, the least sure first"],
+  ["B E", "Brush, eraser; [ and ] change their size"],
   ["X", "Switch between include and exclude"],
   ["C", "Keyboard cursor: arrows move it, Enter clicks, − excludes, B starts a box"],
+  ["+ - 0", "Zoom in, out, and to the whole frame (so does the wheel; the middle button pans)"],
+  ["Enter", "Name the selected object"],
   ["V", "Show or hide the selected object"],
-  ["Delete", "Remove the selected object"],
+  ["Delete", "Delete the span of the chosen relation, or remove the selected objects"],
   ["Ctrl Z", "Undo"],
   ["Ctrl Shift Z", "Redo"],
   ["Esc", "Cancel a box, tracking or a selection"],
@@ -26,14 +45,16 @@ const KEYS = [
 ];
 
 function flip() {
-  const other = document.querySelector("input[name=sign]:not(:checked)");
-  other.checked = true;
+  const now = document.querySelector("input[name=sign]:checked").value;
+  brush.choose(now === "include" ? "exclude" : "include");
 }
 
 // Esc ends one thing at a time: a box, the cursor, tracking, adding, a relation.
 async function escape() {
   if (stop() || (await cancel())) return;
-  if (store.chosen) store.chosen = null;
+  if (stopPicking()) return;
+  if (store.fresh) store.fresh = false;
+  else if (store.chosen) store.chosen = null;
   else if (store.adding !== null) store.adding = null;
   else store.selected = null;
   emit("chosen", "selection");
@@ -51,8 +72,24 @@ const plain = {
   x: flip,
   c: startCursor,
   v: () => store.selected !== null && toggleHidden(store.selected),
-  Delete: () => store.selected !== null && removeObject(store.selected),
+  Delete: () => (store.chosen ? spans.remove() : removeSelected()),
+  r: () => pick("relate"),
+  i: spans.begin,
+  o: spans.end,
+  s: spans.split,
+  a: (event) => (event.shiftKey ? acceptAbove() : acceptChosen()),
+  d: dismissChosen,
+  j: next,
+  b: () => brush.choose("brush"),
+  e: () => brush.choose("erase"),
+  "[": () => brush.grow(-3),
+  "]": () => brush.grow(3),
   Escape: escape,
+  "+": () => zoomIn(1.4),
+  "=": () => zoomIn(1.4),
+  "-": () => zoomIn(1 / 1.4),
+  0: fit,
+  Enter: () => objectOf(store.selected) && correctObject(objectOf(store.selected)),
   "?": () => $("help-dialog").showModal(),
 };
 

@@ -1,20 +1,28 @@
 // Start of the page.
 
 import { call } from "./api.js";
+import * as brush from "./brush.js";
 import * as correct from "./correct.js";
 import { $ } from "./dom.js";
 import * as exporting from "./exporting.js";
+import * as files from "./files.js";
 import * as graph from "./graph.js";
 import * as keys from "./keys.js";
+import * as layout from "./layout.js";
+import * as looking from "./looking.js";
 import * as messages from "./messages.js";
 import * as objects from "./objects.js";
 import * as opening from "./opening.js";
 import * as playback from "./playback.js";
+import * as pointing from "./pointing.js";
+import * as review from "./review.js";
 import { refresh } from "./session.js";
 import * as stage from "./stage.js";
-import { on, store } from "./store.js";
+import { emit, on, store } from "./store.js";
 import * as timeline from "./timeline.js";
 import * as tracking from "./tracking.js";
+import { gettingReady, isReady, setTold } from "./waiting.js";
+import * as zoom from "./zoom.js";
 
 const THEME = "c2g-theme";
 
@@ -45,7 +53,14 @@ async function watch() {
   try {
     const status = await call("GET", "/status");
     opening.setStatus(status);
-    store.ready = status.ready;
+    if (!status.ready && !status.error) {
+      gettingReady();
+      setTold(status);
+    } else isReady();
+    if (status.ready && !store.ready) {
+      store.ready = true;
+      emit("ready");
+    }
     const bad = status.error ?? status.warning;
     pill.classList.toggle("bad", Boolean(bad));
     const stage = `Starting: ${status.stage}…`;
@@ -60,11 +75,13 @@ async function watch() {
   }
 }
 
-for (const part of [messages, stage, playback, timeline, objects, graph, correct, tracking, opening, exporting, keys]) part.setUp();
+for (const part of [messages, layout, zoom, stage, pointing, brush, review, playback, looking, timeline, objects, graph, correct, tracking, opening, files, exporting, keys]) part.setUp();
 theme();
-on("session", () => {
-  $("clip-name").textContent = store.video.name;
-  document.title = `${store.video.name} · Click2Graph`;
+on("session name", () => {
+  const { num_frames: count, fps } = store.video;
+  $("clip-name").textContent = store.name;
+  $("rate").textContent = count === 1 ? "one image" : `${count} frames, ${Number(fps?.toFixed(2) ?? 0)} a second`;
+  document.title = `${store.name} · Click2Graph`;
 });
 // Another tab may have changed the same session in the meantime.
 document.addEventListener("visibilitychange", () => {

@@ -47,9 +47,9 @@ export function unpack(rle) {
   return { mask, width, height, box };
 }
 
-// A canvas with the mask; fill: opacity, line: width of the contour in pixels.
-export function paint(rle, [red, green, blue], fill, line) {
-  const key = `${red},${green},${blue},${fill},${line},${rle.counts}`;
+// A canvas with the mask; fill: opacity, line: width of the contour in pixels, dashed or not.
+export function paint(rle, [red, green, blue], fill, line, dashed = false) {
+  const key = `${red},${green},${blue},${fill},${line},${dashed},${rle.counts}`;
   const known = painted.get(key);
   if (known) return known;
   const { mask, width, height, box } = unpack(rle);
@@ -64,7 +64,8 @@ export function paint(rle, [red, green, blue], fill, line) {
     for (let x = box.x0; x <= box.x1; x++) {
       const i = y * width + x;
       if (!mask[i]) continue;
-      const edge = around.some(([dx, dy]) => outside(x + dx, y + dy));
+      const gap = dashed && Math.floor((x + y) / (3 * line)) % 2 === 1;
+      const edge = !gap && around.some(([dx, dy]) => outside(x + dx, y + dy));
       picture.data[4 * i] = red;
       picture.data[4 * i + 1] = green;
       picture.data[4 * i + 2] = blue;

@@ -1,9 +1,9 @@
-// Opening of the default video, files, dropped files and recent sessions.
+// Opening of the default video, files, dropped files and projects.
 
 import { call } from "./api.js";
-import { $, element, icon } from "./dom.js";
+import { $ } from "./dom.js";
 import { complain, note } from "./messages.js";
-import { forgetRecent, recent } from "./recent.js";
+import * as projects from "./projects.js";
 import { show } from "./session.js";
 import { store } from "./store.js";
 
@@ -16,6 +16,10 @@ export function setStatus(received) {
 export async function start() {
   const id = new URLSearchParams(location.hash.slice(1)).get("session");
   if (id && (await resume(id))) return;
+  await startAnew();
+}
+
+async function startAnew() {
   if (status?.video) await openExample();
   else showEmpty(status?.video_error);
 }
@@ -41,7 +45,9 @@ async function reading(job) {
   }
 }
 
-export const openExample = () => reading(() => call("POST", "/sessions", { json: {} }));
+const fps = () => ($("fps").checkValidity() ? $("fps").value || null : null);
+
+export const openExample = () => reading(() => call("POST", "/sessions", { json: {}, query: { fps: fps() } }));
 
 export function openFile(file) {
   const { limits } = status ?? {};
@@ -51,7 +57,7 @@ export function openFile(file) {
   }
   // This content type makes a cross-site request need a preflight, which the server rejects.
   const body = new Blob([file], { type: "application/octet-stream" });
-  return reading(() => call("POST", "/sessions", { body, query: { name: file.name } }));
+  return reading(() => call("POST", "/sessions", { body, query: { name: file.name, fps: fps() } }));
 }
 
 async function resume(id) {
@@ -60,7 +66,6 @@ async function resume(id) {
     return true;
   } catch (error) {
     if (error.status === 404) {
-      forgetRecent(id);
       history.replaceState(null, "", location.pathname);
       note("That session no longer exists.");
     } else complain(error);
@@ -70,31 +75,20 @@ async function resume(id) {
 
 export function openDialog() {
   const limits = status?.limits;
-  $("limits").textContent = limits ? `Up to ${Math.round(limits.bytes / 2 ** 20)} MB and ${Math.round(limits.frames / 300)} minutes. Nothing leaves this machine.` : "";
+  $("limits").textContent = limits ? `Videos and images up to ${Math.round(limits.bytes / 2 ** 20)} MB and ${limits.frames} frames, or a project's file (.c2g). They stay on the machine of the server.` : "";
   $("open-example").hidden = !status?.video;
   $("open-example").textContent = `Open ${status?.video} again`;
-  const rows = recent().filter((entry) => entry.id !== store.id).map(row);
-  $("recent-part").hidden = !rows.length;
-  $("recent").replaceChildren(...rows);
   $("file").value = "";
   $("open-dialog").showModal();
-}
-
-function row({ id, name, when }) {
-  const day = new Date(when).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
-  const line = element("li", {},
-    element("button", { class: "pick", type: "button", onclick: async () => { $("open-dialog").close(); await resume(id); } }, `${name} · ${day}`),
-    element("button", { class: "icon", type: "button", "aria-label": `Delete the session on ${name}, ${day}`, onclick: () => remove(id, line) }, icon("bin")));
-  return line;
-}
-
-async function remove(id, line) {
-  await call("DELETE", `/sessions/${id}`).catch((error) => error.status === 404 || complain(error));
-  forgetRecent(id);
-  line.remove();
+  projects.list();
 }
 
 export function setUp() {
+  projects.setUp(async (id) => {
+    $("open-dialog").close();
+    if (id === null) await startAnew();
+    else await resume(id);
+  });
   $("open").addEventListener("click", openDialog);
   $("empty-open").addEventListener("click", openDialog);
   $("open-example").addEventListener("click", openExample);

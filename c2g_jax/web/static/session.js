@@ -3,31 +3,26 @@
 import { call } from "./api.js";
 import { complain, note, calm } from "./messages.js";
 import { forget } from "./pictures.js";
-import { remember } from "./recent.js";
-import { asked, emit, forgetViews, nameOf, store } from "./store.js";
+import { asked, emit, endsOf, forgetViews, isSuggested, nameOf, store } from "./store.js";
+import { waitFor, waiting } from "./waiting.js";
 
-const PATIENCE = 1000; // ms without an answer before the page explains the delay
 let chain = Promise.resolve();
-let looking = null; // AbortController of the request for the current frame
+let looking = null; // session id whose frame is being asked for
 
 const path = (rest = "") => `/sessions/${store.id}${rest}`;
 
 export async function show(session) {
-  const keep = { id: session.id, video: session.video, frame: 0, views: new Map(), before: null };
-  const none = { objects: [], relations: [], tracked: [], stale: [], canUndo: false, canRedo: false };
+  const keep = { id: session.id, name: session.name, video: session.video, frame: 0, pending: [], views: new Map(), before: null };
+  const modes = { picking: null, fresh: false, several: new Set(), unfolded: new Set(), reviewing: false };
+  const none = { ...modes, objects: [], relations: [], tracked: [], stale: [], canUndo: false, canRedo: false };
   Object.assign(store, keep, none, { selected: null, adding: null, chosen: null, tracking: null });
   store.hidden = new Set();
   forget();
   history.replaceState(null, "", `#session=${session.id}`);
-  remember(session);
   calm();
   emit("session", "frame", "summary", "selection", "chosen", "tracking");
-  const timer = setTimeout(() => note("The model is busy: the results of this video appear when it is done."), PATIENCE);
-  try {
-    await Promise.all([refresh(), look()]);
-  } finally {
-    clearTimeout(timer);
-  }
+  await waiting("reading the project", Promise.all([refresh(), look()]));
+  emit("opened");
 }
 
 // Load objects, relations and tracked frames of the whole clip.
@@ -37,7 +32,11 @@ export async function refresh() {
   if (store.id !== id || store.tracking) return;
   const { objects, relations, tracked, stale, revision } = found;
   if (revision !== store.revision) forgetViews();
-  Object.assign(store, { objects, relations, tracked, stale, revision });
+  // What is suggested counts by its relations, as the slider has them.
+  const related = endsOf(relations);
+  const shown = objects.filter((o) => !isSuggested(o) || related.has(o.object_id));
+  Object.assign(store, { objects: shown, relations, tracked, stale, revision });
+  store.guesses = found.guesses ?? store.guesses;
   if (!store.moved) store.threshold = found.threshold ?? store.threshold;
   store.canUndo = found.can_undo;
   store.canRedo = found.can_redo;
@@ -47,20 +46,25 @@ export async function refresh() {
   if (!store.views.has(store.frame)) await look();
 }
 
-// Load the view of the current frame.
+// Load the view of the current frame: one request at a time, since the server serves each, and
+// then the frame that is current by that time.
 export async function look() {
-  const { id, frame } = store;
-  if (store.views.has(frame)) return emit("view");
-  looking?.abort();
-  looking = new AbortController();
+  const { id } = store;
   emit("view");
+  if (looking === id) return;
+  looking = id;
   try {
-    const found = await call("GET", path(`/frames/${frame}`), { signal: looking.signal });
-    if (store.id !== id) return;
-    store.views.set(frame, found);
-    if (store.frame === frame) emit("view");
+    while (store.id === id && !store.views.has(store.frame)) {
+      const { frame, revision } = store;
+      const found = await call("GET", path(`/frames/${frame}`));
+      if (store.id !== id) return;
+      if (store.revision === revision) store.views.set(frame, found);
+      if (store.frame === frame) emit("view");
+    }
   } catch (error) {
     if (!store.tracking) complain(error);
+  } finally {
+    if (looking === id) looking = null;
   }
 }
 
@@ -73,13 +77,16 @@ export function goTo(frame) {
   look();
 }
 
-// Send changes one at a time, in order.
-function change(ask, after = () => {}) {
+// Send changes one at a time, in order. Each is of the frame that was shown when it was made,
+// and says which revision the person saw: another tab's change in between is not written over.
+export function change(ask, after = () => {}, text = "saving") {
   if (!store.id) return Promise.resolve();
+  const { id, frame } = store;
+  const done = waitFor(text);
   chain = chain.then(async () => {
-    const { id, frame } = store;
     try {
-      const answer = await ask(frame);
+      if (store.id !== id) return;
+      const answer = await ask(frame, { frame, revision: store.revision });
       if (store.id !== id) return;
       calm();
       forgetViews();
@@ -92,6 +99,8 @@ function change(ask, after = () => {}) {
       complain(error);
       // The change may be partly done, or another tab made one: show the server's state.
       if (error.status) await refresh().catch(() => {});
+    } finally {
+      done();
     }
   });
   return chain;
@@ -102,23 +111,30 @@ export const settled = () => chain;
 
 export function prompt(json) {
   const before = new Set(store.objects.map((o) => o.object_id));
+  const mark = { ...json, frame: store.frame };
+  store.pending.push(mark); // shown at once where it was made
+  emit("pending");
   return change(
-    (frame) => call("POST", path("/prompts"), { json: { frame, ...json } }),
+    (frame, { revision }) => call("POST", path("/prompts"), { json: { frame, ...json }, query: { revision } }),
     (answer) => {
       const made = answer.view.objects.filter((o) => !before.has(o.object_id) && o.prompts.length);
       store.adding = null;
       if (made.length) store.selected = made.at(-1).object_id;
-      if (made.length) note(`${made.at(-1).role === "subject" ? "Subject" : "Object"} ${store.selected} is marked. Press K to track it.`);
+      if (made.length) note(`${made.at(-1).role === "subject" ? "Subject" : "Object"} ${store.selected} is marked. Press K to track it, Enter to name it.`);
     },
-  );
+    `finding the object on frame ${store.frame}`,
+  ).finally(() => {
+    store.pending = store.pending.filter((one) => one !== mark);
+    emit("pending");
+  });
 }
 
 export const deletePrompt = (object_id, index) =>
-  change((frame) => call("DELETE", path("/prompts"), { query: { frame, object_id, index } }));
+  change((frame, query) => call("DELETE", path("/prompts"), { query: { ...query, object_id, index } }));
 
 export const removeObject = (id) =>
   change(
-    (frame) => call("DELETE", path(`/objects/${id}`), { query: { frame } }),
+    (frame, query) => call("DELETE", path(`/objects/${id}`), { query }),
     () => {
       if (store.chosen && [store.chosen.subject_id, store.chosen.object_id].includes(id)) store.chosen = null;
       note(`Object ${id} is removed.`);
@@ -126,15 +142,15 @@ export const removeObject = (id) =>
     },
   );
 
-export const rename = (id, category) =>
+export const rename = (id, category, kind = null) =>
   change(
-    (frame) => call("PATCH", path(`/objects/${id}`), { json: { category }, query: { frame } }),
+    (frame, query) => call("PATCH", path(`/objects/${id}`), { json: { category, new: kind }, query }),
     () => note(category ? `Object ${id} is now ${category}.` : `Object ${id} is named by the model again.`),
   );
 
 export const relate = (link) =>
   change(
-    (frame) => call("PATCH", path("/relations"), { json: link, query: { frame } }),
+    (frame, query) => call("PATCH", path("/relations"), { json: link, query }),
     () => {
       const { subject_id, object_id, predicate, start, stop } = link;
       const span = start === null ? null : [start, stop];
@@ -146,7 +162,7 @@ export const relate = (link) =>
 
 const step = (action, done) =>
   change(
-    (frame) => call("POST", path(`/${action}`), { query: { frame } }),
+    (frame, query) => call("POST", path(`/${action}`), { query }),
     (answer) => {
       store.chosen = null;
       emit("chosen");

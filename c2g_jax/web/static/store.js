@@ -2,7 +2,8 @@
 
 export const store = {
   id: null, // session id
-  video: null, // name, width, height, fps, times, num_frames
+  name: "", // of the project
+  video: null, // name, width, height, fps, times, num_frames, film
   frame: 0,
   views: new Map(), // frame -> its view
   before: null, // outdated view, shown until a newer one of its frame arrives
@@ -21,12 +22,21 @@ export const store = {
   moved: false, // the user chose the threshold; before, the model's settings hold
   wholeClip: false,
   tracking: null, // {done, total, since}
+  picking: null, // {what: "relate" or "same", from: object id} while the other is chosen
+  fresh: false, // the next click makes a new subject, whatever is under it
+  several: new Set(), // objects selected together
+  unfolded: new Set(), // subjects whose suggestions are listed
+  guesses: "take", // of the session: "take", "suggest" or "off"
+  reviewing: false, // a decision leads to the next one
+  dragging: false, // the end of a span is dragged
+  pending: [], // prompts that are not answered yet: {kind, x, y, positive} or a box
   ready: false,
 };
 
 const listeners = new Map();
 
-// Names: session, frame, view, summary, selection, chosen, threshold, tracking, status.
+// Names: session, frame, view, summary, selection, chosen, threshold, tracking, ready, name,
+// pending, zoom, thumbnails.
 export function on(names, act) {
   for (const name of names.split(" ")) {
     if (!listeners.has(name)) listeners.set(name, []);
@@ -46,10 +56,13 @@ export function forgetViews() {
 }
 export const asked = () => (store.moved ? store.threshold : null);
 export const isSure = (relation) => relation.fixed || relation.confidence >= store.threshold;
-export const relationsNow = () => (view()?.relations ?? []).filter(isSure);
+export const isSuggested = (one) => one?.state === "suggested";
+// Of the spans, so that this frame says what the lanes, the graph of the clip and the files say.
+export const holdsAt = (relation, frame) => relation.spans.some(([a, b]) => a <= frame && frame <= b);
+export const relationsNow = () => store.relations.filter((r) => holdsAt(r, store.frame));
 export const objectOf = (id) => store.objects.find((o) => o.object_id === id);
 // Whether the user prompted the object; otherwise the model discovered it.
-export const isGiven = (object) => !object.subject_ids.length || objectOf(object.object_id)?.prompted.length > 0;
+export const isGiven = (object) => !isSuggested(objectOf(object.object_id)) && (!object.subject_ids.length || objectOf(object.object_id)?.prompted.length > 0);
 export const endsOf = (relations) => new Set(relations.flatMap((r) => [r.subject_id, r.object_id]));
 export const nameOf = (id) => `${id} ${objectOf(id)?.category ?? "object"}`;
 export const percent = (value) => `${Math.round(100 * value)} %`;

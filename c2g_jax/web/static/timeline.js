@@ -4,9 +4,13 @@ import { $, element, icon, replace } from "./dom.js";
 import { correctRelation } from "./correct.js";
 import { css } from "./masks.js";
 import { goTo } from "./session.js";
-import { emit, endsOf, isGiven, nameOf, on, percent, sameRelation, store } from "./store.js";
+import { laneOf } from "./annotate.js";
+import { handles } from "./spans.js";
+import { emit, endsOf, isGiven, isSuggested, nameOf, on, percent, sameRelation, store } from "./store.js";
+import { reveal } from "./objects.js";
 import { pause } from "./playback.js";
 
+let known = { id: null, keys: new Set() }; // lanes that were there before
 const count = () => store.video?.num_frames ?? 1;
 // Position of a frame on the scrubber in percent: 0 for the first frame, 100 for the last.
 const share = (frame) => (count() > 1 ? (100 * frame) / (count() - 1) : 0);
@@ -38,28 +42,31 @@ function objectLane(object) {
   const id = object.object_id;
   const bars = object.lanes.map((span) =>
     element("div", { class: "span", style: { ...along(span), background: css(id) } }));
+  const ends = object.lanes.flatMap((_, k) => handles(id, object.lanes, k, along, `lane-${id}`));
   const marks = object.prompted.map((t) => element("div", { class: "mark", style: { left: `${share(t)}%` } }));
-  const visible = object.lanes.map(([a, b]) => `${a + 1} to ${b + 1}`).join(", ") || "none";
-  return element("div", { class: "lane", "data-testid": "object-lane", role: "group", "aria-label": `${nameOf(id)}: visible on frames ${visible}` },
+  const visible = object.lanes.map(([a, b]) => `${a} to ${b}`).join(", ") || "none";
+  return element("div", { class: "lane", "data-testid": "object-lane", "data-key": `lane-${id}`, role: "group", "aria-label": `${nameOf(id)}: visible on frames ${visible}` },
     element("div", { class: "lane-name" }, element("span", { class: "chip", style: { background: css(id) } }), element("span", { title: nameOf(id) }, nameOf(id))),
-    element("div", { class: "lane-room" }, ...bars, ...marks));
+    element("div", { class: "lane-room" }, ...bars, ...ends, ...marks));
 }
 
 function relationLane(relation) {
   const { subject_id, object_id, predicate, score, fixed } = relation;
   const text = `${nameOf(subject_id)} ${predicate} ${nameOf(object_id)}`;
-  const key = `${subject_id}-${object_id}-${predicate}`;
+  const guess = isSuggested(relation);
+  const key = `${subject_id}-${object_id}-${predicate}${guess ? "-guess" : ""}`;
   const sure = fixed ? "set by you" : percent(score);
   const bars = relation.spans.map((span) => {
     const chosen = sameRelation(store.chosen, relation);
     return element("button", {
-      class: chosen ? "span chosen" : "span", type: "button", style: along(span),
-      "aria-label": `${text}, frames ${span[0] + 1} to ${span[1] + 1}, ${sure}`, "aria-pressed": String(chosen),
+      class: `span${chosen ? " chosen" : ""}${guess ? " guess" : ""}`, type: "button", style: along(span),
+      "aria-label": `${text}, frames ${span[0]} to ${span[1]}, ${sure}`, "aria-pressed": String(chosen),
       title: `${text} · ${sure}`, "data-testid": "relation-bar", "data-key": `${key}-${span[0]}`,
       onclick: () => { choose(relation, span); goTo(span[0]); },
     }, predicate);
   });
-  return element("div", { class: "lane", "data-testid": "relation-lane" },
+  const ends = relation.spans.flatMap((_, k) => handles(laneOf(relation), relation.spans, k, along, key));
+  return element("div", { class: "lane", "data-testid": "relation-lane", "data-key": `lane-${key}` },
     element("div", { class: "lane-name" },
       element("span", { class: "chip", style: { background: css(subject_id) } }), element("span", { class: "chip", style: { background: css(object_id) } }),
       element("span", { title: text }, predicate),
@@ -67,10 +74,11 @@ function relationLane(relation) {
         class: "bare icon", type: "button", "aria-label": `Correct: ${text}`, title: "Correct", "data-key": `edit-${key}`,
         "data-testid": "relation-edit", onclick: () => correctRelation(relation, relation.spans[0]),
       }, icon("edit"))),
-    element("div", { class: "lane-room" }, ...bars));
+    element("div", { class: "lane-room" }, ...bars, ...ends));
 }
 
 function build() {
+  if (store.dragging) return;
   const stale = new Set(store.stale);
   const done = store.tracked.filter((t) => !stale.has(t));
   const marks = [[spansOf(done), ""], [spansOf(store.stale), "stale"]].flatMap(([spans, kind]) =>
@@ -78,12 +86,34 @@ function build() {
   $("tracked").replaceChildren(...marks);
   // Discovered objects without relations come last.
   const related = endsOf(store.relations);
-  const counts = (o) => related.has(o.object_id) || isGiven(o);
-  const rest = store.objects.filter((o) => !counts(o));
+  const counts = (o) => !isSuggested(o) && (related.has(o.object_id) || isGiven(o));
+  const rest = store.objects.filter((o) => !counts(o) && !isSuggested(o));
   replace($("lanes"), [
     ...store.objects.filter(counts).map(objectLane), ...store.relations.map(relationLane), ...rest.map(objectLane),
   ]);
+  const keys = [...$("lanes").children].map((lane) => lane.dataset.key);
+  const fresh = known.id === store.id ? keys.filter((key) => !known.keys.has(key)) : [];
+  known = { id: store.id, keys: new Set(keys) };
+  if (fresh.length) reveal(`[data-key="${CSS.escape(fresh.at(-1))}"]`);
   playhead();
+}
+
+// A press on a lane goes to its frame, and a drag scrubs.
+function scrubbing() {
+  let held = false;
+  const go = (event) => {
+    const room = $("tracked").getBoundingClientRect();
+    goTo(Math.round(((event.clientX - room.left) / room.width) * (count() - 1)));
+  };
+  $("lanes").addEventListener("pointerdown", (event) => {
+    if (!store.video || event.button || !event.target.closest(".lane-room") || event.target.closest("button, .end")) return;
+    pause();
+    held = true;
+    $("lanes").setPointerCapture(event.pointerId);
+    go(event);
+  });
+  $("lanes").addEventListener("pointermove", (event) => held && go(event));
+  for (const end of ["pointerup", "pointercancel"]) $("lanes").addEventListener(end, () => { held = false; });
 }
 
 function playhead() {
@@ -97,5 +127,6 @@ function playhead() {
 export function setUp() {
   on("session summary chosen", build);
   on("frame", playhead);
+  scrubbing();
   new ResizeObserver(playhead).observe($("timeline"));
 }

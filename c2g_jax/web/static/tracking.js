@@ -7,7 +7,9 @@ import { pause } from "./playback.js";
 import { refresh, settled } from "./session.js";
 import { emit, isSure, on, sameRelation, store } from "./store.js";
 import { spansOf } from "./timeline.js";
+import { waitFor } from "./waiting.js";
 
+const KEY = "c2g-tracking"; // what is tracked, for a page that is loaded again
 let following = true; // the page shows the frame that was tracked last
 
 export async function track() {
@@ -21,24 +23,58 @@ export async function track() {
   store.chosen = null;
   following = true;
   emit("tracking", "chosen");
+  $("stopped").hidden = true;
+  keep({ id, direction: $("direction").value });
+  let started = waitFor("starting to track");
   let end = null;
   try {
     await stream(`/sessions/${id}/track`, { direction: $("direction").value }, (line) => {
+      started?.();
+      started = null;
       if (store.id !== id) return;
       if (line.end) end = line;
       else take(line, seen);
     });
     if (!end) throw new Error("The connection was lost during tracking; finished frames are kept.");
     if (end.error) throw new Error(end.error);
-    note(end.end === "done" ? `Tracked ${store.tracking?.done ?? ""} frames.` : "Tracking is cancelled; finished frames are kept.");
   } catch (error) {
     complain(error);
+  } finally {
+    started?.();
   }
+  if (end) keep(null); // a lost connection is no end
   if (store.id !== id) return;
+  const done = store.tracking?.done ?? "";
   store.tracking = null;
   store.views = new Map([...store.views].filter(([t]) => t === store.frame));
   emit("tracking");
   await refresh().catch(complain);
+  if (end && !end.error) note(end.end === "done" ? `Tracked ${done} frames.` : "Tracking is cancelled; finished frames are kept.");
+}
+
+function keep(run) {
+  try {
+    if (run) localStorage.setItem(KEY, JSON.stringify(run));
+    else localStorage.removeItem(KEY);
+  } catch {
+    // Storage is off: a reload says nothing of the tracking that it stopped.
+  }
+}
+
+// After a reload: say that tracking stopped, and offer to go on.
+function offer() {
+  let run = null;
+  try {
+    run = JSON.parse(localStorage.getItem(KEY));
+  } catch {
+    // As above.
+  }
+  const left = store.video.num_frames - store.tracked.length + store.stale.length;
+  const cut = run?.id === store.id && !store.tracking && store.objects.length > 0 && left > 0;
+  $("stopped").hidden = !cut;
+  if (!cut) return;
+  $("direction").value = run.direction;
+  $("stopped-text").textContent = `Tracking stopped when the page was closed: ${store.tracked.length} of ${store.video.num_frames} frames are done.`;
 }
 
 export async function cancel() {
@@ -61,10 +97,11 @@ function take({ frame, done, total, view }, seen) {
   for (const object of view.objects) {
     let known = store.objects.find((o) => o.object_id === object.object_id);
     if (!known) store.objects.push((known = { ...object, lanes: [], prompted: [] }));
-    Object.assign(known, { category: object.category, score: object.score, subject_ids: object.subject_ids });
+    const { category, score, subject_ids, state } = object;
+    Object.assign(known, { category, score, subject_ids, state });
     known.lanes = extend(known.lanes, frame, Boolean(object.rle));
   }
-  const sure = view.relations.filter(isSure);
+  const sure = view.relations.filter(isSure); // confidence: as far as a frame alone tells
   for (const relation of sure) {
     let known = store.relations.find((r) => sameRelation(r, relation));
     if (!known) store.relations.push((known = { ...relation, spans: [], score: relation.confidence }));
@@ -108,5 +145,9 @@ function show() {
 
 export function setUp() {
   $("track").addEventListener("click", () => (store.tracking ? cancel() : track()));
+  $("go-on").addEventListener("click", track);
+  $("go-on-not").addEventListener("click", () => { $("stopped").hidden = true; keep(null); });
+  on("session", () => { $("stopped").hidden = true; });
+  on("opened", offer);
   on("tracking summary selection", show);
 }
