@@ -102,11 +102,13 @@ function strip() {
     button("Correct…", "relation-correct", () => correctRelation(chosen, span)),
     button("Done", "relation-done", () => { store.chosen = null; emit("chosen"); }),
     guess ? null : button("Not related", "relation-reject", () => relate({ subject_id, object_id, predicate: null, start: null, stop: null })),
-    button("Begins (I)", "span-begin", spans.begin),
-    button("Ends (O)", "span-stop", spans.end),
-    button("Split (S)", "span-split", spans.split),
-    button("Join", "span-join", spans.join),
-    button("Delete", "span-delete", spans.remove),
+    ...(guess ? [] : [
+      button("Begins (I)", "span-begin", spans.begin),
+      button("Ends (O)", "span-stop", spans.end),
+      button("Split (S)", "span-split", spans.split),
+      button("Join", "span-join", spans.join),
+      button("Delete", "span-delete", spans.remove),
+    ]),
   ].filter(Boolean));
 }
 
