@@ -9,6 +9,7 @@ from c2g_jax.session.strokes import paint
 from c2g_jax.session.views import SUGGESTED, RelationSummary
 from c2g_jax.tracking.spans import merge_spans
 from c2g_jax.types import InputError
+from c2g_jax.vocabulary import load_vocabulary
 from tests.web.drawn_clip import FRAMES, HEIGHT, WIDTH, shape_mask
 from tests.web.fake_session import FakeModelHost, FakeSession
 
@@ -45,6 +46,19 @@ class AnnotatingSession(FakeSession):
         self.state["names"].insert(0, category)
         self._thing(object_id)["said"] = category
         self._end()
+
+    def set_vocabulary(self, own):
+        self._begin("names")
+        self.vocabulary = own or load_vocabulary()
+        self._end()
+
+    def import_annotations(self, path, masks=None, video_id=None):
+        if path.read_text() != "{}":
+            raise InputError(f"{path.name}: no annotations: give scene_graph.json")
+        self._begin("import")
+        self._add("dog", "subject", [])
+        self._end()
+        return 1
 
     # Relations and spans
 

@@ -179,7 +179,7 @@ def test_suggestions_are_dashed_folded_and_accepted_by_a_key(person):
     person.get("threshold").fill("0.9")
     expect(person.get("accept-all")).to_have_text("Accept all from 90 %")
     person.get("accept-all").click()
-    expect(person.get("note")).to_contain_text("1 relations are accepted")
+    expect(person.get("note")).to_contain_text("1 relation is accepted")
     said = {r[2] for r in session(person).state["drawn"]}
     assert said == {"next to", "holding"}
     person.press("Control+z", "Control+z")
@@ -249,4 +249,23 @@ def test_a_name_that_is_not_in_the_vocabulary_is_added(person):
     expect(person.get("object")).to_contain_text("1 astronaut")
     person.press("Enter")
     expect(person.get("name").first).to_have_text("astronaut")  # recent names first
+    person.press("Escape")
+
+
+def test_annotations_and_names_come_from_files(person):
+    def give(field, name, text):
+        person.get("open").click()
+        person.get("own-files").locator("summary").click()
+        file = {"name": name, "mimeType": "text/plain", "buffer": text.encode()}
+        person.get(field).set_input_files(file)
+
+    give("import", "mine.json", "{}")
+    expect(person.get("note")).to_contain_text("1 object of mine.json is taken over")
+    person.objects(1)
+    give("import", "other.json", "[]")
+    expect(person.get("alert")).to_contain_text("no annotations: give scene_graph.json")
+    give("vocabulary", "names.txt", "[thing]\nrobot\n[stuff]\nlawn\n[predicate]\nmowing\n")
+    expect(person.get("note")).to_contain_text("The project has its own names")
+    person.get("rename").click()
+    expect(person.get("name")).to_have_text(["robot", "lawn"])
     person.press("Escape")

@@ -75,4 +75,4 @@ export const dismiss = (one) =>
 
 export const acceptAbove = () =>
   change(post("/accept_above", { confidence: store.threshold }), ({ accepted }) =>
-    note(accepted ? `${accepted} relations are accepted.` : "Nothing above the slider is left to accept."));
+    note(accepted === 1 ? "1 relation is accepted." : accepted ? `${accepted} relations are accepted.` : "Nothing above the slider is left to accept."));

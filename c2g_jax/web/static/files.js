@@ -15,7 +15,7 @@ async function take(file) {
   $("open-dialog").close();
   await change(
     (frame, query) => call("POST", `/sessions/${store.id}/import`, { body: body(file), query: { ...query, name: file.name } }),
-    ({ objects }) => note(`${objects} objects of ${file.name} are taken over.`),
+    ({ objects }) => note(`${objects === 1 ? "1 object" : `${objects} objects`} of ${file.name} ${objects === 1 ? "is" : "are"} taken over.`),
     `reading ${file.name}`,
   );
 }
