@@ -11,7 +11,7 @@ from c2g_jax.media.rle import decode_mask
 from c2g_jax.tracking.spans import SpanConfig
 from c2g_jax.vocabulary import load_vocabulary
 from tests.web import fake_session
-from tests.web.conftest import client_of
+from tests.web.conftest import client_of, until
 
 ADULT = dict(kind="point", frame=0, x=60, y=80)
 DOG = dict(kind="point", frame=0, x=282, y=40)
@@ -57,6 +57,7 @@ def test_the_page_and_its_files(client):
 
 
 def test_status_and_vocabulary(client):
+    until(lambda: client.get("/status").json()["ready"])
     status = client.get("/status").json()
     assert (status["ready"], status["stage"], status["error"]) == (True, "ready", None)
     assert status["video"] == "kitchen.mp4"
