@@ -264,7 +264,8 @@ def test_annotations_and_names_come_from_files(person):
     person.objects(1)
     give("import", "other.json", "[]")
     expect(person.get("alert")).to_contain_text("no annotations: give scene_graph.json")
-    give("vocabulary", "names.txt", "[thing]\nrobot\n[stuff]\nlawn\n[predicate]\nmowing\n")
+    names = "[thing]\nrobot\n[stuff]\nlawn\n[predicate]\nmowing\n"
+    give("vocabulary", "names.txt", names)
     expect(person.get("note")).to_contain_text("The project has its own names")
     person.get("rename").click()
     expect(person.get("name")).to_have_text(["robot", "lawn"])
