@@ -142,9 +142,11 @@ class SessionService:
         while True:
             await asyncio.sleep(SWEEP)
             for entry in self.registry:
-                tracking = entry.tracking
-                if tracking and time.monotonic() - tracking.asked > self.settings.stall:
-                    tracking.end()
+                if entry.tracking is None or entry.tracking.idle_since is None:
+                    continue
+                idle = time.monotonic() - entry.tracking.idle_since
+                if idle > self.settings.stall:
+                    entry.tracking.end()
             for entry in self.registry.expired():
                 self.close(entry)
             # Not in each request: fsync takes longer than computing a mask.

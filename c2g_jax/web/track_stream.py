@@ -36,7 +36,9 @@ class TrackStream:
         self._use, self._options = use, options
         self._steps = None  # (session, generator of its updates)
         self._over = self._cancelled = False
-        self.asked = time.monotonic()  # time of the last request for a step
+        # Since when the client has asked for no step; None while a step runs, which
+        # may compile, or be of a large model, and then takes minutes.
+        self.idle_since: float | None = time.monotonic()
 
     async def start(self) -> None:
         """Begin; raises InputError if there is nothing to track."""
@@ -56,11 +58,12 @@ class TrackStream:
         try:
             # Before its first step the session itself does not know of a cancel.
             while not (self._over or self._cancelled):
-                self.asked = time.monotonic()
+                self.idle_since = None
                 what = f"tracking {self._entry.name}"
                 update = await self._worker.run(
                     self._step, bypass_limit=True, what=what
                 )
+                self.idle_since = time.monotonic()
                 if update is None:
                     ended = "cancelled" if self._cancelled else "done"
                     break

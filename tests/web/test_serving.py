@@ -143,6 +143,18 @@ def test_a_client_that_does_not_read_is_given_up(tmp_path, clip, monkeypatch):
         assert tracking.end() is None, "it is over already"
 
 
+def test_a_step_may_take_longer_than_a_client_may_pause(tmp_path, clip, monkeypatch):
+    monkeypatch.setattr("c2g_jax.web.service.SWEEP", 0.05)
+    host = FakeModelHost(step=0.5)
+    with served(tmp_path / "state", host, video=clip, stall=0.2) as (url, _):
+        wire = Wire(url)
+        session = wire.open()
+        stream = wire.send("POST", f"{session}/track", {"stop": 2})
+        lines = [json.loads(line) for line in stream.read().splitlines()]
+        assert lines[-1] == {"end": "done"}
+        assert [line.get("frame") for line in lines] == [0, 1, 2, None]
+
+
 def test_many_clients_at_once_lose_nothing(server):
     url, _ = server
     failures = []
