@@ -197,7 +197,7 @@ TABLE = [
         "web",
         ("--state={bad}/state", "--projects={bad}/text.mp4/s"),
         "text.mp4/s",
-        "name another",
+        "name a folder",
     ),
     ("web", ("--host=192.0.2.1",), "--host=192.0.2.1", "give 127.0.0.1"),
     # Preparing, training, evaluating.

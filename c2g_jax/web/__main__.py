@@ -25,6 +25,7 @@ from c2g_jax.cli.compiled import processor
 from c2g_jax.cli.interrupts import interruptible_imports
 from c2g_jax.cli.launch import CHECKPOINT, HEADS, VIDEO
 from c2g_jax.cli.paths import PATH, user_cache
+from c2g_jax.media.outputs import check_output
 from c2g_jax.types import InputError
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "example" / "example.mp4"
@@ -72,6 +73,7 @@ def main(argv: Sequence[str]) -> None:
         for name in ("fastapi", "uvicorn"):
             importlib.import_module(name)
     settings, checkpoint = read_flags()
+    check_output(settings.projects, "projects")  # before another folder is made
     with (
         listen(HOST.value, PORT.value) as listener,
         locked_folder(settings.state, "state"),
