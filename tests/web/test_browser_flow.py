@@ -22,6 +22,19 @@ expect = sync_api.expect
 MOST = 25  # a click, a drag, a key, a chosen entry, a typed text are one each
 
 
+# A place where an object is seen, and no smaller one lies over it; run in the page.
+PLACE = """async (id) => {
+  const { objectAt } = await import("/static/picking.js");
+  const { store } = await import("/static/store.js");
+  const { width, height } = store.video;
+  const found = [];
+  for (let y = 0.5; y < height; y++)
+    for (let x = 0.5; x < width; x++)
+      if (objectAt({ x, y }) === id) found.push([x / width, y / height]);
+  return found[found.length >> 1];
+}"""
+
+
 class Counted(Person):
     """Counts what a person does; positions are shares of the frame."""
 
@@ -49,6 +62,10 @@ class Counted(Person):
     def press(self, *keys):
         self.actions += len(keys)
         super().press(*keys)
+
+    def place_of(self, object_id: int) -> tuple[float, float]:
+        """Return where a person sees an object's mask, as shares of the frame."""
+        return self.page.evaluate(PLACE, object_id)
 
     def choose(self, name: str):
         """Choose a name in the list."""
@@ -130,7 +147,7 @@ def test_the_example_by_hand_in_few_actions(context, tmp_path):
         for count, (s, o, predicate, ((first, end),)) in enumerate(
             truth["relations"], 1
         ):
-            person.drag(*points[s], *points[o])
+            person.drag(*person.place_of(ids[s]), *person.place_of(ids[o]))
             person.choose(predicate)
             expect(bars).to_have_count(count, timeout=60_000)
             bar = person.page.locator(

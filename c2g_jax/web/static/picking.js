@@ -22,12 +22,14 @@ function unpacked(rle) {
 
 // The smallest shown object at a pixel of the video; null if there is none. What is only
 // suggested is behind what a person has.
-export function objectAt({ x, y }) {
+export function objectAt({ x, y }, mine = false) {
   const here = (view()?.objects ?? []).filter(({ object_id: id, rle }) => {
     if (!rle || store.hidden.has(id)) return false;
     const { mask, width } = unpacked(rle);
     return mask[Math.floor(y) * width + Math.floor(x)];
   });
+  // A drag from the selected object's mask begins at it, whatever lies over it.
+  if (mine && here.some((o) => o.object_id === store.selected)) return store.selected;
   const area = (o) => unpacked(o.rle).box.area;
   here.sort((a, b) => isSuggested(a) - isSuggested(b) || area(a) - area(b));
   return here[0]?.object_id ?? null;

@@ -128,7 +128,7 @@ function pointing() {
       if (!busy()) brush.begin(from, tool() === "erase");
       return;
     }
-    drag = { from, at: [event.clientX, event.clientY], moved: false, right: event.button === 2, start: objectAt(from) };
+    drag = { from, at: [event.clientX, event.clientY], moved: false, right: event.button === 2, start: objectAt(from, true) };
   });
   stage.addEventListener("pointermove", (event) => {
     if (store.video) brush.move(place(event));
