@@ -171,5 +171,4 @@ def test_the_example_by_hand_in_few_actions(context, tmp_path):
         assert person.faults == []
     wanted = sorted([ids[s], ids[o], p, spans] for s, o, p, spans in truth["relations"])
     assert sorted(graph["relations"]) == wanted
-    print(f"{person.actions} actions")
     assert person.actions <= MOST
