@@ -9,7 +9,8 @@ from flax import nnx
 
 from c2g_jax.sam2.attention import attend
 from c2g_jax.sam2.config import Sam2Config
-from c2g_jax.sam2.layers import Linear, Mlp, conv, gelu, layer_norm
+from c2g_jax.sam2.fused_attention import attend_fused
+from c2g_jax.sam2.layers import Linear, Mlp, conv, gelu_for, layer_norm
 from c2g_jax.sam2.position import interpolate_bicubic
 
 
@@ -60,14 +61,17 @@ class MultiScaleAttention(nnx.Module):
         pool: bool,
         dtype: jnp.dtype,
         rngs: nnx.Rngs,
+        fused: bool = False,
     ):
-        self.num_heads, self.pool = num_heads, pool
+        self.num_heads, self.pool, self.fused = num_heads, pool, fused
         self.qkv = Linear(dim, 3 * dim_out, dtype, rngs)
         self.proj = Linear(dim_out, dim_out, dtype, rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map [b, h, w, dim] to [b, h, w, dim_out], or half that size if pooled."""
         b, h, w, _ = x.shape
+        if self.fused:
+            return self.proj(self._attend_fused(x))
         qkv = self.qkv(x).reshape(b, h * w, 3, self.num_heads, -1)
         q, k, v = qkv.transpose(2, 0, 3, 1, 4)  # each [b, heads, s, d]
         if self.pool:
@@ -77,6 +81,19 @@ class MultiScaleAttention(nnx.Module):
             q = q.reshape(b, h * w, self.num_heads, -1).transpose(0, 2, 1, 3)
         out = attend(q, k, v).transpose(0, 2, 1, 3).reshape(b, h, w, -1)
         return self.proj(out)
+
+    def _attend_fused(self, x: jax.Array) -> jax.Array:
+        """Attend without transposes: the kernel reads heads side by side."""
+        b = len(x)
+        q, k, v = jnp.split(self.qkv(x), 3, axis=-1)
+        if self.pool:
+            q = max_pool_2x2(q)
+        size = q.shape[1:3]
+        q, k, v = (
+            y.reshape(b, -1, self.num_heads, y.shape[-1] // self.num_heads)
+            for y in (q, k, v)
+        )
+        return attend_fused(q, k, v).reshape(b, *size, -1)
 
 
 class MultiScaleBlock(nnx.Module):
@@ -91,12 +108,15 @@ class MultiScaleBlock(nnx.Module):
         pool: bool,
         dtype: jnp.dtype,
         rngs: nnx.Rngs,
+        fused: bool = False,
     ):
         self.window, self.pool = window, pool
         self.norm1 = layer_norm(dim, dtype, rngs)
-        self.attn = MultiScaleAttention(dim, dim_out, num_heads, pool, dtype, rngs)
+        self.attn = MultiScaleAttention(
+            dim, dim_out, num_heads, pool, dtype, rngs, fused
+        )
         self.norm2 = layer_norm(dim_out, dtype, rngs)
-        self.mlp = Mlp((dim_out, 4 * dim_out, dim_out), dtype, rngs, gelu)
+        self.mlp = Mlp((dim_out, 4 * dim_out, dim_out), dtype, rngs, gelu_for(fused))
         # No attribute otherwise: checkpoints have no such entry.
         if dim != dim_out:
             self.proj = Linear(dim, dim_out, dtype, rngs)
@@ -143,7 +163,9 @@ class Hiera(nnx.Module):
                     window = 0
                 dim_out = dim * 2 if first else dim
                 heads = heads * 2 if first else heads
-                block = MultiScaleBlock(dim, dim_out, heads, window, first, dtype, rngs)
+                block = MultiScaleBlock(
+                    dim, dim_out, heads, window, first, dtype, rngs, config.fused
+                )
                 blocks.append(block)
                 dim = dim_out
         self.blocks = nnx.List(blocks)
