@@ -64,6 +64,7 @@ class MultiScaleAttention(nnx.Module):
         fused: bool = False,
     ):
         self.num_heads, self.pool, self.fused = num_heads, pool, fused
+        self.apart = False
         self.qkv = Linear(dim, 3 * dim_out, dtype, rngs)
         self.proj = Linear(dim_out, dim_out, dtype, rngs)
 
@@ -82,10 +83,30 @@ class MultiScaleAttention(nnx.Module):
         out = attend(q, k, v).transpose(0, 2, 1, 3).reshape(b, h, w, -1)
         return self.proj(out)
 
+    def hold_apart(self) -> None:
+        """Hold the projections to queries, keys and values one by one.
+
+        A fused kernel takes each as an array of its own, which one product for all
+        three would be copied to. Checkpoints have no such entries.
+        """
+        kernel, bias = (x[...] for x in (self.qkv.kernel, self.qkv.bias))
+        parts = zip(jnp.split(kernel, 3, axis=1), jnp.split(bias, 3), strict=True)
+        for name, (part, shift) in zip("qkv", parts, strict=True):
+            layer = nnx.eval_shape(
+                lambda part=part: Linear(*part.shape, self.qkv.dtype, nnx.Rngs(0))
+            )
+            layer.kernel, layer.bias = nnx.Param(part), nnx.Param(shift)
+            setattr(self, name, layer)
+        del self.qkv
+        self.apart = True
+
     def _attend_fused(self, x: jax.Array) -> jax.Array:
         """Attend without transposes: the kernel reads heads side by side."""
         b = len(x)
-        q, k, v = jnp.split(self.qkv(x), 3, axis=-1)
+        if self.apart:
+            q, k, v = self.q(x), self.k(x), self.v(x)
+        else:
+            q, k, v = jnp.split(self.qkv(x), 3, axis=-1)
         if self.pool:
             q = max_pool_2x2(q)
         size = q.shape[1:3]
@@ -145,6 +166,7 @@ class Hiera(nnx.Module):
 
     def __init__(self, config: Sam2Config, rngs: nnx.Rngs):
         dtype, dim, heads = config.compute_dtype, config.embed_dim, config.num_heads
+        self.dtype = dtype
         self.patch_embed = PatchEmbed(dim, dtype, rngs)
         window = config.window_spec[0]
         self.pos_embed = nnx.Param(jnp.zeros((*config.pos_embed_size, dim)))
@@ -170,6 +192,11 @@ class Hiera(nnx.Module):
                 dim = dim_out
         self.blocks = nnx.List(blocks)
 
+    def hold_position(self, size: int) -> None:
+        """Hold the position embedding of images of one size: it depends on no image."""
+        position = self.position_embedding(size // 4, size // 4)
+        self.position = nnx.Param(position.astype(self.dtype))
+
     def position_embedding(self, height: int, width: int) -> jax.Array:
         """Return the embedding [h, w, c]: resized global plus tiled window part."""
         whole = interpolate_bicubic(self.pos_embed[...], height, width)
@@ -180,7 +207,10 @@ class Hiera(nnx.Module):
 
     def __call__(self, images: jax.Array) -> list[jax.Array]:
         x = self.patch_embed(images)
-        x = x + self.position_embedding(*x.shape[1:3]).astype(x.dtype)
+        if hasattr(self, "position"):
+            x = x + self.position[...]
+        else:
+            x = x + self.position_embedding(*x.shape[1:3]).astype(x.dtype)
         outputs = []
         for index, block in enumerate(self.blocks):
             x = block(x)

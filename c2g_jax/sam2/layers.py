@@ -81,9 +81,11 @@ def conv(
     rngs: nnx.Rngs,
     stride: int = 1,
     padding: int = 0,
+    fused: bool = False,
 ) -> nnx.Conv:
     """Square convolution with symmetric padding; "SAME" is asymmetric with strides."""
-    return nnx.Conv(
+    kind = PointwiseConv if fused and kernel == 1 else nnx.Conv
+    return kind(
         inputs,
         outputs,
         (kernel, kernel),
@@ -92,6 +94,17 @@ def conv(
         dtype=dtype,
         rngs=rngs,
     )
+
+
+class PointwiseConv(nnx.Conv):
+    """1x1 convolution as a matrix product.
+
+    XLA gives convolutions to a library on a GPU, and transposes their kernels for it.
+    """
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        kernel, bias = (y[...].astype(self.dtype) for y in (self.kernel, self.bias))
+        return x.astype(self.dtype) @ kernel[0, 0] + bias
 
 
 @jax.custom_vjp

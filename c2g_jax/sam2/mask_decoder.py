@@ -46,8 +46,8 @@ class MaskDecoder(nnx.Module):
         self.upscale1 = TransposedConv2x2(c, c // 4, dtype, rngs)
         self.upscale_norm = layer_norm(c // 4, dtype, rngs)
         self.upscale2 = TransposedConv2x2(c // 4, c // 8, dtype, rngs)
-        self.conv_s0 = conv(c, c // 8, 1, dtype, rngs)
-        self.conv_s1 = conv(c, c // 4, 1, dtype, rngs)
+        self.conv_s0 = conv(c, c // 8, 1, dtype, rngs, fused=config.fused)
+        self.conv_s1 = conv(c, c // 4, 1, dtype, rngs, fused=config.fused)
         self.output_hypernetworks_mlps = nnx.List(
             Mlp((c, c, c, c // 8), dtype, rngs) for _ in range(NUM_MASKS)
         )

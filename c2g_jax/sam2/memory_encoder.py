@@ -26,7 +26,9 @@ class MaskDownsampler(nnx.Module):
             conv(n, m, 3, dtype, rngs, stride=2, padding=1)
             for n, m in itertools.pairwise(widths)
         ]
-        convs.append(conv(widths[-1], config.d_model, 1, dtype, rngs))
+        convs.append(
+            conv(widths[-1], config.d_model, 1, dtype, rngs, fused=config.fused)
+        )
         self.convs = nnx.List(convs)
         self.norms = nnx.List(layer_norm(m, dtype, rngs) for m in widths[1:])
         self.gelu = gelu_for(config.fused)
@@ -76,9 +78,9 @@ class MemoryEncoder(nnx.Module):
     def __init__(self, config: Sam2Config, rngs: nnx.Rngs):
         c, dtype = config.d_model, config.compute_dtype
         self.mask_downsampler = MaskDownsampler(config, rngs)
-        self.pix_feat_proj = conv(c, c, 1, dtype, rngs)
+        self.pix_feat_proj = conv(c, c, 1, dtype, rngs, fused=config.fused)
         self.fuser = Fuser(c, dtype, rngs, config.fused)
-        self.out_proj = conv(c, config.mem_dim, 1, dtype, rngs)
+        self.out_proj = conv(c, config.mem_dim, 1, dtype, rngs, fused=config.fused)
         self.fused = config.fused
 
     def __call__(self, image: jax.Array, masks: jax.Array) -> jax.Array:

@@ -12,6 +12,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from c2g_jax.sam2.config import Sam2Config
+from c2g_jax.sam2.hiera import MultiScaleAttention
 from c2g_jax.sam2.layers import (
     DepthwiseConv,
     Linear,
@@ -177,17 +178,24 @@ class Sam2(nnx.Module):
 
 
 def for_inference(model: T) -> T:
-    """Return a copy of a model that holds the weights of its products in their dtype.
+    """Return a copy of a model with its weights as a video needs them.
 
-    They are rounded to it at each use anyway, so results are the same; in bfloat16
-    half as much memory is held and read. Not to be trained or saved.
+    Those of products are held in the type they are rounded to at each use anyway: in
+    bfloat16 half as much memory is held and read. For fused attention queries, keys and
+    values have weights of their own, and what depends on no image is computed once.
+    Not to be trained or saved.
     """
     model = nnx.clone(model)
-    for _, module in nnx.iter_modules(model):
+    for _, module in list(nnx.iter_modules(model)):
         if isinstance(module, _PRODUCTS) and module.dtype is not None:
             for name in ("kernel", "bias"):
                 weight = getattr(module, name)
                 weight.set_value(weight[...].astype(module.dtype))
+    for _, module in list(nnx.iter_modules(model)):
+        if isinstance(module, MultiScaleAttention) and module.fused:
+            module.hold_apart()
+        if isinstance(module, Sam2) and module.config.fused:
+            module.image_encoder.trunk.hold_position(module.config.image_size)
     return model
 
 
