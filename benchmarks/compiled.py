@@ -58,7 +58,9 @@ HLO = flags.DEFINE(PATH, "hlo", None, "Folder for the texts of the programs.")
 
 def mesh_of(card: str, devices: int = 1) -> jax.sharding.Mesh:
     """Return a mesh of described cards."""
-    xla_bridge.discover_pjrt_plugins()
+    with launch.needing("gpu-plan"):
+        import jax_plugins.xla_cuda12  # noqa: F401
+    jax.devices("cpu")  # finds the plugin
     known = xla_bridge.canonicalize_platform
 
     def canonical(name: str) -> str:

@@ -5,7 +5,9 @@ the memory of the GPU.
 """
 
 import functools
+import logging
 import warnings
+from types import ModuleType
 
 import jax
 import jax.numpy as jnp
@@ -73,6 +75,23 @@ def _has_tokamax() -> bool:
     return True
 
 
+@functools.cache
+def _tokamax() -> ModuleType:
+    """Import tokamax, and adapt it to programs that are not its own."""
+    import tokamax
+    from absl import flags
+
+    # It reads its options from absl, which parses sys.argv if nobody has: a program
+    # with other flags than absl's would end there.
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS.mark_as_parsed()
+    # It warns of each shape that nobody has tuned it for.
+    logging.getLogger("absl").addFilter(
+        lambda record: "Autotuning cache miss" not in str(record.msg)
+    )
+    return tokamax
+
+
 def attend_fused(
     q: jax.Array, k: jax.Array, v: jax.Array, valid: jax.Array | None = None
 ) -> jax.Array:
@@ -82,19 +101,12 @@ def attend_fused(
     [b, t] masks keys; those after the last valid one are not computed. Rows without any
     valid key give finite values, which callers discard.
     """
-    import tokamax
-    from absl import flags
-
-    # tokamax reads its options from absl, and parses sys.argv if nobody has: a
-    # program with other flags than absl's would end there.
-    if not flags.FLAGS.is_parsed():
-        flags.FLAGS.mark_as_parsed()
     mask = lengths = None
     if valid is not None:
         mask = valid[:, None, None]
         last = jnp.where(valid, jnp.arange(1, valid.shape[1] + 1, dtype=jnp.int32), 0)
         lengths = last.max(axis=1)
-    return tokamax.dot_product_attention(
+    return _tokamax().dot_product_attention(
         q,
         k,
         v,
