@@ -301,7 +301,9 @@ def load_model(
 
 
 def _for_inference(model: Click2Graph) -> Click2Graph:
-    return model if model.config.sam2.dtype == "float32" else for_inference(model)
+    config = model.config.sam2
+    held = config.fused or config.dtype != "float32"
+    return for_inference(model) if held else model
 
 
 def _rules(manifest: Mapping[str, Any], path: str | Path) -> TrackRules:

@@ -89,6 +89,8 @@ class MultiScaleAttention(nnx.Module):
         A fused kernel takes each as an array of its own, which one product for all
         three would be copied to. Checkpoints have no such entries.
         """
+        if self.apart:
+            return
         kernel, bias = (x[...] for x in (self.qkv.kernel, self.qkv.bias))
         parts = zip(jnp.split(kernel, 3, axis=1), jnp.split(bias, 3), strict=True)
         for name, (part, shift) in zip("qkv", parts, strict=True):

@@ -183,7 +183,7 @@ def for_inference(model: T) -> T:
     Those of products are held in the type they are rounded to at each use anyway: in
     bfloat16 half as much memory is held and read. For fused attention queries, keys and
     values have weights of their own, and what depends on no image is computed once.
-    Not to be trained or saved.
+    Not to be trained or saved; of a copy made so it is an equal one.
     """
     model = nnx.clone(model)
     for _, module in list(nnx.iter_modules(model)):
