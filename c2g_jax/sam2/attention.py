@@ -171,6 +171,8 @@ class Attention(nnx.Module):
         self, q: jax.Array, k: jax.Array, v: jax.Array, valid: jax.Array | None = None
     ) -> jax.Array:
         """Attend from q [b, s, c] to k, v [b, t, ck], valid [b, t]: [b, s, c]."""
+        if self.fused:  # XLA would join products of one input, and take them apart
+            q, k, v = jax.lax.optimization_barrier((q, k, v))
         q, k, v = self.q_proj(q), self.k_proj(k), self.v_proj(v)
         out = attend_tokens(q, k, v, self.num_heads, valid, self.fused)
         return self.out_proj(out)

@@ -106,7 +106,8 @@ class MultiScaleAttention(nnx.Module):
         """Attend without transposes: the kernel reads heads side by side."""
         b = len(x)
         if self.apart:
-            q, k, v = self.q(x), self.k(x), self.v(x)
+            xs = jax.lax.optimization_barrier((x, x, x))  # three products, not one
+            q, k, v = (f(x) for f, x in zip((self.q, self.k, self.v), xs, strict=True))
         else:
             q, k, v = jnp.split(self.qkv(x), 3, axis=-1)
         if self.pool:

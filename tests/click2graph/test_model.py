@@ -91,12 +91,13 @@ def test_a_frame_is_four_dispatches_at_most_and_one_wait(model, video, monkeypat
     monkeypatch.setattr(jax, "device_get", fetched)
     monkeypatch.setattr(type(jnp.zeros(1)), "_value", property(read))
     frames = iter(tracking.track_video(model, video, [click(0, 1, 20, 24)], resize, 4))
-    for _ in video:
+    for number in range(len(video)):
         waits.clear()
         calls.clear()
         next(frames)
         assert waits == ["device_get"]
-        assert len(calls) == len(set(calls)) <= 4
+        # The next frame is encoded ahead: the first answer comes after two.
+        assert len(calls) <= 4 + (number == 0)
 
 
 # --- the parts
