@@ -273,8 +273,8 @@ def load_model(
 ) -> tuple[Click2Graph, str | None]:
     """Return the model in a folder, with other heads if given, and a warning or None.
 
-    It is for inference: computing in bfloat16, it holds its weights so too. `named` is
-    the checkpoint as the user named it, for the warning.
+    With fused attention its weights are as `for_inference` holds them. `named` is the
+    checkpoint as the user named it, for the warning.
 
     The warning is for the user: the heads are random, or were trained around another
     SAM2.1. With `heads`, `image_size` is by default theirs. The other arguments are
@@ -301,9 +301,7 @@ def load_model(
 
 
 def _for_inference(model: Click2Graph) -> Click2Graph:
-    config = model.config.sam2
-    held = config.fused or config.dtype != "float32"
-    return for_inference(model) if held else model
+    return for_inference(model) if model.config.sam2.fused else model
 
 
 def _rules(manifest: Mapping[str, Any], path: str | Path) -> TrackRules:

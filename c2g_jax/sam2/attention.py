@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from c2g_jax.sam2.fused_attention import attend_fused
+from c2g_jax.sam2.fused_attention import attend_tokens
 from c2g_jax.sam2.layers import Linear
 
 # Longer sequences are processed in blocks of at most this many queries and keys: the
@@ -26,25 +26,6 @@ def merge_heads(x: jax.Array) -> jax.Array:
     """Map [b, heads, s, d] to [b, s, heads * d]."""
     b, h, s, d = x.shape
     return x.transpose(0, 2, 1, 3).reshape(b, s, h * d)
-
-
-def attend_tokens(
-    q: jax.Array,
-    k: jax.Array,
-    v: jax.Array,
-    num_heads: int,
-    valid: jax.Array | None = None,
-    fused: bool = False,
-) -> jax.Array:
-    """Attend with heads that lie side by side in the channels.
-
-    q [b, s, h * d], k [b, t, h * d], v [b, t, h * e], valid bool [b, t]: [b, s, h * e].
-    """
-    if not fused:
-        heads = (split_heads(x, num_heads) for x in (q, k, v))
-        return merge_heads(attend(*heads, valid))
-    heads = (x.reshape(*x.shape[:2], num_heads, -1) for x in (q, k, v))
-    return attend_fused(*heads, valid).reshape(*q.shape[:2], -1)
 
 
 def attend(
@@ -171,8 +152,12 @@ class Attention(nnx.Module):
         self, q: jax.Array, k: jax.Array, v: jax.Array, valid: jax.Array | None = None
     ) -> jax.Array:
         """Attend from q [b, s, c] to k, v [b, t, ck], valid [b, t]: [b, s, c]."""
-        if self.fused:  # XLA would join products of one input, and take them apart
+        if self.fused:
+            # XLA would join products of one input, and take them apart again.
             q, k, v = jax.lax.optimization_barrier((q, k, v))
-        q, k, v = self.q_proj(q), self.k_proj(k), self.v_proj(v)
-        out = attend_tokens(q, k, v, self.num_heads, valid, self.fused)
-        return self.out_proj(out)
+            q, k, v = self.q_proj(q), self.k_proj(k), self.v_proj(v)
+            return self.out_proj(attend_tokens(q, k, v, self.num_heads, valid))
+        q = split_heads(self.q_proj(q), self.num_heads)
+        k = split_heads(self.k_proj(k), self.num_heads)
+        v = split_heads(self.v_proj(v), self.num_heads)
+        return self.out_proj(merge_heads(attend(q, k, v, valid)))

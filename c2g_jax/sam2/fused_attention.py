@@ -114,3 +114,18 @@ def attend_fused(
         key_value_seq_lengths=lengths,
         implementation=_IMPLEMENTATION,
     )
+
+
+def attend_tokens(
+    q: jax.Array,
+    k: jax.Array,
+    v: jax.Array,
+    num_heads: int,
+    valid: jax.Array | None = None,
+) -> jax.Array:
+    """Attend with heads that lie side by side in the channels, without a transpose.
+
+    q [b, s, h * d], k [b, t, h * d], v [b, t, h * e], valid bool [b, t]: [b, s, h * e].
+    """
+    heads = (x.reshape(*x.shape[:2], num_heads, -1) for x in (q, k, v))
+    return attend_fused(*heads, valid).reshape(*q.shape[:2], -1)

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from c2g_jax.sam2.attention import Attention, attend_tokens
+from c2g_jax.sam2.attention import Attention, attend
 from c2g_jax.sam2.config import Sam2Config
+from c2g_jax.sam2.fused_attention import attend_tokens
 from c2g_jax.sam2.layers import TORCH_EPS, Linear, layer_norm
 from c2g_jax.sam2.position import rotary_table, rotate
 
@@ -50,7 +51,10 @@ class RotaryAttention(Attention):
         # The weights of a query sum to one, so the value projection commutes with the
         # weighted mean. Projecting afterwards is cheaper: memories are a quarter as
         # wide as their projection, and outnumber the queries.
-        out = attend_tokens(q, k, v, 1, valid, self.fused)
+        if self.fused:
+            out = attend_tokens(q, k, v, 1, valid)
+        else:
+            out = attend(q[:, None], k[:, None], v[:, None], valid)[:, 0]
         return self.out_proj(self.v_proj(out))
 
 

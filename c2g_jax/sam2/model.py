@@ -180,7 +180,7 @@ class Sam2(nnx.Module):
 def for_inference(model: T) -> T:
     """Return a copy of a model with its weights as a video needs them.
 
-    Those of products are held in the type they are rounded to at each use anyway: in
+    Those of products are held in the type that they are rounded to at each use: in
     bfloat16 half as much memory is held and read. For fused attention queries, keys and
     values have weights of their own, and what depends on no image is computed once.
     Not to be trained or saved; of a copy made so it is an equal one.
