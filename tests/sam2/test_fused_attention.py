@@ -13,12 +13,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from absl import flags
+from absl.testing import flagsaver
 from flax import nnx
+from jax.extend import backend
 
 from c2g_jax.checkpoints.safetensors import initialise
+from c2g_jax.cli import launch
 from c2g_jax.sam2 import fused_attention, memory
 from c2g_jax.sam2.attention import attend, merge_heads, split_heads
-from c2g_jax.sam2.config import sam2_config
+from c2g_jax.sam2.config import default_dtype, sam2_config
 from c2g_jax.sam2.fused_attention import attend_fused, attend_tokens, resolve_attention
 from c2g_jax.sam2.layers import PointwiseConv, conv, gelu, gelu_at_once
 from c2g_jax.sam2.model import Sam2, abstract_sam2, for_inference, normalize_frames
@@ -260,7 +264,7 @@ class Gpu:
     ],
 )
 def test_attention_follows_the_device(monkeypatch, device, installed, form, says):
-    monkeypatch.setattr(fused_attention.backend, "get_default_device", lambda: device)
+    monkeypatch.setattr(backend, "get_default_device", lambda: device)
     monkeypatch.setattr(fused_attention, "_has_tokamax", lambda: installed)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
@@ -269,6 +273,19 @@ def test_attention_follows_the_device(monkeypatch, device, installed, form, says
     lines = [str(w.message) for w in told]
     assert len(lines) == (says is not None)
     assert says is None or re.search(says, lines[0])
+
+
+def test_the_type_follows_the_device_unless_it_is_named(monkeypatch, capsys):
+    assert default_dtype() == "float32"
+    with flagsaver.flagsaver():
+        flags.FLAGS(["command"])
+        assert launch.compute_dtype(say=True) == "float32"
+        assert capsys.readouterr().err == "computes in float32 on cpu (--dtype)\n"
+        monkeypatch.setattr(backend, "get_default_device", lambda: Gpu("9.0"))
+        assert default_dtype() == launch.compute_dtype() == "bfloat16"
+        flags.FLAGS(["command", "--dtype=float32"])
+        assert launch.compute_dtype() == "float32"
+    assert capsys.readouterr().err == ""
 
 
 def test_attention_is_plain_on_a_cpu_and_other_words_are_refused(monkeypatch):
