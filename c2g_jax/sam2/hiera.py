@@ -10,7 +10,7 @@ from flax import nnx
 from c2g_jax.sam2.attention import attend
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.fused_attention import attend_fused
-from c2g_jax.sam2.layers import Linear, Mlp, conv, gelu_for, layer_norm
+from c2g_jax.sam2.layers import Linear, Mlp, abstract, conv, gelu_for, layer_norm
 from c2g_jax.sam2.position import interpolate_bicubic
 
 
@@ -94,9 +94,8 @@ class MultiScaleAttention(nnx.Module):
         kernel, bias = (x[...] for x in (self.qkv.kernel, self.qkv.bias))
         parts = zip(jnp.split(kernel, 3, axis=1), jnp.split(bias, 3), strict=True)
         for name, (part, shift) in zip("qkv", parts, strict=True):
-            layer = nnx.eval_shape(
-                lambda part=part: Linear(*part.shape, self.qkv.dtype, nnx.Rngs(0))
-            )
+            sizes = (*part.shape, self.qkv.dtype)
+            layer = abstract(lambda rngs, sizes=sizes: Linear(*sizes, rngs))
             layer.kernel, layer.bias = nnx.Param(part), nnx.Param(shift)
             setattr(self, name, layer)
         del self.qkv
