@@ -35,10 +35,15 @@ from benchmarks.hlo_cost import Card, Cost, read_cost
 from benchmarks.measures import check_json, record, whole_numbers
 from c2g_jax.cli import launch
 from c2g_jax.cli.paths import PATH
-from c2g_jax.sam2 import memory, track
-from c2g_jax.sam2.config import SIZES, Sam2Config, sam2_config
-from c2g_jax.sam2.fused_attention import FUSED, PLAIN
-from c2g_jax.sam2.model import abstract_sam2, for_inference, normalize_frames
+
+with launch.needing("gpu-plan"):
+    import jax_plugins.xla_cuda12  # noqa: F401
+    import tokamax
+
+    from c2g_jax.sam2 import memory, track
+    from c2g_jax.sam2.config import SIZES, Sam2Config, sam2_config
+    from c2g_jax.sam2.fused_attention import FUSED, PLAIN
+    from c2g_jax.sam2.model import abstract_sam2, for_inference, normalize_frames
 
 _CARDS = {
     "h100": Card("H100", peak=989e12, bandwidth=3.35e12),
@@ -78,8 +83,6 @@ def mesh_of(card: str, devices: int = 1) -> jax.sharding.Mesh:
 @contextlib.contextmanager
 def kernels_without_a_card() -> Iterator[None]:
     """Let tokamax lower its kernels for a card that is not JAX's default device."""
-    import tokamax
-
     with tokamax.config.cross_compile(True):
         yield
 
@@ -146,8 +149,6 @@ def main(argv) -> None:
     del argv
     check_json()
     counts = whole_numbers(OBJECTS)
-    with launch.needing("gpu-plan"):
-        import tokamax  # noqa: F401
     dtype = launch.DTYPE.value or "bfloat16"
     config = sam2_config(
         SIZE.value, launch.IMAGE_SIZE.value, dtype, attention=ATTENTION.value
