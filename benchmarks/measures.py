@@ -80,14 +80,14 @@ def check_json() -> None:
         check_output(JSON.value, JSON.name, kind="file")
 
 
-def record(setting: str, figures: dict) -> None:
+def record(setting: str, figures: dict, device: str | None = None) -> None:
     """Merge figures into [device][setting] of the file --json, if given.
 
-    device: JAX's backend, "cpu" or "gpu". Other content of the file is kept.
+    device: by default JAX's backend, "cpu" or "gpu". Other content of the file is kept.
     """
     if not JSON.value:
         return
-    file, device = Path(JSON.value), jax.default_backend()
+    file, device = Path(JSON.value), device or jax.default_backend()
     document = json.loads(file.read_text("utf-8")) if file.exists() else {}
     document.setdefault(device, {}).setdefault(setting, {}).update(figures)
     text = json.dumps(document, indent=2) + "\n"

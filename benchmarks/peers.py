@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from c2g_jax.media.images import resize_frame
-from c2g_jax.sam2.model import Sam2
+from c2g_jax.sam2.model import Sam2, for_inference
 from c2g_jax.sam2.predictors.video import Sam2VideoPredictor
 from c2g_jax.sam2.track import encode_frame
 
@@ -35,6 +35,8 @@ def clicks(objects: int, size: tuple[int, int]) -> list[list[float]]:
 def ours(model: Sam2, frames: np.ndarray) -> Implementation:
     """Return our implementation. frames: uint8 [t, h, w, 3], all equal."""
     square = resize_frame(frames[0], model.config.image_size)
+    if model.config.fused:
+        model = for_inference(model)
 
     def track(objects: int) -> Iterator:
         predictor = Sam2VideoPredictor(model, fill_hole_area=0)

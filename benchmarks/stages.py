@@ -32,7 +32,7 @@ from benchmarks.measures import (
     whole_numbers,
 )
 from c2g_jax.cli import launch
-from c2g_jax.cli.launch import DTYPE, IMAGE_SIZE
+from c2g_jax.cli.launch import IMAGE_SIZE, compute_dtype
 from c2g_jax.sam2 import attention, memory_attention, memory_encoder, track
 from c2g_jax.sam2.config import SIZES, Sam2Config, sam2_config
 from c2g_jax.sam2.memory import RECENT, Memories
@@ -199,7 +199,7 @@ def measure(pair, device: str) -> dict[str, dict]:
 
     @torch.inference_mode()
     def run(theirs: Callable) -> None:
-        half = DTYPE.value == "bfloat16"
+        half = compute_dtype() == "bfloat16"
         with torch.autocast(device, torch.bfloat16, enabled=half):
             theirs()
         if device == "cuda":
@@ -240,7 +240,7 @@ def flops(part: Part, model: Sam2) -> float:
 
 def peak() -> float:
     """Return FLOPs per second of a square matrix product, the best of five."""
-    x = jnp.ones((_PEAK_SIDE, _PEAK_SIDE), DTYPE.value)
+    x = jnp.ones((_PEAK_SIDE, _PEAK_SIDE), compute_dtype())
     product = jax.jit(jnp.matmul)
     product(x, x)
     return 2 * _PEAK_SIDE**3 / min(seconds(lambda: product(x, x)) for _ in range(5))
@@ -279,19 +279,19 @@ def main(argv) -> None:
         from porting.pair import make_pair
         from porting.seeded import seeded_state
     state = seeded_state(SIZE.value)
-    config = sam2_config(SIZE.value, IMAGE_SIZE.value, DTYPE.value)
+    config = sam2_config(SIZE.value, IMAGE_SIZE.value, compute_dtype())
     pair = make_pair(SIZE.value, state, IMAGE_SIZE.value, port(state, config))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     pair.reference.to(device)
     title = (
-        f"{SIZE.value} at {config.image_size}x{config.image_size}, {DTYPE.value}, "
+        f"{SIZE.value} at {config.image_size}x{config.image_size}, {compute_dtype()}, "
         f"{processor()}, jax {version('jax')}, "
         f"torch {version('torch')}"
     )
     figures, peak_flops = measure(pair, device), peak()
     show(title, figures, peak_flops)
     figures = {"title": title, "parts": figures, "peak_flops": peak_flops}
-    setting = f"{SIZE.value}_{config.image_size}_{DTYPE.value}"
+    setting = f"{SIZE.value}_{config.image_size}_{compute_dtype()}"
     record(setting, {"stages": figures})
 
 

@@ -33,7 +33,7 @@ from benchmarks.measures import (
 from benchmarks.peers import PEERS, Implementation, ours, peer
 from c2g_jax.checkpoints.safetensors import initialise
 from c2g_jax.cli import launch
-from c2g_jax.cli.launch import DTYPE, IMAGE_SIZE
+from c2g_jax.cli.launch import IMAGE_SIZE, compute_dtype
 from c2g_jax.sam2.config import SIZES, sam2_config
 from c2g_jax.sam2.model import abstract_sam2
 from c2g_jax.types import InputError
@@ -87,7 +87,7 @@ def measure(sides: dict[str, Implementation]) -> dict[str, dict]:
 def measure_side(name: str, frames: np.ndarray) -> None:
     """Encode and track with the most objects; print the peak memory."""
     if name == "ours":
-        config = sam2_config(SIZE.value, IMAGE_SIZE.value, DTYPE.value)
+        config = sam2_config(SIZE.value, IMAGE_SIZE.value, compute_dtype())
         side = ours(initialise(abstract_sam2(config), 0), frames)
     else:
         from porting.pair import Clip, Pair
@@ -109,7 +109,7 @@ def peak_memory(side: str) -> float:
     """Return peak gigabytes of a process that runs one implementation."""
     command = [sys.executable, "-m", "benchmarks.video", f"--side={side}"]
     command += [f"--size={SIZE.value}", f"--objects={','.join(OBJECTS.value)}"]
-    command.append(f"--dtype={DTYPE.value}")
+    command.append(f"--dtype={compute_dtype()}")
     if IMAGE_SIZE.value:
         command.append(f"--image_size={IMAGE_SIZE.value}")
     result = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -151,7 +151,7 @@ def main(argv) -> None:
     del argv
     check_json()
     whole_numbers(OBJECTS)  # refuse bad input before building models
-    config = sam2_config(SIZE.value, IMAGE_SIZE.value, DTYPE.value)
+    config = sam2_config(SIZE.value, IMAGE_SIZE.value, compute_dtype())
     unknown = [name for name in AGAINST.value if name not in PEERS]
     if unknown or not AGAINST.value:
         named = ",".join(AGAINST.value)
@@ -172,9 +172,9 @@ def main(argv) -> None:
     state = seeded_state(SIZE.value)
     pair = make_pair(SIZE.value, state, IMAGE_SIZE.value, port(state, config))
     side, clip = config.image_size, Clip(pair, frames)
-    mixed = "" if DTYPE.value == "float32" else " (the others: float32)"
+    mixed = "" if compute_dtype() == "float32" else " (the others: float32)"
     title = (
-        f"{SIZE.value} at {side}x{side}, {DTYPE.value}{mixed}, {processor()},"
+        f"{SIZE.value} at {side}x{side}, {compute_dtype()}{mixed}, {processor()},"
         f" jax {version('jax')}, torch {version('torch')}, {ROUNDS.value} rounds"
     )
     sides = {"ours": ours(pair.ours, frames)}
@@ -183,7 +183,7 @@ def main(argv) -> None:
     figures["peak_gigabytes"] = {name: peak_memory(name) for name in sides}
     show(figures)
     named = ratios(figures["seconds"]) if "sam2" in sides else {}
-    record(f"{SIZE.value}_{side}_{DTYPE.value}", {**named, "video": figures})
+    record(f"{SIZE.value}_{side}_{compute_dtype()}", {**named, "video": figures})
 
 
 if __name__ == "__main__":

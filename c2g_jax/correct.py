@@ -31,12 +31,12 @@ from c2g_jax.cli.launch import (
     DATA_DIR,
     DEFAULT_NAME,
     DISCOVER_EVERY,
-    DTYPE,
     HEADS,
     IMAGE_SIZE,
     MAX_VIDEOS,
     NAME,
     OUTPUT,
+    compute_dtype,
 )
 from c2g_jax.click2graph.settings import NEUTRAL
 from c2g_jax.export.report import frame_progress
@@ -144,7 +144,7 @@ def read_job() -> Job:
             "checkpoint": read_manifest(folder)["sha256"],
             **heads_sha256(HEADS.value),
             "image_size": IMAGE_SIZE.value,
-            "dtype": DTYPE.value,
+            "dtype": compute_dtype(),
         },
     }
     if settings is not None and settings.temperature != NEUTRAL:
@@ -176,7 +176,7 @@ def work(job: Job, videos: Sequence[VideoRecord]) -> None:
         folder,
         HEADS.value,
         image_size=IMAGE_SIZE.value,
-        dtype=DTYPE.value,
+        dtype=compute_dtype(say=True),
         discover_every=job.protocol.discover_every,
         named=CHECKPOINT.value,
     )

@@ -41,13 +41,13 @@ from c2g_jax.cli.launch import (
     CHECKPOINT,
     DATA_DIR,
     DEFAULT_NAME,
-    DTYPE,
     HEADS,
     IMAGE_SIZE,
     MAX_VIDEOS,
     NAME,
     OUTPUT,
     SEED,
+    compute_dtype,
 )
 from c2g_jax.cli.paths import PATH
 from c2g_jax.click2graph.settings import NEUTRAL
@@ -237,7 +237,7 @@ def read_checkpoint() -> dict[str, Any]:
         "checkpoint": read_manifest(folder)["sha256"],
         **heads_sha256(HEADS.value),
         "image_size": IMAGE_SIZE.value,
-        "dtype": DTYPE.value,
+        "dtype": compute_dtype(),
         "seed": SEED.value,
     }
     settings = settings_in_use(folder, HEADS.value)
@@ -258,7 +258,7 @@ def load_model() -> Any:
         folder,
         HEADS.value,
         image_size=IMAGE_SIZE.value,
-        dtype=DTYPE.value,
+        dtype=compute_dtype(say=True),
         seed=SEED.value,
         named=CHECKPOINT.value,
     )

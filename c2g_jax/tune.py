@@ -22,7 +22,7 @@ from absl import flags
 
 from c2g_jax.cli import launch
 from c2g_jax.cli.compiled import keep_compiled
-from c2g_jax.cli.launch import CHECKPOINT, DATA_DIR, DTYPE, NAME, OUTPUT
+from c2g_jax.cli.launch import CHECKPOINT, DATA_DIR, NAME, OUTPUT
 from c2g_jax.media.outputs import check_output, write_text
 from c2g_jax.types import InputError
 
@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> None:
     dataset = open_dataset(DATA_DIR.value, name)
     videos = held_out_videos(config, dataset, folder)
     keep_compiled()
-    model, trained = load_click2graph(folder, dtype=DTYPE.value)
+    model, trained = load_click2graph(folder, dtype=launch.compute_dtype(say=True))
     if not trained:
         raise InputError(f"{folder} holds SAM2.1 alone: train Click2Graph around it")
     frames = config["clip"]["num_frames"]

@@ -9,6 +9,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 from benchmarks.encodings import Encodings
+from benchmarks.hlo_cost import Card, read_cost
 from benchmarks.measures import check_json, record, whole_numbers
 from c2g_jax.evaluation import trials
 from c2g_jax.types import InputError
@@ -155,3 +156,86 @@ def test_peers_follow_the_same_objects(name):
         assert one.shape == other.shape == (2, 128, 128)
         # sam2 and transformers round memories to bfloat16.
         assert np.mean(one == other) > 0.97
+
+
+# As XLA prints it: a product, a loop of three trips with a fusion that slices, an
+# update in place, fused attention, a convolution, and a sum over devices.
+HLO = """
+HloModule jit_f, is_scheduled=true
+
+%fused_slice (param_0.1: bf16[8,6]) -> bf16[8,2] {
+  %param_0.1 = bf16[8,6]{1,0} parameter(0)
+  ROOT %slice.1 = bf16[8,2]{1,0} slice(%param_0.1), slice={[0:8], [0:2]}
+}
+
+%fused_update (param_0.2: f32[100,4], param_1.2: f32[1,4]) -> f32[100,4] {
+  %param_0.2 = f32[100,4]{1,0} parameter(0)
+  %param_1.2 = f32[1,4]{1,0} parameter(1)
+  %constant.2 = s32[] constant(0)
+  ROOT %update.2 = f32[100,4]{1,0} dynamic-update-slice(%param_0.2, %param_1.2, %constant.2, %constant.2)
+}
+
+%fused_product (param_0.3: bf16[16,8], param_1.3: bf16[8,6]) -> bf16[16,6] {
+  %param_0.3 = bf16[16,8]{1,0} parameter(0)
+  %param_1.3 = bf16[8,6]{1,0} parameter(1)
+  %dot.3 = f32[16,6]{1,0} dot(%param_0.3, %param_1.3), lhs_contracting_dims={1}, rhs_contracting_dims={0}
+  ROOT %convert.3 = bf16[16,6]{1,0} convert(%dot.3)
+}
+
+%body (param.4: (s32[], bf16[8,6])) -> (s32[], bf16[8,6]) {
+  %param.4 = (s32[], bf16[8,6]{1,0}) parameter(0)
+  %get-tuple-element.4 = bf16[8,6]{1,0} get-tuple-element(%param.4), index=1
+  %loop_slice_fusion = bf16[8,2]{1,0} fusion(%get-tuple-element.4), kind=kLoop, calls=%fused_slice
+  ROOT %tuple.4 = (s32[], bf16[8,6]{1,0}) tuple(%get-tuple-element.4, %get-tuple-element.4)
+}
+
+ENTRY %main.9 (a: bf16[16,8], b: bf16[8,6], ring: f32[100,4], row: f32[1,4]) -> bf16[16,6] {
+  %a = bf16[16,8]{1,0} parameter(0), metadata={op_name="a"}
+  %b = bf16[8,6]{1,0} parameter(1)
+  %ring = f32[100,4]{1,0} parameter(2)
+  %row = f32[1,4]{1,0} parameter(3)
+  %product = bf16[16,6]{1,0} fusion(%a, %b), kind=kCustom, calls=%fused_product, metadata={op_name="jit(f)/dot_general"}
+  %loop = (s32[], bf16[8,6]{1,0}) while(%b), condition=%cond, body=%body, backend_config={"known_trip_count":{"n":"3"}}
+  %written = f32[100,4]{1,0} fusion(%ring, %row), kind=kLoop, calls=%fused_update
+  %q = bf16[2,16,1,8]{3,2,1,0} parameter(4)
+  %k = bf16[2,32,1,8]{3,2,1,0} parameter(5)
+  %v = bf16[2,32,1,4]{3,2,1,0} parameter(6)
+  %attended = bf16[2,16,1,4]{3,2,1,0} custom-call(%q, %k, %v), custom_call_target="__gpu$xla.gpu.triton", metadata={op_name="jit(f)/tokamax:PallasTritonFlashAttention"}
+  %image = bf16[1,8,8,3]{3,2,1,0} parameter(7)
+  %taps = bf16[4,3,3,3]{3,2,1,0} parameter(8)
+  %seen = (bf16[1,8,8,4]{3,2,1,0}, u8[4096]{0}) custom-call(%image, %taps), window={size=3x3 pad=1_1x1_1}, dim_labels=b01f_o01i->b01f, custom_call_target="__cudnn$convForward"
+  %summed = f32[100,4]{1,0} all-reduce(%ring), to_apply=%add
+  ROOT %copy = bf16[16,6]{1,0} bitcast(%product)
+}
+"""  # noqa: E501
+
+
+def test_the_cost_of_a_compiled_program_by_hand():
+    cost = read_cost(HLO)
+    found = {kernel.name: kernel for kernel in cost.kernels}
+    moved = {name: kernel.moved for name, kernel in found.items()}
+    assert moved == {
+        "product": 2 * (16 * 8 + 8 * 6 + 16 * 6),
+        "loop_slice_fusion": 2 * 2 * 8 * 2,  # the slice alone, read and written
+        "written": 2 * 4 * 4,  # one row of the ring
+        "attended": 2 * 2 * (16 * 8 + 32 * 8 + 32 * 4 + 16 * 4),
+        "seen": 2 * (8 * 8 * 3 + 4 * 27 + 8 * 8 * 4),  # without the workspace
+        "summed": 4 * 2 * 400,
+    }
+    flops = {name: kernel.flops for name, kernel in found.items() if kernel.flops}
+    assert flops == {
+        "product": 2 * 16 * 6 * 8,
+        "attended": 2 * 2 * 16 * 32 * (8 + 4),
+        "seen": 2 * 8 * 8 * 4 * 27,
+    }
+    assert found["loop_slice_fusion"].times == 3
+    assert found["product"].origin == "jit(f)/dot_general"
+    assert (cost.count, cost.loops) == (8, 1)
+    assert cost.collectives == {"all-reduce": 1600}
+    assert cost.moved == sum(moved.values()) + 2 * moved["loop_slice_fusion"]
+    # Memory decides on one card, arithmetic on another; 2 microseconds each launch.
+    slow = Card("slow", peak=1e15, bandwidth=1e3)
+    assert cost.seconds(slow) == pytest.approx(cost.moved / 1e3, rel=1e-4)
+    weak = Card("weak", peak=1e3, bandwidth=1e15)
+    assert cost.seconds(weak) == pytest.approx(cost.flops / 600, rel=1e-4)
+    assert cost.seconds(Card("", 1e18, 1e18)) == pytest.approx(8 * 2e-6, rel=1e-4)

@@ -20,6 +20,7 @@ EXTRAS = {
     "plot": ("matplotlib",),
     "port": ("torch", "sam2", "hydra", "iopath"),
     "tfds-cli": ("tensorflow", "apache_beam"),
+    "gpu-plan": ("tokamax", "jax_plugins"),
 }  # fmt: skip
 
 
@@ -56,6 +57,7 @@ def test_help_needs_no_extra(tmp_path, module):
         ("benchmarks.data", (), "train"),
         ("benchmarks.spans", ("--output={}/out",), "train"),
         ("benchmarks.training", (), "train"),
+        ("benchmarks.compiled", (), "gpu-plan"),
         (
             "porting.convert",
             ("--reverse", "--checkpoint=a", "--output={}/out"),

@@ -47,7 +47,7 @@ PACKAGES = {
     "types": "numpy",
     "vocabulary": "",
     "media": "numpy PIL av pycocotools",
-    "sam2": f"{_ARRAYS} scipy",
+    "sam2": f"{_ARRAYS} scipy tokamax absl",
     "cli": "absl jax",
     "data": "numpy jax jaxtyping scipy PIL grain tensorflow_datasets google absl",
     "click2graph": f"{_ARRAYS} optax",

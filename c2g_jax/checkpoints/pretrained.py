@@ -28,6 +28,7 @@ from c2g_jax.from_scratch.didm import didm_config
 from c2g_jax.from_scratch.sch import sch_config
 from c2g_jax.media.outputs import path_named, write_text
 from c2g_jax.sam2.config import sam2_config
+from c2g_jax.sam2.fused_attention import AUTO
 from c2g_jax.sam2.layers import abstract
 from c2g_jax.sam2.model import Sam2, abstract_sam2
 from c2g_jax.types import InputError, TrackRules, whole
@@ -220,18 +221,19 @@ def load_sam2(
     size: str | None = None,
     image_size: int | None = None,
     dtype: str = "float32",
+    attention: str = AUTO,
 ) -> Sam2:
     """Return the SAM2.1 of a folder that holds it alone or a whole Click2Graph.
 
     `folder` may also be a checkpoint as released (`find_checkpoint`). `size`, if given,
-    must be the checkpoint's; `image_size` replaces the checkpoint's.
-    Raises InputError if the folder does not fit.
+    must be the checkpoint's; `image_size` replaces the checkpoint's; `attention` is
+    that of `sam2_config`. Raises InputError if the folder does not fit.
     """
     image_size, folder = _checked(image_size, dtype), find_checkpoint(folder)
     manifest = read_manifest(folder)
     shape = manifest.get(CLICK2GRAPH)
     image_size = image_size or (manifest if shape is None else shape).get("image_size")
-    config = sam2_config(manifest["size"], image_size, dtype)
+    config = sam2_config(manifest["size"], image_size, dtype, attention)
     model = abstract_sam2(config)
     prefix = "" if shape is None else "sam2"
     return load_weights(model, folder, prefix=prefix, size=size)

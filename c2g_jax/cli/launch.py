@@ -71,11 +71,27 @@ IMAGE_SIZE = flags.DEFINE_integer(
     "Side of the square model input in pixels. Default: the checkpoint's.",
 )
 DTYPE = flags.DEFINE_string(
-    "dtype", "float32", "Computation type: float32 or bfloat16."
+    "dtype",
+    None,
+    "Computation type: float32 or bfloat16. Default: bfloat16 on a GPU, else float32.",
 )
 DISCOVER_EVERY = flags.DEFINE_integer(
     "discover_every", 1, "Discover new objects on every k-th frame."
 )
+
+
+def compute_dtype(say: bool = False) -> str:
+    """Return --dtype, by default that of the device; with `say` tell it on stderr."""
+    import jax  # --help does not need it
+
+    from c2g_jax.sam2.config import default_dtype
+
+    dtype = DTYPE.value or default_dtype()
+    if say:
+        device = jax.devices()[0].device_kind
+        print(f"computes in {dtype} on {device} (--dtype)", file=sys.stderr)
+    return dtype
+
 
 # How to install the extras for which plain pip does not suffice.
 _INSTALL = {

@@ -36,6 +36,7 @@ from c2g_jax.cli.launch import (
     IMAGE_SIZE,
     MAX_FRAMES,
     SEED,
+    compute_dtype,
 )
 from c2g_jax.export.overlay import write_overlay
 from c2g_jax.export.report import print_relations, progress_bar
@@ -90,12 +91,13 @@ def make_tracker(job: Job) -> Callable:
 
     keep_compiled()
     every, seed = DISCOVER_EVERY.value, SEED.value
+    dtype = compute_dtype(say=True)
     if job.checkpoint is None:
         warn(
             f"no --checkpoint: the weights are untrained (random, seed {seed}), so "
             "masks and relations mean nothing"
         )
-        sam2 = sam2_config(job.size, IMAGE_SIZE.value, DTYPE.value)
+        sam2 = sam2_config(job.size, IMAGE_SIZE.value, dtype)
         config = click2graph_config(sam2, discover_every=every)
         model = seeded_click2graph(config, seed)
     else:
@@ -104,7 +106,7 @@ def make_tracker(job: Job) -> Callable:
             job.heads,
             size=job.size,
             image_size=IMAGE_SIZE.value,
-            dtype=DTYPE.value,
+            dtype=dtype,
             seed=seed,
             discover_every=every,
             named=CHECKPOINT.value,
@@ -177,6 +179,7 @@ def provenance(job: Job, dropped: int) -> dict:
         heads = {"heads": {"name": name, "sha256": job.heads_manifest["sha256"]}}
     options = (IMAGE_SIZE, DTYPE, FPS, START, END, MAX_FRAMES)
     options += (DISCOVER_EVERY,)
+    values = {flag.name: flag.value for flag in options}
     spans = {flag.name: getattr(job.spans, name) for name, flag in SPANS.items()}
     return {
         "program": f"click2graph-jax {__version__}",
@@ -184,7 +187,7 @@ def provenance(job: Job, dropped: int) -> dict:
         **heads,
         "size": job.size,
         "seed": SEED.value,
-        "options": {flag.name: flag.value for flag in options} | spans,
+        "options": values | {"dtype": compute_dtype()} | spans,
         "prompts": prompts_to_json(job.prompts, job.annotations.names),
         "dropped_tracks": dropped,
     }

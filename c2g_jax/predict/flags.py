@@ -15,13 +15,13 @@ from c2g_jax.cli.interrupts import interruptible_imports
 from c2g_jax.cli.launch import (
     CHECKPOINT,
     DISCOVER_EVERY,
-    DTYPE,
     HEADS,
     IMAGE_SIZE,
     MAX_FRAMES,
     OUTPUT,
     SEED,
     VIDEO,
+    compute_dtype,
 )
 from c2g_jax.cli.paths import PATH
 from c2g_jax.click2graph.settings import RANKED, SpanConfig
@@ -259,5 +259,5 @@ def read_checkpoint() -> tuple[str, Path | None, dict | None]:
                 f"not {size}: ask for --size={manifest['size']} or give another"
             )
         size = manifest["size"]
-    sam2_config(size, IMAGE_SIZE.value, DTYPE.value)
+    sam2_config(size, IMAGE_SIZE.value, compute_dtype())
     return size, checkpoint, manifest

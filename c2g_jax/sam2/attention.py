@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from c2g_jax.sam2.fused_attention import attend_tokens
 from c2g_jax.sam2.layers import Linear
 
 # Longer sequences are processed in blocks of at most this many queries and keys: the
@@ -138,9 +139,10 @@ class Attention(nnx.Module):
         rngs: nnx.Rngs,
         inner: int | None = None,
         key_channels: int | None = None,
+        fused: bool = False,
     ):
         inner, key_channels = inner or channels, key_channels or channels
-        self.num_heads = num_heads
+        self.num_heads, self.fused = num_heads, fused
         self.q_proj = Linear(channels, inner, dtype, rngs)
         self.k_proj = Linear(key_channels, inner, dtype, rngs)
         self.v_proj = Linear(key_channels, inner, dtype, rngs)
@@ -150,6 +152,11 @@ class Attention(nnx.Module):
         self, q: jax.Array, k: jax.Array, v: jax.Array, valid: jax.Array | None = None
     ) -> jax.Array:
         """Attend from q [b, s, c] to k, v [b, t, ck], valid [b, t]: [b, s, c]."""
+        if self.fused:
+            # XLA would join products of one input, and take them apart again.
+            q, k, v = jax.lax.optimization_barrier((q, k, v))
+            q, k, v = self.q_proj(q), self.k_proj(k), self.v_proj(v)
+            return self.out_proj(attend_tokens(q, k, v, self.num_heads, valid))
         q = split_heads(self.q_proj(q), self.num_heads)
         k = split_heads(self.k_proj(k), self.num_heads)
         v = split_heads(self.v_proj(v), self.num_heads)

@@ -3,7 +3,9 @@
 import dataclasses
 
 import jax.numpy as jnp
+from jax.extend import backend
 
+from c2g_jax.sam2.fused_attention import AUTO, FUSED, PLAIN, resolve_attention
 from c2g_jax.types import InputError
 
 
@@ -42,6 +44,9 @@ class Sam2Config:
     memory_sigmoid_scale: float = 20.0
     memory_sigmoid_bias: float = -10.0
     dtype: str = "float32"  # of the computation; parameters are float32
+    # Which form the programs take: "plain" runs everywhere and is tuned for CPUs;
+    # "fused" is for GPUs: attention in fused kernels, all objects as one batch.
+    attention: str = PLAIN
 
     @property
     def feature_size(self) -> int:
@@ -60,6 +65,10 @@ class Sam2Config:
     @property
     def compute_dtype(self) -> jnp.dtype:
         return jnp.dtype(self.dtype)
+
+    @property
+    def fused(self) -> bool:
+        return self.attention == FUSED
 
 
 _PUBLISHED = {
@@ -123,20 +132,30 @@ SIZES = tuple(_SIZES)
 MAX_IMAGE_SIZE = 8192  # eight times the published one; beyond available memory
 
 
+def default_dtype() -> str:
+    """Return the type to compute in where none is given, by JAX's default device."""
+    return "bfloat16" if backend.get_default_device().platform == "gpu" else "float32"
+
+
 def sam2_config(
-    size: str, image_size: int | None = None, dtype: str = "float32"
+    size: str,
+    image_size: int | None = None,
+    dtype: str = "float32",
+    attention: str = AUTO,
 ) -> Sam2Config:
     """Return the configuration of a size: toy, mini, tiny, small, base_plus or large.
 
     `image_size` overrides the side of the model image; it must be a multiple of 32,
     so that the windowed position embedding tiles the image. `dtype` is that of the
-    computation, float32 or bfloat16. InputError for other values.
+    computation, float32 or bfloat16; `attention` is auto (by the device), plain or
+    fused. InputError for other values.
     """
     if size not in _SIZES:
         raise InputError(f"unknown size {size!r}: choose one of {', '.join(SIZES)}")
     if dtype not in ("float32", "bfloat16"):
         raise InputError(f"unknown dtype {dtype!r}: choose float32 or bfloat16")
-    config = Sam2Config(size=size, dtype=dtype, **_SIZES[size])
+    attention = resolve_attention(attention)
+    config = Sam2Config(size=size, dtype=dtype, attention=attention, **_SIZES[size])
     if image_size is not None:
         if not 0 < image_size <= MAX_IMAGE_SIZE or image_size % 32:
             near = min(max(32, (image_size + 16) // 32 * 32), MAX_IMAGE_SIZE)

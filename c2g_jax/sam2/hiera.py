@@ -9,7 +9,8 @@ from flax import nnx
 
 from c2g_jax.sam2.attention import attend
 from c2g_jax.sam2.config import Sam2Config
-from c2g_jax.sam2.layers import Linear, Mlp, conv, gelu, layer_norm
+from c2g_jax.sam2.fused_attention import attend_fused
+from c2g_jax.sam2.layers import Linear, Mlp, abstract, conv, gelu_for, layer_norm
 from c2g_jax.sam2.position import interpolate_bicubic
 
 
@@ -60,14 +61,18 @@ class MultiScaleAttention(nnx.Module):
         pool: bool,
         dtype: jnp.dtype,
         rngs: nnx.Rngs,
+        fused: bool = False,
     ):
-        self.num_heads, self.pool = num_heads, pool
+        self.num_heads, self.pool, self.fused = num_heads, pool, fused
+        self.apart = False
         self.qkv = Linear(dim, 3 * dim_out, dtype, rngs)
         self.proj = Linear(dim_out, dim_out, dtype, rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map [b, h, w, dim] to [b, h, w, dim_out], or half that size if pooled."""
         b, h, w, _ = x.shape
+        if self.fused:
+            return self.proj(self._attend_fused(x))
         qkv = self.qkv(x).reshape(b, h * w, 3, self.num_heads, -1)
         q, k, v = qkv.transpose(2, 0, 3, 1, 4)  # each [b, heads, s, d]
         if self.pool:
@@ -77,6 +82,41 @@ class MultiScaleAttention(nnx.Module):
             q = q.reshape(b, h * w, self.num_heads, -1).transpose(0, 2, 1, 3)
         out = attend(q, k, v).transpose(0, 2, 1, 3).reshape(b, h, w, -1)
         return self.proj(out)
+
+    def hold_apart(self) -> None:
+        """Hold the projections to queries, keys and values one by one.
+
+        A fused kernel takes each as an array of its own, which one product for all
+        three would be copied to. Checkpoints have no such entries.
+        """
+        if self.apart:
+            return
+        kernel, bias = (x[...] for x in (self.qkv.kernel, self.qkv.bias))
+        parts = zip(jnp.split(kernel, 3, axis=1), jnp.split(bias, 3), strict=True)
+        for name, (part, shift) in zip("qkv", parts, strict=True):
+            sizes = (*part.shape, self.qkv.dtype)
+            layer = abstract(lambda rngs, sizes=sizes: Linear(*sizes, rngs))
+            layer.kernel, layer.bias = nnx.Param(part), nnx.Param(shift)
+            setattr(self, name, layer)
+        del self.qkv
+        self.apart = True
+
+    def _attend_fused(self, x: jax.Array) -> jax.Array:
+        """Attend without transposes: the kernel reads heads side by side."""
+        b = len(x)
+        if self.apart:
+            xs = jax.lax.optimization_barrier((x, x, x))  # three products, not one
+            q, k, v = (f(x) for f, x in zip((self.q, self.k, self.v), xs, strict=True))
+        else:
+            q, k, v = jnp.split(self.qkv(x), 3, axis=-1)
+        if self.pool:
+            q = max_pool_2x2(q)
+        size = q.shape[1:3]
+        q, k, v = (
+            y.reshape(b, -1, self.num_heads, y.shape[-1] // self.num_heads)
+            for y in (q, k, v)
+        )
+        return attend_fused(q, k, v).reshape(b, *size, -1)
 
 
 class MultiScaleBlock(nnx.Module):
@@ -91,12 +131,15 @@ class MultiScaleBlock(nnx.Module):
         pool: bool,
         dtype: jnp.dtype,
         rngs: nnx.Rngs,
+        fused: bool = False,
     ):
         self.window, self.pool = window, pool
         self.norm1 = layer_norm(dim, dtype, rngs)
-        self.attn = MultiScaleAttention(dim, dim_out, num_heads, pool, dtype, rngs)
+        self.attn = MultiScaleAttention(
+            dim, dim_out, num_heads, pool, dtype, rngs, fused
+        )
         self.norm2 = layer_norm(dim_out, dtype, rngs)
-        self.mlp = Mlp((dim_out, 4 * dim_out, dim_out), dtype, rngs, gelu)
+        self.mlp = Mlp((dim_out, 4 * dim_out, dim_out), dtype, rngs, gelu_for(fused))
         # No attribute otherwise: checkpoints have no such entry.
         if dim != dim_out:
             self.proj = Linear(dim, dim_out, dtype, rngs)
@@ -125,6 +168,7 @@ class Hiera(nnx.Module):
 
     def __init__(self, config: Sam2Config, rngs: nnx.Rngs):
         dtype, dim, heads = config.compute_dtype, config.embed_dim, config.num_heads
+        self.dtype = dtype
         self.patch_embed = PatchEmbed(dim, dtype, rngs)
         window = config.window_spec[0]
         self.pos_embed = nnx.Param(jnp.zeros((*config.pos_embed_size, dim)))
@@ -143,10 +187,17 @@ class Hiera(nnx.Module):
                     window = 0
                 dim_out = dim * 2 if first else dim
                 heads = heads * 2 if first else heads
-                block = MultiScaleBlock(dim, dim_out, heads, window, first, dtype, rngs)
+                block = MultiScaleBlock(
+                    dim, dim_out, heads, window, first, dtype, rngs, config.fused
+                )
                 blocks.append(block)
                 dim = dim_out
         self.blocks = nnx.List(blocks)
+
+    def hold_position(self, size: int) -> None:
+        """Hold the position embedding of images of one size: it depends on no image."""
+        position = self.position_embedding(size // 4, size // 4)
+        self.position = nnx.Param(position.astype(self.dtype))
 
     def position_embedding(self, height: int, width: int) -> jax.Array:
         """Return the embedding [h, w, c]: resized global plus tiled window part."""
@@ -158,7 +209,10 @@ class Hiera(nnx.Module):
 
     def __call__(self, images: jax.Array) -> list[jax.Array]:
         x = self.patch_embed(images)
-        x = x + self.position_embedding(*x.shape[1:3]).astype(x.dtype)
+        if hasattr(self, "position"):
+            x = x + self.position[...]
+        else:
+            x = x + self.position_embedding(*x.shape[1:3]).astype(x.dtype)
         outputs = []
         for index, block in enumerate(self.blocks):
             x = block(x)

@@ -45,6 +45,25 @@ def abstract(build: Callable[[nnx.Rngs], Module]) -> Module:
     return nnx.eval_shape(lambda: build(rngs))
 
 
+@jax.custom_vjp
+def gelu_at_once(x: jax.Array) -> jax.Array:
+    """GELU, exact, in one pass over memory on a GPU; in float32 within.
+
+    XLA expands erfc, which `gelu` is made of, to more operations than it fuses there.
+    """
+    wide = x.astype(jnp.float32)
+    y = 0.5 * wide * (1 + jax.lax.erf(wide * np.sqrt(0.5).astype(np.float32)))
+    return y.astype(x.dtype)
+
+
+gelu_at_once.defvjp(lambda x: (gelu_at_once(x), x), _gelu_backward)
+
+
+def gelu_for(fused: bool) -> Callable[[jax.Array], jax.Array]:
+    """Return the GELU of the programs for GPUs, or that of the plain ones."""
+    return gelu_at_once if fused else gelu
+
+
 def layer_norm(
     channels: int, dtype: jnp.dtype, rngs: nnx.Rngs, eps: float = 1e-6
 ) -> nnx.LayerNorm:
@@ -62,9 +81,11 @@ def conv(
     rngs: nnx.Rngs,
     stride: int = 1,
     padding: int = 0,
+    fused: bool = False,
 ) -> nnx.Conv:
     """Square convolution with symmetric padding; "SAME" is asymmetric with strides."""
-    return nnx.Conv(
+    kind = PointwiseConv if fused and kernel == 1 else nnx.Conv
+    return kind(
         inputs,
         outputs,
         (kernel, kernel),
@@ -73,6 +94,17 @@ def conv(
         dtype=dtype,
         rngs=rngs,
     )
+
+
+class PointwiseConv(nnx.Conv):
+    """1x1 convolution as a matrix product.
+
+    XLA gives convolutions to a library on a GPU, and transposes their kernels for it.
+    """
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        kernel, bias = (y[...].astype(self.dtype) for y in (self.kernel, self.bias))
+        return x.astype(self.dtype) @ kernel[0, 0] + bias
 
 
 @jax.custom_vjp
@@ -204,8 +236,15 @@ def grouped_depthwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
 class DepthwiseConv(nnx.Module):
     """Depthwise convolution, padded to keep the size."""
 
-    def __init__(self, channels: int, size: int, dtype: jnp.dtype, rngs: nnx.Rngs):
-        self.dtype = dtype
+    def __init__(
+        self,
+        channels: int,
+        size: int,
+        dtype: jnp.dtype,
+        rngs: nnx.Rngs,
+        fused: bool = False,
+    ):
+        self.dtype, self.fused = dtype, fused
         scale = size**-1.0
         kernel = scale * jax.random.normal(rngs.params(), (size, size, 1, channels))
         self.kernel = nnx.Param(kernel)
@@ -214,9 +253,12 @@ class DepthwiseConv(nnx.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map [b, h, w, c] to [b, h, w, c]."""
         x, kernel = x.astype(self.dtype), self.kernel[...].astype(self.dtype)
-        y = jax.lax.platform_dependent(
-            x, kernel, cpu=shifted_depthwise, default=grouped_depthwise
-        )
+        if self.fused:
+            y = grouped_depthwise(x, kernel)
+        else:
+            y = jax.lax.platform_dependent(
+                x, kernel, cpu=shifted_depthwise, default=grouped_depthwise
+            )
         return y + self.bias[...].astype(self.dtype)
 
 

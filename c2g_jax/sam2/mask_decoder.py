@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from c2g_jax.sam2.config import Sam2Config
-from c2g_jax.sam2.layers import Mlp, TransposedConv2x2, conv, gelu, layer_norm
+from c2g_jax.sam2.layers import Mlp, TransposedConv2x2, conv, gelu_for, layer_norm
 from c2g_jax.sam2.two_way_transformer import TwoWayTransformer
 
 NUM_MASKS = 4  # a single mask, and three (multimask) for an ambiguous prompt
@@ -38,6 +38,7 @@ class MaskDecoder(nnx.Module):
 
     def __init__(self, config: Sam2Config, rngs: nnx.Rngs):
         c, dtype = config.d_model, config.compute_dtype
+        self.gelu = gelu_for(config.fused)
         self.transformer = TwoWayTransformer(config, rngs)
         self.obj_score_token = nnx.Embed(1, c, rngs=rngs)
         self.iou_token = nnx.Embed(1, c, rngs=rngs)
@@ -45,8 +46,8 @@ class MaskDecoder(nnx.Module):
         self.upscale1 = TransposedConv2x2(c, c // 4, dtype, rngs)
         self.upscale_norm = layer_norm(c // 4, dtype, rngs)
         self.upscale2 = TransposedConv2x2(c // 4, c // 8, dtype, rngs)
-        self.conv_s0 = conv(c, c // 8, 1, dtype, rngs)
-        self.conv_s1 = conv(c, c // 4, 1, dtype, rngs)
+        self.conv_s0 = conv(c, c // 8, 1, dtype, rngs, fused=config.fused)
+        self.conv_s1 = conv(c, c // 4, 1, dtype, rngs, fused=config.fused)
         self.output_hypernetworks_mlps = nnx.List(
             Mlp((c, c, c, c // 8), dtype, rngs) for _ in range(NUM_MASKS)
         )
@@ -85,7 +86,7 @@ class MaskDecoder(nnx.Module):
 
         fine, middle = high_res
         x = self.upscale1(source.reshape(n, h, w, c)) + middle
-        x = gelu(self.upscale2(gelu(self.upscale_norm(x))) + fine)
+        x = self.gelu(self.upscale2(self.gelu(self.upscale_norm(x))) + fine)
         mlps = self.output_hypernetworks_mlps
         filters = [mlp(mask_tokens[:, i]) for i, mlp in enumerate(mlps)]
         logits = jnp.einsum("nmc,nhwc->nmhw", jnp.stack(filters, axis=1), x)

@@ -9,6 +9,7 @@ from flax import nnx
 
 from c2g_jax.sam2.attention import Attention, attend
 from c2g_jax.sam2.config import Sam2Config
+from c2g_jax.sam2.fused_attention import attend_tokens
 from c2g_jax.sam2.layers import TORCH_EPS, Linear, layer_norm
 from c2g_jax.sam2.position import rotary_table, rotate
 
@@ -50,8 +51,11 @@ class RotaryAttention(Attention):
         # The weights of a query sum to one, so the value projection commutes with the
         # weighted mean. Projecting afterwards is cheaper: memories are a quarter as
         # wide as their projection, and outnumber the queries.
-        out = attend(q[:, None], k[:, None], v[:, None], valid)
-        return self.out_proj(self.v_proj(out[:, 0]))
+        if self.fused:
+            out = attend_tokens(q, k, v, 1, valid)
+        else:
+            out = attend(q[:, None], k[:, None], v[:, None], valid)[:, 0]
+        return self.out_proj(self.v_proj(out))
 
 
 class MemoryAttentionLayer(nnx.Module):
@@ -59,9 +63,9 @@ class MemoryAttentionLayer(nnx.Module):
 
     def __init__(self, config: Sam2Config, rngs: nnx.Rngs):
         c, dtype, hidden = config.d_model, config.compute_dtype, config.memory_mlp_dim
-        self.self_attn = RotaryAttention(c, 1, dtype, rngs)
+        self.self_attn = RotaryAttention(c, 1, dtype, rngs, fused=config.fused)
         self.cross_attn_image = RotaryAttention(
-            c, 1, dtype, rngs, key_channels=config.mem_dim
+            c, 1, dtype, rngs, key_channels=config.mem_dim, fused=config.fused
         )
         self.linear1 = Linear(c, hidden, dtype, rngs)
         self.linear2 = Linear(hidden, c, dtype, rngs)
@@ -100,6 +104,7 @@ class MemoryAttention(nnx.Module):
             MemoryAttentionLayer(config, rngs) for _ in range(config.memory_layers)
         )
         self.norm = layer_norm(config.d_model, config.compute_dtype, rngs, TORCH_EPS)
+        self.fused = config.fused
 
     def __call__(
         self,
@@ -129,7 +134,7 @@ class MemoryAttention(nnx.Module):
 
         n, t = valid.shape
         group_size = max(1, _MAX_TOKENS // t)
-        if n <= group_size or image.shape[0] > 1:
+        if self.fused or n <= group_size or image.shape[0] > 1:
             return attend_to((keys, memory, valid))
 
         def group(part: jax.Array) -> jax.Array:

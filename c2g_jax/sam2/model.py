@@ -3,7 +3,7 @@
 sam2/modeling/sam2_base.py, with objects as a batch over the features of one frame.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,15 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from c2g_jax.sam2.config import Sam2Config
-from c2g_jax.sam2.layers import Linear, Mlp, abstract, conv
+from c2g_jax.sam2.hiera import MultiScaleAttention
+from c2g_jax.sam2.layers import (
+    DepthwiseConv,
+    Linear,
+    Mlp,
+    TransposedConv2x2,
+    abstract,
+    conv,
+)
 from c2g_jax.sam2.mask_decoder import ChosenMask, DecodedMasks, MaskDecoder
 from c2g_jax.sam2.memory import Memories
 from c2g_jax.sam2.memory_attention import MemoryAttention
@@ -21,6 +29,10 @@ from c2g_jax.sam2.neck import ImageEncoder
 from c2g_jax.sam2.position import sine_position_encoding, sine_time_encoding
 from c2g_jax.sam2.prompt_encoder import PromptEncoder
 from c2g_jax.sam2.prompts import Prompts
+
+T = TypeVar("T", bound=nnx.Module)
+# Layers that round their weights to their dtype.
+_PRODUCTS = (nnx.Linear, nnx.Conv, DepthwiseConv, TransposedConv2x2)
 
 # Of ImageNet's colours, by which images are normalised.
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
@@ -163,6 +175,28 @@ class Sam2(nnx.Module):
         memory = self.memory_encoder(features.embed, masks)
         absent = self.no_obj_embed_spatial[...].astype(memory.dtype)
         return memory + jnp.where(present[:, None, None, None], 0, absent)
+
+
+def for_inference(model: T) -> T:
+    """Return a copy of a model with its weights as a video needs them.
+
+    Those of products are held in the type that they are rounded to at each use: in
+    bfloat16 half as much memory is held and read. For fused attention queries, keys and
+    values have weights of their own, and what depends on no image is computed once.
+    Not to be trained or saved; of a copy made so it is an equal one.
+    """
+    model = nnx.clone(model)
+    for _, module in list(nnx.iter_modules(model)):
+        if isinstance(module, _PRODUCTS) and module.dtype is not None:
+            for name in ("kernel", "bias"):
+                weight = getattr(module, name)
+                weight.set_value(weight[...].astype(module.dtype))
+    for _, module in list(nnx.iter_modules(model)):
+        if isinstance(module, MultiScaleAttention) and module.fused:
+            module.hold_apart()
+        if isinstance(module, Sam2) and module.config.fused:
+            module.image_encoder.trunk.hold_position(module.config.image_size)
+    return model
 
 
 def abstract_sam2(config: Sam2Config) -> Sam2:

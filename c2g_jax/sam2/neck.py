@@ -23,7 +23,14 @@ class FpnNeck(nnx.Module):
     def __init__(self, config: Sam2Config, rngs: nnx.Rngs):
         # Coarse to fine, the order in checkpoints.
         self.convs = nnx.List(
-            conv(channels, config.d_model, 1, config.compute_dtype, rngs)
+            conv(
+                channels,
+                config.d_model,
+                1,
+                config.compute_dtype,
+                rngs,
+                fused=config.fused,
+            )
             for channels in reversed(config.stage_channels)
         )
 

@@ -13,12 +13,12 @@ class TwoWayAttentionBlock(nnx.Module):
 
     def __init__(self, config: Sam2Config, first: bool, rngs: nnx.Rngs):
         c, dtype, heads = config.d_model, config.compute_dtype, config.decoder_heads
-        self.first = first
+        self.first, fused = first, config.fused
 
         def cross() -> Attention:
-            return Attention(c, heads, dtype, rngs, inner=c // 2)
+            return Attention(c, heads, dtype, rngs, inner=c // 2, fused=fused)
 
-        self.self_attn = Attention(c, heads, dtype, rngs)
+        self.self_attn = Attention(c, heads, dtype, rngs, fused=fused)
         self.norm1 = layer_norm(c, dtype, rngs, TORCH_EPS)
         self.cross_attn_token_to_image = cross()
         self.norm2 = layer_norm(c, dtype, rngs, TORCH_EPS)
@@ -62,7 +62,7 @@ class TwoWayTransformer(nnx.Module):
             TwoWayAttentionBlock(config, first, rngs) for first in (True, False)
         )
         self.final_attn_token_to_image = Attention(
-            c, config.decoder_heads, dtype, rngs, inner=c // 2
+            c, config.decoder_heads, dtype, rngs, inner=c // 2, fused=config.fused
         )
         self.norm_final_attn = layer_norm(c, dtype, rngs, TORCH_EPS)
 

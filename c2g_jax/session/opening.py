@@ -17,6 +17,7 @@ from c2g_jax.click2graph.model import Click2Graph
 from c2g_jax.media.outputs import path_named
 from c2g_jax.media.video import DEFAULT_FPS, check_sampling
 from c2g_jax.media.video import open_video as read_video
+from c2g_jax.sam2.config import default_dtype
 from c2g_jax.session.core import SUGGEST, TAKE
 from c2g_jax.session.file import read_session
 from c2g_jax.session.session import Session
@@ -45,7 +46,7 @@ def open_video(
     end: float | None = None,
     max_frames: int | None = None,
     image_size: int | None = None,
-    dtype: str = "float32",
+    dtype: str | None = None,
     discover_every: int = 1,
     **options: Any,
 ) -> Session:
@@ -55,11 +56,11 @@ def open_video(
     folder of Hugging Face), by default the shipped toy; alternatively `model` is a
     model in memory. `heads` is a heads.safetensors whose DIDM and SCH are
     used in place of the checkpoint's. `fps` frames per second are sampled by time
-    (None: every frame), from `start` to `end` seconds. `image_size`, `dtype` and
-    `discover_every` apply to a checkpoint; a `model` has its own. Other options are
-    those of `Session`. Raises InputError for what cannot be read, and warns of the
-    toy, of a checkpoint with SAM2.1 alone, with which nothing is guessed, and of heads
-    that were trained around another SAM2.1.
+    (None: every frame), from `start` to `end` seconds. `image_size`, `dtype` (by
+    default bfloat16 on a GPU, else float32) and `discover_every` apply to a checkpoint;
+    a `model` has its own. Other options are those of `Session`. Raises InputError for
+    what cannot be read, and warns of the toy, of a checkpoint with SAM2.1 alone, with
+    which nothing is guessed, and of heads that were trained around another SAM2.1.
     """
     if model is not None and (checkpoint is not None or heads is not None):
         given = "heads" if checkpoint is None else "a checkpoint"
@@ -82,7 +83,7 @@ def open_video(
             folder,
             heads,
             image_size=image_size,
-            dtype=dtype,
+            dtype=dtype or default_dtype(),
             discover_every=discover_every,
             named=checkpoint,
         )

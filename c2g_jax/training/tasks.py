@@ -31,6 +31,7 @@ from c2g_jax.from_scratch.didm import FromScratchDidmConfig, didm_config
 from c2g_jax.from_scratch.relation_loss import FromScratchRelationLoss
 from c2g_jax.from_scratch.sch import FromScratchSchConfig, sch_config
 from c2g_jax.sam2.config import sam2_config
+from c2g_jax.sam2.fused_attention import PLAIN
 from c2g_jax.sam2.model import Sam2
 from c2g_jax.training.loop import LoopConfig
 from c2g_jax.training.optim import Group, OptimConfig
@@ -105,11 +106,15 @@ def prepare_task(config: Any, local_batch: int) -> PreparedTask:
 
 
 def fill_sam2(config: Any) -> Sam2:
-    """Load the SAM2.1 of config.sam2.checkpoint; if empty, initialise one randomly."""
+    """Load the SAM2.1 of config.sam2.checkpoint; if empty, initialise one randomly.
+
+    Its attention is plain: the clips of a batch lie on all devices, and XLA cannot
+    divide a fused kernel among them: each would compute all clips.
+    """
     size, side, dtype = config.sam2.size, config.sam2.image_size, config.sam2.dtype
     if config.sam2.checkpoint:
-        return load_sam2(config.sam2.checkpoint, size, side, dtype)
-    return seeded_sam2(sam2_config(size, side, dtype), config.seed)
+        return load_sam2(config.sam2.checkpoint, size, side, dtype, attention=PLAIN)
+    return seeded_sam2(sam2_config(size, side, dtype, attention=PLAIN), config.seed)
 
 
 def click2graph_task(

@@ -14,6 +14,7 @@ from c2g_jax.checkpoints.released.cache import report_on_stderr
 from c2g_jax.checkpoints.safetensors import read_manifest
 from c2g_jax.cli.compiled import keep_compiled
 from c2g_jax.click2graph.model import Click2Graph
+from c2g_jax.sam2.config import default_dtype
 from c2g_jax.session.core import SUGGEST, TAKE
 from c2g_jax.session.file import SavedSession, read_session
 from c2g_jax.session.opening import open_video
@@ -50,7 +51,9 @@ class ModelHost:
         folder = find_checkpoint(self.checkpoint, report)
         self.weights = describe_weights(folder, self.heads, self.checkpoint)
         (report or report_on_stderr)(self.weights)
-        self._model, warning = load_model(folder, self.heads, named=self.checkpoint)
+        self._model, warning = load_model(
+            folder, self.heads, dtype=default_dtype(), named=self.checkpoint
+        )
         self.vocabulary = self._model.config.vocabulary
         sha256 = read_manifest(folder)["sha256"]
         heads = ()

@@ -63,6 +63,43 @@ def video() -> list[Frame]:
     return frames
 
 
+def test_a_frame_is_four_dispatches_at_most_and_one_wait(model, video, monkeypatch):
+    waits, calls = [], []
+    fetch, value = jax.device_get, type(jnp.zeros(1))._value
+
+    def count(name):
+        known = getattr(tracking, name)
+
+        def run(*given, **more):
+            calls.append(name)
+            return known(*given, **more)
+
+        monkeypatch.setattr(tracking, name, run)
+
+    def fetched(tree):
+        waits.append("device_get")
+        with monkeypatch.context() as within:
+            within.setattr(type(jnp.zeros(1)), "_value", value)
+            return fetch(tree)
+
+    def read(array):
+        waits.append("value")
+        return value.fget(array)
+
+    for name in BOUNDS:
+        count(name)
+    monkeypatch.setattr(jax, "device_get", fetched)
+    monkeypatch.setattr(type(jnp.zeros(1)), "_value", property(read))
+    frames = iter(tracking.track_video(model, video, [click(0, 1, 20, 24)], resize, 4))
+    for number in range(len(video)):
+        waits.clear()
+        calls.clear()
+        next(frames)
+        assert waits == ["device_get"]
+        # The next frame is encoded ahead: the first answer comes after two.
+        assert len(calls) <= 4 + (number == 0)
+
+
 # --- the parts
 
 

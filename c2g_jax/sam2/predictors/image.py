@@ -9,7 +9,7 @@ from c2g_jax.media.images import resize_image, to_rgb
 from c2g_jax.sam2.mask_decoder import choose_mask
 from c2g_jax.sam2.masks import LOGIT_BOUND
 from c2g_jax.sam2.memory import bucket
-from c2g_jax.sam2.model import MEAN, STD, FrameFeatures, Sam2
+from c2g_jax.sam2.model import MEAN, STD, FrameFeatures, Sam2, for_inference
 from c2g_jax.sam2.predictors.postprocess import (
     enlarge_logits,
     fill_holes,
@@ -64,7 +64,7 @@ class Sam2ImagePredictor:
 
         Holes and isolated regions of at most that area are removed; 0 keeps them.
         """
-        self.model = model
+        self.model = for_inference(model) if model.config.fused else model
         self.mask_threshold = mask_threshold
         self.max_hole_area = max_hole_area
         self.max_sprinkle_area = max_sprinkle_area

@@ -8,7 +8,7 @@ import numpy as np
 from c2g_jax.sam2 import track
 from c2g_jax.sam2.masks import LOGIT_BOUND, resize_logits
 from c2g_jax.sam2.memory import MemoryBank, ring_slot
-from c2g_jax.sam2.model import FrameFeatures, Sam2
+from c2g_jax.sam2.model import FrameFeatures, Sam2, for_inference
 from c2g_jax.sam2.predictors.frame_reader import EndOfVideo
 from c2g_jax.sam2.predictors.postprocess import fill_holes
 from c2g_jax.sam2.predictors.track_history import TrackedFrame
@@ -54,7 +54,8 @@ class VideoTracker:
     """Run the model for a video predictor. The tracker itself has no state."""
 
     def __init__(self, model: Sam2, fill_hole_area: int):
-        self.model, self.fill_hole_area = model, fill_hole_area
+        self.model = for_inference(model) if model.config.fused else model
+        self.fill_hole_area = fill_hole_area
 
     def propagate(
         self, state: VideoState, start: int, limit: int | None, direction: int

@@ -1,0 +1,178 @@
+"""What the programs of a video or a training would cost a GPU that is not there.
+
+    python -m benchmarks.compiled --card=h100 --size=large --objects=1,4,16
+
+XLA compiles for a described card (benchmarks/cards/), without a GPU and its driver; the
+compiled program is then read. Needs the extra `gpu-plan`. The table shows, for each
+program: kernels per call, loops, gigabytes to and from the card's memory, FLOPs of
+matrix products (those of fused attention included), temporary memory, arguments, and an
+estimate: the sum over kernels of the longer of bytes / bandwidth and FLOPs / (60% of
+the peak), and 2 microseconds for each launch. It is an estimate, not a time.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+# Before JAX is imported: it would look for a GPU. XLA would time kernels on one, to
+# choose the fastest.
+os.environ["JAX_SKIP_CUDA_CONSTRAINTS_CHECK"] = "1"
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+os.environ["XLA_FLAGS"] = (
+    os.environ.get("XLA_FLAGS", "") + " --xla_gpu_autotune_level=0"
+)
+
+import jax
+import jax.numpy as jnp
+from absl import flags
+from jax._src import xla_bridge
+from jax.experimental import topologies
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.hlo_cost import Card, Cost, read_cost
+from benchmarks.measures import check_json, record, whole_numbers
+from c2g_jax.cli import launch
+from c2g_jax.cli.paths import PATH
+
+with launch.needing("gpu-plan"):
+    import jax_plugins.xla_cuda12  # noqa: F401
+    import tokamax
+
+    from c2g_jax.sam2 import memory, track
+    from c2g_jax.sam2.config import SIZES, Sam2Config, sam2_config
+    from c2g_jax.sam2.fused_attention import FUSED, PLAIN
+    from c2g_jax.sam2.model import abstract_sam2, for_inference, normalize_frames
+
+_CARDS = {
+    "h100": Card("H100", peak=989e12, bandwidth=3.35e12),
+    "a100": Card("A100", peak=312e12, bandwidth=2.04e12),
+}
+CARD = flags.DEFINE_enum("card", "h100", _CARDS, "The card to compile for.")
+SIZE = flags.DEFINE_enum("size", "large", SIZES, "Size of SAM2.1.")
+for _name in ("image_size", "dtype", "json"):
+    flags.declare_key_flag(_name)
+OBJECTS = flags.DEFINE_list("objects", ["1", "4"], "Numbers of objects to track.")
+ATTENTION = flags.DEFINE_enum(
+    "attention", FUSED, [FUSED, PLAIN], "Form of the programs, see Sam2Config."
+)
+TOP = flags.DEFINE_integer("top", 0, "Also list this many of the longest kernels.", 0)
+HLO = flags.DEFINE(PATH, "hlo", None, "Folder for the texts of the programs.")
+
+
+def mesh_of(card: str, devices: int = 1) -> jax.sharding.Mesh:
+    """Return a mesh of described cards."""
+    jax.devices("cpu")  # finds the plugin
+    known = xla_bridge.canonicalize_platform
+
+    def canonical(name: str) -> str:
+        # Without a GPU "gpu" is the name of no platform (JAX's issue 23971).
+        return "cuda" if name == "gpu" else known(name)
+
+    # Kept for the rest of the process: lowering asks too.
+    xla_bridge.canonicalize_platform = canonical
+    described = topologies.get_topology_desc(
+        platform="cuda",
+        topology=f"1x1x{devices}",
+        target_config=(Path(__file__).parent / "cards" / f"{card}.txtpb").read_text(),
+    )
+    return topologies.make_mesh(described, (devices,), ("data",))
+
+
+@contextlib.contextmanager
+def kernels_without_a_card() -> Iterator[None]:
+    """Let tokamax lower its kernels for a card that is not JAX's default device."""
+    with tokamax.config.cross_compile(True):
+        yield
+
+
+def programs(config: Sam2Config, counts: list[int]) -> Iterator[tuple]:
+    """Yield the name, function and abstract arguments of each program of a video."""
+    model = jax.eval_shape(for_inference, abstract_sam2(config))
+    side = config.image_size
+    frame = jax.ShapeDtypeStruct((side, side, 3), jnp.uint8)
+
+    def encode(model, frame):
+        return model.encode_image(normalize_frames(frame[None]))
+
+    yield "encode", encode, (model, frame)
+    features = jax.eval_shape(encode, model, frame)
+    index = jax.ShapeDtypeStruct((), jnp.int32)
+    for n in counts:
+        bank = jax.eval_shape(lambda n=n: memory.empty_bank(config, n))
+        active = jax.ShapeDtypeStruct((n,), bool)
+        arguments = (model, bank, features, index, active)
+        yield f"track_{n}", lambda *given: track.track_step(*given), arguments
+
+
+def compile_for(
+    name: str, function: Callable, arguments: tuple, mesh: jax.sharding.Mesh
+) -> tuple[Cost, dict]:
+    """Compile a program; return its cost and its figures for performance.json."""
+    whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    placed = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=whole), arguments
+    )
+    compiled = jax.jit(function).lower(*placed).compile()
+    text, held = compiled.as_text(), compiled.memory_analysis()
+    if HLO.value:
+        Path(HLO.value).mkdir(parents=True, exist_ok=True)
+        (Path(HLO.value) / f"{CARD.value}.{name}.hlo").write_text(text)
+    cost = read_cost(text)
+    return cost, dict(
+        kernels=cost.count,
+        loops=cost.loops,
+        gigabytes=round(cost.moved / 1e9, 2),
+        teraflops=round(cost.flops / 1e12, 3),
+        temporary_gib=round(held.temp_size_in_bytes / 2**30, 3),
+        arguments_gib=round(held.argument_size_in_bytes / 2**30, 3),
+        estimate_ms=round(1e3 * cost.seconds(_CARDS[CARD.value]), 2),
+    )
+
+
+def show_longest(cost: Cost, card: Card, console: Console) -> None:
+    """List the kernels that take most of the estimate."""
+    longest = sorted(cost.kernels, key=lambda k: -k.seconds(card))
+    for kernel in longest[: TOP.value]:
+        console.print(
+            f"  {1e6 * kernel.seconds(card):7.0f} us {kernel.moved / 1e6:7.1f} MB"
+            f" {kernel.flops / 1e9:7.1f} GFLOP x{kernel.times} {kernel.name}"
+            f" {kernel.origin[-70:]}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def main(argv) -> None:
+    del argv
+    check_json()
+    counts = whole_numbers(OBJECTS)
+    dtype = launch.DTYPE.value or "bfloat16"
+    config = sam2_config(
+        SIZE.value, launch.IMAGE_SIZE.value, dtype, attention=ATTENTION.value
+    )
+    card, mesh = _CARDS[CARD.value], mesh_of(CARD.value)
+    title = (
+        f"{SIZE.value} at {config.image_size}x{config.image_size}, {dtype}, "
+        f"{ATTENTION.value} attention, compiled for {card.name}, not measured; "
+        f"jax {jax.__version__}"
+    )
+    table, console = Table(title=title), Console(width=150)
+    table.add_column("program")
+    found = {}
+    with kernels_without_a_card():
+        for name, function, arguments in programs(config, counts):
+            cost, found[name] = compile_for(name, function, arguments, mesh)
+            if not table.rows:
+                for heading in found[name]:
+                    table.add_column(heading.replace("_", ", "), justify="right")
+            table.add_row(name, *(f"{x:,}" for x in found[name].values()))
+            show_longest(cost, card, console)
+    console.print(table)
+    record(CARD.value, found, device="compiled")
+
+
+if __name__ == "__main__":
+    launch.run(main)
