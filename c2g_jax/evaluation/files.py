@@ -3,8 +3,8 @@
 Each file is a `scene_graph.json` whose only prompted object is the subject. SUBJECT is
 its object_id in the data set, RUN counts from 0. R@K, SpIR and PLR score "frames", the
 PVSG metric scores "relations"; "run" names the kind of prompt. The graph of a system
-without prompts is VIDEO/all/RUN.json: all its subjects are scored together
-(`all_subjects`), by frame from its "frames", by the whole relation from its "relations".
+without prompts is VIDEO/all/RUN.json: its subjects are scored together
+(`all_subjects`), frames from its "frames", whole relations from its "relations".
 """
 
 import time

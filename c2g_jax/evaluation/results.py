@@ -37,8 +37,9 @@ def summarise(
     Results have {"mean", "std"} over runs for each metric by name, with counts pooled
     over all videos; the same in "sources" for each source, and in "macro" as means over
     sources, videos and subjects. Metrics of all subjects together are named by the way
-    of counting: "R@20 (frame, one)" (`counting.WAYS`). Further "predicates" and "confusion", and the number
-    of "runs", of "prompts" and "units" a run, and of "missing" runs.
+    of counting: "R@20 (frame, one)" (`counting.WAYS`). Further "predicates" and
+    "confusion", and the number of "runs", of "prompts" and "units" a run, and of
+    "missing" runs.
     """
     kinds: dict[str, dict[str, None]] = {}
     for score in scores:

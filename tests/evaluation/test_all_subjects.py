@@ -113,7 +113,8 @@ def test_agrees_with_the_slow_twin(seed):
     record = video(
         segments,
         [
-            (*rng.integers(1, num + 1, 2), rng.integers(4), *sorted(rng.integers(-1, 5, 2)))
+            (*rng.integers(1, num + 1, 2), rng.integers(4),
+             *sorted(rng.integers(-1, 5, 2)))
             for _ in range(6)
         ],
         num_objects=num,
