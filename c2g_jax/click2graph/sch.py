@@ -139,3 +139,18 @@ def best_triplets(logits: SchLogits) -> BestTriplet:
     subject, obj, predicate = (jnp.argmax(p, axis=-1) for p in probabilities)
     confidence = jnp.prod(jnp.stack([p.max(axis=-1) for p in probabilities]), axis=0)
     return BestTriplet(subject, obj, predicate, confidence)
+
+
+@jax.jit
+def pair_confidences(
+    sch: Sch,
+    subject_feature: Float[Array, "n c"],
+    object_feature: Float[Array, "n c"],
+    subject_pointer: Float[Array, "n c"],
+    object_pointer: Float[Array, "n c"],
+) -> Float[Array, "n p"]:
+    """Return for all predicates what `best_triplets` gives for the best one."""
+    logits = sch(subject_feature, object_feature, subject_pointer, object_pointer)
+    subject = jax.nn.softmax(logits.subject).max(axis=-1, keepdims=True)
+    other = jax.nn.softmax(logits.object)[..., :-1].max(axis=-1, keepdims=True)
+    return subject * other * jax.nn.softmax(logits.predicate)[..., :-1]
