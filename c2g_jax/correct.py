@@ -183,6 +183,8 @@ def work(job: Job, videos: Sequence[VideoRecord]) -> None:
     print(describe_weights(folder, HEADS.value, CHECKPOINT.value), file=sys.stderr)
     if warning is not None:
         print(warning, file=sys.stderr)
+    if not model.config.trained:
+        raise InputError("without guesses there is nothing to correct: give --heads")
     file = score_writer(job.output, (0, 1), job.fingerprint)
     with file as append, frame_progress() as begin:
         advance = begin("corrected", sum(video.num_frames for video in videos))

@@ -7,7 +7,9 @@ prompts every subject of the split, tracks it with the objects that it interacts
 and computes R@K, SpIR and PLR, and the official PVSG metric. It writes results.json,
 results.csv, results.md and plots to DIR, and prints the tables. --tables are those of
 the paper: 2 for points by source, 3 for points, boxes and masks, 4 for DIDM and the
-heuristic. --config=configs/FILE.py replaces --data_dir and --name.
+heuristic. --config=configs/FILE.py replaces --data_dir and --name. SAM2.1 alone is
+scored with the points of the heuristic and of the oracle: its masks count (SpIR, PLR,
+subject IoU), it names nothing.
 
 The scores of each video are kept in DIR/scores: after Ctrl-C or a kill, run the same
 command to resume. All devices of the host are used (on a CPU, XLA_FLAGS with
@@ -165,8 +167,8 @@ def read_job() -> Job:
         fingerprint["predictions"] = origin["predictions"]
     else:
         given = (TABLES.value, SYSTEMS.value, PROMPT_KINDS.value, RUNS_OF.value)
-        tables, plan = read_plan(*given, protocol.runs)
-        origin = read_checkpoint()
+        origin, trained = read_checkpoint()
+        tables, plan = read_plan(*given, protocol.runs, trained)
         fingerprint["model"] = origin
         fingerprint["runs"] = {"/".join(part): runs for part, runs in plan.items()}
     return Job(
@@ -211,12 +213,16 @@ def read_predictions(folder: Path) -> dict[str, Any]:
     return {"predictions": files}
 
 
-def read_checkpoint() -> dict[str, Any]:
-    """Return the provenance of the model, which is also its fingerprint."""
+def read_checkpoint() -> tuple[dict[str, Any], bool]:
+    """Return the model's provenance, also its fingerprint; whether DIDM is trained."""
     if not CHECKPOINT.value:
         raise InputError("nothing to score: give --checkpoint or --predictions")
     # JAX is not needed for files.
-    from c2g_jax.checkpoints.heads import heads_sha256, settings_in_use
+    from c2g_jax.checkpoints.heads import (
+        has_trained_heads,
+        heads_sha256,
+        settings_in_use,
+    )
     from c2g_jax.checkpoints.pretrained import find_checkpoint
     from c2g_jax.checkpoints.safetensors import read_manifest
 
@@ -231,7 +237,7 @@ def read_checkpoint() -> dict[str, Any]:
     settings = settings_in_use(folder, HEADS.value)
     if settings is not None and settings.temperature != NEUTRAL:
         origin["temperature"] = list(settings.temperature)
-    return origin
+    return origin, has_trained_heads(folder, HEADS.value)
 
 
 def load_model() -> Any:

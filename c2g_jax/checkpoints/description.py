@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from c2g_jax.checkpoints.pretrained import CLICK2GRAPH
+from c2g_jax.checkpoints.heads import has_trained_heads
 from c2g_jax.checkpoints.released.official import RELEASES
 from c2g_jax.checkpoints.safetensors import read_manifest
 from c2g_jax.sam2.config import RELEASED_SIZES
@@ -22,12 +22,12 @@ def describe_weights(
     """
     manifest = read_manifest(folder)
     size, name = manifest["size"], Path(named or folder).name
-    trained = heads is not None or CLICK2GRAPH in manifest
+    trained = has_trained_heads(folder, heads)
     if size not in RELEASED_SIZES:
         heads_too = "" if trained else "'s SAM2.1 alone"
         return f"weights: the toy{heads_too} ({name}), {TOY}: give {give}"
     release = f"{RELEASES.get(manifest.get('kind'), 'SAM2.1')} {size}"
     if not trained:
-        return f"weights: {release} alone ({name}), without trained heads"
+        return f"weights: {release} alone ({name}), nothing is guessed"
     beside = "" if heads is None else f" of {Path(heads).name}"
     return f"weights: {release} ({name}) with trained heads{beside}"

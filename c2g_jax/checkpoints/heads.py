@@ -183,6 +183,11 @@ def heads_sha256(path: str | Path | None) -> dict[str, str]:
     return {} if path is None else {"heads": heads_manifest(path)["sha256"]}
 
 
+def has_trained_heads(checkpoint: str | Path, heads: str | Path | None) -> bool:
+    """Return whether a folder of ours, with heads if given, has a trained DIDM, SCH."""
+    return heads is not None or CLICK2GRAPH in read_manifest(checkpoint)
+
+
 def settings_in_use(
     checkpoint: str | Path | None, heads: str | Path | None
 ) -> Settings | None:
@@ -275,8 +280,8 @@ def load_model(
 
     `named` is the checkpoint as the user named it, for the warning.
 
-    The warning is for the user: the heads are random, or were trained around another
-    SAM2.1. With `heads`, `image_size` is by default theirs. The other arguments are
+    The warning is for the user: there are no trained heads, or they were trained around
+    another SAM2.1. With `heads`, `image_size` is by default theirs. The other arguments are
     those of `load_click2graph`. Raises InputError for what does not fit.
     """
     if heads is None:

@@ -124,7 +124,8 @@ def load_click2graph(
     """Return the model in a folder, and whether its DIDM and SCH are trained.
 
     They are not if the folder holds SAM2.1 alone: then they are randomly initialised
-    from `seed`, which the user should be told (`untrained`). `size`, if given, must be
+    from `seed` and never asked (`config.trained`), which the user should be told
+    (`untrained`). `size`, if given, must be
     the checkpoint's; `image_size` replaces the checkpoint's. Raises InputError if the
     folder does not fit.
     """
@@ -135,7 +136,7 @@ def load_click2graph(
         image_size = image_size or manifest.get("image_size")
         sam2 = sam2_config(manifest["size"], image_size, dtype)
         config = click2graph_config(sam2, None, rules, discover_every)
-        model = abstract_click2graph(config)
+        model = abstract_click2graph(dataclasses.replace(config, trained=False))
         model.sam2 = load_weights(model.sam2, folder, size=size)
         return with_seeded_heads(model, seed), False
     didm, sch, vocabulary, own = read_heads_shape(shape, folder)
@@ -186,9 +187,8 @@ def write_settings(folder: str | Path, settings: Settings) -> None:
 def untrained(checkpoint: str | Path) -> str:
     """Return the warning for a checkpoint whose DIDM and SCH are untrained."""
     return (
-        f"{checkpoint} holds SAM2.1 alone: DIDM and SCH are untrained, so objects and "
-        "relations are random and mean nothing: train them with "
-        "python -m c2g_jax.train"
+        f"{checkpoint} holds SAM2.1 alone: objects, names and relations are not "
+        "guessed: give trained heads beside it, or say them yourself"
     )
 
 

@@ -49,6 +49,7 @@ class Click2GraphConfig:
     # Run DIDM on every k-th frame from a subject's prompt on; 0: on that frame only.
     discover_every: int = 1
     settings: Settings | None = None  # None: not tuned, so that guesses are ranked
+    trained: bool = True  # False: DIDM and SCH are random, and nothing is guessed
 
     @property
     def spans(self) -> SpanConfig:

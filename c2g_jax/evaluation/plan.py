@@ -72,25 +72,34 @@ def read_plan(
     kinds: Sequence[str] | None,
     runs_of: Sequence[str],
     runs: int,
+    trained: bool = True,
 ) -> tuple[tuple[int, ...], Plan]:
     """Return the tables to print and the plan, from the flags of the same names.
 
     Mask prompts are deterministic and get one run; so does the oracle, unless it is
-    asked for. Raises InputError for flags that contradict or name nothing known.
+    asked for. `trained`: whether there is a DIDM to score; without one the heuristic
+    and the oracle are. Raises InputError for flags that contradict, name nothing known,
+    or ask for a DIDM that is not there.
     """
     if (systems or kinds) and tables:
         raise InputError(
             "--tables excludes --systems and --prompt_kinds: give one or the other"
         )
     numbers: tuple[int, ...] = ()
-    if systems or kinds:
-        systems = _known("systems", systems or [DIDM], SYSTEMS)
+    first = [DIDM] if trained else [HEURISTIC, ORACLE]
+    if systems or kinds or not (tables or trained):
+        systems = _known("systems", systems or first, SYSTEMS)
         kinds = _known("prompt_kinds", kinds or ["point"], KINDS)
         parts = [(system, kind) for system in systems for kind in kinds]
     else:
         known = tuple(map(str, TABLES))
         numbers = tuple(map(int, _known("tables", tables or ["2"], known)))
         parts = [part for number in numbers for part in TABLES[number]]
+    if not trained and any(system == DIDM for system, _ in parts):
+        raise InputError(
+            "the checkpoint holds SAM2.1 alone, so there is no DIDM to score: give "
+            "--heads, or --systems=heuristic,oracle"
+        )
     plan = {part: 1 if part[1] == "mask" else runs for part in parts}
     plan.setdefault(CEILING, 1)
     for text in runs_of:

@@ -16,6 +16,7 @@ from c2g_jax.evaluation.predictions import LabelIds
 from c2g_jax.evaluation.protocol import TIMES_IOU, TIMES_OBJECT, Protocol
 from c2g_jax.sam2.predictors.postprocess import enlarge_logits, window_above
 from c2g_jax.tracking.frame_result import scene_confidences
+from c2g_jax.types import NO_CLASS
 from c2g_jax.vocabulary import Vocabulary
 
 
@@ -48,6 +49,8 @@ class ClassIds:
         names, own = LabelIds(vocabulary), config.vocabulary
         self.objects = np.array([names.object(name) for name in own.objects])
         self.predicates = np.array([names.predicate(name) for name in own.predicates])
+        if not config.trained:  # its labels mean nothing, and count as no label
+            self.objects[:] = self.predicates[:] = NO_CLASS
 
 
 def predictions_of_scene(

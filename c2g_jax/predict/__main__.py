@@ -10,10 +10,15 @@ frames use --prompts=FILE.json:
     {"prompts": [
       {"frame": 0, "object": 1, "points": [[310, 220], [40, 50]], "labels": [1, 0]},
       {"frame": 0, "object": 2, "box": [20, 30, 180, 240]},
-      {"frame": 12, "object": 3, "mask": "cup.png"}]}
+      {"frame": 12, "object": 3, "mask": "cup.png", "name": "cup"}],
+     "relations": [[1, 3, "holding", [[4, 20]]]]}
+
+A checkpoint with SAM2.1 alone finds and names nothing: the result is the tracks of what
+was prompted, with the names and relations that FILE.json gives.
 """
 
 import contextlib
+import dataclasses
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -49,7 +54,7 @@ from c2g_jax.predict.flags import (
     read_job,
 )
 from c2g_jax.predict.prompts_file import prompts_to_json
-from c2g_jax.tracking.scene_graph import GraphBuilder
+from c2g_jax.tracking.scene_graph import GraphBuilder, annotated_graph
 from c2g_jax.types import SceneGraph, VideoInfo
 
 # What to reduce when memory is exhausted.
@@ -129,6 +134,7 @@ def run_job(job: Job, track: Callable) -> SceneGraph:
         video = job.video
         info = VideoInfo(video.name, video.width, video.height, video.fps, tuple(times))
         graph = builder.build(info, provenance(job, dropped))
+        graph = annotate(graph, job, builder.kept_id)
         drawing = progress.add_task("drawing", total=total)
         with output_folder(job.output, RESULTS) as folder:
             write_scene_graph(folder / RESULTS[0], graph)
@@ -136,6 +142,19 @@ def run_job(job: Job, track: Callable) -> SceneGraph:
                 shown = progress.track(frames, task_id=drawing)
                 write_overlay(folder, shown, graph)
     return graph
+
+
+def annotate(graph: SceneGraph, job: Job, kept_id: Callable[[int], int]) -> SceneGraph:
+    """Return the graph with the names and relations of --prompts, by the ids kept."""
+    told = job.annotations
+    relations = [
+        dataclasses.replace(
+            r, subject_id=kept_id(r.subject_id), object_id=kept_id(r.object_id)
+        )
+        for r in told.relations
+    ]
+    names = {kept_id(i): name for i, name in reversed(told.names.items())}
+    return annotated_graph(graph, names, relations)
 
 
 def recording_times(frames, times: list[float]) -> Iterator:
@@ -166,7 +185,7 @@ def provenance(job: Job, dropped: int) -> dict:
         "size": job.size,
         "seed": SEED.value,
         "options": {flag.name: flag.value for flag in options} | spans,
-        "prompts": prompts_to_json(job.prompts),
+        "prompts": prompts_to_json(job.prompts, job.annotations.names),
         "dropped_tracks": dropped,
     }
 

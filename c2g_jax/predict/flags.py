@@ -29,7 +29,13 @@ from c2g_jax.media.frames import MAX_FPS
 from c2g_jax.media.masks import read_mask
 from c2g_jax.media.outputs import check_output
 from c2g_jax.media.video import DEFAULT_FPS, Video, check_not_input, open_video
-from c2g_jax.predict.prompts_file import numbers, read_prompts
+from c2g_jax.predict.prompts_file import (
+    NOTHING_SAID,
+    Annotations,
+    numbers,
+    read_annotated_prompts,
+)
+from c2g_jax.tracking.spans import check_spans
 from c2g_jax.types import InputError, Prompt
 
 RESULTS = ("scene_graph.json", "overlay.mp4", "overlay.png")  # in --output
@@ -62,7 +68,8 @@ PROMPTS = flags.DEFINE(
     PATH,
     "prompts",
     None,
-    "JSON file with several prompts, instead of --point, --box and --mask.",
+    "JSON file with several prompts, instead of --point, --box and --mask; it may name "
+    "and relate their objects.",
 )
 flags.declare_key_flag("checkpoint")
 flags.declare_key_flag("heads")
@@ -139,6 +146,7 @@ class Job:
     heads: Path | None = None  # file of DIDM and SCH, in place of the checkpoint's
     heads_manifest: dict | None = None
     spans: SpanConfig = RANKED
+    annotations: Annotations = NOTHING_SAID
 
 
 def read_job() -> Job:
@@ -167,14 +175,17 @@ def read_job() -> Job:
     for name in RESULTS:
         if os.path.exists(output / name):
             check_not_input(VIDEO.value, output / name, "--video")
-    prompts = read_flag_prompts()
+    prompts, annotations = read_flag_prompts()
     video = open_video(
         VIDEO.value, FPS.value or None, START.value, END.value, MAX_FRAMES.value
     )
     for prompt in prompts:
         prompt.check(video.width, video.height, video.num_frames)
+    for r in annotations.relations:
+        place = f"--prompts: {r.subject_id} {r.predicate} {r.object_id}"
+        check_spans(r.spans, video.num_frames, place)
     found = (*read_checkpoint(), *read_heads_flag())
-    return Job(video, prompts, output, *found, read_spans(found[1]))
+    return Job(video, prompts, output, *found, read_spans(found[1]), annotations)
 
 
 def read_heads_flag() -> tuple[Path | None, dict | None]:
@@ -189,8 +200,11 @@ def read_heads_flag() -> tuple[Path | None, dict | None]:
     return Path(HEADS.value), heads_manifest(HEADS.value)
 
 
-def read_flag_prompts() -> list[Prompt]:
-    """Read the prompts of --prompts, or the one of --point, --label, --box, --mask."""
+def read_flag_prompts() -> tuple[list[Prompt], Annotations]:
+    """Read the prompts of --prompts, or the one of --point, --label, --box, --mask.
+
+    Returns them with the names and relations that --prompts gives.
+    """
     if MASK_ID.value is not None and not MASK.value:
         raise InputError("--mask_id is given without --mask: name the image of ids")
     single = {"point": POINT, "label": LABEL, "box": BOX, "mask": MASK}
@@ -202,13 +216,13 @@ def read_flag_prompts() -> list[Prompt]:
         box = None if BOX.value is None else numbers("box", BOX.value, "x1,y1,x2,y2")
         mask = None if MASK.value is None else read_mask(MASK.value, MASK_ID.value)
         labels = LABEL.value or None
-        return [
-            Prompt(FRAME.value, SUBJECT, np.reshape(points, (-1, 2)), labels, box, mask)
-        ]
+        points = np.reshape(points, (-1, 2))
+        prompt = Prompt(FRAME.value, SUBJECT, points, labels, box, mask)
+        return [prompt], NOTHING_SAID
     given += ["frame"] if FRAME.present else []
     if given:
         raise InputError(f"--{given[0]} and --prompts exclude each other: give one")
-    return read_prompts(PROMPTS.value)
+    return read_annotated_prompts(PROMPTS.value)
 
 
 def read_spans(checkpoint: Path | None) -> SpanConfig:

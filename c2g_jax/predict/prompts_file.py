@@ -3,32 +3,53 @@
     {"prompts": [
       {"frame": 0, "object": 1, "points": [[310, 220], [40, 50]], "labels": [1, 0]},
       {"frame": 0, "object": 2, "box": [20, 30, 180, 240]},
-      {"frame": 12, "object": 3, "mask": "cup.png"}]}
+      {"frame": 12, "object": 3, "mask": "cup.png", "name": "cup"}],
+     "relations": [[1, 3, "holding", [[4, 20], [31, 40]]]]}
 
 Coordinates are (x, y) pixels of the video. `frame` counts sampled frames from zero.
 `object` is the object's id (1 or more); a prompt of the same object on another frame
 corrects it. Without `labels` all points are positive. `mask` is a COCO RLE, or the path
 of an image relative to the JSON file, read by `media.masks`; `mask_id` is the object's
-id in an image of several ids.
+id in an image of several ids. `name` is the object's category, for whatever the model
+would name it. `relations` have the form of scene_graph.json: subject, object,
+predicate, and inclusive spans of sampled frames.
 """
 
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from c2g_jax.media.masks import read_mask
 from c2g_jax.media.rle import check_code, decode_mask, encode_mask
-from c2g_jax.types import InputError, Prompt
+from c2g_jax.tracking.spans import check_spans
+from c2g_jax.types import InputError, Prompt, Relation
 
-_KEYS = ("frame", "object", "points", "labels", "box", "mask", "mask_id")
+_KEYS = ("frame", "object", "points", "labels", "box", "mask", "mask_id", "name")
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """What a person says of the objects: categories by id, and relations (score 1)."""
+
+    names: Mapping[int, str] = field(default_factory=dict)
+    relations: Sequence[Relation] = ()
+
+
+NOTHING_SAID = Annotations()
 
 
 def read_prompts(path: str | Path) -> list[Prompt]:
     """Read the prompts of a file; raises InputError, which names the bad entry."""
+    return read_annotated_prompts(path)[0]
+
+
+def read_annotated_prompts(path: str | Path) -> tuple[list[Prompt], Annotations]:
+    """Do the same, with the names and relations that the file gives the objects."""
     path = Path(path)
     try:
         entries = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -42,7 +63,9 @@ def read_prompts(path: str | Path) -> list[Prompt]:
         raise InputError(f"{path}: not JSON ({error}): fix it there") from None
     except RecursionError:
         raise InputError(f"{path}: nested too deep: write a list of prompts") from None
+    relations = []
     if isinstance(entries, dict):
+        relations = entries.get("relations", [])
         entries = entries.get("prompts")
     if not isinstance(entries, list) or not entries:
         raise InputError(f'{path}: holds no prompts: write {{"prompts": [...]}}')
@@ -53,7 +76,44 @@ def read_prompts(path: str | Path) -> list[Prompt]:
         if key in known:
             raise InputError(f"{path}: {prompt} is given twice: merge the two")
         known.add(key)
-    return prompts
+    names = _names(path, prompts, entries)
+    if not isinstance(relations, list):
+        raise InputError(f"{path}: 'relations' must be a list: write [...]")
+    ids = {prompt.object_id for prompt in prompts}
+    told = tuple(_relation(path, i, row, ids) for i, row in enumerate(relations))
+    return prompts, Annotations(names, told)
+
+
+def _names(path, prompts, entries) -> dict[int, str]:
+    """Return the names of the objects, by their ids."""
+    names = {}
+    for i, (prompt, entry) in enumerate(zip(prompts, entries, strict=True)):
+        name = entry.get("name")
+        if name is None:
+            continue
+        known = names.setdefault(prompt.object_id, name)
+        if not isinstance(name, str) or not name.strip() or known != name:
+            raise InputError(
+                f"{path}: prompt {i}: 'name' must be a text, the same in all prompts "
+                f"of object {prompt.object_id}"
+            )
+    return names
+
+
+def _relation(path, position, row, ids) -> Relation:
+    place = f"{path}: relation {position}"
+    form = '[subject, object, "predicate", [[start, end], ...]]'
+    if not isinstance(row, list) or len(row) != 4 or not isinstance(row[2], str):
+        raise InputError(f"{place} is not of the form {form}: write it so")
+    subject_id, object_id, predicate, spans = row
+    for i in (subject_id, object_id):
+        if type(i) is not int or i not in ids:
+            raise InputError(f"{place}: no prompt has the object {i!r}: add one")
+    if subject_id == object_id or not predicate.strip():
+        raise InputError(f"{place} is not of two objects and a predicate: {form}")
+    return Relation(
+        subject_id, object_id, predicate, check_spans(spans, None, place), 1.0
+    )
 
 
 def numbers(flag: str, text: str, form: str) -> list[float]:
@@ -67,11 +127,15 @@ def numbers(flag: str, text: str, form: str) -> list[float]:
     return values
 
 
-def prompts_to_json(prompts: Iterable[Prompt]) -> list[dict]:
+def prompts_to_json(
+    prompts: Iterable[Prompt], names: Mapping[int, str] | None = None
+) -> list[dict]:
     """Return the prompts as entries of a prompts file, masks as RLE."""
-    entries = []
+    entries, names = [], names or {}
     for prompt in prompts:
         entry = {"frame": prompt.frame, "object": prompt.object_id}
+        if prompt.object_id in names:
+            entry["name"] = names[prompt.object_id]
         if len(prompt.points):
             entry["points"] = prompt.points.tolist()
             entry["labels"] = prompt.labels.tolist()

@@ -41,12 +41,12 @@ class AutoRules:
     """How subjects are found without prompts; `predict` has flags for the first two.
 
     max_subjects: at most so many, the surest. max_objects: followed at once of each
-    subject, in place of `TrackRules.max_tracks`: time grows with it. min_frames: an object in view on fewer
-    frames does not last (in a shorter video: on fewer than all). every, uncovered: new
-    masks are looked for on every such frame where this share is not covered, and on
-    the first. points_per_side: of the grid. min_area: share of the picture below which
-    a mask is left out. pred_iou, stability: least values of a mask, as in
-    `Sam2AutomaticMaskGenerator`.
+    subject, in place of `TrackRules.max_tracks`: time grows with it. min_frames: an
+    object in view on fewer frames does not last (in a shorter video: on fewer than
+    all). every, uncovered: new masks are looked for on every such frame where this
+    share is not covered, and on the first. points_per_side: of the grid. min_area:
+    share of the picture below which a mask is left out. pred_iou, stability: least
+    values of a mask, as in `Sam2AutomaticMaskGenerator`.
     """
 
     max_subjects: int = 16

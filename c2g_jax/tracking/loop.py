@@ -114,7 +114,8 @@ def begin_frame(
 
     `features` are None while nothing is prompted. A prompt of an object in a slot
     corrects it; any other begins a subject. `points` float32 [s, q, 2], (x, y) in
-    [0, 1] for each subject, replace DIDM's. `given` are outputs computed earlier, by
+    [0, 1] for each subject, replace DIDM's, which is not asked if it is not trained.
+    `given` are outputs computed earlier, by
     the id of an object in a slot: they replace the model's, and the bank must hold
     their memories of this frame already.
     """
@@ -142,9 +143,10 @@ def begin_frame(
         if track.subject_id in slot_of:
             owner[slot_of[track.object_id]] = slot_of[track.subject_id]
     every = config.discover_every
+    discovers = config.trained or points is not None
     due = tuple(
         i
-        for i, s in enumerate(state.subjects)
+        for i, s in enumerate(state.subjects if discovers else ())
         if s.object_id in prompted
         or s.object_id in given
         or (every and (state.frame - s.since) % every == 0)

@@ -139,6 +139,10 @@ class GraphBuilder:
             frames=subjects,
         )
 
+    def kept_id(self, object_id: int) -> int:
+        """Return the id of an object after the merges of all frames added."""
+        return find_id(object_id, self._merged)
+
     def _renamed(self, subject: SubjectFrame) -> SubjectFrame:
         """Replace merged ids; drop self-relations and the weaker of equal triplets."""
         subject_id = find_id(subject.subject_id, self._merged)
@@ -202,7 +206,7 @@ class GraphBuilder:
             if spans:
                 relations.append(Relation(*key, spans, float(np.mean(inside))))
                 told |= {relations[-1]} if sure else set()
-        relations.sort(key=lambda r: (-r.score, r.subject_id, r.object_id, r.predicate))
+        relations.sort(key=_order)
         return tuple(self._best(relations, told))
 
     def _best(
@@ -215,6 +219,37 @@ class GraphBuilder:
             top = self._config.top
             if top is None or count[relation.subject_id] <= top or relation in told:
                 yield relation
+
+
+def annotated_graph(
+    graph: SceneGraph, names: Mapping[int, str], relations: Iterable[Relation]
+) -> SceneGraph:
+    """Return a graph with the categories and relations that a person gave it.
+
+    A relation replaces what the graph has of the same objects and predicate, whatever
+    its spans; relations of an object with itself are left out.
+    """
+    told = [r for r in relations if r.subject_id != r.object_id]
+    keys = {(r.subject_id, r.object_id, r.predicate) for r in told}
+    found = [
+        r
+        for r in graph.relations
+        if (r.subject_id, r.object_id, r.predicate) not in keys
+    ]
+    objects = tuple(
+        replace(track, category=names[track.object_id], score=1.0)
+        if track.object_id in names
+        else track
+        for track in graph.objects
+    )
+    relations = tuple(sorted([*told, *found], key=_order))
+    return replace(graph, objects=objects, relations=relations)
+
+
+def _order(relation: Relation) -> tuple:
+    """The best first; else by ids and predicate."""
+    r = relation
+    return -r.score, r.subject_id, r.object_id, r.predicate
 
 
 def relations_of(graph: SceneGraph, config: SpanConfig) -> tuple[Relation, ...]:

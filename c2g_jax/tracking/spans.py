@@ -1,10 +1,47 @@
 """Smooth a relation's confidences on frames to the spans in which it holds."""
 
+import itertools
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
 from c2g_jax.click2graph.settings import SpanConfig
+from c2g_jax.types import InputError
+
+Spans = tuple[tuple[int, int], ...]
+
+
+def check_spans(spans: Any, num_frames: int | None, name: str) -> Spans:
+    """Return spans that a person or a file gives, ascending; InputError if they cannot.
+
+    They are pairs (first, last) of frames of the video, and do not overlap. `name` says
+    in the message what they are of. num_frames None: the length is not known yet.
+    """
+    form = f"{name}: spans must be [[start, end], ...]"
+    try:
+        found = sorted(tuple(span) for span in spans)
+    except TypeError:
+        raise InputError(f"{form}: write them so") from None
+    for span in found:
+        kinds = [isinstance(x, int | np.integer) for x in span]
+        if kinds != [True, True] or any(isinstance(x, bool) for x in span):
+            raise InputError(f"{form}: write them so, in whole frames")
+        first, last = span
+        if not 0 <= first <= last:
+            raise InputError(f"{name}: the span {first} to {last} is empty: mend it")
+        if num_frames is not None and last >= num_frames:
+            raise InputError(
+                f"{name}: the span {first} to {last} goes beyond the video: end it by "
+                f"frame {num_frames - 1}"
+            )
+    for (first, last), (begin, end) in itertools.pairwise(found):
+        if begin <= last:
+            raise InputError(
+                f"{name}: the spans {first} to {last} and {begin} to {end} overlap: "
+                "join them"
+            )
+    return tuple((int(first), int(last)) for first, last in found)
 
 
 def merge_spans(

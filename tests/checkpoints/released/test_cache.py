@@ -170,7 +170,7 @@ def test_what_the_weights_are_is_said(released, home, tmp_path):
         json.dumps({"size": "large", "sha256": "", "kind": "sam2.1"})
     )
     assert describe_weights(tmp_path, named="a/x.pt") == (
-        "weights: SAM2.1 large alone (x.pt), without trained heads"
+        "weights: SAM2.1 large alone (x.pt), nothing is guessed"
     )
     assert describe_weights(tmp_path, "b/heads.safetensors", "a/x.pt") == (
         "weights: SAM2.1 large (x.pt) with trained heads of heads.safetensors"
