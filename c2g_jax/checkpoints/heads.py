@@ -281,8 +281,8 @@ def load_model(
     `named` is the checkpoint as the user named it, for the warning.
 
     The warning is for the user: there are no trained heads, or they were trained around
-    another SAM2.1. With `heads`, `image_size` is by default theirs. The other arguments are
-    those of `load_click2graph`. Raises InputError for what does not fit.
+    another SAM2.1. With `heads`, `image_size` is by default theirs. The other arguments
+    are those of `load_click2graph`. Raises InputError for what does not fit.
     """
     if heads is None:
         model, trained = load_click2graph(

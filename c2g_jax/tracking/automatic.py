@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from c2g_jax.click2graph.model import Click2Graph, apply_prompts, follow, remember
+from c2g_jax.click2graph.settings import SpanConfig
 from c2g_jax.media.images import resize_mask
 from c2g_jax.media.rle import decode_mask, encode_mask, mask_ious
 from c2g_jax.sam2.memory import MemoryBank, bucket, empty_bank
@@ -26,7 +27,7 @@ from c2g_jax.sam2.track import LONG, encode_frame
 from c2g_jax.tracking.loop import track_video
 from c2g_jax.tracking.scene_graph import GraphBuilder
 from c2g_jax.tracking.state import NativeMasks
-from c2g_jax.types import Frame, FrameResult, InputError, Prompt, TrackRules
+from c2g_jax.types import AutoRules, Frame, FrameResult, Prompt, TrackRules
 
 BATCH = 16  # objects that SAM2 follows at once: bounds the memory of a step
 WAVE = 4  # subjects of a pass: with 3 objects each they fill 16 slots
@@ -34,36 +35,6 @@ _SPARE = 2  # objects followed for each subject wanted: some do not last
 _INSIDE = 0.5  # of a later mask, at least so much is not covered yet
 
 Resize = Callable[[np.ndarray, int], np.ndarray]
-
-
-@dataclass(frozen=True)
-class AutoRules:
-    """How subjects are found without prompts; `predict` has flags for the first two.
-
-    max_subjects: at most so many, the surest. max_objects: followed at once of each
-    subject, in place of `TrackRules.max_tracks`: time grows with it. min_frames: an
-    object in view on fewer frames does not last (in a shorter video: on fewer than
-    all). every, uncovered: new masks are looked for on every such frame where this
-    share is not covered, and on the first. points_per_side: of the grid. min_area:
-    share of the picture below which a mask is left out. pred_iou, stability: least
-    values of a mask, as in `Sam2AutomaticMaskGenerator`.
-    """
-
-    max_subjects: int = 16
-    max_objects: int = 3
-    min_frames: int = 5
-    every: int = 10
-    uncovered: float = 0.1
-    points_per_side: int = 16
-    min_area: float = 0.001
-    pred_iou: float = 0.7
-    stability: float = 0.9
-
-    def __post_init__(self):
-        counts = ("max_subjects", "max_objects", "min_frames", "every")
-        for name in (*counts, "points_per_side"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}: give 1 or more")
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,6 +228,24 @@ class ObjectFinder:
 def _iou(one: np.ndarray, other: np.ndarray) -> float:
     both = (one & other).sum()
     return both / max((one | other).sum(), 1)
+
+
+def found_builder(
+    chosen: Sequence[FoundObject],
+    masks: Iterable[tuple[int, Mapping[int, Mapping]]],
+    spans: SpanConfig,
+) -> GraphBuilder:
+    """Return the graph of the chosen objects as they were found, without relations.
+
+    `masks` has for each frame the RLEs by the finder's ids; the chosen are numbered
+    from 1 in their order.
+    """
+    number = {found.object_id: i for i, found in enumerate(chosen, 1)}
+    builder = GraphBuilder(encode_mask, spans)
+    for frame, codes in masks:
+        own = {number[i]: code for i, code in codes.items() if i in number}
+        builder.add_encoded(frame, own, (), dict.fromkeys(own))
+    return builder
 
 
 def model_for_waves(model: Click2Graph, rules: AutoRules) -> Click2Graph:
