@@ -21,7 +21,8 @@ one that ends last writes the results.
         --output=DIR
 
 scores files FOLDER/VIDEO/SUBJECT/RUN.json, in the format of scene_graph.json, without
-a model.
+a model. The graph of a system without prompts is FOLDER/VIDEO/all/RUN.json. --auto
+scores a model without prompts, in the same way.
 """
 
 import dataclasses
@@ -52,7 +53,7 @@ from c2g_jax.cli.launch import (
 from c2g_jax.cli.paths import PATH
 from c2g_jax.click2graph.settings import NEUTRAL
 from c2g_jax.media.outputs import check_output
-from c2g_jax.types import InputError
+from c2g_jax.types import AutoRules, InputError
 
 with launch.needing("train"):
     from c2g_jax.data.dataset import Dataset, open_dataset
@@ -95,6 +96,12 @@ MEMORY = flags.DEFINE_float(
     "GiB on each device for what is tracked at once; other trials of a video follow in "
     "further passes. Default: half of what is free on an accelerator, a quarter of the "
     "host's memory on CPUs.",
+)
+AUTO = flags.DEFINE_bool(
+    "auto",
+    False,
+    "Score what is found without any prompt too, all subjects of a video together, by "
+    "default beside one click a subject.",
 )
 PREDICTIONS = flags.DEFINE(
     PATH,
@@ -168,7 +175,9 @@ def read_job() -> Job:
     else:
         given = (TABLES.value, SYSTEMS.value, PROMPT_KINDS.value, RUNS_OF.value)
         origin, trained = read_checkpoint()
-        tables, plan = read_plan(*given, protocol.runs, trained)
+        tables, plan = read_plan(*given, protocol.runs, trained, AUTO.value)
+        if AUTO.value:
+            fingerprint["auto"] = dataclasses.asdict(AutoRules())
         fingerprint["model"] = origin
         fingerprint["runs"] = {"/".join(part): runs for part, runs in plan.items()}
     return Job(
@@ -204,10 +213,10 @@ def open_data(protocol: Protocol) -> tuple[Dataset, Protocol]:
 def read_predictions(folder: Path) -> dict[str, Any]:
     """Return the provenance of files; raises InputError if there are none."""
     model = CHECKPOINT.value or HEADS.value
-    if model or TABLES.value or SYSTEMS.value or PROMPT_KINDS.value:
+    if model or TABLES.value or SYSTEMS.value or PROMPT_KINDS.value or AUTO.value:
         raise InputError(
             "--predictions are scored without a model: leave out --checkpoint, "
-            "--heads, --tables, --systems and --prompt_kinds"
+            "--heads, --tables, --systems, --prompt_kinds and --auto"
         )
     files = {"files": len(find_files(folder)), "sha256": files_sha256(folder)}
     return {"predictions": files}

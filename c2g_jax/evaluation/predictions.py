@@ -25,7 +25,7 @@ from c2g_jax.vocabulary import Vocabulary
 
 # No threshold, as the metric ranks by confidence itself: gaps up to 2 frames are
 # bridged, and a span has at least 2 frames.
-_SPANS = SpanConfig(2, 2, 0.0, 0.0)
+UNTHRESHOLDED = SpanConfig(2, 2, 0.0, 0.0)
 UNKNOWN = -1  # the id of a label that the vocabulary lacks
 
 
@@ -131,7 +131,7 @@ def relations_of_frames(
     found = []
     for (object_id, predicate), by_frame in confidences.items():
         span = np.zeros(num_frames, bool)
-        for first, last in held_spans(by_frame, _SPANS, num_frames):
+        for first, last in held_spans(by_frame, UNTHRESHOLDED, num_frames):
             span[first : last + 1] = True
         inside = [weight for t, weight in by_frame.items() if span[t]]
         if inside:
