@@ -107,11 +107,11 @@ class AutoRules:
 
     max_subjects: at most so many, the surest. max_objects: followed at once of each
     subject, in place of `TrackRules.max_tracks`: time grows with it. min_frames: an
-    object in view on fewer frames does not last (in a shorter video: on fewer than
-    all). every, uncovered: new masks are looked for on every such frame where this
-    share is not covered, and on the first. points_per_side: of the grid. min_area:
-    share of the picture below which a mask is left out. pred_iou, stability: least
-    values of a mask, as in `Sam2AutomaticMaskGenerator`.
+    object in view on fewer frames does not last, be it a subject or found for one (in a
+    shorter video: on fewer than all). every, uncovered: new masks are looked for on
+    every such frame where this share is not covered, and on the first. points_per_side:
+    of the grid. min_area: share of the picture below which a mask is left out.
+    pred_iou, stability: least values of a mask, as in `Sam2AutomaticMaskGenerator`.
     """
 
     max_subjects: int = 16
@@ -121,8 +121,8 @@ class AutoRules:
     uncovered: float = 0.1
     points_per_side: int = 16
     min_area: float = 0.001
-    pred_iou: float = 0.7
-    stability: float = 0.9
+    pred_iou: float = 0.6
+    stability: float = 0.75
 
     def __post_init__(self):
         counts = ("max_subjects", "max_objects", "min_frames", "every")

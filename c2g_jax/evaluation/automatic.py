@@ -71,6 +71,7 @@ def automatic_graphs(
         total,
         builder,
         every_predicate=True,
+        min_frames=rules.min_frames,
     ):
         pass
     times = tuple(t / video.fps for t in range(total))

@@ -57,6 +57,7 @@ def run_automatic(job: Job, model: Click2Graph) -> SceneGraph:
                 resize_frame,
                 count,
                 builder,
+                min_frames=job.auto.min_frames,
             )
             for result in follow:
                 dropped += result.dropped

@@ -265,12 +265,14 @@ def follow_in_waves(
     builder: GraphBuilder,
     wave: int = WAVE,
     every_predicate: bool = False,
+    min_frames: int = 1,
 ) -> Iterator[FrameResult]:
     """Track prompted subjects, `wave` of them in each pass, into one graph.
 
     `frames()` begins the video anew for every pass. Yields the results of all passes,
     which `builder` has then; at the end masks of different waves that are one object
-    are joined in it. `every_predicate`: results have a triplet for each predicate.
+    are joined in it, and objects in view on fewer than `min_frames` are left out.
+    `every_predicate`: results have a triplet for each predicate.
     """
     next_id = max([p.object_id for p in prompts], default=-1) + 1
     ids = list(dict.fromkeys(p.object_id for p in prompts))
@@ -294,3 +296,4 @@ def follow_in_waves(
         next_id = max([next_id, *(i + 1 for i in builder.ids)])
     if len(ids) > wave:
         builder.share_across(wave_of, mask_ious, model.config.rules)
+    builder.drop_short(min(min_frames, num_frames or min_frames))

@@ -96,6 +96,33 @@ class GraphBuilder:
         """The ids of all objects added, merged ones included."""
         return self._prompted_by.keys() | self._masks.keys() | self._merged.keys()
 
+    def drop_short(self, least: int) -> None:
+        """Remove the found objects that are in view on fewer than `least` frames."""
+        frames = defaultdict(set)
+        for i, masks in self._masks.items():
+            frames[find_id(i, self._merged)] |= masks.keys()
+        prompted = {
+            find_id(i, self._merged)
+            for i, by in self._prompted_by.items()
+            if by is None
+        }
+        gone = {
+            i
+            for i in self.ids
+            if (kept := find_id(i, self._merged)) not in prompted
+            and len(frames[kept]) < least
+        }
+        for i in gone:
+            self._masks.pop(i, None)
+            self._prompted_by.pop(i, None)
+        self._subjects = [
+            replace(
+                entry,
+                triplets=tuple(t for t in entry.triplets if t.object_id not in gone),
+            )
+            for entry in self._subjects
+        ]
+
     def share_across(
         self,
         wave_of: Mapping[int, int],
