@@ -7,15 +7,16 @@ a time; `cancel` and the views may be called from others while it tracks.
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from c2g_jax.click2graph.model import Click2Graph
+from c2g_jax.click2graph.prior import Prior
 from c2g_jax.media.video import Video
-from c2g_jax.session import arguments, edits
+from c2g_jax.session import arguments, automatic, edits
 from c2g_jax.session.adapt import AdaptConfig
 from c2g_jax.session.arguments import check_frame, choose_span, writable_path, writing
 from c2g_jax.session.engine import Engine
@@ -23,6 +24,7 @@ from c2g_jax.session.exporting import check_kind, write_export
 from c2g_jax.session.file import SavedSession, write_session
 from c2g_jax.session.frame_ranges import FORWARD, choose_ranges
 from c2g_jax.session.history import History, Step
+from c2g_jax.session.ranking import NameRanking, relations_made
 from c2g_jax.session.session_graph import Source, provenance
 from c2g_jax.session.session_state import PredicateFix, PromptItem, SessionState
 from c2g_jax.session.tracking_pass import track_frames
@@ -36,7 +38,7 @@ from c2g_jax.session.views import (
     as_json,
 )
 from c2g_jax.tracking.spans import SpanConfig
-from c2g_jax.types import InputError, SceneGraph, whole
+from c2g_jax.types import AutoRules, InputError, SceneGraph, whole
 
 
 class Session:
@@ -65,6 +67,7 @@ class Session:
         self._engine = Engine(model, video, cached_frames)
         self._viewer = Viewer(model, video, adapt)
         self._history = History(self._save_automatically)
+        self.prior = None
 
     @property
     def adapt(self) -> AdaptConfig:
@@ -138,6 +141,25 @@ class Session:
             lambda s: edits.add_object(self._engine, s, subject_id, frame, item),
         )
         return self.view(frame)
+
+    def find_everything(
+        self,
+        rules: AutoRules | None = None,
+        advance: Callable[[int], Any] = lambda frames: None,
+    ) -> list[int]:
+        """Find every object that stays in view; each is a new subject, by its mask.
+
+        Objects that the session has already are left out. It is one action; returns
+        the ids of the new subjects. `advance` is called with the frames done.
+        """
+        self._history.check_open()
+        found = automatic.find_objects(self._engine, rules or AutoRules(), advance)
+        known = set(self._history.now.objects)
+        self._history.act(
+            "everything found",
+            lambda s: automatic.with_found(self._engine, s, found),
+        )
+        return sorted(set(self._history.now.objects) - known)
 
     def delete_prompt(self, frame: int, object_id: int, index: int) -> FrameView:
         """Delete a point, box or mask, by its index in the view's list of prompts.
@@ -217,6 +239,41 @@ class Session:
         names = self.model.config.vocabulary.predicates
         what = f"{subject_id} {predicate or 'not related to'} {object_id}"
         self._history.act(what, lambda s: edits.fix_predicate(s, fix, names))
+
+    @property
+    def prior(self) -> Prior | None:
+        """What annotations say of named pairs, for the two rankings; may be replaced."""
+        return self._prior
+
+    @prior.setter
+    def prior(self, prior: Prior | None) -> None:
+        self._prior = prior
+        self._ranking = NameRanking(self.model.config.vocabulary, prior)
+
+    def likely_predicates(self, subject_id: int, object_id: int) -> list[str]:
+        """Return all predicates, the likeliest for two objects first.
+
+        By `prior`, and by the relations that a person made in the session.
+        """
+        names = self._names()
+        pair = [names.get(self._known(i)) for i in (subject_id, object_id)]
+        made = relations_made(self._history.now, names)
+        return self._ranking.predicates(*pair, made)
+
+    def likely_objects(self, subject_id: int) -> list[str]:
+        """Return all categories, the likeliest for an object of a subject first."""
+        names = self._names()
+        made = relations_made(self._history.now, names)
+        return self._ranking.objects(names.get(self._known(subject_id)), made)
+
+    def _known(self, object_id: int) -> int:
+        """Return the id under which an object is shown; InputError for none."""
+        object_id = whole(object_id, "object_id")
+        self._history.now.object(object_id)
+        return self._history.now.shown_id(object_id)
+
+    def _names(self) -> dict[int, str]:
+        return {o.object_id: o.category for o in self.objects()}
 
     # Undo
 
