@@ -47,9 +47,6 @@ def with_found(
 
 
 def _is_known(state: SessionState, x: FoundObject, limit: float) -> bool:
-    for i in state.objects:
-        seen = state.observation(i, x.frame) if state.alive(i) else None
-        if seen is not None and seen.mask is not None:
-            if mask_iou(seen.mask, x.mask) >= limit:
-                return True
-    return False
+    seen = (state.observation(i, x.frame) for i in state.objects if state.alive(i))
+    masks = (o.mask for o in seen if o is not None and o.mask is not None)
+    return any(mask_iou(mask, x.mask) >= limit for mask in masks)

@@ -242,7 +242,7 @@ class Session:
 
     @property
     def prior(self) -> Prior | None:
-        """What annotations say of named pairs, for the two rankings; may be replaced."""
+        """What annotations say of named pairs, for both rankings; may be replaced."""
         return self._prior
 
     @prior.setter
