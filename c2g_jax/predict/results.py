@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from c2g_jax import __version__
 from c2g_jax.cli.launch import (
@@ -27,9 +27,6 @@ from c2g_jax.tracking.scene_graph import UNKNOWN
 from c2g_jax.types import InputError, SceneGraph, VideoInfo
 from c2g_jax.vocabulary import Vocabulary
 
-if TYPE_CHECKING:
-    from rich.progress import Progress
-
 OPEN_PVSG = "open_pvsg"  # the folder of that format
 FILES_OF = {"coco.json": "coco", OPEN_PVSG: "open_pvsg"}
 OTHERS = "others"  # a category of OpenPVSG
@@ -40,8 +37,8 @@ def video_info(job: Job, times: Sequence[float]) -> VideoInfo:
     return VideoInfo(video.name, video.width, video.height, video.fps, tuple(times))
 
 
-def write_results(job: Job, graph: SceneGraph, progress: "Progress") -> None:
-    """Write the files of a job: all of them, or none."""
+def write_results(job: Job, graph: SceneGraph, progress: Any) -> None:
+    """Write the files of a job: all of them, or none; `progress` is a progress bar."""
     video = job.video
     drawing = progress.add_task("drawing", total=video.num_frames)
     names = vocabulary_of(job)

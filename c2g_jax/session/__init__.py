@@ -13,6 +13,7 @@
   `adapt`: let corrected labels change the labels of similar objects.
 - `viewer`: views of a state, from any thread. `views`: their types. `session_graph`:
   the scene graph of a state. `exporting`: write it in other formats.
+- `automatic`: find everything. `ranking`: the names that a person likely chooses next.
 - `file`: the session file. `state_rows`: states as JSON rows. `fingerprint`: recognise
   the video of a saved session.
 - `arguments`: check what callers give.

@@ -4,15 +4,20 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from c2g_jax.evaluation import runner, scene_predictions
 from c2g_jax.evaluation.automatic import RUN, score_graphs, with_best_predicates
 from c2g_jax.evaluation.counting import ALL, ONE, WAYS, way_name
+from c2g_jax.evaluation.plan import AUTO
 from c2g_jax.evaluation.predictions import UNTHRESHOLDED
 from c2g_jax.evaluation.results import summarise
 from c2g_jax.media.rle import encode_mask
 from c2g_jax.tracking.scene_graph import GraphBuilder
 from c2g_jax.types import SubjectFrame, Triplet, VideoInfo
 from c2g_jax.vocabulary import Vocabulary
+from tests.evaluation.all_parts import score
 from tests.evaluation.scenes import row, video
+from tests.evaluation.scripted_model import Drawn
+from tests.scripted import model
 
 # Objects 1 and 2 have the categories 11 and 12.
 NAMES = Vocabulary(tuple(f"thing {i}" for i in range(20)), (), ("on", "by", "near"))
@@ -99,3 +104,44 @@ def test_nothing_found_hits_nothing():
     assert counts["subjects"] == {"subject frames": 4, "subjects found": 0}
     assert not any(n.startswith("R@") and v for n, v in counts["frame, all"].items())
     assert SimpleNamespace(**scores).official[RUN]["relations 1"] == 1
+
+
+def test_clicks_beside_it_are_scored_together_too(monkeypatch):
+    dataset = (drawn := Drawn(seed=5, lengths=(12, 10, 8))).dataset()
+    drawn.careless(seed=1).install(monkeypatch)
+    clicks = {("didm", "point"): 2}
+    plain = score(dataset, plan=clicks)
+
+    def confidences(sch, scene, subject, rows):
+        """The best predicate as it is, all others with a half of its confidence."""
+        best = scene.triplets
+        count = len(model().config.vocabulary.predicates)
+        found = np.repeat(best.confidence[rows][:, None] / 2, count, axis=1)
+        found[np.arange(len(rows)), best.predicate[rows]] *= 2
+        return found
+
+    monkeypatch.setattr(scene_predictions, "scene_confidences", confidences)
+    told = {"official": {}, "ways": {}}
+    monkeypatch.setattr(runner, "score_automatic", lambda *_: told)
+    better = 0
+    for before, after in zip(
+        plain, score(dataset, plan={**clicks, AUTO: 1}), strict=True
+    ):
+        assert after["systems"]["auto"]["none"] is told
+        one, other = (x["systems"]["didm"]["point"] for x in (before, after))
+        assert {**other, "ways": None} == {**one, "ways": None}
+        for run, ways in other["ways"].items():
+            hits = {
+                way: sum(
+                    n
+                    for name, n in ways[way_name(*way)].items()
+                    if name.startswith("R@100 ")
+                )
+                for way in WAYS
+            }
+            assert hits["frame", "one"] <= hits["frame", "all"]
+            better += hits["frame", "one"] < hits["frame", "all"]
+            units = ways["subjects"]["subject frames"]
+            assert units >= ways["subjects"]["subjects found"] > 0
+            assert run in (0, 1)
+    assert better
