@@ -66,7 +66,7 @@ ADAPT_WIDTH = flags.DEFINE_float(
 )
 PRIOR = flags.DEFINE(
     PATH,
-    "prior",
+    "prior_file",
     None,
     "A prior.json, as prepare writes it beside the set: measures where what the user "
     "chooses stands in the lists that are offered, with the prior and without.",

@@ -39,6 +39,7 @@ from absl import flags
 from c2g_jax.cli import launch
 from c2g_jax.cli.compiled import keep_compiled
 from c2g_jax.cli.launch import (
+    AUTO,
     CHECKPOINT,
     DATA_DIR,
     DEFAULT_NAME,
@@ -73,7 +74,7 @@ with launch.needing("train"):
 
 for _name in ("checkpoint", "data_dir", "output", "image_size", "dtype", "seed"):
     flags.declare_key_flag(_name)
-for _name in ("name", "max_videos", "config", "compilation_cache", "heads"):
+for _name in ("auto", "name", "max_videos", "config", "compilation_cache", "heads"):
     flags.declare_key_flag(_name)
 TABLES = flags.DEFINE_list(
     "tables", None, "Tables of the paper to reproduce: 2, 3, 4. Default: 2."
@@ -96,12 +97,6 @@ MEMORY = flags.DEFINE_float(
     "GiB on each device for what is tracked at once; other trials of a video follow in "
     "further passes. Default: half of what is free on an accelerator, a quarter of the "
     "host's memory on CPUs.",
-)
-AUTO = flags.DEFINE_bool(
-    "auto",
-    False,
-    "Score what is found without any prompt too, all subjects of a video together, by "
-    "default beside one click a subject.",
 )
 PREDICTIONS = flags.DEFINE(
     PATH,

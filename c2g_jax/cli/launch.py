@@ -73,6 +73,13 @@ IMAGE_SIZE = flags.DEFINE_integer(
 DTYPE = flags.DEFINE_string(
     "dtype", "float32", "Computation type: float32 or bfloat16."
 )
+AUTO = flags.DEFINE_bool(
+    "auto",
+    False,
+    "Without any prompt: every object that stays in view is cut out and followed, and "
+    "is a subject. SAM2.1 alone gives them no names. evaluate scores all subjects of a "
+    "video together, by default beside one click a subject.",
+)
 DISCOVER_EVERY = flags.DEFINE_integer(
     "discover_every", 1, "Discover new objects on every k-th frame."
 )

@@ -14,6 +14,7 @@ from absl import flags
 
 from c2g_jax.cli.interrupts import interruptible_imports
 from c2g_jax.cli.launch import (
+    AUTO,
     CHECKPOINT,
     DISCOVER_EVERY,
     DTYPE,
@@ -74,12 +75,7 @@ PROMPTS = flags.DEFINE(
     "JSON file with several prompts, instead of --point, --box and --mask; it may name "
     "and relate their objects.",
 )
-AUTO = flags.DEFINE_bool(
-    "auto",
-    False,
-    "Without any prompt: cut out and follow every object that stays in view. Each is a "
-    "subject; with SAM2.1 alone they have no names.",
-)
+flags.declare_key_flag("auto")
 MAX_SUBJECTS = flags.DEFINE_integer(
     "max_subjects", AutoRules.max_subjects, "With --auto: at most N subjects."
 )
