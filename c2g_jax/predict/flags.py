@@ -183,13 +183,11 @@ def read_jobs() -> list[Job]:
 
     InputError if a flag is missing or not valid.
     """
+    if not VIDEO.value and VIDEOS.value is None:
+        raise InputError("--video is missing: name a video, folder of frames or image")
     rules = check_flags()
     output = Path(OUTPUT.value)
     if VIDEOS.value is None:
-        if not VIDEO.value:
-            raise InputError(
-                "--video is missing: name a video, folder of frames or image"
-            )
         told = _told(PROMPTS.value)
         films = [open_film(VIDEO.value, output, *told)]
     else:
