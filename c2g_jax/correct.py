@@ -38,6 +38,7 @@ from c2g_jax.cli.launch import (
     OUTPUT,
     compute_dtype,
 )
+from c2g_jax.cli.paths import PATH
 from c2g_jax.click2graph.settings import NEUTRAL
 from c2g_jax.export.report import frame_progress
 from c2g_jax.media.outputs import check_output, write_text
@@ -63,6 +64,13 @@ ADAPT_WIDTH = flags.DEFINE_float(
     "Width of a correction's effect in feature space; default: the checkpoint's.",
     0.01,
 )
+PRIOR = flags.DEFINE(
+    PATH,
+    "prior_file",
+    None,
+    "A prior.json, as prepare writes it beside the set: measures where what the user "
+    "chooses stands in the lists that are offered, with the prior and without.",
+)
 ADAPT_MARGIN = flags.DEFINE_float(
     "adapt_margin",
     None,
@@ -82,6 +90,7 @@ class Job:
     adapt: Any  # AdaptConfig
     output: Path
     fingerprint: Mapping[str, Any]
+    prior: Any = None  # Prior, with which positions in lists are measured
 
 
 def main(argv: Sequence[str]) -> None:
@@ -149,8 +158,14 @@ def read_job() -> Job:
     }
     if settings is not None and settings.temperature != NEUTRAL:
         fingerprint["model"]["temperature"] = list(settings.temperature)
+    prior = None
+    if PRIOR.value is not None:
+        from c2g_jax.click2graph.prior import read_prior
+
+        prior = read_prior(PRIOR.value, dataset.vocabulary)
+        fingerprint["prior"] = dict(prior.origin)
     videos = videos[: MAX_VIDEOS.value]
-    return Job(dataset, videos, protocol, counts, adapt, output, fingerprint)
+    return Job(dataset, videos, protocol, counts, adapt, output, fingerprint, prior)
 
 
 def read_counts(words: Sequence[str]) -> tuple[int, ...]:
@@ -167,6 +182,7 @@ def work(job: Job, videos: Sequence[VideoRecord]) -> None:
     from c2g_jax.checkpoints.heads import load_model
     from c2g_jax.checkpoints.pretrained import find_checkpoint
     from c2g_jax.correction.gains import video_gains
+    from c2g_jax.correction.positions import PositionLog
     from c2g_jax.correction.simulate import read_truth, simulate
     from c2g_jax.session.session import Session
 
@@ -191,10 +207,15 @@ def work(job: Job, videos: Sequence[VideoRecord]) -> None:
         for video in videos:
             truth = read_truth(job.dataset, video, job.protocol)
             frames = open_prepared(job.dataset, video)
-            with contextlib.closing(Session(frames, model, adapt=job.adapt)) as session:
-                outcomes = simulate(session, truth, job.protocol, job.counts)
+            session = Session(frames, model, adapt=job.adapt)
+            log = None if job.prior is None else PositionLog(job.prior)
+            with contextlib.closing(session):
+                outcomes = simulate(
+                    session, truth, job.protocol, job.counts, *([log] if log else [])
+                )
             gains = video_gains(outcomes, truth, job.protocol)
-            append({"video": video.video_id, "source": video.source, "after": gains})
+            found = {"video": video.video_id, "source": video.source, "after": gains}
+            append(found if log is None else {**found, "positions": log.found})
             advance(video.num_frames)
 
 
@@ -209,8 +230,14 @@ def write_results(job: Job, scores: Sequence[Mapping]) -> None:
         "after corrections": found,
         "provenance": {"program": f"click2graph-jax {__version__}", **job.fingerprint},
     }
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     page = table(found, job.protocol.ks[0])
+    if job.prior is not None:
+        from c2g_jax.correction import positions
+
+        places = [place for score in scores for place in score["positions"]]
+        document["positions"] = positions.summary(places)
+        page += "\n" + positions.table(document["positions"])
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     job.output.mkdir(parents=True, exist_ok=True)
     for name, content in (("corrections.json", text), ("corrections.md", page)):
         write_text(job.output / name, content)

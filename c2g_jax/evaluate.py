@@ -21,7 +21,8 @@ one that ends last writes the results.
         --output=DIR
 
 scores files FOLDER/VIDEO/SUBJECT/RUN.json, in the format of scene_graph.json, without
-a model.
+a model. The graph of a system without prompts is FOLDER/VIDEO/all/RUN.json. --auto
+scores a model without prompts, in the same way.
 """
 
 import dataclasses
@@ -38,6 +39,7 @@ from absl import flags
 from c2g_jax.cli import launch
 from c2g_jax.cli.compiled import keep_compiled
 from c2g_jax.cli.launch import (
+    AUTO,
     CHECKPOINT,
     DATA_DIR,
     DEFAULT_NAME,
@@ -52,7 +54,7 @@ from c2g_jax.cli.launch import (
 from c2g_jax.cli.paths import PATH
 from c2g_jax.click2graph.settings import NEUTRAL
 from c2g_jax.media.outputs import check_output
-from c2g_jax.types import InputError
+from c2g_jax.types import AutoRules, InputError
 
 with launch.needing("train"):
     from c2g_jax.data.dataset import Dataset, open_dataset
@@ -72,7 +74,7 @@ with launch.needing("train"):
 
 for _name in ("checkpoint", "data_dir", "output", "image_size", "dtype", "seed"):
     flags.declare_key_flag(_name)
-for _name in ("name", "max_videos", "config", "compilation_cache", "heads"):
+for _name in ("auto", "name", "max_videos", "config", "compilation_cache", "heads"):
     flags.declare_key_flag(_name)
 TABLES = flags.DEFINE_list(
     "tables", None, "Tables of the paper to reproduce: 2, 3, 4. Default: 2."
@@ -167,8 +169,10 @@ def read_job() -> Job:
         fingerprint["predictions"] = origin["predictions"]
     else:
         given = (TABLES.value, SYSTEMS.value, PROMPT_KINDS.value, RUNS_OF.value)
-        tables, plan = read_plan(*given, protocol.runs, has_heads())
+        tables, plan = read_plan(*given, protocol.runs, has_heads(), AUTO.value)
         origin = read_checkpoint()
+        if AUTO.value:
+            fingerprint["auto"] = dataclasses.asdict(AutoRules())
         fingerprint["model"] = origin
         fingerprint["runs"] = {"/".join(part): runs for part, runs in plan.items()}
     return Job(
@@ -204,10 +208,10 @@ def open_data(protocol: Protocol) -> tuple[Dataset, Protocol]:
 def read_predictions(folder: Path) -> dict[str, Any]:
     """Return the provenance of files; raises InputError if there are none."""
     model = CHECKPOINT.value or HEADS.value
-    if model or TABLES.value or SYSTEMS.value or PROMPT_KINDS.value:
+    if model or TABLES.value or SYSTEMS.value or PROMPT_KINDS.value or AUTO.value:
         raise InputError(
             "--predictions are scored without a model: leave out --checkpoint, "
-            "--heads, --tables, --systems and --prompt_kinds"
+            "--heads, --tables, --systems, --prompt_kinds and --auto"
         )
     files = {"files": len(find_files(folder)), "sha256": files_sha256(folder)}
     return {"predictions": files}

@@ -101,6 +101,36 @@ class TrackRules:
     subject_iou: float | None = 0.7
 
 
+@dataclass(frozen=True)
+class AutoRules:
+    """How subjects are found without prompts; `predict` has flags for the first two.
+
+    max_subjects: at most so many, the surest. max_objects: followed at once of each
+    subject, in place of `TrackRules.max_tracks`: time grows with it. min_frames: an
+    object in view on fewer frames does not last, be it a subject or found for one (in a
+    shorter video: on fewer than all). every, uncovered: new masks are looked for on
+    every such frame where this share is not covered, and on the first. points_per_side:
+    of the grid. min_area: share of the picture below which a mask is left out.
+    pred_iou, stability: least values of a mask, as in `Sam2AutomaticMaskGenerator`.
+    """
+
+    max_subjects: int = 16
+    max_objects: int = 3
+    min_frames: int = 5
+    every: int = 10
+    uncovered: float = 0.1
+    points_per_side: int = 16
+    min_area: float = 0.001
+    pred_iou: float = 0.6
+    stability: float = 0.75
+
+    def __post_init__(self):
+        counts = ("max_subjects", "max_objects", "min_frames", "every")
+        for name in (*counts, "points_per_side"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}: give 1 or more")
+
+
 @dataclass(frozen=True, eq=False)
 class Frame:
     """One sampled frame: rgb uint8 [H, W, 3] at the video's size, time in seconds."""

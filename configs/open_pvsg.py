@@ -16,7 +16,13 @@ _EPOCHS = 400  # paper: 3.6
 
 
 def get_config(devices: str = "1") -> ConfigDict:
-    """Return the configuration for a number of devices."""
+    """Return the configuration for a number of devices, as in "8" or "8:prior".
+
+    "prior" adds what annotations say of named pairs to SCH; the paper has none.
+    """
+    devices, _, variant = devices.partition(":")
+    if variant not in ("", "prior"):
+        raise ValueError(f"variant {variant!r}: the only variant is prior")
     config = ConfigDict()
     config.task = "click2graph"
     config.seed = 0
@@ -146,4 +152,7 @@ def get_config(devices: str = "1") -> ConfigDict:
             pointing=0.0,
         )
     )
+    if variant == "prior":
+        config.sch.prior = 1.0  # the weight to begin with; it is learned
+        config.prior = ""  # a prior.json; by default that of the prepared set
     return config

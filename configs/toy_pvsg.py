@@ -11,7 +11,10 @@ from ml_collections import ConfigDict
 
 
 def get_config(variant: str = "") -> ConfigDict:
-    """Return the configuration; variant "tiny" is a minimal run, to test everything."""
+    """Return the configuration; variant "tiny" is a minimal run, to test everything.
+
+    "prior" adds what the annotations say of named pairs to SCH (`sch.prior`).
+    """
     config = ConfigDict()
     config.task = "click2graph"
     config.seed = 0
@@ -108,6 +111,9 @@ def get_config(variant: str = "") -> ConfigDict:
         config.log_every, config.save_every, config.eval_every = 1, 2, 2
         config.eval_batches, config.data.workers, config.warmup = 1, 0, 1
         config.data.held_out = 2
+    elif variant == "prior":
+        config.sch.prior = 1.0  # the weight to begin with; it is learned
+        config.prior = ""  # a prior.json; by default that of the prepared set
     elif variant:
-        raise ValueError(f"variant {variant!r}: the only variant is tiny")
+        raise ValueError(f"variant {variant!r}: the variants are tiny and prior")
     return config

@@ -75,6 +75,13 @@ DTYPE = flags.DEFINE_string(
     None,
     "Computation type: float32 or bfloat16. Default: bfloat16 on a GPU, else float32.",
 )
+AUTO = flags.DEFINE_bool(
+    "auto",
+    False,
+    "Without any prompt: every object that stays in view is cut out and followed, and "
+    "is a subject. SAM2.1 alone gives them no names. evaluate scores all subjects of a "
+    "video together, by default beside one click a subject.",
+)
 DISCOVER_EVERY = flags.DEFINE_integer(
     "discover_every", 1, "Discover new objects on every k-th frame."
 )

@@ -84,6 +84,16 @@ class RelationCounts:
         coarse = weights.share * subject + (1 - weights.share) * other
         return _smoothed(self.table[subjects, objects], weights.pair, coarse)
 
+    def whole_table(self, weights: PriorWeights) -> np.ndarray:
+        """P(p | s, o) of all pairs of classes: float32 [subjects, objects, predicates].
+
+        For the SCH with `sch.prior`.
+        """
+        n = len(self.of_pair)
+        subjects, objects = np.divmod(np.arange(n * n), n)
+        found = self.predicates(subjects, objects, weights)
+        return found.reshape(self.table.shape).astype(np.float32)
+
     def tail_scores(self, subjects, objects, weights: PriorWeights) -> np.ndarray:
         """P(p | s, o) / P(p) ** tail: ranks rare predicates higher; [n, predicates].
 

@@ -9,6 +9,7 @@ from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -26,6 +27,9 @@ class SchConfig:
     num_objects: int = 126
     num_predicates: int = 57
     dropout: float = 0.1
+    # Initial weight of what annotations say of the named pair (`PairPrior`); 0: none,
+    # as in the paper.
+    prior: float = 0.0
 
     def build(self, *, rngs: nnx.Rngs) -> "Sch":
         """Create the randomly initialised module of this configuration."""
@@ -70,6 +74,35 @@ class Classifier(nnx.Module):
         return last(dropout(gelu(second(x)), self.dropout, keys[1]))
 
 
+class PairPrior(nnx.Module):
+    """Adds to the predicates' logits what annotations say of the names of a pair.
+
+    weight * log sum over s, o of p_s p_o P(p | s, o), with the head's own
+    probabilities of the names, through which no gradient flows; 0 for "none". P is a
+    table that `set_prior` fills, and that never changes (as a bias it does not decay,
+    and its gradient is 0); the weight is learned. A frequency bias as in Neural Motifs
+    (arXiv 1711.06640, equation 6), with P of `click2graph.prior`.
+    """
+
+    def __init__(self, config: SchConfig):
+        n, p = config.num_objects, config.num_predicates
+        self.bias = nnx.Param(jnp.full((n, n, p), 1 / p, jnp.float32))  # P, even
+        self.scale = nnx.Param(jnp.float32(config.prior))
+
+    def __call__(
+        self, subject: Float[Array, "*n s"], other: Float[Array, "*n o"]
+    ) -> Float[Array, "*n p"]:
+        """Return what is added to the logits of predicates, and of "none" last.
+
+        `subject` and `other` are the logits of the names, those of "none" included.
+        """
+        names = jax.nn.softmax(subject), jax.nn.softmax(other[..., :-1])
+        table = jax.lax.stop_gradient(self.bias[...])
+        expected = jnp.einsum("...s,sop,...o->...p", names[0], table, names[1])
+        added = self.scale[...] * jnp.log(jax.lax.stop_gradient(expected))
+        return jnp.concatenate([added, jnp.zeros_like(added[..., :1])], axis=-1)
+
+
 class Sch(nnx.Module):
     """Classifies the subject, the object and the predicate of pairs."""
 
@@ -86,6 +119,8 @@ class Sch(nnx.Module):
         self.predicate = Classifier(
             self.pair_size * c, hidden, config.num_predicates + 1, rate, rngs
         )
+        if config.prior:
+            self.prior = PairPrior(config)
 
     def __call__(
         self,
@@ -108,10 +143,17 @@ class Sch(nnx.Module):
             self.object(object_feature, keys[1]),
             self.predicate(pair, keys[2]),
         )
+        if self.config.prior:
+            told = self.prior(logits.subject, logits.object)
+            logits = logits._replace(predicate=logits.predicate + told)
         if self.temperature == NEUTRAL:
             return logits
         pairs = zip(logits, self.temperature, strict=True)
         return SchLogits(*(x / t for x, t in pairs))
+
+    def set_prior(self, likely: np.ndarray) -> None:
+        """Set P(p | s, o), float [subjects, objects, predicates], of a config.prior."""
+        self.prior.bias = nnx.Param(jnp.asarray(likely, jnp.float32))
 
     def pair(
         self,
@@ -139,3 +181,18 @@ def best_triplets(logits: SchLogits) -> BestTriplet:
     subject, obj, predicate = (jnp.argmax(p, axis=-1) for p in probabilities)
     confidence = jnp.prod(jnp.stack([p.max(axis=-1) for p in probabilities]), axis=0)
     return BestTriplet(subject, obj, predicate, confidence)
+
+
+@jax.jit
+def pair_confidences(
+    sch: Sch,
+    subject_feature: Float[Array, "n c"],
+    object_feature: Float[Array, "n c"],
+    subject_pointer: Float[Array, "n c"],
+    object_pointer: Float[Array, "n c"],
+) -> Float[Array, "n p"]:
+    """Return for all predicates what `best_triplets` gives for the best one."""
+    logits = sch(subject_feature, object_feature, subject_pointer, object_pointer)
+    subject = jax.nn.softmax(logits.subject).max(axis=-1, keepdims=True)
+    other = jax.nn.softmax(logits.object)[..., :-1].max(axis=-1, keepdims=True)
+    return subject * other * jax.nn.softmax(logits.predicate)[..., :-1]

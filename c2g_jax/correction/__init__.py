@@ -2,6 +2,7 @@
 
 - `simulate`: a user who knows the ground truth corrects labels in a session.
 - `gains`: R@K after n corrections against none, paired over videos.
+- `positions`: where what is chosen stands in the lists that a session offers.
 - `span_scores`: how well settings of spans make true spans of a model's predictions.
 - `tuning`: the best settings on videos that training held out.
 

@@ -7,7 +7,7 @@ one correction may mend several labels.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -64,6 +64,9 @@ class Correction(NamedTuple):
     last: int = 0
 
 
+Choosing = Callable[[Session, Correction], object]
+
+
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """A session's predictions after `made` corrections.
@@ -82,14 +85,16 @@ def simulate(
     truth: Truth,
     protocol: Protocol,
     counts: Sequence[int] = (0, 1, 2, 4),
+    choosing: Choosing = lambda session, correction: None,
 ) -> dict[int, Outcome]:
     """Simulate a user on a new session; return the outcome of each of `counts`.
 
-    A user who finds no wrong label makes no further corrections.
+    A user who finds no wrong label makes no further corrections. `choosing` is called
+    before each correction.
     """
     clicked = click_subjects(session, truth)
     tracks = match_tracks(session.graph(), truth, clicked)
-    return outcomes_of(session, truth, tracks, protocol, counts)
+    return outcomes_of(session, truth, tracks, protocol, counts, choosing)
 
 
 def outcomes_of(
@@ -98,6 +103,7 @@ def outcomes_of(
     tracks: Mapping[int, int],
     protocol: Protocol,
     counts: Sequence[int],
+    choosing: Choosing = lambda session, correction: None,
 ) -> dict[int, Outcome]:
     """Do the same in a session that has tracked; `tracks` are those of `match_tracks`.
 
@@ -109,6 +115,7 @@ def outcomes_of(
             wrong = wrong_labels(session.graph(), truth, tracks)
             if not wrong:
                 break
+            choosing(session, wrong[0])
             correct(session, wrong[0])
             named.add(wrong[0].name)
             made += 1

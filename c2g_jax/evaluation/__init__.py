@@ -4,7 +4,9 @@
 - `ground_truth`: the scored units of a video, prompted frames, recall ceilings
 - `metrics`: R@K, SpIR and PLR of a subject's predictions, as counts
 - `overlaps`: IoUs of run-length encoded masks
+- `counting`: the ways in which recall is counted, and the order of equal scores
 - `pvsg_official`: the official PVSG metric, R@K and mR@K over whole tracks
+- `all_subjects`: recall of all subjects of a video together, in each of the ways
 - `predictions`: scene graphs as inputs of both metrics
 - `files`: score the predictions of any system from files
 - `plan`: which systems, kinds of prompt and runs; the paper's tables

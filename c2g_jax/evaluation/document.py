@@ -12,17 +12,29 @@ import platform
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from c2g_jax import __version__
 from c2g_jax.data.dataset import Dataset
 from c2g_jax.evaluation import plan, pvsg_official
+from c2g_jax.evaluation.counting import (
+    ALL,
+    COLUMNS,
+    FRAME,
+    LEGEND,
+    TUBE,
+    WAYS,
+    WHOLE,
+    predicates_counted,
+    way_name,
+)
 from c2g_jax.evaluation.ground_truth import truth_summary
 from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.evaluation.results import OFFICIAL, summarise
 from c2g_jax.media.outputs import output_folder
 
-ALL = "all"  # in the place of a source
+ALL_SOURCES = "all"  # in the place of a source
 PICTURES = ("scores.png", "confusion.png")
 _PACKAGES = ("jax", "flax", "numpy", "scipy", "pycocotools")
 
@@ -90,64 +102,127 @@ def markdown(document: Mapping[str, Any], tables: Sequence[int]) -> str:
     ks = document["protocol"]["ks"]
     main = [*(f"R@{k}" for k in ks), "SpIR", "PLR", "subject IoU"]
     with_paper = name.partition("/")[0] == plan.PAPER_DATASET
-    sections = [f"# {name}", *_ground_truth(document)]
+    some = predicates_counted(Protocol(**_fields(document["protocol"])))
+    by_frame = {COLUMNS[0]: FRAME, COLUMNS[1]: some}
+    sections = [f"# {name}", *_ground_truth(document), LEGEND]
     for number in tables:
         own = [part for part in plan.TABLES[number] if part in parts]
         sections += [
             f"## {plan.TITLES[number]}",
-            _table(systems, own, main, with_paper=with_paper),
+            _table(systems, own, main, by_frame, with_paper=with_paper),
         ]
     shown = [part for number in tables for part in plan.TABLES[number]]
-    others = [part for part in parts if part not in shown]
+    others = [p for p in parts if p not in shown and _has(systems, p, main)]
     if others:
         sections.append("## What could be reached" if tables else "## Scores")
         if any(system == "oracle" for system, _ in others):
             sections.append(
                 "oracle: true objects' points; masks and labels are predicted."
             )
-        sections.append(_table(systems, others, main))
-    more = [name for k in ks for name in (f"mR@{k}", f"pair_any@{k}", f"tube R@{k}")]
-    more += ["tube SpIR", "SpIR precision", "PLR precision"]
+        sections.append(_table(systems, others, main, by_frame))
+    more = [name for k in ks for name in (f"mR@{k}", f"pair_any@{k}")]
+    more += ["SpIR precision", "PLR precision"]
+    tubes = [*(f"tube R@{k}" for k in ks), "tube SpIR"]
     share = document["protocol"]["tube_share"]
-    sections += [
-        "## Beside them",
-        "mR: mean over predicates. pair_any: share of pairs with any right triplet. "
-        f"tube: share of whole relations that are hit on {share:.0%} of their frames. "
-        "Precision: share of predicted masks, and of points, that hit.",
-        _table(systems, parts, more),
-    ]
+    prompted = [part for part in parts if _has(systems, part, main)]
+    if prompted:
+        sections += [
+            "## Beside them",
+            "mR: mean over predicates. pair_any: share of pairs with any right "
+            "triplet. Precision: share of predicted masks, and of points, that hit.",
+            _table(systems, prompted, more, by_frame),
+            f"A tube is hit on {share:.0%} of its frames.",
+            _table(systems, prompted, tubes, {**by_frame, COLUMNS[0]: TUBE}),
+        ]
     means = [
-        [f"over {name}s", system, kind, *(_number(m, values.get(m)) for m in main)]
+        [f"over {name}s", system, kind, *by_frame.values()]
+        + [_number(m, values.get(m)) for m in main]
         for system, kind in parts
         for name, values in systems[system][kind].get("macro", {}).items()
     ]
-    sections += ["## Other means", grid(["mean", "system", "prompt", *main], means)]
-    official = [
-        f"{OFFICIAL}{kind}@{k}" for k in pvsg_official.KS for kind in ("R", "mR")
-    ]
-    judged = [part for part in parts if official[0] in systems[part[0]][part[1]]]
-    if judged:
-        sections += [
-            "## PVSG's own metric",
-            "Over whole videos and all subjects: not comparable with R@K above.",
-            _table(systems, judged, official),
-        ]
+    if means:
+        heads = ["mean", "system", "prompt", *COLUMNS, *main]
+        sections += ["## Other means", grid(heads, means)]
+    sections += _of_all_subjects(systems, parts, some)
     return "\n\n".join(sections) + "\n"
 
 
+def _of_all_subjects(
+    systems: Mapping[str, Any], parts: Sequence[plan.Part], some: str
+) -> Iterator[str]:
+    """Yield the sections of recalls over all subjects of a video together."""
+    names = [f"{kind}@{k}" for k in pvsg_official.KS for kind in ("R", "mR")]
+    ways = {way: {f"{name} ({way_name(*way)})": name for name in names} for way in WAYS}
+    rows, heads = [], ["source", "system", "prompt", "runs", *COLUMNS, *names]
+    for source in _sources(systems, parts):
+        for system, kind in parts:
+            found = systems[system][kind]
+            values = found if source is None else found["sources"].get(source, {})
+            own = {way: keys for way, keys in ways.items() if keys.keys() & values}
+            if not own and f"{OFFICIAL}{names[0]}" in values:
+                own = {(WHOLE, some): {f"{OFFICIAL}{name}": name for name in names}}
+            for way, keys in own.items():
+                row = [source or ALL_SOURCES, system, kind, str(found["runs"]), *way]
+                rows.append(row + [_number(n, values.get(k)) for k, n in keys.items()])
+    if rows:
+        yield "## All subjects of a video together"
+        yield (
+            "PVSG's own metric is that of whole relations, with all predicates, where "
+            "the relations have them. Not comparable with R@K above, which is of one "
+            "subject."
+        )
+        yield grid(heads, rows)
+    found = "subjects found"
+    having = [part for part in parts if _has(systems, part, [found])]
+    if having:
+        yield (
+            "Subjects found: share of the frames of true subjects on which a predicted "
+            "subject has an IoU of 0.5 or more with them."
+        )
+        yield _table(systems, having, [found])
+
+
+def _has(systems: Mapping[str, Any], part: plan.Part, metrics: Sequence[str]) -> bool:
+    return any(name in systems[part[0]][part[1]] for name in metrics)
+
+
+def _fields(protocol: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a protocol of results.json that this version knows."""
+    known = {f.name for f in dataclasses.fields(Protocol)}
+    return {name: value for name, value in protocol.items() if name in known}
+
+
 def csv_text(document: Mapping[str, Any]) -> str:
-    """Return results.csv: system, prompt, source, metric, mean, std, runs."""
+    """Return results.csv, a line for each number, with the way of counting."""
     file = io.StringIO()
     write = csv.writer(file, lineterminator="\n").writerow
-    write(("system", "prompt", "source", "metric", "mean", "std", "runs"))
+    heads = ("system", "prompt", "source", "metric", "mean", "std", "runs")
+    write((*heads, *(name.replace(" ", "_") for name in COLUMNS)))
+    some = predicates_counted(Protocol(**_fields(document["protocol"])))
     for system, own in document[document["dataset"]].items():
         for kind, found in own.items():
-            for source, values in {ALL: found, **found["sources"]}.items():
+            for source, values in {ALL_SOURCES: found, **found["sources"]}.items():
                 for metric, value in values.items():
                     if isinstance(value, Mapping) and value.keys() == {"mean", "std"}:
                         numbers = (value["mean"], value["std"], found["runs"])
-                        write((system, kind, source, metric, *numbers))
+                        way = _way(metric, some, any("(" in name for name in found))
+                        write((system, kind, source, metric, *numbers, *way))
     return file.getvalue()
+
+
+def _way(metric: str, some: str, of_files: bool) -> tuple[str, str]:
+    """Return how a metric is counted, and the predicates; "" where there are none.
+
+    `of_files`: the relations may have several predicates a pair (`all_subjects`).
+    """
+    if metric.startswith(OFFICIAL):
+        return WHOLE, ALL if of_files else some
+    for way in WAYS:
+        if metric.endswith(f"({way_name(*way)})"):
+            return way
+    if "R@" in metric or "pair_any" in metric:
+        return TUBE if metric.startswith("tube") else FRAME, some
+    return TUBE if metric.startswith("tube") else FRAME, ""
 
 
 def _ground_truth(document: Mapping[str, Any]) -> Iterator[str]:
@@ -184,18 +259,23 @@ def _table(
     systems: Mapping[str, Any],
     parts: Sequence[plan.Part],
     metrics: Sequence[str],
+    counted: Mapping[str, str] = MappingProxyType({}),
     with_paper: bool = False,
 ) -> str:
-    """Return a table with a row for each source and part, then for all sources."""
+    """Return a table with a row for each source and part, then for all sources.
+
+    `counted` are columns with the same text in each row: how it is counted.
+    """
     own = [name for name in plan.PAPER_METRICS if with_paper and name in metrics]
-    heads = ["source", "system", "prompt", "runs", *metrics]
+    heads = ["source", "system", "prompt", "runs", *counted, *metrics]
     heads += [f"paper's {name}" for name in own]
     rows = []
     for source in _sources(systems, parts):
         for system, kind in parts:
             found = systems[system][kind]
             values = found if source is None else found["sources"].get(source, {})
-            row = [source or ALL, system, kind, str(found["runs"])]
+            row = [source or ALL_SOURCES, system, kind, str(found["runs"])]
+            row += counted.values()
             row += [_number(name, values.get(name)) for name in metrics]
             numbers = plan.paper_numbers(system, kind, source)
             rows.append(row + [numbers.get(name, "") for name in own])

@@ -3,12 +3,13 @@
 Each file is a `scene_graph.json` whose only prompted object is the subject. SUBJECT is
 its object_id in the data set, RUN counts from 0. R@K, SpIR and PLR score "frames", the
 PVSG metric scores "relations"; "run" names the kind of prompt. The graph of a system
-without prompts is VIDEO/all/RUN.json and gets the PVSG metric alone.
+without prompts is VIDEO/all/RUN.json: its subjects are scored together
+(`all_subjects`), frames from its "frames", whole relations from its "relations".
 """
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ import numpy as np
 from c2g_jax.data.dataset import Dataset
 from c2g_jax.data.records import VideoRecord
 from c2g_jax.evaluation import pvsg_official
+from c2g_jax.evaluation.all_subjects import score_all_ways
+from c2g_jax.evaluation.counting import ALL, ONE
 from c2g_jax.evaluation.ground_truth import prompt_frame, scored_truth, video_truth
 from c2g_jax.evaluation.metrics import score_prompt
 from c2g_jax.evaluation.overlaps import coded_frames
@@ -25,6 +28,8 @@ from c2g_jax.evaluation.predictions import (
     overlap_of_masks,
     predictions_of_graph,
     relations_of_graph,
+    subjects_of_graph,
+    triplets_of_graph,
 )
 from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.export.report import Begin
@@ -157,10 +162,14 @@ def _score_video(
     wanted = sorted({int(t) for record in records for t in record.frames})
     ids = {i for r in records for i in (r.subject_id, r.object_id)}
     coded = dict(coded_frames(dataset, video, wanted, ids))
-    system: dict = defaultdict(lambda: {"subjects": defaultdict(dict), "official": {}})
+    system: dict = defaultdict(
+        lambda: {"subjects": defaultdict(dict), "official": {}, "ways": {}}
+    )
     missing = Counter()
     for run in runs:
         relations, tracks = defaultdict(list), {}
+        triplets: dict = defaultdict(lambda: defaultdict(list))
+        shown: dict = defaultdict(list)  # the predicted subjects' tracks
         for subject_id in (*subjects, None):
             file = by_place.get((subject_id, run))
             if file is None:
@@ -170,6 +179,9 @@ def _score_video(
             kind = str(graph.run.get("prompt", UNNAMED))
             relations[kind] += relations_of_graph(graph, names, subject_id)
             tracks |= {(subject_id, o.object_id): o.masks for o in graph.objects}
+            shown[kind] += [(subject_id, i) for i in subjects_of_graph(graph)]
+            for t, here in triplets_of_graph(graph, names, subject_id).items():
+                triplets[kind][t] += here
             if subject_id is not None:
                 own = subjects[subject_id]
                 began = time.perf_counter()
@@ -187,6 +199,13 @@ def _score_video(
         for kind, predicted in relations.items():
             counts = pvsg_official.score_video(records, predicted, overlap)
             system[kind]["official"][run] = counts
+            system[kind]["ways"][run] = score_all_ways(
+                records,
+                {ONE: predicted, ALL: predicted},
+                triplets[kind],
+                shown[kind],
+                overlap,
+            )
     return {
         "video": video.video_id,
         "source": video.source,
@@ -201,7 +220,8 @@ def _nothing(video, subjects, records, runs, protocol) -> dict:
     """Return the counts of every subject and run as if it had no file: no hits."""
     found: dict = {
         "subjects": defaultdict(dict),
-        "official": pvsg_official.score_video(records, [], lambda *_: np.zeros(0)),
+        "official": pvsg_official.score_video(records, [], _no_overlap),
+        "ways": score_all_ways(records, {ONE: [], ALL: []}, {}, [], _no_overlap),
     }
     for subject_id, own in subjects.items():
         for run in runs:
@@ -210,6 +230,10 @@ def _nothing(video, subjects, records, runs, protocol) -> dict:
             del counts["prompts"]
             found["subjects"][subject_id][run] = counts
     return found
+
+
+def _no_overlap(track: Hashable, object_id: int) -> np.ndarray:
+    return np.zeros(0)
 
 
 def _check_video(graph: SceneGraph, video: VideoRecord, file: PredictionFile) -> None:

@@ -25,6 +25,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
+from c2g_jax.evaluation.counting import ranking
 from c2g_jax.evaluation.ground_truth import SubjectTruth, discovery_frames, scored_truth
 from c2g_jax.evaluation.protocol import TUBE_VOTE, Protocol
 from c2g_jax.tracking.scene_graph import vote
@@ -276,10 +277,10 @@ def _table(
 def _ranked(
     predictions: FramePredictions | None, protocol: Protocol
 ) -> FramePredictions | None:
-    """Sort by falling confidence, ties in their order, and apply mask_nms."""
+    """Sort by falling confidence (`counting.ranking`), and apply mask_nms."""
     if predictions is None:
         return None
-    order = np.argsort(-np.asarray(predictions.confidence), kind="stable")
+    order = ranking(predictions.confidence, predictions.ids, predictions.labels[:, 2])
     if protocol.mask_nms:
         ids, peer_iou = predictions.ids, predictions.peer_iou
         if peer_iou is None:

@@ -12,6 +12,7 @@ from c2g_jax.data.prompts import KINDS
 from c2g_jax.types import InputError
 
 DIDM, HEURISTIC, ORACLE = SYSTEMS = "didm", "heuristic", "oracle"
+AUTO = ("auto", "none")  # without prompts: --auto
 CEILING = (ORACLE, "point")  # scored beside every other system
 
 Part = tuple[str, str]  # system, kind of prompt
@@ -73,21 +74,29 @@ def read_plan(
     runs_of: Sequence[str],
     runs: int,
     trained: bool = True,
+    auto: bool = False,
 ) -> tuple[tuple[int, ...], Plan]:
     """Return the tables to print and the plan, from the flags of the same names.
 
     Mask prompts are deterministic and get one run; so does the oracle, unless it is
     asked for. `trained`: whether there is a DIDM to score; without one the heuristic
-    and the oracle are. Raises InputError for flags that contradict, name nothing known,
-    or ask for a DIDM that is not there.
+    and the oracle are. `auto`: AUTO is scored too, by default beside clicks alone.
+    Raises InputError for flags that contradict, name nothing known, or ask for a DIDM
+    that is not there.
     """
     if (systems or kinds) and tables:
         raise InputError(
             "--tables excludes --systems and --prompt_kinds: give one or the other"
         )
+    if auto and not trained:
+        raise InputError(
+            "--auto needs trained heads to name what it finds: the checkpoint holds "
+            "SAM2.1 alone: give --heads"
+        )
+    beside = auto and not (tables or systems or kinds)
     numbers: tuple[int, ...] = ()
     first = [DIDM] if trained else [HEURISTIC, ORACLE]
-    if systems or kinds or not (tables or trained):
+    if systems or kinds or beside or not (tables or trained):
         systems = _known("systems", systems or first, SYSTEMS)
         kinds = _known("prompt_kinds", kinds or ["point"], KINDS)
         parts = [(system, kind) for system in systems for kind in kinds]
@@ -101,7 +110,10 @@ def read_plan(
             "--heads, or --systems=heuristic,oracle"
         )
     plan = {part: 1 if part[1] == "mask" else runs for part in parts}
-    plan.setdefault(CEILING, 1)
+    if auto:
+        plan[AUTO] = 1
+    if not beside:
+        plan.setdefault(CEILING, 1)
     for text in runs_of:
         found = re.fullmatch(r"(\w+)/(\w+)=([1-9]\d*)", text)
         if not found or (found[1], found[2]) not in plan:

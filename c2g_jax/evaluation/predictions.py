@@ -10,6 +10,8 @@ from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
+from c2g_jax.evaluation.all_subjects import PredictedTriplet
+from c2g_jax.evaluation.counting import ranking
 from c2g_jax.evaluation.ground_truth import SubjectTruth
 from c2g_jax.evaluation.metrics import FramePredictions
 from c2g_jax.evaluation.overlaps import CodedFrame, columns_of, ious
@@ -18,12 +20,12 @@ from c2g_jax.evaluation.pvsg_official import Overlap, PredictedRelation
 from c2g_jax.media.rle import mask_iou
 from c2g_jax.tracking.scene_graph import vote
 from c2g_jax.tracking.spans import SpanConfig, held_spans
-from c2g_jax.types import SceneGraph, SubjectFrame
+from c2g_jax.types import SceneGraph, SubjectFrame, Triplet
 from c2g_jax.vocabulary import Vocabulary
 
 # No threshold, as the metric ranks by confidence itself: gaps up to 2 frames are
 # bridged, and a span has at least 2 frames.
-_SPANS = SpanConfig(2, 2, 0.0, 0.0)
+UNTHRESHOLDED = SpanConfig(2, 2, 0.0, 0.0)
 UNKNOWN = -1  # the id of a label that the vocabulary lacks
 
 
@@ -59,6 +61,34 @@ def relations_of_graph(
         tracks = ((owner, i) for i in (relation.subject_id, relation.object_id))
         found.append(PredictedRelation(*tracks, labels, relation.score, span))
     return found
+
+
+def triplets_of_graph(
+    graph: SceneGraph, names: LabelIds, owner: Hashable
+) -> dict[int, list[PredictedTriplet]]:
+    """Return the triplets of a graph's frames; the keys of tracks are (owner, id)."""
+    found = defaultdict(list)
+    for entry in graph.frames:
+        for x in entry.triplets:
+            labels = _label_ids(x, names)
+            tracks = (owner, entry.subject_id), (owner, x.object_id)
+            found[entry.frame].append(PredictedTriplet(*tracks, labels, x.confidence))
+    return dict(found)
+
+
+def subjects_of_graph(graph: SceneGraph) -> list[int]:
+    """Return the ids of the objects that are subjects, prompted ones included."""
+    found = {o.object_id for o in graph.objects if o.prompted_by is None}
+    found |= {r.subject_id for r in graph.relations}
+    return sorted(found | {entry.subject_id for entry in graph.frames})
+
+
+def _label_ids(x: Triplet, names: LabelIds) -> tuple[int, int, int]:
+    return (
+        names.object(x.subject_category),
+        names.object(x.object_category),
+        names.predicate(x.predicate),
+    )
 
 
 def overlap_of_masks(
@@ -101,7 +131,7 @@ def relations_of_frames(
     found = []
     for (object_id, predicate), by_frame in confidences.items():
         span = np.zeros(num_frames, bool)
-        for first, last in held_spans(by_frame, _SPANS, num_frames):
+        for first, last in held_spans(by_frame, UNTHRESHOLDED, num_frames):
             span[first : last + 1] = True
         inside = [weight for t, weight in by_frame.items() if span[t]]
         if inside:
@@ -110,6 +140,38 @@ def relations_of_frames(
             score = float(np.mean(inside))
             found.append(PredictedRelation(*tracks, labels, score, span))
     return found
+
+
+def triplets_of_frames(
+    predictions: Sequence[FramePredictions], owner: Hashable
+) -> dict[int, list[PredictedTriplet]]:
+    """Return a subject's predictions by frame, with keys as `relations_of_frames`."""
+    return {
+        own.frame: [
+            PredictedTriplet(
+                (owner, None), (owner, i), tuple(map(int, labels)), float(score)
+            )
+            for i, labels, score in zip(
+                own.ids.tolist(), own.labels, own.confidence, strict=True
+            )
+        ]
+        for own in predictions
+    }
+
+
+def with_one_predicate(predictions: FramePredictions) -> FramePredictions:
+    """Return the predictions with one of each object, the first in their ranking."""
+    order = ranking(predictions.confidence, predictions.ids, predictions.labels[:, 2])
+    firsts = np.unique(predictions.ids[order], return_index=True)[1]
+    rows = np.sort(order[firsts])
+    peers = predictions.peer_iou
+    return predictions._replace(
+        ids=predictions.ids[rows],
+        labels=predictions.labels[rows],
+        confidence=predictions.confidence[rows],
+        iou=predictions.iou[rows],
+        peer_iou=None if peers is None else peers[np.ix_(rows, rows)],
+    )
 
 
 def overlap_of_frames(
@@ -151,30 +213,27 @@ def predictions_of_graph(
     """Return the predictions of a graph for one of its subjects, frame by frame.
 
     IoUs are computed on the frames of `truth`, which `coded` has; predictions on other
-    frames have labels alone, for votes.
+    frames have labels alone, for votes. Of each object the surest prediction of a frame
+    is taken, with `multi_predicate` all.
     """
     masks = {o.object_id: o.masks for o in graph.objects}
     wanted = set(truth.frames.tolist())
-    return [
+    found = [
         _with_ious(entry, masks, truth, coded[entry.frame], names, protocol)
         if entry.frame in wanted
         else _labels_alone(entry, truth, names)
         for entry in graph.frames
         if entry.subject_id == subject_id
     ]
+    if protocol.multi_predicate:
+        return found
+    return [with_one_predicate(own) for own in found]
 
 
 def _labels_alone(
     entry: SubjectFrame, truth: SubjectTruth, names: LabelIds
 ) -> FramePredictions:
-    labels = [
-        (
-            names.object(x.subject_category),
-            names.object(x.object_category),
-            names.predicate(x.predicate),
-        )
-        for x in entry.triplets
-    ]
+    labels = [_label_ids(x, names) for x in entry.triplets]
     ids = [x.object_id for x in entry.triplets]
     confidence = [x.confidence for x in entry.triplets]
     return FramePredictions.of_labels(entry.frame, ids, labels, confidence, truth)

@@ -8,12 +8,13 @@ weak hit of a relation, "weak (released)" here; "weak" counts each relation once
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from c2g_jax.data.records import VideoRecord
+from c2g_jax.evaluation.counting import place
 
 STRONG, WEAK = 0.5, 0.1  # least vIoU of a hit
 KS = (20, 50, 100)
@@ -67,17 +68,39 @@ def true_relations(video: VideoRecord) -> list[TrueRelation]:
 def ranked(
     predictions: Sequence[PredictedRelation], max_pairs: int = MAX_PAIRS
 ) -> list[PredictedRelation]:
-    """Return the predictions of the best pairs by falling score, ties in their order.
+    """Return the predictions of the best pairs by falling score (`counting.place`).
 
     The score of a pair is that of its best prediction.
     """
-    best: dict[tuple, float] = {}
-    for relation in predictions:
+    in_order = sorted(predictions, key=_place)
+    pairs = list(dict.fromkeys((r.subject, r.object) for r in in_order))[:max_pairs]
+    kept = set(pairs)
+    return [r for r in in_order if (r.subject, r.object) in kept]
+
+
+def one_predicate(
+    predictions: Sequence[PredictedRelation],
+) -> list[PredictedRelation]:
+    """Return the predictions with one predicate a pair on each frame, the surest.
+
+    Spans lose the frames on which a surer relation of the same pair holds; relations
+    that lose all are left out.
+    """
+    taken: dict[tuple, np.ndarray] = {}
+    found = []
+    for relation in sorted(predictions, key=_place):
         pair = relation.subject, relation.object
-        best[pair] = max(best.get(pair, -np.inf), relation.score)
-    kept = set(sorted(best, key=best.get, reverse=True)[:max_pairs])
-    inside = [r for r in predictions if (r.subject, r.object) in kept]
-    return sorted(inside, key=lambda r: -r.score)
+        before = taken.get(pair, np.zeros(len(relation.span), bool))
+        span = relation.span & ~before
+        taken[pair] = before | relation.span
+        if span.any():
+            found.append(replace(relation, span=span))
+    return found
+
+
+def _place(relation: PredictedRelation) -> tuple:
+    predicate = relation.labels[2]
+    return place(relation.score, relation.subject, relation.object, predicate)
 
 
 def viou(
@@ -127,11 +150,11 @@ def score_video(
     return counts
 
 
-def summary(counts: Counter) -> dict[str, float]:
+def summary(counts: Mapping[str, float], weak: bool = True) -> dict[str, float]:
     """Return recalls in percent, over all relations and as means over predicates.
 
-    {} without any true relation. Keys: "R@20", "mR@20", "weak R@20", "weak mR@20",
-    "weak R@20 (released)" and so on.
+    {} without any true relation. Keys: "R@20", "mR@20" and so on, and with `weak`
+    "weak R@20", "weak mR@20", "weak R@20 (released)".
     """
     total = {
         name.partition(" ")[2]: amount
@@ -141,15 +164,16 @@ def summary(counts: Counter) -> dict[str, float]:
     if not total:
         return {}
     found = {}
-    kinds = {
-        "R@{k}": "R@{k}",
-        "weak R@{k}": "weak@{k}",
-        "weak R@{k} (released)": "weak (released)@{k}",
-    }
+    kinds = {"R@{k}": "R@{k}"}
+    if weak:
+        kinds |= {
+            "weak R@{k}": "weak@{k}",
+            "weak R@{k} (released)": "weak (released)@{k}",
+        }
     for k in KS:
         for shown, name in kinds.items():
             shown, name = shown.format(k=k), name.format(k=k)
-            hits = {p: counts[f"{name} {p}"] for p in total}
+            hits = {p: counts.get(f"{name} {p}", 0) for p in total}
             shares = [hits[p] / total[p] for p in total]
             found[shown] = 100 * sum(hits.values()) / sum(total.values())
             found[shown.replace("R@", "mR@")] = 100 * float(np.mean(shares))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from c2g_jax.evaluation import pvsg_official
+from c2g_jax.evaluation.all_subjects import SUBJECTS
 
 OFFICIAL = "PVSG "  # prefix of the official PVSG metric's names
 UNNAMED = "(no name of the data set)"
@@ -35,8 +36,10 @@ def summarise(
 
     Results have {"mean", "std"} over runs for each metric by name, with counts pooled
     over all videos; the same in "sources" for each source, and in "macro" as means over
-    sources, videos and subjects. Further "predicates" and "confusion", and the number
-    of "runs", of "prompts" and "units" a run, and of "missing" runs.
+    sources, videos and subjects. Metrics of all subjects together are named by the way
+    of counting: "R@20 (frame, one)" (`counting.WAYS`). Further "predicates" and
+    "confusion", and the number of "runs", of "prompts" and "units" a run, and of
+    "missing" runs.
     """
     kinds: dict[str, dict[str, None]] = {}
     for score in scores:
@@ -52,7 +55,7 @@ def summarise(
 
 def _summarise(scores, system, kind, ks, predicates) -> dict[str, Any]:
     rows, missing = subject_rows(scores, system, kind)
-    official = official_rows(scores, system, kind)
+    official = whole_rows(scores, system, kind, "official")
     found: dict[str, Any] = {"runs": len({row.run for row in (*rows, *official)})}
     # Each level is the sum of the one before.
     videos = merged(rows, "source", "video")
@@ -63,12 +66,21 @@ def _summarise(scores, system, kind, ks, predicates) -> dict[str, Any]:
         for name in ("prompts", "units", "units left out"):
             found[name] = _mean(row.counts[name] for row in whole)
         found["missing"] = missing
+    ways = {
+        way: merged(whole_rows(scores, system, kind, "ways", way), "source")
+        for way in _way_names(scores, system, kind)
+    }
     found |= _means(whole, ks) | _official_means(merged(official_sources))
+    for way, own in ways.items():
+        found |= _way_means(way, merged(own))
     found["sources"] = {
         source: _means([row for row in sources if row.source == source], ks)
         | _official_means([row for row in official_sources if row.source == source])
         for source in dict.fromkeys(row.source for row in (*sources, *official_sources))
     }
+    for source, own_source in found["sources"].items():
+        for way, own in ways.items():
+            own_source |= _way_means(way, [r for r in own if r.source == source])
     if rows:
         levels = {"source": sources, "video": videos, "subject": rows}
         found["macro"] = {name: _means(level, ks) for name, level in levels.items()}
@@ -100,18 +112,32 @@ def subject_rows(
     return (rows, missing) if runs else ([], 0)
 
 
-def official_rows(scores: Sequence[Mapping], system: str, kind: str) -> list[Row]:
-    """Return the counts of the PVSG metric, of every video in every run."""
+def whole_rows(
+    scores: Sequence[Mapping], system: str, kind: str, *place: str
+) -> list[Row]:
+    """Return the counts of every video in every run, of all subjects together.
+
+    place: "official" for the PVSG metric; "ways" and a name of `all_subjects`.
+    """
+    table, *inner = place
     parts = [score["systems"].get(system, {}).get(kind, {}) for score in scores]
-    runs = _ascending(run for part in parts for run in part.get("official", {}))
+    runs = _ascending(run for part in parts for run in part.get(table, {}))
     rows = []
     for score, part in zip(scores, parts, strict=True):
         for run in runs:
-            counts = part.get("official", {}).get(run)
+            counts = part.get(table, {}).get(run)
             if counts is None:
-                counts = score["nothing"]["official"]
+                counts = score["nothing"][table]
+            for name in inner:
+                counts = counts[name]
             rows.append(Row(int(run), counts, score["source"], score["video"]))
     return rows
+
+
+def _way_names(scores: Sequence[Mapping], system: str, kind: str) -> list[str]:
+    parts = (score["systems"].get(system, {}).get(kind, {}) for score in scores)
+    tables = (table for part in parts for table in part.get("ways", {}).values())
+    return list(dict.fromkeys(way for table in tables for way in table))
 
 
 def shares(counts: Mapping[str, float], ks: Sequence[int]) -> Shares:
@@ -160,6 +186,15 @@ def _means(rows: Sequence[Row], ks: Sequence[int]) -> dict[str, dict]:
 def _official_means(rows: Sequence[Row]) -> dict[str, dict]:
     found = _spreads(rows, [pvsg_official.summary(row.counts) for row in rows])
     return {OFFICIAL + name: value for name, value in found.items()}
+
+
+def _way_means(way: str, rows: Sequence[Row]) -> dict[str, dict]:
+    if way == SUBJECTS:
+        name, whole = "subjects found", "subject frames"
+        values = [{name: _percent(row.counts, name, whole)} for row in rows]
+        return _spreads(rows, values)
+    found = _spreads(rows, [pvsg_official.summary(r.counts, weak=False) for r in rows])
+    return {f"{name} ({way})": value for name, value in found.items()}
 
 
 def _spreads(rows: Sequence[Row], values: Sequence[Shares]) -> dict[str, dict]:

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -14,12 +15,21 @@ from c2g_jax.data.dataset import Dataset
 from c2g_jax.data.prompts import KINDS
 from c2g_jax.data.records import VideoRecord
 from c2g_jax.evaluation import pvsg_official
-from c2g_jax.evaluation.ground_truth import VideoTruth, video_truth
+from c2g_jax.evaluation.all_subjects import PredictedTriplet, score_all_ways
+from c2g_jax.evaluation.automatic import score_automatic
+from c2g_jax.evaluation.counting import ALL, ONE
+from c2g_jax.evaluation.ground_truth import SubjectTruth, VideoTruth, video_truth
 from c2g_jax.evaluation.heuristic import TRAIN, Heuristic, Oracle, heat_map
 from c2g_jax.evaluation.metrics import FramePredictions, score_prompt
-from c2g_jax.evaluation.plan import HEURISTIC, ORACLE, SYSTEMS, Plan
-from c2g_jax.evaluation.predictions import overlap_of_frames, relations_of_frames
+from c2g_jax.evaluation.plan import AUTO, HEURISTIC, ORACLE, SYSTEMS, Plan
+from c2g_jax.evaluation.predictions import (
+    overlap_of_frames,
+    relations_of_frames,
+    triplets_of_frames,
+    with_one_predicate,
+)
 from c2g_jax.evaluation.protocol import BOTH, NONE, Protocol
+from c2g_jax.evaluation.pvsg_official import PredictedRelation
 from c2g_jax.evaluation.trials import (
     BATCH,
     PointSource,
@@ -34,7 +44,7 @@ from c2g_jax.evaluation.waves import (
     over_devices,
     waves_of,
 )
-from c2g_jax.types import InputError, TrackRules
+from c2g_jax.types import AutoRules, InputError, TrackRules
 
 TrialPredictions = dict[Trial, list[FramePredictions]]
 
@@ -59,25 +69,33 @@ def score_model(
     batch: int = BATCH,
     memory: int | None = None,
     devices: Sequence[jax.Device] | None = None,
+    rules: AutoRules | None = None,
 ) -> Iterator[dict]:
     """Yield the scores of each video, as input of `results.summarise`.
 
     `plan` has the number of runs of each (system, kind of prompt). `advance` is called
     with the number of frames done. `memory` bounds the bytes that trials take on each
-    of the `devices`, by default all of the host (see `waves`). Raises InputError for
-    unknown systems and kinds of prompt.
+    of the `devices`, by default all of the host (see `waves`). `rules` are those of
+    AUTO, if it is in the plan; all subjects of the other systems are then scored
+    together too. Raises InputError for unknown systems and kinds of prompt.
     """
+    unprompted = model
     point_sources = _point_sources(model, dataset, plan, protocol)
     model = scoring_model(model, protocol)
     devices = jax.local_devices() if devices is None else devices
     memory = default_memory(devices) if memory is None else memory
+
+    # Where subjects are scored together, all predicates are needed.
+    seen = protocol
+    if AUTO in plan:
+        seen = dataclasses.replace(protocol, multi_predicate=True)
 
     def units() -> Iterator[_Wave]:
         for video in videos:
             truth = video_truth(video, protocol)
             trials = trials_of(video, truth, plan, protocol)
             whole = TrackingPass(
-                model, dataset, video, trials, point_sources, protocol, batch
+                model, dataset, video, trials, point_sources, seen, batch
             )
             waves = waves_of(whole, memory)
             told = WaveProgress(advance, len(waves))
@@ -90,7 +108,12 @@ def score_model(
         if unit.last:
             # In the order of the plan, which decides ties.
             found = {trial: found[trial] for trial in unit.video.trials}
-            yield _scores(unit.video.video, unit.truth, plan, found, protocol)
+            video = unit.video.video
+            scores = _scores(video, unit.truth, plan, found, protocol)
+            if AUTO in plan:
+                own = unprompted, dataset, video, protocol, rules or AutoRules()
+                scores["systems"].update({AUTO[0]: {AUTO[1]: score_automatic(*own)}})
+            yield scores
             found = {}
 
 
@@ -158,7 +181,7 @@ def _joined(
 def _point_sources(
     model: Click2Graph, dataset: Dataset, plan: Plan, protocol: Protocol
 ) -> dict[str, PointSource]:
-    for system, kind in plan:
+    for system, kind in plan.keys() - {AUTO}:
         if system not in SYSTEMS:
             raise InputError(f"no system {system!r}: use some of {', '.join(SYSTEMS)}")
         if kind not in KINDS:
@@ -181,12 +204,20 @@ def _scores(
     protocol: Protocol,
 ) -> dict:
     systems: dict[str, dict[str, Any]] = {}
-    for (system, kind), runs in plan.items():
-        own = {t: p for t, p in predictions.items() if t.part == (system, kind)}
+    for part, runs in plan.items():
+        if part == AUTO:
+            continue
+        system, kind = part
+        own = whole = {t: p for t, p in predictions.items() if t.part == part}
+        if AUTO in plan and not protocol.multi_predicate:
+            own = {t: [with_one_predicate(x) for x in p] for t, p in whole.items()}
         systems.setdefault(system, {})[kind] = {
             "subjects": _subjects(own, protocol),
             "official": _official(video, own, runs),
         }
+        if AUTO in plan:
+            ways = {run: _together(video, own, whole, run) for run in range(runs)}
+            systems[system][kind]["ways"] = ways
     return {
         "video": video.video_id,
         "source": video.source,
@@ -213,16 +244,51 @@ def _official(
     """Return {run: counts of the PVSG metric} of the relations of all subjects."""
     truths, found = pvsg_official.true_relations(video), {}
     for run in range(runs):
-        by_subject = {
-            trial.truth.subject_id: (trial.truth, own)
-            for trial, own in predictions.items()
-            if trial.run == run
-        }
-        relations = [
-            relation
-            for subject_id, (_, own) in by_subject.items()
-            for relation in relations_of_frames(own, video.num_frames, subject_id)
-        ]
+        by_subject = _of_run(predictions, run)
+        relations = _relations(by_subject, video.num_frames)
         overlap = overlap_of_frames(by_subject, video.num_frames)
         found[run] = pvsg_official.score_video(truths, relations, overlap)
     return found
+
+
+_BySubject = dict[int, tuple[SubjectTruth, list[FramePredictions]]]
+
+
+def _of_run(predictions: TrialPredictions, run: int) -> _BySubject:
+    return {
+        trial.truth.subject_id: (trial.truth, own)
+        for trial, own in predictions.items()
+        if trial.run == run
+    }
+
+
+def _relations(by_subject: _BySubject, num_frames: int) -> list[PredictedRelation]:
+    return [
+        relation
+        for subject_id, (_, own) in by_subject.items()
+        for relation in relations_of_frames(own, num_frames, subject_id)
+    ]
+
+
+def _together(
+    video: VideoRecord, one: TrialPredictions, every: TrialPredictions, run: int
+) -> dict[str, Counter]:
+    """Score the prompted subjects of a run together.
+
+    `one` are the predictions with one predicate a pair, `every` those with all.
+    """
+    whole, length = _of_run(every, run), video.num_frames
+    triplets: dict[int, list[PredictedTriplet]] = {}
+    for subject_id, (_, own) in whole.items():
+        for t, here in triplets_of_frames(own, subject_id).items():
+            triplets.setdefault(t, []).extend(here)
+    return score_all_ways(
+        pvsg_official.true_relations(video),
+        {
+            ONE: _relations(_of_run(one, run), length),
+            ALL: _relations(whole, length),
+        },
+        triplets,
+        [(subject_id, None) for subject_id in whole],
+        functools.cache(overlap_of_frames(whole, length)),
+    )

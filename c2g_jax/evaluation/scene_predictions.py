@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-import jax
 import numpy as np
-from jaxtyping import Array, Float
 
 from c2g_jax.click2graph.model import Click2GraphConfig, Scene
 from c2g_jax.click2graph.sch import Sch
@@ -17,6 +15,7 @@ from c2g_jax.evaluation.overlaps import columns_of, pixels
 from c2g_jax.evaluation.predictions import LabelIds
 from c2g_jax.evaluation.protocol import TIMES_IOU, TIMES_OBJECT, Protocol
 from c2g_jax.sam2.predictors.postprocess import enlarge_logits, window_above
+from c2g_jax.tracking.frame_result import scene_confidences
 from c2g_jax.types import NO_CLASS
 from c2g_jax.vocabulary import Vocabulary
 
@@ -135,7 +134,7 @@ def _labels(
     predicate = np.asarray(best.predicate[rows], int)[:, None]  # [k, 1], or all: [k, p]
     weight = np.asarray(best.confidence[rows], float)[:, None]
     if protocol.multi_predicate and rows:
-        weight = _all_confidences(scene, found, sch)
+        weight = scene_confidences(sch, scene, found.subject, rows)
         predicate = np.broadcast_to(np.arange(weight.shape[1]), weight.shape)
     if protocol.confidence == TIMES_OBJECT:
         score = np.asarray(scene.rows.object_score[rows], float)
@@ -148,28 +147,3 @@ def _labels(
         classes.predicates[predicate],
     ]
     return np.stack(labels, axis=-1).reshape(-1, 3), weight.ravel()
-
-
-def _all_confidences(scene: Scene, found: SubjectRows, sch: Sch) -> np.ndarray:
-    """Return float [k, p], p_s * p_o * p_r of each predicate for each object."""
-    # Padded to a multiple of 4, so that few shapes are compiled.
-    rows = [*found.rows, *[found.subject] * (-len(found.rows) % 4)]
-    subjects = [found.subject] * len(rows)
-    pooled, pointers = scene.pooled, scene.rows.obj_ptr
-    pairs = pooled[subjects], pooled[rows], pointers[subjects], pointers[rows]
-    return np.asarray(_confidences(sch, *pairs), float)[: len(found.rows)]
-
-
-@jax.jit
-def _confidences(
-    sch: Sch,
-    subject_feature: Float[Array, "n c"],
-    object_feature: Float[Array, "n c"],
-    subject_pointer: Float[Array, "n c"],
-    object_pointer: Float[Array, "n c"],
-) -> Float[Array, "n p"]:
-    """Compute for all predicates what `sch.best_triplets` gives for the best one."""
-    logits = sch(subject_feature, object_feature, subject_pointer, object_pointer)
-    subject = jax.nn.softmax(logits.subject).max(axis=-1, keepdims=True)
-    other = jax.nn.softmax(logits.object)[..., :-1].max(axis=-1, keepdims=True)
-    return subject * other * jax.nn.softmax(logits.predicate)[..., :-1]

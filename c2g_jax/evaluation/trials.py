@@ -24,7 +24,7 @@ from c2g_jax.data.prompts import (
 from c2g_jax.data.records import VideoRecord
 from c2g_jax.evaluation.ground_truth import SubjectTruth, VideoTruth, prompt_frame
 from c2g_jax.evaluation.metrics import FramePredictions
-from c2g_jax.evaluation.plan import Part, Plan
+from c2g_jax.evaluation.plan import AUTO, Part, Plan
 from c2g_jax.evaluation.protocol import ANYWHERE, NONE, Protocol
 from c2g_jax.evaluation.scene_predictions import (
     ClassIds,
@@ -67,6 +67,7 @@ def trials_of(
     return [
         Trial(*part, run, prompt_frame(video, own, run, protocol), own)
         for part, count in plan.items()
+        if part != AUTO
         for own in truth.subjects
         for run in range(count)
     ]

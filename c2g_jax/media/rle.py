@@ -1,6 +1,6 @@
 """Masks as COCO run-length encodings (RLE) that JSON can hold, by pycocotools."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from pycocotools import mask as coco
@@ -64,3 +64,11 @@ def run_lengths(mask: np.ndarray) -> dict[str, list[int]]:
 def mask_iou(one: Mapping, other: Mapping) -> float:
     """Return the IoU of two RLE masks of the same size."""
     return float(coco.iou([coco_code(one)], [coco_code(other)], [0])[0, 0])
+
+
+def mask_ious(ones: Sequence[Mapping], others: Sequence[Mapping]) -> np.ndarray:
+    """Return float [n, m], the IoUs of RLE masks of the same size."""
+    if not ones or not others:
+        return np.zeros((len(ones), len(others)))
+    codes = [coco_code(x) for x in ones], [coco_code(x) for x in others]
+    return np.asarray(coco.iou(*codes, [0] * len(others)))

@@ -2,5 +2,8 @@
 
 __main__      the command: builds the model, tracks, writes the results
 flags         its flags, checked and turned into a job
+films         a folder of films, and which of them are done
 prompts_file  prompts in a JSON file
+automatic     without a prompt: subjects are found first
+results       the files that are written, and what reproduces them
 """

@@ -13,6 +13,9 @@ frames use --prompts=FILE.json:
       {"frame": 12, "object": 3, "mask": "cup.png", "name": "cup"}],
      "relations": [[1, 3, "holding", [[4, 20]]]]}
 
+--auto takes no prompt: every object that stays in view is a subject. --videos=DIR does
+all films of a folder, and goes on after a stop.
+
 A checkpoint with SAM2.1 alone finds and names nothing: the result is the tracks of what
 was prompted, with the names and relations that FILE.json gives.
 """
@@ -20,43 +23,43 @@ was prompted, with the names and relations that FILE.json gives.
 import contextlib
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from absl import flags
 
-from c2g_jax import __version__
 from c2g_jax.cli import launch
 from c2g_jax.cli.compiled import keep_compiled
 from c2g_jax.cli.interrupts import interruptible_imports
 from c2g_jax.cli.launch import (
     CHECKPOINT,
     DISCOVER_EVERY,
-    DTYPE,
     IMAGE_SIZE,
-    MAX_FRAMES,
     SEED,
     compute_dtype,
 )
-from c2g_jax.export.overlay import write_overlay
 from c2g_jax.export.report import print_relations, progress_bar
-from c2g_jax.export.scene_graph_json import write_scene_graph
 from c2g_jax.media.images import resize_frame
-from c2g_jax.media.outputs import output_folder
 from c2g_jax.media.rle import encode_mask
 from c2g_jax.predict import flags as predict_flags
 from c2g_jax.predict.flags import (
-    END,
-    FPS,
-    RESULTS,
-    SPANS,
-    START,
+    VIDEOS,
     Job,
-    read_job,
+    read_jobs,
 )
-from c2g_jax.predict.prompts_file import prompts_to_json
+from c2g_jax.predict.results import (
+    check_new_folder,
+    done_before,
+    provenance,
+    recording_times,
+    video_info,
+    write_results,
+)
 from c2g_jax.tracking.scene_graph import GraphBuilder, annotated_graph
-from c2g_jax.types import SceneGraph, VideoInfo
+from c2g_jax.types import SceneGraph
+
+if TYPE_CHECKING:  # --help does not need JAX
+    from c2g_jax.click2graph.model import Click2Graph
 
 # What to reduce when memory is exhausted.
 LOWER = "--image_size, or --size, or the number of subjects"
@@ -67,10 +70,34 @@ flags.declare_key_flag("compilation_cache")
 
 def main(argv: Sequence[str]) -> None:
     del argv
-    job = read_job()
-    track = make_tracker(job)
-    graph = run_job(job, track)
-    print_relations(graph, job.spans)
+    jobs = read_jobs()
+    many = VIDEOS.value is not None
+    left = [job for job in jobs if not (many and done_before(job))]
+    if many:
+        print(f"{len(jobs) - len(left)} of {len(jobs)} films are done already")
+    for job in left:
+        check_new_folder(job)
+    model = make_model(left[0]) if left and (many or left[0].auto) else None
+    for job in left:
+        if many:
+            print(f"{job.output.name}: {job.video.num_frames} frames", flush=True)
+        if job.auto:
+            from c2g_jax.predict.automatic import run_automatic
+
+            graph = run_automatic(job, model)
+        else:
+            track = make_tracker(job) if model is None else tracker_of(model, job)
+            graph = run_job(job, track)
+        report(job, graph)
+
+
+def report(job: Job, graph: SceneGraph) -> None:
+    """Print what was found, and where it is written."""
+    if job.auto and not any(entry.triplets for entry in graph.frames):
+        count = len(graph.objects)
+        print(f"{count} object{'s' * (count != 1)} followed, without relations")
+    else:
+        print_relations(graph, job.spans)
     print(f"written to {job.output}")
 
 
@@ -81,13 +108,28 @@ def run() -> None:
 
 def make_tracker(job: Job) -> Callable:
     """Build the model; returns a function from frames to an iterator of FrameResult."""
+    return tracker_of(make_model(job), job)
+
+
+def tracker_of(model: "Click2Graph", job: Job) -> Callable:
+    """Return a function from frames to an iterator of FrameResult."""
+    from c2g_jax.tracking.loop import track_video
+
+    def track(frames):
+        count = job.video.num_frames
+        return track_video(model, frames, job.prompts, resize_frame, count)
+
+    return track
+
+
+def make_model(job: Job) -> "Click2Graph":
+    """Load the model of a job, and say what its weights are."""
     with interruptible_imports():
         from c2g_jax.checkpoints.description import describe_weights
         from c2g_jax.checkpoints.heads import load_model
         from c2g_jax.checkpoints.pretrained import seeded_click2graph
         from c2g_jax.click2graph.model import click2graph_config
         from c2g_jax.sam2.config import sam2_config
-        from c2g_jax.tracking.loop import track_video
 
     keep_compiled()
     every, seed = DISCOVER_EVERY.value, SEED.value
@@ -99,50 +141,36 @@ def make_tracker(job: Job) -> Callable:
         )
         sam2 = sam2_config(job.size, IMAGE_SIZE.value, dtype)
         config = click2graph_config(sam2, discover_every=every)
-        model = seeded_click2graph(config, seed)
-    else:
-        model, warning = load_model(
-            job.checkpoint,
-            job.heads,
-            size=job.size,
-            image_size=IMAGE_SIZE.value,
-            dtype=dtype,
-            seed=seed,
-            discover_every=every,
-            named=CHECKPOINT.value,
-        )
-        warn(describe_weights(job.checkpoint, job.heads, CHECKPOINT.value))
-        if warning is not None:
-            warn(warning)
-
-    def track(frames):
-        count = job.video.num_frames
-        return track_video(model, frames, job.prompts, resize_frame, count)
-
-    return track
+        return seeded_click2graph(config, seed)
+    model, warning = load_model(
+        job.checkpoint,
+        job.heads,
+        size=job.size,
+        image_size=IMAGE_SIZE.value,
+        dtype=dtype,
+        seed=seed,
+        discover_every=every,
+        named=CHECKPOINT.value,
+    )
+    warn(describe_weights(job.checkpoint, job.heads, CHECKPOINT.value))
+    if warning is not None:
+        warn(warning)
+    return model
 
 
 def run_job(job: Job, track: Callable) -> SceneGraph:
     """Track the video and write the results; an error leaves no files."""
     builder, times, dropped = GraphBuilder(encode_mask, job.spans), [], 0
-    total = job.video.num_frames
     with progress_bar() as progress:
-        tracking = progress.add_task("tracking", total=total)
+        tracking = progress.add_task("tracking", total=job.video.num_frames)
         with contextlib.closing(iter(job.video)) as frames:
             for result in track(recording_times(frames, times)):
                 builder.add(result)
                 dropped += result.dropped
                 progress.advance(tracking)
-        video = job.video
-        info = VideoInfo(video.name, video.width, video.height, video.fps, tuple(times))
-        graph = builder.build(info, provenance(job, dropped))
+        graph = builder.build(video_info(job, times), provenance(job, dropped))
         graph = annotate(graph, job, builder.kept_id)
-        drawing = progress.add_task("drawing", total=total)
-        with output_folder(job.output, RESULTS) as folder:
-            write_scene_graph(folder / RESULTS[0], graph)
-            with contextlib.closing(iter(video)) as frames:
-                shown = progress.track(frames, task_id=drawing)
-                write_overlay(folder, shown, graph)
+        write_results(job, graph, progress)
     return graph
 
 
@@ -157,40 +185,6 @@ def annotate(graph: SceneGraph, job: Job, kept_id: Callable[[int], int]) -> Scen
     ]
     names = {kept_id(i): name for i, name in reversed(told.names.items())}
     return annotated_graph(graph, names, relations)
-
-
-def recording_times(frames, times: list[float]) -> Iterator:
-    """Yield the frames unchanged and append the seconds of each to `times`."""
-    for frame in frames:
-        times.append(frame.time)
-        yield frame
-
-
-def provenance(job: Job, dropped: int) -> dict:
-    """Return what reproduces the graph: checkpoint, size, seed, options, prompts."""
-    checkpoint = None
-    if job.manifest is not None:
-        given = Path(CHECKPOINT.value or job.checkpoint)
-        name = given.name if given.is_file() else given.resolve().name
-        checkpoint = {"name": name, "sha256": job.manifest["sha256"]}
-    heads = {}
-    if job.heads is not None:
-        name = job.heads.resolve().name
-        heads = {"heads": {"name": name, "sha256": job.heads_manifest["sha256"]}}
-    options = (IMAGE_SIZE, DTYPE, FPS, START, END, MAX_FRAMES)
-    options += (DISCOVER_EVERY,)
-    values = {flag.name: flag.value for flag in options}
-    spans = {flag.name: getattr(job.spans, name) for name, flag in SPANS.items()}
-    return {
-        "program": f"click2graph-jax {__version__}",
-        "checkpoint": checkpoint,
-        **heads,
-        "size": job.size,
-        "seed": SEED.value,
-        "options": values | {"dtype": compute_dtype()} | spans,
-        "prompts": prompts_to_json(job.prompts, job.annotations.names),
-        "dropped_tracks": dropped,
-    }
 
 
 def warn(line: str) -> None:

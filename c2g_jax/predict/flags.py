@@ -7,12 +7,14 @@ import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from absl import flags
 
 from c2g_jax.cli.interrupts import interruptible_imports
 from c2g_jax.cli.launch import (
+    AUTO,
     CHECKPOINT,
     DISCOVER_EVERY,
     HEADS,
@@ -29,6 +31,7 @@ from c2g_jax.media.frames import MAX_FPS
 from c2g_jax.media.masks import read_mask
 from c2g_jax.media.outputs import check_output
 from c2g_jax.media.video import DEFAULT_FPS, Video, check_not_input, open_video
+from c2g_jax.predict.films import films_of
 from c2g_jax.predict.prompts_file import (
     NOTHING_SAID,
     Annotations,
@@ -36,9 +39,10 @@ from c2g_jax.predict.prompts_file import (
     read_annotated_prompts,
 )
 from c2g_jax.tracking.spans import check_spans
-from c2g_jax.types import InputError, Prompt
+from c2g_jax.types import AutoRules, InputError, Prompt
 
-RESULTS = ("scene_graph.json", "overlay.mp4", "overlay.png")  # in --output
+EXPORTS = ("coco", "open_pvsg")  # of --formats
+RESULTS = ("scene_graph.json", "overlay.mp4", "overlay.png", "coco.json")
 SUBJECT = 1  # object id of the subject that the flags prompt
 
 flags.declare_key_flag("video")
@@ -70,6 +74,29 @@ PROMPTS = flags.DEFINE(
     None,
     "JSON file with several prompts, instead of --point, --box and --mask; it may name "
     "and relate their objects.",
+)
+flags.declare_key_flag("auto")
+MAX_SUBJECTS = flags.DEFINE_integer(
+    "max_subjects", AutoRules.max_subjects, "With --auto: at most N subjects."
+)
+LASTING = flags.DEFINE_integer(
+    "lasting",
+    AutoRules.min_frames,
+    "With --auto: frames on which an object must be in view to be a subject.",
+)
+VIDEOS = flags.DEFINE(
+    PATH,
+    "videos",
+    None,
+    "Folder of films, instead of --video: each gets a folder of its own name in "
+    "--output. Films that are done are left as they are, so that the same command goes "
+    "on after a stop. --prompts is then a folder with a FILM.json for each.",
+)
+FORMATS = flags.DEFINE_list(
+    "formats",
+    [],
+    "Written beside scene_graph.json: coco (coco.json), open_pvsg (a folder with masks "
+    "and pvsg.json, in which objects without a name are 'others').",
 )
 flags.declare_key_flag("checkpoint")
 flags.declare_key_flag("heads")
@@ -147,12 +174,46 @@ class Job:
     heads_manifest: dict | None = None
     spans: SpanConfig = RANKED
     annotations: Annotations = NOTHING_SAID
+    auto: AutoRules | None = None  # how subjects are found; None: they are prompted
+    formats: tuple[str, ...] = ()  # of FORMATS
 
 
-def read_job() -> Job:
-    """Read the job from the flags; InputError if a flag is missing or not valid."""
-    if not VIDEO.value:
+def read_jobs() -> list[Job]:
+    """Read the jobs of the flags: one, or one for each film of --videos, in order.
+
+    InputError if a flag is missing or not valid.
+    """
+    if not VIDEO.value and VIDEOS.value is None:
         raise InputError("--video is missing: name a video, folder of frames or image")
+    rules = check_flags()
+    output = Path(OUTPUT.value)
+    if VIDEOS.value is None:
+        told = _told(PROMPTS.value)
+        films = [open_film(VIDEO.value, output, *told)]
+    else:
+        if VIDEO.value:
+            raise InputError("--video and --videos exclude each other: give one")
+        films = [
+            open_film(film, output / name, *_told(_prompts_of(name)))
+            for name, film in films_of(VIDEOS.value).items()
+        ]
+    size, checkpoint, manifest = read_checkpoint()
+    heads, of_heads = read_heads_flag()
+    shared = {
+        "size": size,
+        "checkpoint": checkpoint,
+        "manifest": manifest,
+        "heads": heads,
+        "heads_manifest": of_heads,
+        "spans": read_spans(checkpoint),
+        "auto": rules,
+        "formats": tuple(dict.fromkeys(FORMATS.value)),
+    }
+    return [Job(**film, **shared) for film in films]
+
+
+def check_flags() -> AutoRules | None:
+    """Check the flags that need no file; return the rules of --auto."""
     if not OUTPUT.value:
         raise InputError("--output is missing: name a folder for the results")
     if not 0 <= FPS.value <= MAX_FPS:
@@ -165,27 +226,66 @@ def read_job() -> Job:
                 f"--{flag.name} is {flag.value:g}: give a number from 0 to 1"
             )
     at_least = [(DISCOVER_EVERY, 1), (MIN_FRAMES, 1), (MAX_GAP, 0), (TOP, 0), (SEED, 0)]
+    at_least += [(MAX_SUBJECTS, 1), (LASTING, 1)]
     for flag, least in at_least:
         if flag.value is not None and not least <= flag.value < 1 << 31:
             raise InputError(
                 f"--{flag.name} is {flag.value}: give {least} or more, below 2^31"
             )
-    output = Path(OUTPUT.value)
+    for word in FORMATS.value:
+        if word not in EXPORTS:
+            raise InputError(f"--formats={word}: use some of {', '.join(EXPORTS)}")
+    check_output(Path(OUTPUT.value))
+    if not AUTO.value:
+        for flag in (MAX_SUBJECTS, LASTING):
+            if flag.present:
+                raise InputError(f"--{flag.name} is given without --auto: add --auto")
+        return None
+    for flag in (POINT, LABEL, BOX, MASK, MASK_ID, PROMPTS, FRAME):
+        if flag.present:
+            raise InputError(
+                f"--auto and --{flag.name} exclude each other: --auto takes no prompt"
+            )
+    return AutoRules(max_subjects=MAX_SUBJECTS.value, min_frames=LASTING.value)
+
+
+def _prompts_of(name: str) -> Path | None:
+    """Return the file of prompts of a film of --videos, None with --auto."""
+    if AUTO.value:
+        return None
+    if PROMPTS.value is None or not os.path.isdir(PROMPTS.value):
+        raise InputError(
+            "--videos needs a folder --prompts with FILM.json for each film, or --auto"
+        )
+    return Path(PROMPTS.value) / f"{name}.json"
+
+
+def _told(path: str | Path | None) -> tuple[list[Prompt], Annotations]:
+    return ([], NOTHING_SAID) if AUTO.value else read_flag_prompts(path)
+
+
+def open_film(
+    film: str | Path, output: Path, prompts: list[Prompt], annotations: Annotations
+) -> dict[str, Any]:
+    """Open a film and check its prompts; return the fields of its `Job`."""
     check_output(output)
     for name in RESULTS:
         if os.path.exists(output / name):
-            check_not_input(VIDEO.value, output / name, "--video")
-    prompts, annotations = read_flag_prompts()
+            check_not_input(film, output / name, "--video")
     video = open_video(
-        VIDEO.value, FPS.value or None, START.value, END.value, MAX_FRAMES.value
+        film, FPS.value or None, START.value, END.value, MAX_FRAMES.value
     )
     for prompt in prompts:
         prompt.check(video.width, video.height, video.num_frames)
     for r in annotations.relations:
         place = f"--prompts: {r.subject_id} {r.predicate} {r.object_id}"
         check_spans(r.spans, video.num_frames, place)
-    found = (*read_checkpoint(), *read_heads_flag())
-    return Job(video, prompts, output, *found, read_spans(found[1]), annotations)
+    return {
+        "video": video,
+        "prompts": prompts,
+        "output": output,
+        "annotations": annotations,
+    }
 
 
 def read_heads_flag() -> tuple[Path | None, dict | None]:
@@ -200,8 +300,10 @@ def read_heads_flag() -> tuple[Path | None, dict | None]:
     return Path(HEADS.value), heads_manifest(HEADS.value)
 
 
-def read_flag_prompts() -> tuple[list[Prompt], Annotations]:
-    """Read the prompts of --prompts, or the one of --point, --label, --box, --mask.
+def read_flag_prompts(
+    path: str | Path | None,
+) -> tuple[list[Prompt], Annotations]:
+    """Read the prompts of a file, or the one of --point, --label, --box, --mask.
 
     Returns them with the names and relations that --prompts gives.
     """
@@ -209,9 +311,11 @@ def read_flag_prompts() -> tuple[list[Prompt], Annotations]:
         raise InputError("--mask_id is given without --mask: name the image of ids")
     single = {"point": POINT, "label": LABEL, "box": BOX, "mask": MASK}
     given = [name for name, flag in single.items() if flag.value]
-    if PROMPTS.value is None:
+    if path is None:
         if not given:
-            raise InputError("no prompt: give --point, --box, --mask or --prompts")
+            raise InputError(
+                "no prompt: give --point, --box, --mask or --prompts, or --auto"
+            )
         points = [numbers("point", text, "x,y") for text in POINT.value]
         box = None if BOX.value is None else numbers("box", BOX.value, "x1,y1,x2,y2")
         mask = None if MASK.value is None else read_mask(MASK.value, MASK_ID.value)
@@ -222,7 +326,7 @@ def read_flag_prompts() -> tuple[list[Prompt], Annotations]:
     given += ["frame"] if FRAME.present else []
     if given:
         raise InputError(f"--{given[0]} and --prompts exclude each other: give one")
-    return read_annotated_prompts(PROMPTS.value)
+    return read_annotated_prompts(path)
 
 
 def read_spans(checkpoint: Path | None) -> SpanConfig:

@@ -18,6 +18,8 @@
 - `viewer`: views of a state, from any thread. `views`: their types. `session_graph`:
   the scene graph of a state. `exporting`: write it in other formats. `importing`: go on
   from annotations of a file. `dataset`: many sessions as one download for `prepare`.
+- `automatic`: find everything. `likely_names`: the names that a person likely chooses
+  next, by `ranking`.
 - `file`: the session file. `state_rows`: states as JSON rows. `fingerprint`: recognise
   the video of a saved session.
 - `arguments`: check what callers give. `strokes`: paint on a mask.

@@ -1,7 +1,6 @@
 """Names of a session: categories, predicates of guesses, a vocabulary of its own."""
 
 import dataclasses
-from collections import Counter
 from pathlib import Path
 
 from c2g_jax.session import edits
@@ -9,7 +8,6 @@ from c2g_jax.session.arguments import choose_span
 from c2g_jax.session.core import SessionCore
 from c2g_jax.session.session_state import SessionState
 from c2g_jax.session.state_parts import PredicateFix
-from c2g_jax.session.views import ACCEPTED
 from c2g_jax.types import InputError, whole
 from c2g_jax.vocabulary import PREDICATE, THING, Vocabulary, read_vocabulary
 
@@ -95,36 +93,6 @@ class Naming(SessionCore):
     def add_name(self, name: str, kind: str = THING) -> None:
         """Add a name to the vocabulary: a "thing", a "stuff" or a "predicate"."""
         self._act(f"the {kind} {name}", lambda s: self._with_name(s, name, kind, True))
-
-    def likely_categories(self) -> list[str]:
-        """Return the vocabulary's categories; those given last in the session first."""
-        state = self._history.now
-        used = [state.category(i) for i in reversed(state.shown)]
-        used = [name for name in dict.fromkeys(used) if name is not None]
-        return used + [n for n in self.vocabulary.objects if n not in set(used)]
-
-    def likely_predicates(
-        self, subject_id: int | None = None, object_id: int | None = None
-    ) -> list[str]:
-        """Return the vocabulary's predicates, the likeliest for two objects first.
-
-        By how often a relation of the session has each: first between objects of the
-        same categories, then at all.
-        """
-        categories = {o.object_id: o.category for o in self.objects()}
-        shown = self._history.now.shown_id
-        pair = tuple(
-            None if i is None else categories.get(shown(whole(i, "object_id")))
-            for i in (subject_id, object_id)
-        )
-        alike, anyhow = Counter(), Counter()
-        for r in self.relations():
-            if r.state == ACCEPTED:
-                own = categories.get(r.subject_id), categories.get(r.object_id)
-                alike[r.predicate] += own == pair
-                anyhow[r.predicate] += 1
-        # Sorting is stable: equally likely ones stay in the order of the vocabulary.
-        return sorted(self.vocabulary.predicates, key=lambda p: (-alike[p], -anyhow[p]))
 
     def _names(self, state: SessionState) -> Vocabulary:
         return state.vocabulary or self.model.config.vocabulary

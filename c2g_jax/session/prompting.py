@@ -1,16 +1,17 @@
 """Prompts of a session: points, boxes, masks, brush; add, select and remove objects."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from c2g_jax.media.rle import decode_mask
-from c2g_jax.session import arguments, edits
+from c2g_jax.session import arguments, automatic, edits
 from c2g_jax.session.core import SessionCore
 from c2g_jax.session.state_parts import PromptItem
 from c2g_jax.session.strokes import paint
 from c2g_jax.session.views import FrameView
-from c2g_jax.types import InputError, real, whole
+from c2g_jax.types import AutoRules, InputError, real, whole
 
 
 class Prompting(SessionCore):
@@ -102,6 +103,25 @@ class Prompting(SessionCore):
             lambda s: edits.add_object(self._engine, s, subject_id, frame, item),
         )
         return self.view(frame)
+
+    def find_everything(
+        self,
+        rules: AutoRules | None = None,
+        advance: Callable[[int], Any] = lambda frames: None,
+    ) -> list[int]:
+        """Find every object that stays in view; each is a new subject, by its mask.
+
+        Objects that the session has already are left out. It is one action; returns
+        the ids of the new subjects. `advance` is called with the frames done.
+        """
+        self._history.check_open()
+        found = automatic.find_objects(self._engine, rules or AutoRules(), advance)
+        known = set(self._history.now.objects)
+        self._act(
+            "everything found",
+            lambda s: automatic.with_found(self._engine, s, found),
+        )
+        return sorted(set(self._history.now.objects) - known)
 
     def delete_prompt(self, frame: int, object_id: int, index: int) -> FrameView:
         """Delete a point, box or mask, by its index in the view's list of prompts.

@@ -18,6 +18,7 @@ from c2g_jax.session.adapt import AdaptConfig
 from c2g_jax.session.core import TAKE
 from c2g_jax.session.frame_ranges import FORWARD, choose_ranges
 from c2g_jax.session.identity import Identity
+from c2g_jax.session.likely_names import LikelyNames
 from c2g_jax.session.prompting import Prompting
 from c2g_jax.session.saving import Saving
 from c2g_jax.session.session_graph import Source
@@ -27,7 +28,7 @@ from c2g_jax.session.views import TrackUpdate, as_json
 from c2g_jax.tracking.spans import SpanConfig
 
 
-class Session(Prompting, Suggestions, Identity, Saving):
+class Session(Prompting, Suggestions, Identity, LikelyNames, Saving):
     """An interactive session on a video; made by `c2g_jax.open`.
 
     `spans` configure the smoothing of relations, `adapt` the feedback of corrections,

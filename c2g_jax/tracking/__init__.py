@@ -4,6 +4,7 @@ predict, evaluation and the interactive session all run the same steps.
 
 - `loop`: the steps of a frame: `begin_frame`, `decide`, `write_memories`; and
   `track_video`, which runs them over a whole video.
+- `automatic`: subjects found without a prompt, followed in waves.
 - `state`: `TrackingState`, carried from frame to frame; what a frame is asked and what
   comes out of it; slots of the memory bank.
 - `inputs`: prompts of a frame as arrays with a row for each slot.

@@ -52,12 +52,16 @@ def track_video(
     prompts: Sequence[Prompt],
     resize: Callable[[np.ndarray, int], np.ndarray],
     num_frames: int | None = None,
+    next_id: int = 0,
+    every_predicate: bool = False,
 ) -> Iterator[FrameResult]:
     """Yield the result of each frame, in order; an image is a video of one frame.
 
     `resize(rgb, S)` resizes uint8 [H, W, 3] to [S, S, 3]. `num_frames` is None for a
-    stream. Subjects are absent before their first prompt; a prompt of the same object
-    on a later frame corrects it. Raises InputError for prompts that do not fit.
+    stream. Found objects are numbered from `next_id`, or after the prompted ones. With
+    `every_predicate` a pair has a triplet for each predicate, not the best alone.
+    Subjects are absent before their first prompt; a prompt of the same object on a
+    later frame corrects it. Raises InputError for prompts that do not fit.
     """
     waiting: dict[int, list[Prompt]] = {}
     for prompt in prompts:
@@ -66,7 +70,7 @@ def track_video(
             raise InputError(f"{prompt} is given twice: join the two into one")
         same.append(prompt)
     first = min(waiting, default=None)
-    next_id = max([p.object_id for p in prompts], default=-1) + 1
+    next_id = max([next_id, *(p.object_id + 1 for p in prompts)])
 
     def features_of(frame: Frame | None, index: int) -> FrameFeatures | None:
         if frame is None or first is None or index < first:
@@ -90,7 +94,7 @@ def track_video(
         features = features_of(frame, state.frame + 1)
         output = finish_frame(model, pending)
         state = output.after
-        yield frame_result(model, output)
+        yield frame_result(model, output, every_predicate)
     for late in waiting.values():
         raise InputError(
             f"{late[0]}: the video ends after {state.frame} frames: prompt an earlier "

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from c2g_jax.tracking.object_tracks import find_id
+from c2g_jax.tracking.object_tracks import find_id, share_ids
 from c2g_jax.tracking.spans import SpanConfig, held_spans
 from c2g_jax.types import (
     FrameResult,
@@ -21,6 +21,7 @@ from c2g_jax.types import (
     Relation,
     SceneGraph,
     SubjectFrame,
+    TrackRules,
     VideoInfo,
 )
 from c2g_jax.vocabulary import UNKNOWN
@@ -88,6 +89,61 @@ class GraphBuilder:
             self._prompted_by.setdefault(subject.subject_id, None)
             for triplet in subject.triplets:
                 self._prompted_by.setdefault(triplet.object_id, subject.subject_id)
+
+    @property
+    def ids(self) -> set[int]:
+        """The ids of all objects added, merged ones included."""
+        return self._prompted_by.keys() | self._masks.keys() | self._merged.keys()
+
+    def drop_short(self, least: int) -> None:
+        """Remove the found objects that are in view on fewer than `least` frames."""
+        frames = defaultdict(set)
+        for i, masks in self._masks.items():
+            frames[find_id(i, self._merged)] |= masks.keys()
+        prompted = {
+            find_id(i, self._merged)
+            for i, by in self._prompted_by.items()
+            if by is None
+        }
+        gone = {
+            i
+            for i in self.ids
+            if (kept := find_id(i, self._merged)) not in prompted
+            and len(frames[kept]) < least
+        }
+        for i in gone:
+            self._masks.pop(i, None)
+            self._prompted_by.pop(i, None)
+        self._subjects = [
+            replace(
+                entry,
+                triplets=tuple(t for t in entry.triplets if t.object_id not in gone),
+            )
+            for entry in self._subjects
+        ]
+
+    def share_across(
+        self,
+        wave_of: Mapping[int, int],
+        ious: Callable[[Sequence[Mapping], Sequence[Mapping]], np.ndarray],
+        rules: TrackRules,
+    ) -> None:
+        """Merge objects that were tracked in different passes over the same video.
+
+        `wave_of` has the pass of each object. As in one pass, frame by frame, those
+        whose masks overlap by `share_iou` or more are one object (`share_ids`).
+        """
+        frames = sorted({t for masks in self._masks.values() for t in masks})
+        for t in frames:
+            ids = sorted(i for i, masks in self._masks.items() if t in masks)
+            codes = [self._masks[i][t] for i in ids]
+            waves = np.array([wave_of[i] for i in ids])
+            overlaps = np.where(
+                waves[:, None] == waves, 0.0, ious(codes, codes)
+            )  # those of one pass are decided already
+            subjects = [self._prompted_by.get(i) for i in ids]
+            self._merged |= share_ids(ids, subjects, overlaps, self._merged, rules)
+        self._subjects.sort(key=lambda entry: (entry.frame, entry.subject_id))
 
     def build(
         self,

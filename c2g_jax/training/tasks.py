@@ -21,6 +21,7 @@ from c2g_jax.checkpoints.pretrained import (
     with_seeded_heads,
 )
 from c2g_jax.click2graph.model import click2graph_config
+from c2g_jax.click2graph.prior import read_prior
 from c2g_jax.click2graph.task import Click2GraphTask
 from c2g_jax.data.clips import ClipConfig
 from c2g_jax.data.dataset import Dataset, open_dataset
@@ -129,6 +130,10 @@ def click2graph_task(
     model = abstract_click2graph(dataclasses.replace(paper, didm=didm, sch=sch))
     model.sam2 = sam2
     model = with_seeded_heads(model, config.seed)
+    if sch.prior:
+        own = Path(config.data.dir) / config.data.name / "prior.json"
+        prior = read_prior(config.get("prior") or own, dataset.vocabulary)
+        model.sch.set_prior(prior.counts.whole_table(prior.weights))
     loss = build(FromScratchRelationLoss, config.loss, "loss")
     counts = predicate_counts(dataset, videos)
     return Click2GraphTask(model, loss, counts)

@@ -1,5 +1,6 @@
 """SCH: its size, a literal twin, and the confidence of a triplet by hand."""
 
+import dataclasses
 import math
 
 import jax
@@ -8,8 +9,11 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from c2g_jax.checkpoints.safetensors import parameters
 from c2g_jax.click2graph.didm import Didm, DidmConfig
+from c2g_jax.click2graph.prior import Prior, count_relations, name_indices
 from c2g_jax.click2graph.sch import Sch, SchConfig, SchLogits, best_triplets
+from c2g_jax.vocabulary import Vocabulary
 
 CONFIG = SchConfig(d_model=6, hidden=10, num_objects=4, num_predicates=3)
 
@@ -100,3 +104,70 @@ def test_dropout_and_gradients(sch, inputs):
     grads = jax.tree.leaves(jax.grad(loss)(sch))
     assert len(grads) == 3 * 3 * 2
     assert all(np.isfinite(g).all() and np.abs(g).max() > 0 for g in grads)
+
+
+def with_prior(table) -> tuple[Sch, Sch]:
+    """An SCH with a prior of weight 0.7, and the same without."""
+    config = dataclasses.replace(CONFIG, prior=0.7)
+    told, plain = Sch(config, rngs=nnx.Rngs(0)), Sch(CONFIG, rngs=nnx.Rngs(0))
+    told.set_prior(table)
+    return told, plain
+
+
+def test_the_prior_by_hand(inputs):
+    table = np.random.default_rng(1).dirichlet(np.ones(3), (4, 4))
+    told, plain = with_prior(table)
+    ours, before = told(*inputs), plain(*inputs)
+    np.testing.assert_array_equal(ours.subject, before.subject)
+    np.testing.assert_array_equal(ours.object, before.object)
+    for pair in range(5):
+        one = jax.nn.softmax(before.subject[pair])
+        two = jax.nn.softmax(before.object[pair, :4])
+        expected = [
+            sum(
+                float(one[s] * two[o]) * table[s, o, p]
+                for s in range(4)
+                for o in range(4)
+            )
+            for p in range(3)
+        ]
+        added = np.append(0.7 * np.log(expected), 0.0)  # nothing for "none"
+        np.testing.assert_allclose(
+            ours.predicate[pair], before.predicate[pair] + added, atol=1e-5
+        )
+
+
+def test_the_prior_s_table_stays_and_its_weight_trains(inputs):
+    told, _ = with_prior(np.random.default_rng(1).dirichlet(np.ones(3), (4, 4)))
+
+    def loss(sch):
+        return jax.nn.log_softmax(sch(*inputs).predicate)[:, 0].sum()
+
+    slopes = parameters(nnx.grad(loss)(told))
+    assert not np.asarray(slopes["prior.bias"]).any()
+    assert np.asarray(slopes["prior.scale"]) != 0
+    # No gradient reaches the names through it.
+    assert not np.asarray(slopes["subject.layers.2.kernel"]).any()
+    assert not np.asarray(slopes["object.layers.2.kernel"]).any()
+
+
+def test_names_that_are_sure_get_the_prior_of_the_pair():
+    vocabulary = Vocabulary(("cat", "mat", "dog"), ("sky",), ("on", "under", "by"))
+    relations = [("cat", "mat", "on")] * 3 + [("dog", "mat", "by")]
+    rows = name_indices(relations, vocabulary)
+    prior = Prior(vocabulary, count_relations(rows, 4, 3))
+    table = prior.counts.whole_table(prior.weights)
+    for subject, other in (("cat", "mat"), ("dog", "sky")):
+        likely = prior.predicates(subject, other)
+        place = [vocabulary.objects.index(name) for name in (subject, other)]
+        for name, value in likely.items():
+            number = vocabulary.predicates.index(name)
+            assert table[*place, number] == pytest.approx(value, rel=1e-6)
+    told, _ = with_prior(table)
+    sure = (
+        jnp.where(jnp.arange(4) == 0, 60.0, 0.0),
+        jnp.where(jnp.arange(5) == 1, 60.0, 0.0),
+    )
+    added = told.prior(*sure)
+    assert int(added[:3].argmax()) == vocabulary.predicates.index("on")
+    np.testing.assert_allclose(added[:3], 0.7 * np.log(table[0, 1]), rtol=1e-4)

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from c2g_jax.evaluation import pvsg_official
+from c2g_jax.evaluation.all_subjects import PredictedTriplet, score_all_ways
+from c2g_jax.evaluation.counting import ALL, ONE, WAYS, way_name
 from c2g_jax.evaluation.ground_truth import video_truth
 from c2g_jax.evaluation.metrics import score_subject
 from c2g_jax.evaluation.protocol import Protocol
@@ -59,3 +61,33 @@ def test_by_pvsg_s_whole_relations(predicates, hits):
     assert sum(counts[f"relations {p}"] for p in SCORES) == 2
     assert sum(counts[f"R@20 {p}"] for p in SCORES) == hits
     assert sum(counts[f"weak@20 {p}"] for p in SCORES) == hits
+
+
+def test_all_subjects_together():
+    def overlap(track, object_id):
+        right = np.ones(4) if track == 1 else np.array(RIGHT, float)
+        return right * (track == object_id)
+
+    triplets = {
+        t: [PredictedTriplet(1, 2, (11, 12, p), SCORES[p]) for p in SCORES]
+        for t in range(4)
+    }
+    everywhere = np.ones(4, bool)
+    relations = [
+        PredictedRelation(1, 2, (11, 12, p), SCORES[p], everywhere) for p in SCORES
+    ]
+    truths = pvsg_official.true_relations(VIDEO)
+    both = {ONE: relations, ALL: relations}
+    counts = score_all_ways(truths, both, triplets, [1], overlap)
+    found = {}
+    for way in WAYS:
+        own = counts[way_name(*way)]
+        found[way] = tuple(
+            sum(own[f"{kind} {p}"] for p in SCORES) for kind in ("R@20", "relations")
+        )
+    assert found == {
+        ("frame", "one"): (3, 6),
+        ("frame", "all"): (5, 6),
+        ("whole relation", "one"): (1, 2),
+        ("whole relation", "all"): (2, 2),
+    }

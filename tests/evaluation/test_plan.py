@@ -6,7 +6,7 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
-from c2g_jax.evaluation.plan import read_plan, read_shard
+from c2g_jax.evaluation.plan import AUTO, read_plan, read_shard
 from c2g_jax.evaluation.protocol import Protocol
 from c2g_jax.evaluation.protocol_flags import comments, protocol_from_flags
 from c2g_jax.types import InputError
@@ -97,3 +97,15 @@ def test_every_field_of_the_protocol_is_a_flag_with_its_comment():
         flags.FLAGS(["x", "--ks=three"])
         with pytest.raises(InputError, match="--ks=three: give numbers"):
             protocol_from_flags()
+
+
+def test_without_prompts_beside_clicks():
+    def auto(*words, trained=True, tables=None):
+        return read_plan(tables, None, None, words, 25, trained, auto=True)
+
+    assert auto() == ((), {DIDM: 25, AUTO: 1})
+    assert auto("didm/point=2")[1] == {DIDM: 2, AUTO: 1}
+    numbers, plan_of_table = auto(tables=["2"])
+    assert (numbers, plan_of_table) == ((2,), {DIDM: 25, AUTO: 1, ORACLE: 1})
+    with pytest.raises(InputError, match="--auto needs trained heads"):
+        auto(trained=False)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from c2g_jax.evaluation import plan
+from c2g_jax.evaluation.counting import WAYS, way_name
 from c2g_jax.evaluation.document import (
     csv_text,
     grid,
@@ -225,6 +226,12 @@ def test_the_ceiling_of_crowded_frames():
     assert video_ceiling(record, one_word)["R@5"] == 6
 
 
+PVSG_TEXT = (
+    "PVSG's own metric is that of whole relations, with all predicates, where the "
+    "relations have them. Not comparable with R@K above, which is of one subject."
+)
+
+
 class _Dataset:
     name = plan.PAPER_DATASET
     vocabulary = load_vocabulary()
@@ -249,13 +256,45 @@ def test_the_page_has_the_paper_s_numbers_beside_its_own_data_set_alone():
     heads, _, *rows = lines(page, plan.TITLES[2])
     assert heads[-3:] == ["paper's R@3", "paper's SpIR", "paper's PLR"]
     assert [cells[0] for cells in rows] == ["vidor", "ego4d", "all"]
-    assert rows[0][4] == "60.00 ± 0.00"
+    assert rows[0][heads.index("R@3")] == "60.00 ± 0.00"
+    assert rows[0][heads.index("counted by")] == "frame"
+    assert rows[0][heads.index("predicates")] == "one"
     assert rows[0][-3:] == ["2.72 ± 0.25", "15.37 ± 0.55", "28.86 ± 0.34"]
     assert rows[2][-3:] == ["2.23", "", ""]
     other = markdown(document("toy_pvsg", scores), (2,))
     assert "paper" not in other
     assert "3 videos" in other
     assert "left out: past the video 6." in other
+
+
+def test_every_table_names_how_recall_is_counted():
+    ways = {
+        way_name(*way): {"relations 0": 4, "R@20 0": n} for n, way in enumerate(WAYS)
+    }
+    ways["subjects"] = {"subject frames": 4, "subjects found": 3}
+    auto = {
+        "none": {"official": {"0": ways["whole relation, all"]}, "ways": {"0": ways}}
+    }
+    scores = [{**s, "systems": {**s["systems"], "auto": auto}} for s in SCORES]
+    page = markdown(document(scores=scores), (2,))
+    heads = [
+        line for line in page.splitlines() if line.startswith("| ") and "R@" in line
+    ]
+    assert len(heads) == 5
+    assert all("counted by" in line and "predicates" in line for line in heads)
+    _, _, *rows = lines(page, "All subjects of a video together\n\n" + PVSG_TEXT)
+    found = {tuple(r[4:6]): r[6] for r in rows if (r[0], r[1]) == ("x", "auto")}
+    assert found == dict(zip(WAYS, ("0.00", "25.00", "50.00", "75.00"), strict=True))
+    assert "| 75.00" in page.partition("Subjects found")[2]
+    rows = list(csv.DictReader(io.StringIO(csv_text(document(scores=scores)))))
+    told = {
+        (r["system"], r["metric"]): (r["counted_by"], r["predicates"]) for r in rows
+    }
+    assert told["didm", "R@3"] == ("frame", "one")
+    assert told["didm", "tube R@3"] == ("tube", "one")
+    assert told["didm", "SpIR"] == ("frame", "")
+    assert told["auto", "PVSG R@20"] == ("whole relation", "all")
+    assert told["auto", "mR@50 (frame, all)"] == ("frame", "all")
 
 
 def test_the_csv_says_the_same_as_the_page():

@@ -63,7 +63,8 @@ def score(video, segments, seen, prompt, options) -> Counter:
                 tubes.setdefault(("SpIR", other), []).append(0)
             continue
         ranked = sorted(
-            frame.predictions, key=lambda prediction: -prediction.confidence
+            frame.predictions,
+            key=lambda p: (-p.confidence, p.object_id, p.labels[2]),
         )
         if options.mask_nms:
             kept = []
@@ -143,3 +144,82 @@ def score(video, segments, seen, prompt, options) -> Counter:
             counts["tubes"] += kind == options.ks[0]
             counts[f"tube R@{kind}"] += good
     return counts
+
+
+def score_together(video, segments, tracks, triplets, relations) -> dict:
+    """Return {(way, predicates): {"units": n, K: hits}} of all subjects of a video.
+
+    tracks: {id: bool [t, H, W]}; triplets: {t: [(subject, object, labels, score)]};
+    relations: [(subject, object, labels, score, set of frames)].
+    """
+    category = {int(i): 10 + int(i) for i in video.object_ids}
+    true = {}
+    for subject, other, predicate, start, end in video.relations.tolist():
+        own = true.setdefault((subject, other, predicate), set())
+        for t in range(max(0, start), min(end, video.num_frames - 1) + 1):
+            if (segments[t] == subject).any() and (segments[t] == other).any():
+                own.add(t)
+    true = {key: frames for key, frames in true.items() if key[0] != key[1]}
+
+    def over(track, object_id, t):
+        return iou(tracks[track][t], segments[t] == object_id) >= 0.5
+
+    def by_rank(x):
+        return -x[3], x[0], x[1], x[2][2]
+
+    def named(x, key):
+        s, o, predicate = key
+        return x[2] == (category[s], category[o], predicate)
+
+    found = {}
+    for predicates in ("one", "all"):
+        hits = {"units": sum(map(len, true.values())), 20: 0, 50: 0, 100: 0}
+        for t in range(video.num_frames):
+            ranked = sorted(triplets.get(t, []), key=by_rank)
+            if predicates == "one":
+                first, seen = [], set()
+                for x in ranked:
+                    first += [] if x[:2] in seen else [x]
+                    seen.add(x[:2])
+                ranked = first
+            here = [key for key, frames in true.items() if t in frames]
+            for k in (20, 50, 100):
+                choices = [
+                    {
+                        i
+                        for i, x in enumerate(ranked[:k])
+                        if named(x, key) and over(x[0], key[0], t)
+                        if over(x[1], key[1], t)
+                    }
+                    for key in here
+                ]
+                hits[k] += most_pairs(choices)
+        found["frame", predicates] = hits
+
+        ranked = sorted(relations, key=by_rank)
+        if predicates == "one":
+            first = []
+            for i, x in enumerate(ranked):
+                rivals = [y[4] for y in ranked[:i] if y[:2] == x[:2]]
+                left = x[4].difference(*rivals)
+                first += [(*x[:4], left)] if left else []
+            ranked = first
+        pairs = []
+        for x in ranked:
+            pairs += [] if x[:2] in pairs else [x[:2]]
+        ranked = [x for x in ranked if x[:2] in pairs[:100]]
+        hits = {"units": len(true), 20: 0, 50: 0, 100: 0}
+        for key, frames in true.items():
+            good = [
+                rank
+                for rank, x in enumerate(ranked)
+                if named(x, key) and frames
+                if 2 * sum(
+                    t in x[4] and over(x[0], key[0], t) and over(x[1], key[1], t)
+                    for t in frames
+                ) >= len(frames)
+            ]  # fmt: skip
+            for k in (20, 50, 100):
+                hits[k] += bool(good) and good[0] < k
+        found["whole relation", predicates] = hits
+    return found

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from c2g_jax.predict import __main__ as predict
+from c2g_jax.predict import results
 from tests.clips import numbered, numbered_clip, readers
 from tests.commands import run
 from tests.faked import failing_tracker, fake_tracker, run_predict
@@ -140,7 +141,7 @@ def test_an_end_on_the_way_leaves_nothing(
     if place == "track":
         monkeypatch.setattr(predict, "make_tracker", failing_tracker(error))
     else:
-        monkeypatch.setattr(predict, "write_overlay", fail)
+        monkeypatch.setattr(results, "write_overlay", fail)
     before = sorted(tmp_path.iterdir())
     arguments = f"--video={clip}", POINT, "--size=toy"
     if code is None:

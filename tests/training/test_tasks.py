@@ -1,6 +1,7 @@
 """The shipped configurations give a task, its clips and its weights."""
 
 import dataclasses
+import re
 import runpy
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from c2g_jax.checkpoints.heads import HEADS, load_model
 from c2g_jax.checkpoints.pretrained import load_click2graph, load_sam2
 from c2g_jax.checkpoints.safetensors import digest
+from c2g_jax.click2graph.prior import Prior, count_relations, write_prior
+from c2g_jax.data.dataset import open_dataset
 from c2g_jax.training import tasks
 from c2g_jax.training.optim import group_of
 from c2g_jax.training.state import split_params
@@ -100,3 +103,42 @@ def test_invalid_configurations_are_refused(prepared_toy, tmp_path):
         tasks.prepare_task(config, 1)
     with pytest.raises(InputError, match="no prepared data set"):
         tasks.prepare_task(load("sam2_toy", tmp_path), 1)
+
+
+def test_the_prior_of_the_set_is_in_the_heads(prepared_toy, tmp_path):
+    config = load("toy_pvsg", prepared_toy)
+    config.sch.prior = 1.0
+    vocabulary = open_dataset(prepared_toy, "toy_pvsg", "default").vocabulary
+    rows = np.array([[0, 1, 2]] * 5)
+    prior = Prior(vocabulary, count_relations(rows, 126, 57))
+    write_prior(tmp_path / "prior.json", prior)
+    config.prior = str(tmp_path / "prior.json")
+    made = tasks.prepare_task(config, local_batch=1)
+    table = np.asarray(made.task.model.sch.prior.bias[...])
+    np.testing.assert_allclose(table[0, 1].argmax(), 2)
+    np.testing.assert_allclose(table.sum(axis=2), 1, rtol=1e-5)
+    parts = split_params(made.task)
+    assert {"sch.prior.bias", "sch.prior.scale"} <= parts.trained.keys()
+    optim = tasks.optim_config(config)
+    for name in ("sch.prior.bias", "sch.prior.scale"):
+        assert re.fullmatch(optim.no_decay, name)  # the table never changes
+    made.export(made.task.model, tmp_path / "whole", {})
+    again, _ = load_click2graph(tmp_path / "whole")
+    assert same_parameters(again, made.task.model)
+    # Without one, and with that of other names.
+    config.prior = str(tmp_path / "none.json")
+    with pytest.raises(InputError, match=r"none\.json: .*: give a prior\.json"):
+        tasks.prepare_task(config, local_batch=1)
+    other = dataclasses.replace(vocabulary, predicates=vocabulary.predicates[:-1])
+    fewer = Prior(other, count_relations(rows, 126, 56))
+    write_prior(tmp_path / "other.json", fewer)
+    config.prior = str(tmp_path / "other.json")
+    with pytest.raises(InputError, match="has another vocabulary"):
+        tasks.prepare_task(config, local_batch=1)
+
+
+def test_the_variants_with_a_prior():
+    for name, variant in (("toy_pvsg", "prior"), ("open_pvsg", "8:prior")):
+        config = load(name, Path("data"), variant)
+        assert (config.sch.prior, config.prior) == (1.0, "")
+    assert load("open_pvsg", Path("data"), "8").batch_size == 8

@@ -1,0 +1,82 @@
+"""The names that a person likely chooses next, as methods of a session."""
+
+from c2g_jax.click2graph.prior import Prior
+from c2g_jax.session.naming import Naming
+from c2g_jax.session.ranking import Named, NameRanking, relations_made
+from c2g_jax.types import whole
+from c2g_jax.vocabulary import Vocabulary
+
+
+class LikelyNames(Naming):
+    """The methods that order the vocabulary's names, the likeliest first."""
+
+    _prior: Prior | None = None
+    _ranked: tuple[Vocabulary, Prior | None, NameRanking] | None = None
+
+    @property
+    def prior(self) -> Prior | None:
+        """What annotations say of named pairs; None where there are none. May be set.
+
+        It need not have the session's vocabulary: names that both have are ranked.
+        """
+        return self._prior
+
+    @prior.setter
+    def prior(self, prior: Prior | None) -> None:
+        self._prior = prior
+
+    def likely_predicates(
+        self, subject_id: int | None = None, object_id: int | None = None
+    ) -> list[str]:
+        """Return all predicates, the likeliest for two objects first.
+
+        By `prior`, and by the relations that a person made in the session.
+        """
+        names = self._shown_names()
+        pair = [
+            None if i is None else names.get(self._shown(i))
+            for i in (subject_id, object_id)
+        ]
+        return self._ranking().predicates(*pair, self._made(names))
+
+    def likely_categories(self, subject_id: int | None = None) -> list[str]:
+        """Return all categories, the likeliest for an object of a subject first.
+
+        Without a subject those given last in the session come first.
+        """
+        if subject_id is None:
+            state = self._history.now
+            used = [state.category(i) for i in reversed(state.shown)]
+            used = [name for name in dict.fromkeys(used) if name is not None]
+            return used + [n for n in self.vocabulary.objects if n not in set(used)]
+        names = self._shown_names()
+        subject = names.get(self._shown(subject_id))
+        return self._ranking().objects(subject, self._made(names))
+
+    def _ranking(self) -> NameRanking:
+        """The ranking of the vocabulary and prior in use; made when they change."""
+        vocabulary, prior = self.vocabulary, self._prior
+        known = self._ranked
+        if known is None or known[0] is not vocabulary or known[1] is not prior:
+            self._ranked = known = vocabulary, prior, NameRanking(vocabulary, prior)
+        return known[2]
+
+    def _made(self, names: dict[int, str]) -> list[Named]:
+        """The relations that a person made: corrected, drawn or accepted ones."""
+        state = self._history.now
+        drawn = [
+            (names[s], names[o], predicate)
+            for (s, o), told in state.drawn_of.items()
+            for predicate in told
+            if names.get(s) is not None and names.get(o) is not None
+        ]
+        return relations_made(state, names) + drawn
+
+    def _shown(self, object_id: int) -> int:
+        """Return the id under which an object is shown; InputError for none."""
+        object_id = whole(object_id, "object_id")
+        self._history.now.object(object_id)
+        return self._history.now.shown_id(object_id)
+
+    def _shown_names(self) -> dict[int, str]:
+        return {o.object_id: o.category for o in self.objects()}

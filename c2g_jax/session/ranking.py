@@ -1,0 +1,100 @@
+"""What a person likely chooses next: predicates of a pair, and names of an object.
+
+By the prior of annotations (`click2graph.prior`), if there is one, and by what the
+person chose in the session: each relation that was made counts as `SHARPEN` annotated
+ones, so that the session's own habits soon come first.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from c2g_jax.click2graph.prior import DIGITS, Prior, PriorWeights, RelationCounts
+from c2g_jax.session.session_state import SessionState
+from c2g_jax.vocabulary import Vocabulary
+
+SHARPEN = 4  # annotated relations that one of the session counts as
+Named = tuple[str, str, str]  # a relation by the names of subject, object, predicate
+
+
+class NameRanking:
+    """Ranks a vocabulary's names; those of equal rank come in its order.
+
+    A prior of another vocabulary helps with the names that both have.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, prior: Prior | None = None):
+        self._objects = {name: i for i, name in enumerate(vocabulary.objects)}
+        self._predicates = {name: i for i, name in enumerate(vocabulary.predicates)}
+        self._names = vocabulary.objects, vocabulary.predicates
+        size = len(self._objects)
+        self._table = np.zeros((size, size, len(self._predicates)), np.int64)
+        self._weights = PriorWeights() if prior is None else prior.weights
+        if prior is not None:
+            self._add_prior(prior)
+
+    def _add_prior(self, prior: Prior) -> None:
+        table, names = prior.counts.table, prior.vocabulary
+        for s, o, p in np.argwhere(table).tolist():
+            triple = names.objects[s], names.objects[o], names.predicates[p]
+            place = self._place(triple)
+            if place is not None:
+                self._table[place] += table[s, o, p]
+
+    def _place(self, relation: Named) -> tuple[int, int, int] | None:
+        known = self._objects, self._objects, self._predicates
+        found = [x.get(name) for x, name in zip(known, relation, strict=True)]
+        return None if None in found else tuple(found)
+
+    def _counts(self, made: Iterable[Named]) -> RelationCounts:
+        table = self._table.copy()
+        for relation in made:
+            place = self._place(relation)
+            if place is not None:
+                table[place] += SHARPEN
+        return RelationCounts(table)
+
+    def predicates(
+        self, subject: str | None, other: str | None, made: Iterable[Named] = ()
+    ) -> list[str]:
+        """Return all predicates, the likeliest of a named pair first.
+
+        `made` are the relations of the session. A name that is None, or not in the
+        vocabulary, tells nothing: the other one decides, or the frequency of all.
+        """
+        counts = self._counts(made)
+        s, o = self._objects.get(subject), self._objects.get(other)
+        if s is not None and o is not None:
+            (scores,) = counts.predicates([s], [o], self._weights)
+        else:
+            scores = counts.of_predicates()
+            if s is not None or o is not None:
+                own = counts.of_subject[s] if o is None else counts.of_object[o]
+                weight = self._weights.subject if o is None else self._weights.object
+                scores = (own + weight * scores) / (own.sum() + weight)
+        return _ranked(self._names[1], scores)
+
+    def objects(self, subject: str | None, made: Iterable[Named] = ()) -> list[str]:
+        """Return all categories, the likeliest of an object of the subject first."""
+        counts = self._counts(made)
+        s = self._objects.get(subject)
+        if s is None:
+            scores = counts.of_pair.sum(axis=0)
+        else:
+            (scores,) = counts.objects([s], self._weights)
+        return _ranked(self._names[0], np.asarray(scores, float))
+
+
+def _ranked(names: Sequence[str], scores: np.ndarray) -> list[str]:
+    order = np.argsort(-scores.round(DIGITS), kind="stable")
+    return [names[i] for i in order]
+
+
+def relations_made(state: SessionState, name_of: dict[int, str]) -> list[Named]:
+    """Return the relations that a person made, by the names of the objects shown."""
+    found = []
+    for fix in state.active_fixes:
+        names = [name_of.get(state.shown_id(i)) for i in fix.pair]
+        if fix.predicate is not None and None not in names:
+            found.append((*names, fix.predicate))
+    return found
