@@ -37,6 +37,7 @@ from c2g_jax.cli.launch import (
     NAME,
     OUTPUT,
     compute_dtype,
+    computing,
 )
 from c2g_jax.cli.paths import PATH
 from c2g_jax.click2graph.settings import NEUTRAL
@@ -192,11 +193,12 @@ def work(job: Job, videos: Sequence[VideoRecord]) -> None:
         folder,
         HEADS.value,
         image_size=IMAGE_SIZE.value,
-        dtype=compute_dtype(say=True),
+        dtype=compute_dtype(),
         discover_every=job.protocol.discover_every,
         named=CHECKPOINT.value,
     )
-    print(describe_weights(folder, HEADS.value, CHECKPOINT.value), file=sys.stderr)
+    weights = describe_weights(folder, HEADS.value, CHECKPOINT.value)
+    print(weights + computing(), file=sys.stderr)
     if warning is not None:
         print(warning, file=sys.stderr)
     if not model.config.trained:

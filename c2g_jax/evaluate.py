@@ -50,6 +50,7 @@ from c2g_jax.cli.launch import (
     OUTPUT,
     SEED,
     compute_dtype,
+    computing,
 )
 from c2g_jax.cli.paths import PATH
 from c2g_jax.click2graph.settings import NEUTRAL
@@ -262,11 +263,12 @@ def load_model() -> Any:
         folder,
         HEADS.value,
         image_size=IMAGE_SIZE.value,
-        dtype=compute_dtype(say=True),
+        dtype=compute_dtype(),
         seed=SEED.value,
         named=CHECKPOINT.value,
     )
-    print(describe_weights(folder, HEADS.value, CHECKPOINT.value), file=sys.stderr)
+    weights = describe_weights(folder, HEADS.value, CHECKPOINT.value)
+    print(weights + computing(), file=sys.stderr)
     if warning is not None:
         print(warning, file=sys.stderr)
     return model

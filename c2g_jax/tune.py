@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> None:
     dataset = open_dataset(DATA_DIR.value, name)
     videos = held_out_videos(config, dataset, folder)
     keep_compiled()
-    model, trained = load_click2graph(folder, dtype=launch.compute_dtype(say=True))
+    model, trained = load_click2graph(folder, dtype=launch.compute_dtype())
     if not trained:
         raise InputError(f"{folder} holds SAM2.1 alone: train Click2Graph around it")
     frames = config["clip"]["num_frames"]

@@ -190,7 +190,7 @@ def test_without_anything_to_score(call, tmp_path):
         call(out, predictions=None)
     with pytest.raises(InputError, match="--tables=7: use some of 2, 3, 4"):
         call(out, "--tables=7", predictions=None)
-    with pytest.raises(InputError, match=r"no checkpoint in .*/nowhere: "):
+    with pytest.raises(InputError, match="no checkpoint in nowhere: "):
         call(out, "--checkpoint=nowhere", predictions=None)
     with pytest.raises(InputError, match=r"--data_dir is missing"):
         call(out, data=False)

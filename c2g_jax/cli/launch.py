@@ -87,17 +87,19 @@ DISCOVER_EVERY = flags.DEFINE_integer(
 )
 
 
-def compute_dtype(say: bool = False) -> str:
-    """Return --dtype, by default that of the device; with `say` tell it on stderr."""
-    import jax  # --help does not need it
+def compute_dtype() -> str:
+    """Return --dtype, by default that of the device."""
+    from c2g_jax.sam2.config import default_dtype  # --help does not need JAX
 
-    from c2g_jax.sam2.config import default_dtype
+    return DTYPE.value or default_dtype()
 
-    dtype = DTYPE.value or default_dtype()
-    if say:
-        device = jax.devices()[0].device_kind
-        print(f"computes in {dtype} on {device} (--dtype)", file=sys.stderr)
-    return dtype
+
+def computing() -> str:
+    """Return what to add to the line about the weights: the type and the device."""
+    import jax
+
+    device = jax.devices()[0].device_kind
+    return f"; computes in {compute_dtype()} on {device} (--dtype)"
 
 
 # How to install the extras for which plain pip does not suffice.

@@ -133,7 +133,7 @@ def make_model(job: Job) -> "Click2Graph":
 
     keep_compiled()
     every, seed = DISCOVER_EVERY.value, SEED.value
-    dtype = compute_dtype(say=True)
+    dtype = compute_dtype()
     if job.checkpoint is None:
         warn(
             f"no --checkpoint: the weights are untrained (random, seed {seed}), so "
@@ -152,7 +152,8 @@ def make_model(job: Job) -> "Click2Graph":
         discover_every=every,
         named=CHECKPOINT.value,
     )
-    warn(describe_weights(job.checkpoint, job.heads, CHECKPOINT.value))
+    weights = describe_weights(job.checkpoint, job.heads, CHECKPOINT.value)
+    warn(weights + launch.computing())
     if warning is not None:
         warn(warning)
     return model

@@ -4,7 +4,7 @@ from c2g_jax.click2graph.prior import Prior
 from c2g_jax.session.naming import Naming
 from c2g_jax.session.ranking import Named, NameRanking, relations_made
 from c2g_jax.types import whole
-from c2g_jax.vocabulary import Vocabulary
+from c2g_jax.vocabulary import UNKNOWN, Vocabulary
 
 
 class LikelyNames(Naming):
@@ -65,10 +65,9 @@ class LikelyNames(Naming):
         """The relations that a person made: corrected, drawn or accepted ones."""
         state = self._history.now
         drawn = [
-            (names[s], names[o], predicate)
+            (names.get(s, UNKNOWN), names.get(o, UNKNOWN), predicate)
             for (s, o), told in state.drawn_of.items()
             for predicate in told
-            if names.get(s) is not None and names.get(o) is not None
         ]
         return relations_made(state, names) + drawn
 

@@ -5,6 +5,7 @@ person chose in the session: each relation that was made counts as `SHARPEN` ann
 ones, so that the session's own habits soon come first.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -60,8 +61,10 @@ class NameRanking:
         """Return all predicates, the likeliest of a named pair first.
 
         `made` are the relations of the session. A name that is None, or not in the
-        vocabulary, tells nothing: the other one decides, or the frequency of all.
+        vocabulary, tells nothing: the other one decides, or the frequency of all. Of
+        equally likely predicates those that the session has more often come first.
         """
+        made = list(made)
         counts = self._counts(made)
         s, o = self._objects.get(subject), self._objects.get(other)
         if s is not None and o is not None:
@@ -72,7 +75,8 @@ class NameRanking:
                 own = counts.of_subject[s] if o is None else counts.of_object[o]
                 weight = self._weights.subject if o is None else self._weights.object
                 scores = (own + weight * scores) / (own.sum() + weight)
-        return _ranked(self._names[1], scores)
+        often = Counter(predicate for *_, predicate in made)
+        return _ranked(self._names[1], scores, [often[p] for p in self._names[1]])
 
     def objects(self, subject: str | None, made: Iterable[Named] = ()) -> list[str]:
         """Return all categories, the likeliest of an object of the subject first."""
@@ -85,8 +89,11 @@ class NameRanking:
         return _ranked(self._names[0], np.asarray(scores, float))
 
 
-def _ranked(names: Sequence[str], scores: np.ndarray) -> list[str]:
-    order = np.argsort(-scores.round(DIGITS), kind="stable")
+def _ranked(
+    names: Sequence[str], scores: np.ndarray, often: Sequence[int] | None = None
+) -> list[str]:
+    ties = np.zeros(len(names)) if often is None else -np.asarray(often)
+    order = np.lexsort((ties, -scores.round(DIGITS)))  # stable, the last key first
     return [names[i] for i in order]
 
 

@@ -275,17 +275,15 @@ def test_attention_follows_the_device(monkeypatch, device, installed, form, says
     assert says is None or re.search(says, lines[0])
 
 
-def test_the_type_follows_the_device_unless_it_is_named(monkeypatch, capsys):
+def test_the_type_follows_the_device_unless_it_is_named(monkeypatch):
     assert default_dtype() == "float32"
     with flagsaver.flagsaver():
         flags.FLAGS(["command"])
-        assert launch.compute_dtype(say=True) == "float32"
-        assert capsys.readouterr().err == "computes in float32 on cpu (--dtype)\n"
+        assert launch.computing() == "; computes in float32 on cpu (--dtype)"
         monkeypatch.setattr(backend, "get_default_device", lambda: Gpu("9.0"))
         assert default_dtype() == launch.compute_dtype() == "bfloat16"
         flags.FLAGS(["command", "--dtype=float32"])
         assert launch.compute_dtype() == "float32"
-    assert capsys.readouterr().err == ""
 
 
 def test_attention_is_plain_on_a_cpu_and_other_words_are_refused(monkeypatch):
