@@ -1,7 +1,7 @@
 """`Session`: prompt, track, correct, annotate, undo and export, on one video.
 
 Its methods are all that the page or a script needs. A session is used by one thread at
-a time; `cancel` and the views may be called from others while it tracks.
+a time; `cancel` and the views may be called from others while it tracks or finds.
 """
 
 import contextlib
@@ -74,7 +74,7 @@ class Session(Prompting, Suggestions, Identity, LikelyNames, Saving):
         return self._track(choose_ranges(state, count, start, stop, direction))
 
     def cancel(self) -> None:
-        """End `track` after the current frame; may be called from any thread."""
+        """End `track` or `finding` after the current frame; for any thread."""
         self._history.cancel()
 
     def tracked_frames(self) -> list[int]:

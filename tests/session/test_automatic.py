@@ -24,9 +24,9 @@ def find(session, monkeypatch):
             for i, (frame, mask) in enumerate(masks, 1)
         ]
 
-        def script(engine, given, advance):
+        def script(engine, given):
             assert given == (rules or AutoRules())
-            advance(12)
+            yield 12
             return found
 
         monkeypatch.setattr(automatic, "find_objects", script)
@@ -53,7 +53,59 @@ def test_everything_is_found_in_one_action(session, find):
 def test_what_the_session_has_is_not_found_again(session, find):
     session.mask(0, MASK)
     assert find((0, MASK), (0, np.roll(MASK, 30, axis=1))) == [2]
+    before = everything(session)
     assert find((0, MASK)) == []
+    assert everything(session) == before
+    assert session.undo() == "everything found"  # not an action that found nothing
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """Scripts two frames, then two objects; yields after each."""
+
+    def script(engine, rules):
+        yield 1
+        yield 1
+        other = np.roll(MASK, 30, axis=1)
+        return [
+            FoundObject(i, 0, encode_mask(m), 1) for i, m in ((1, MASK), (2, other))
+        ]
+
+    monkeypatch.setattr(automatic, "find_objects", script)
+
+
+@pytest.mark.parametrize("after", [1, 2, 3, 4])
+@pytest.mark.parametrize("end", ["cancel", "close"])
+def test_finding_that_ends_early_changes_nothing(session, steps, after, end):
+    session.click(**SUBJECT)
+    before = everything(session)
+    finding = session.finding()
+    told = [next(finding) for _ in range(after)]
+    assert [(u.done, u.total) for u in told][:2] == [(1, 12), (2, 12)][:after]
+    assert not session.can_undo
+    with pytest.raises(InputError, match="everything is being found: cancel that"):
+        session.click(**SUBJECT)
+    if end == "cancel":
+        session.cancel()
+        assert list(finding) == []
+    else:
+        finding.close()
+    assert everything(session) == before
+    assert session.undo().startswith("point for a new subject")
+
+
+def test_an_error_while_finding_changes_nothing(session, monkeypatch):
+    def script(engine, rules):
+        yield 1
+        raise InputError("the file is damaged")
+
+    monkeypatch.setattr(automatic, "find_objects", script)
+    session.click(**SUBJECT)
+    before = everything(session)
+    with pytest.raises(InputError, match="damaged"):
+        session.find_everything()
+    assert everything(session) == before
+    session.click(**SUBJECT)  # it may be changed again
 
 
 def test_the_likeliest_names_come_first_and_choices_sharpen_them(session):
