@@ -1,13 +1,18 @@
 """Find everything, and the lists of likely names, in a scripted session."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
-from c2g_jax.click2graph.prior import Prior, count_relations
+import c2g_jax
+from c2g_jax.click2graph.prior import Prior, count_relations, write_prior
 from c2g_jax.media.rle import encode_mask
 from c2g_jax.session import automatic
 from c2g_jax.tracking.automatic import FoundObject
 from c2g_jax.types import AutoRules, InputError
+from c2g_jax.vocabulary import Vocabulary
+from tests.session import scripted
 from tests.session.conftest import SUBJECT, everything
 
 MASK = np.zeros((64, 64), bool)
@@ -128,3 +133,29 @@ def test_the_likeliest_names_come_first_and_choices_sharpen_them(session):
     assert session.likely_predicates(1, 2)[0] == names.predicates[2]
     with pytest.raises(InputError, match="9"):
         session.likely_predicates(1, 9)
+
+
+def test_a_session_is_opened_with_a_prior(make_session, world, tmp_path):
+    names = scripted.CONFIG.vocabulary
+    sizes = len(names.objects), len(names.predicates)
+    prior = Prior(names, count_relations(np.array([[0, 1, 2]] * 3), *sizes))
+    write_prior(tmp_path / "prior.json", prior)
+    session = make_session(prior=tmp_path / "prior.json")
+    session.click(**SUBJECT)
+    session.rename(1, names.objects[0])
+    assert session.likely_categories(1)[0] == names.objects[1]
+    other = Prior(Vocabulary(("lion",), (), names.predicates), prior.counts)
+    with pytest.raises(InputError, match="no object category in common"):
+        make_session(prior=other)
+    with pytest.raises(InputError, match=r"no\.json: No such file"):
+        make_session(prior=tmp_path / "no.json")
+
+    # A session with names of its own takes a prior of these.
+    session.set_vocabulary(Vocabulary((names.objects[0], "lion"), (), names.predicates))
+    session.save(tmp_path / "own.c2g")
+    video, model = scripted.video(), scripted.model()
+    options = dict(model=model, prior=other)
+    with contextlib.closing(
+        c2g_jax.open_session(tmp_path / "own.c2g", video, **options)
+    ) as opened:
+        assert opened.prior is other

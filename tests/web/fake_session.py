@@ -92,7 +92,7 @@ class FakeSession:
 
     # Names
 
-    def likely_categories(self):
+    def likely_categories(self, subject_id=None):
         return list(self.vocabulary.objects)
 
     def likely_predicates(self, subject_id=None, object_id=None):
