@@ -36,10 +36,10 @@ from c2g_jax.cli.launch import (
     MAX_VIDEOS,
     NAME,
     OUTPUT,
+    PRIOR,
     compute_dtype,
     computing,
 )
-from c2g_jax.cli.paths import PATH
 from c2g_jax.click2graph.settings import NEUTRAL
 from c2g_jax.export.report import frame_progress
 from c2g_jax.media.outputs import check_output, write_text
@@ -54,7 +54,14 @@ with launch.needing("train"):
 
 for _name in ("checkpoint", "data_dir", "name", "output", "max_videos", "image_size"):
     flags.declare_key_flag(_name)
-for _name in ("dtype", "compilation_cache", "discover_every", "split", "heads"):
+for _name in (
+    "dtype",
+    "compilation_cache",
+    "discover_every",
+    "split",
+    "heads",
+    "prior_file",
+):
     flags.declare_key_flag(_name)
 CORRECTIONS = flags.DEFINE_list(
     "corrections", ["0", "1", "2", "4"], "Numbers of corrections per video to report."
@@ -64,13 +71,6 @@ ADAPT_WIDTH = flags.DEFINE_float(
     None,
     "Width of a correction's effect in feature space; default: the checkpoint's.",
     0.01,
-)
-PRIOR = flags.DEFINE(
-    PATH,
-    "prior_file",
-    None,
-    "A prior.json, as prepare writes it beside the set: measures where what the user "
-    "chooses stands in the lists that are offered, with the prior and without.",
 )
 ADAPT_MARGIN = flags.DEFINE_float(
     "adapt_margin",

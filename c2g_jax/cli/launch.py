@@ -51,6 +51,14 @@ HEADS = flags.DEFINE(
     "File heads.safetensors of a training, or folder of a whole checkpoint: its DIDM "
     "and SCH are used with the SAM2.1 of --checkpoint.",
 )
+PRIOR = flags.DEFINE(
+    PATH,
+    "prior_file",
+    None,
+    "A prior.json, as prepare writes it beside the set: names are offered likeliest "
+    "first. correct measures where what the user chooses stands in the lists, with it "
+    "and without.",
+)
 DATA_DIR = flags.DEFINE(
     PATH, "data_dir", None, "Folder of prepared data sets: DATA_DIR/NAME."
 )

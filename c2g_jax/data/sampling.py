@@ -19,8 +19,8 @@ def hold_out(videos: Sequence[VideoRecord], count: int) -> tuple[Videos, Videos]
     """
     if not 0 <= count < max(len(videos), 1):
         raise InputError(
-            f"data.held_out {count} of {len(videos)} training videos: give a number "
-            "from 0 that leaves some to train on"
+            f"--config.data.held_out={count} keeps {count} of {len(videos)} training "
+            "videos from training: give 0, or a number that leaves some"
         )
     ranked = sorted(videos, key=lambda v: stable_seed("held out", v.video_id))
     kept = {video.video_id for video in ranked[:count]}

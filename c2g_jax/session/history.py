@@ -1,16 +1,21 @@
 """Undo and redo: the current state, and the states before and after each change.
 
-A change is an edit, or a run of tracking, which can be cancelled between two frames.
+A change is an edit, a run of tracking, or an edit in steps; the latter two can be
+cancelled between two steps.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import TypeVar
 
 from c2g_jax.session.session_state import SessionState
 from c2g_jax.types import InputError
 
 Step = tuple[str, SessionState]  # the name of a change, and a state to return to
 Steps = Iterator[tuple[int, SessionState]]  # frames, each with the state after it
+T = TypeVar("T")
+
+_TRACKED = "the video is being tracked"
 
 
 class History:
@@ -25,7 +30,8 @@ class History:
         self.undone: list[Step] = []  # with the state after
         self.lock = threading.RLock()
         self._changed = changed
-        self._running, self._stop = False, threading.Event()
+        self._running: str | None = None  # what cannot be changed meanwhile, in words
+        self._stop = threading.Event()
         self._followed: tuple[int, SessionState] = (0, self.now)
         self._closed = False
 
@@ -66,7 +72,7 @@ class History:
         """
         with self.lock:
             self._check_idle()
-            self._running, self._followed = True, (0, self.now)
+            self._running, self._followed = _TRACKED, (0, self.now)
             self._stop.clear()
         try:
             for frames in ranges:
@@ -85,8 +91,41 @@ class History:
             with self.lock:
                 self._end_following()
 
+    def act_in_steps(
+        self,
+        what: str,
+        running: str,
+        change: Callable[[SessionState], Generator[T, None, SessionState]],
+    ) -> Iterator[T]:
+        """Apply a change that takes long; yield what each step of it yields.
+
+        `running` says to a person what goes on. Cancelled, closed, failed or without
+        a new state it is no change.
+        """
+        with self.lock:
+            self._check_idle()
+            self._running, self._followed = running, (0, self.now)
+            self._stop.clear()
+        steps = change(self.now)
+        try:
+            while not self._stop.is_set():
+                with self.lock:
+                    self.check_open()
+                    try:
+                        step = next(steps)
+                    except StopIteration as end:
+                        self._running = None
+                        if end.value is not self.now:
+                            self._commit(what, self.now, end.value)
+                        return
+                yield step
+        finally:
+            steps.close()
+            with self.lock:
+                self._end_following()
+
     def cancel(self) -> None:
-        """End `follow` after the current frame; call it from any thread."""
+        """End what runs after the current step; call it from any thread."""
         self._stop.set()
 
     def check_open(self) -> None:
@@ -106,7 +145,7 @@ class History:
         """Record the tracked frames as one change."""
         if not self._running:
             return
-        self._running = False
+        self._running = None
         done, before = self._followed
         if done:
             self._commit(f"tracked {done} frames", before, self.now)
@@ -131,4 +170,4 @@ class History:
     def _check_idle(self) -> None:
         self.check_open()
         if self._running:
-            raise InputError("the video is being tracked: cancel that, or wait for it")
+            raise InputError(f"{self._running}: cancel that, or wait for it")

@@ -2,7 +2,7 @@
 
 from c2g_jax.click2graph.prior import Prior
 from c2g_jax.session.naming import Naming
-from c2g_jax.session.ranking import Named, NameRanking, relations_made
+from c2g_jax.session.ranking import Named, NameRanking, check_prior, relations_made
 from c2g_jax.types import whole
 from c2g_jax.vocabulary import UNKNOWN, Vocabulary
 
@@ -17,13 +17,14 @@ class LikelyNames(Naming):
     def prior(self) -> Prior | None:
         """What annotations say of named pairs; None where there are none. May be set.
 
-        It need not have the session's vocabulary: names that both have are ranked.
+        It need not have the session's vocabulary: names that both have are ranked, and
+        InputError if there are none.
         """
         return self._prior
 
     @prior.setter
     def prior(self, prior: Prior | None) -> None:
-        self._prior = prior
+        self._prior = None if prior is None else check_prior(prior, self.vocabulary)
 
     def likely_predicates(
         self, subject_id: int | None = None, object_id: int | None = None
@@ -42,16 +43,17 @@ class LikelyNames(Naming):
     def likely_categories(self, subject_id: int | None = None) -> list[str]:
         """Return all categories, the likeliest for an object of a subject first.
 
-        Without a subject those given last in the session come first.
+        By `prior`, and by the relations that a person made in the session; of equally
+        likely ones, and without a subject, those given last in the session come first.
         """
+        state = self._history.now
+        used = [state.category(i) for i in reversed(state.shown)]
+        used = [name for name in dict.fromkeys(used) if name is not None]
         if subject_id is None:
-            state = self._history.now
-            used = [state.category(i) for i in reversed(state.shown)]
-            used = [name for name in dict.fromkeys(used) if name is not None]
             return used + [n for n in self.vocabulary.objects if n not in set(used)]
         names = self._shown_names()
         subject = names.get(self._shown(subject_id))
-        return self._ranking().objects(subject, self._made(names))
+        return self._ranking().objects(subject, self._made(names), used)
 
     def _ranking(self) -> NameRanking:
         """The ranking of the vocabulary and prior in use; made when they change."""

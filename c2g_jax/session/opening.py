@@ -14,6 +14,7 @@ from c2g_jax.checkpoints.heads import heads_manifest, load_model
 from c2g_jax.checkpoints.pretrained import find_checkpoint
 from c2g_jax.checkpoints.safetensors import read_manifest
 from c2g_jax.click2graph.model import Click2Graph
+from c2g_jax.click2graph.prior import Prior, read_prior
 from c2g_jax.media.outputs import path_named
 from c2g_jax.media.video import DEFAULT_FPS, check_sampling
 from c2g_jax.media.video import open_video as read_video
@@ -48,6 +49,7 @@ def open_video(
     image_size: int | None = None,
     dtype: str | None = None,
     discover_every: int = 1,
+    prior: Prior | str | Path | None = None,
     **options: Any,
 ) -> Session:
     """Open a session on a video file, a folder of frames, an image or a list of arrays.
@@ -58,9 +60,11 @@ def open_video(
     used in place of the checkpoint's. `fps` frames per second are sampled by time
     (None: every frame), from `start` to `end` seconds. `image_size`, `dtype` (by
     default bfloat16 on a GPU, else float32) and `discover_every` apply to a checkpoint;
-    a `model` has its own. Other options are those of `Session`. Raises InputError for
-    what cannot be read, and warns of the toy, of a checkpoint with SAM2.1 alone, with
-    which nothing is guessed, and of heads that were trained around another SAM2.1.
+    a `model` has its own. `prior` is a prior.json, or one in memory: the names likely
+    next come first (`Session.likely_predicates`). Other options are those of `Session`.
+    Raises InputError for what cannot be read, and warns of the toy, of a checkpoint
+    with SAM2.1 alone, with which nothing is guessed, and of heads that were trained
+    around another SAM2.1.
     """
     if model is not None and (checkpoint is not None or heads is not None):
         given = "heads" if checkpoint is None else "a checkpoint"
@@ -68,6 +72,7 @@ def open_video(
     if model is not None and not hasattr(model, "config"):
         raise InputError(f"model is {model!r}: give a Click2Graph")
     sampling = check_sampling(fps, start, end, max_frames)._asdict()
+    prior = _read_if_path(prior)  # before a model is loaded
     opened = read_video(video, **sampling)
     sha256, heads_sha256 = None, None
     if model is None:
@@ -105,7 +110,11 @@ def open_video(
     files = (None if file is None else str(file) for file in (checkpoint, heads))
     named, heads_named = files
     source = Source(path, settings, named, sha256, heads_named, heads_sha256)
-    return Session(opened, model, source, **options)
+    return Session(opened, model, source, prior=prior, **options)
+
+
+def _read_if_path(prior: Prior | str | Path | None) -> Prior | None:
+    return read_prior(path_named(prior)) if isinstance(prior, (str, Path)) else prior
 
 
 def open_session(
@@ -115,14 +124,16 @@ def open_session(
     *,
     model: Click2Graph | None = None,
     heads: str | Path | None = None,
+    prior: Prior | str | Path | None = None,
     **options: Any,
 ) -> Session:
     """Open a session file, exactly as it was saved.
 
-    `video`, `checkpoint` and `heads` are their paths, if they moved. InputError if they
+    `video`, `checkpoint` and `heads` are their paths, if they moved. `prior` and the
+    other options are those of `open_video`. InputError if they
     are not the session's, or for a file that is no session.
     """
-    saved = read_session(path_named(path))
+    saved, prior = read_session(path_named(path)), _read_if_path(prior)
     video = saved.source.path if video is None else video
     if video is None:
         raise InputError(f"{path}: its video was given as arrays: give it again")
@@ -138,6 +149,7 @@ def open_session(
     session = open_video(video, checkpoint, model=model, heads=heads, **settings)
     try:
         session.restore(saved)
+        session.prior = prior  # of the session's own vocabulary
         session.autosave = autosave
     except InputError:
         session.close()

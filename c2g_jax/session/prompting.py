@@ -1,6 +1,7 @@
 """Prompts of a session: points, boxes, masks, brush; add, select and remove objects."""
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from c2g_jax.session import arguments, automatic, edits
 from c2g_jax.session.core import SessionCore
 from c2g_jax.session.state_parts import PromptItem
 from c2g_jax.session.strokes import paint
-from c2g_jax.session.views import FrameView
+from c2g_jax.session.views import FindUpdate, FrameView
 from c2g_jax.types import AutoRules, InputError, real, whole
 
 
@@ -112,16 +113,36 @@ class Prompting(SessionCore):
         """Find every object that stays in view; each is a new subject, by its mask.
 
         Objects that the session has already are left out. It is one action; returns
-        the ids of the new subjects. `advance` is called with the frames done.
+        the ids of the new subjects. `advance` is called with the frames done. `cancel`,
+        from another thread, ends it without any change.
+        """
+        known, done = set(self._history.now.objects), 0
+        for update in self.finding(rules):
+            if update.done > done:
+                advance(update.done - done)
+            done = update.done
+        return sorted(set(self._history.now.objects) - known)
+
+    def finding(self, rules: AutoRules | None = None) -> Iterator[FindUpdate]:
+        """Like `find_everything`, step by step; yield how far it is after each.
+
+        At its end all that was found is there. Ended before, by `cancel`, an error or
+        a closed iterator, it has changed nothing.
         """
         self._history.check_open()
-        found = automatic.find_objects(self._engine, rules or AutoRules(), advance)
-        known = set(self._history.now.objects)
-        self._act(
+        return self._find(rules or AutoRules())
+
+    def _find(self, rules: AutoRules) -> Iterator[FindUpdate]:
+        steps = self._history.act_in_steps(
             "everything found",
-            lambda s: automatic.with_found(self._engine, s, found),
+            "everything is being found",
+            lambda state: automatic.find_steps(self._engine, state, rules),
         )
-        return sorted(set(self._history.now.objects) - known)
+        done = 0
+        with contextlib.closing(steps):
+            for frames in steps:
+                done += frames
+                yield FindUpdate(done, self.video.num_frames)
 
     def delete_prompt(self, frame: int, object_id: int, index: int) -> FrameView:
         """Delete a point, box or mask, by its index in the view's list of prompts.

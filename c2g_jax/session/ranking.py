@@ -12,6 +12,7 @@ import numpy as np
 
 from c2g_jax.click2graph.prior import DIGITS, Prior, PriorWeights, RelationCounts
 from c2g_jax.session.session_state import SessionState
+from c2g_jax.types import InputError
 from c2g_jax.vocabulary import Vocabulary
 
 SHARPEN = 4  # annotated relations that one of the session counts as
@@ -76,25 +77,50 @@ class NameRanking:
                 weight = self._weights.subject if o is None else self._weights.object
                 scores = (own + weight * scores) / (own.sum() + weight)
         often = Counter(predicate for *_, predicate in made)
-        return _ranked(self._names[1], scores, [often[p] for p in self._names[1]])
+        return _ranked(self._names[1], scores, [-often[p] for p in self._names[1]])
 
-    def objects(self, subject: str | None, made: Iterable[Named] = ()) -> list[str]:
-        """Return all categories, the likeliest of an object of the subject first."""
+    def objects(
+        self,
+        subject: str | None,
+        made: Iterable[Named] = (),
+        recent: Sequence[str] = (),
+    ) -> list[str]:
+        """Return all categories, the likeliest of an object of the subject first.
+
+        Of equally likely ones those in `recent` come first, in its order.
+        """
         counts = self._counts(made)
         s = self._objects.get(subject)
         if s is None:
             scores = counts.of_pair.sum(axis=0)
         else:
             (scores,) = counts.objects([s], self._weights)
-        return _ranked(self._names[0], np.asarray(scores, float))
+        place = {name: i for i, name in enumerate(recent)}
+        ties = [place.get(name, len(place)) for name in self._names[0]]
+        return _ranked(self._names[0], np.asarray(scores, float), ties)
 
 
-def _ranked(
-    names: Sequence[str], scores: np.ndarray, often: Sequence[int] | None = None
-) -> list[str]:
-    ties = np.zeros(len(names)) if often is None else -np.asarray(often)
+def _ranked(names: Sequence[str], scores: np.ndarray, ties: Sequence[int]) -> list[str]:
+    """Names by score; of equal ones that of the lowest tie first."""
     order = np.lexsort((ties, -scores.round(DIGITS)))  # stable, the last key first
     return [names[i] for i in order]
+
+
+def check_prior(prior: Prior, vocabulary: Vocabulary) -> Prior:
+    """Return the prior; InputError if it can rank none of the vocabulary's names."""
+    if not isinstance(prior, Prior):
+        raise InputError(f"prior is {prior!r}: give a prior.json")
+    for kind, own in (
+        ("object category", (prior.vocabulary.objects, vocabulary.objects)),
+        ("predicate", (prior.vocabulary.predicates, vocabulary.predicates)),
+    ):
+        if not set(own[0]) & set(own[1]):
+            raise InputError(
+                f"the prior has no {kind} in common with the vocabulary ({own[0][0]!r} "
+                f"and others, where {own[1][0]!r} and others are needed): give a prior "
+                "of these names, or none"
+            )
+    return prior
 
 
 def relations_made(state: SessionState, name_of: dict[int, str]) -> list[Named]:

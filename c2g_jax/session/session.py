@@ -1,7 +1,7 @@
 """`Session`: prompt, track, correct, annotate, undo and export, on one video.
 
 Its methods are all that the page or a script needs. A session is used by one thread at
-a time; `cancel` and the views may be called from others while it tracks.
+a time; `cancel` and the views may be called from others while it tracks or finds.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from c2g_jax.click2graph.model import Click2Graph
+from c2g_jax.click2graph.prior import Prior
 from c2g_jax.media.video import Video
 from c2g_jax.session.adapt import AdaptConfig
 from c2g_jax.session.core import TAKE
@@ -35,7 +36,8 @@ class Session(Prompting, Suggestions, Identity, LikelyNames, Saving):
     by default as in the model's settings. A model without any shows the best relations
     of each subject. With `autosave` the session is saved to that file after every
     action. `guesses`: "take" what the model finds and guesses, or "suggest" it, to be
-    accepted or dismissed; a model without trained heads guesses nothing.
+    accepted or dismissed; a model without trained heads guesses nothing. `prior`
+    ranks the names that are likely next.
     """
 
     def __init__(
@@ -48,8 +50,10 @@ class Session(Prompting, Suggestions, Identity, LikelyNames, Saving):
         autosave: str | Path | None = None,
         cached_frames: int = 8,
         guesses: str = TAKE,
+        prior: Prior | None = None,
     ):
         super().__init__(video, model, source, spans, adapt, cached_frames, guesses)
+        self.prior = prior
         self.autosave = autosave
 
     # Tracking
@@ -74,7 +78,7 @@ class Session(Prompting, Suggestions, Identity, LikelyNames, Saving):
         return self._track(choose_ranges(state, count, start, stop, direction))
 
     def cancel(self) -> None:
-        """End `track` after the current frame; may be called from any thread."""
+        """End `track` or `finding` after the current frame; for any thread."""
         self._history.cancel()
 
     def tracked_frames(self) -> list[int]:

@@ -117,6 +117,14 @@ class TrackUpdate:
     view: FrameView
 
 
+@dataclass(frozen=True)
+class FindUpdate:
+    """A step of finding everything; `done` of `total` frames are searched."""
+
+    done: int
+    total: int
+
+
 def as_json(value: Any) -> Any:
     """Convert views to dicts, lists, strings and numbers."""
     if dataclasses.is_dataclass(value):

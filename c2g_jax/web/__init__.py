@@ -14,7 +14,7 @@ routes_export   routes of the scene graph and its exports
 service         state shared by the routes
 sessions        the registry of projects: ids, folders, names, limit, expiry
 projects        their files: the video kept to play, session files of others
-track_stream    tracking as a stream of JSON lines
+track_stream    tracking, or finding everything, as a stream of JSON lines
 model_host      the model, and sessions opened on it
 worker          the one thread that runs JAX
 uploads         files from a client, decoded in a separate process

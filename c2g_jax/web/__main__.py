@@ -23,7 +23,7 @@ from absl import flags
 from c2g_jax.cli import launch
 from c2g_jax.cli.compiled import processor
 from c2g_jax.cli.interrupts import interruptible_imports
-from c2g_jax.cli.launch import CHECKPOINT, HEADS, VIDEO
+from c2g_jax.cli.launch import CHECKPOINT, HEADS, PRIOR, VIDEO
 from c2g_jax.cli.paths import PATH, user_cache
 from c2g_jax.media.outputs import check_output
 from c2g_jax.types import InputError
@@ -33,6 +33,7 @@ EXAMPLE = Path(__file__).resolve().parent.parent / "example" / "example.mp4"
 flags.declare_key_flag("video")
 flags.declare_key_flag("checkpoint")
 flags.declare_key_flag("heads")
+flags.declare_key_flag("prior_file")
 flags.declare_key_flag("compilation_cache")
 HOST = flags.DEFINE_string(
     "host",
@@ -73,13 +74,18 @@ def main(argv: Sequence[str]) -> None:
         for name in ("fastapi", "uvicorn"):
             importlib.import_module(name)
     settings, checkpoint = read_flags()
+    prior = None
+    if PRIOR.value is not None:
+        from c2g_jax.click2graph.prior import read_prior
+
+        prior = read_prior(PRIOR.value)
     check_output(settings.projects, "projects")  # before another folder is made
     with (
         listen(HOST.value, PORT.value) as listener,
         locked_folder(settings.state, "state"),
         locked_folder(settings.projects, "projects", ".lock"),
     ):
-        serve(settings, checkpoint, listener)
+        serve(settings, checkpoint, listener, prior)
 
 
 def run() -> None:
@@ -176,7 +182,9 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(settings, checkpoint: Path | None, listener: socket.socket) -> None:
+def serve(
+    settings, checkpoint: Path | None, listener: socket.socket, prior=None
+) -> None:
     """Print the address and serve until Ctrl-C."""
     with interruptible_imports():
         from c2g_jax.web.access import access_for, link
@@ -187,6 +195,7 @@ def serve(settings, checkpoint: Path | None, listener: socket.socket) -> None:
             checkpoint,
             cache=settings.state / "compiled" / processor(),
             heads=None if HEADS.value is None else Path(HEADS.value).resolve(),
+            prior=prior,
         )
         address, port = listener.getsockname()[:2]
         access = access_for(HOST.value, address)

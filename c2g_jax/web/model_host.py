@@ -14,10 +14,12 @@ from c2g_jax.checkpoints.released.cache import report_on_stderr
 from c2g_jax.checkpoints.safetensors import read_manifest
 from c2g_jax.cli.compiled import keep_compiled
 from c2g_jax.click2graph.model import Click2Graph
+from c2g_jax.click2graph.prior import Prior
 from c2g_jax.sam2.config import default_dtype
 from c2g_jax.session.core import SUGGEST, TAKE
 from c2g_jax.session.file import SavedSession, read_session
 from c2g_jax.session.opening import open_video
+from c2g_jax.session.ranking import check_prior
 from c2g_jax.session.session import Session
 from c2g_jax.session.session_graph import Source
 from c2g_jax.vocabulary import load_vocabulary
@@ -34,9 +36,14 @@ class ModelHost:
         checkpoint: Path | None,
         cache: Path | None = None,
         heads: Path | None = None,
+        prior: Prior | None = None,
     ):
-        """`heads`: a heads.safetensors, used in place of the checkpoint's."""
+        """`heads`: a heads.safetensors, used in place of the checkpoint's.
+
+        `prior` ranks the names that the page offers.
+        """
         self.checkpoint, self.cache, self.heads = checkpoint, cache, heads
+        self.prior = prior
         self.vocabulary = load_vocabulary()
         self._model = self._source = self._other = None
         self.weights: str | None = None  # what they are, once they are loaded
@@ -55,6 +62,8 @@ class ModelHost:
             folder, self.heads, dtype=default_dtype(), named=self.checkpoint
         )
         self.vocabulary = self._model.config.vocabulary
+        if self.prior is not None:
+            check_prior(self.prior, self.vocabulary)
         sha256 = read_manifest(folder)["sha256"]
         heads = ()
         if self.heads is not None:
@@ -119,6 +128,7 @@ class ModelHost:
             model=model,
             fps=clip.fps or 5.0,
             guesses=SUGGEST if was is None or was.suggests else TAKE,
+            prior=self.prior,
         )
         session.source = self._source(clip, model)
         session.video.name, session.video.fps = clip.name, clip.fps

@@ -22,8 +22,9 @@ POST   /accept                {lane, threshold}: a suggested object or relation
 POST   /accept_above          {confidence}: all above the slider; answers {accepted}
 POST   /dismiss               {lane}
 PUT    /guesses               {guesses}: "take" or "suggest"
-GET    /vocabulary            ?subject_id&object_id: {categories, predicates}, likeliest
-                              first, {things, stuff}, and own: whether it is the model's
+GET    /vocabulary            ?subject_id&object_id: {categories, predicates}, those of
+                              the subject's objects and of the pair likeliest first,
+                              {things, stuff}, and own: whether it is the model's
 POST   /vocabulary            {name, kind}: adds a "thing", "stuff" or "predicate"
 PUT    /vocabulary            {text}: a text file of names; null: the model's
 POST   /import                ?name&masks&video_id, the file as body: scene_graph.json,
@@ -390,7 +391,7 @@ async def vocabulary(
     def job(session):
         names = session.vocabulary
         return {
-            "categories": session.likely_categories(),
+            "categories": session.likely_categories(subject_id),
             "predicates": session.likely_predicates(subject_id, object_id),
             "things": list(names.things),
             "stuff": list(names.stuff),

@@ -1,4 +1,4 @@
-"""Routes that change a session: prompts, tracking, labels, undo."""
+"""Routes that change a session: prompts, tracking, finding, labels, undo."""
 
 from collections.abc import Callable
 from typing import Annotated, Literal
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from c2g_jax.web.routes_session import EntryDep, ServiceDep, check_revision
 from c2g_jax.web.service import SessionService
 from c2g_jax.web.sessions import Entry
+from c2g_jax.web.track_stream import TrackStream
 
 router = APIRouter(
     prefix="/sessions/{session_id}", dependencies=[Depends(check_revision)]
@@ -149,9 +150,22 @@ async def track(entry: EntryDep, service: ServiceDep, options: TrackOptions):
     tracking = service.track(
         entry, start=options.start, stop=options.stop, direction=options.direction
     )
-    await tracking.start()
+    return await _streamed(tracking)
+
+
+@router.post("/find")
+async def find_everything(entry: EntryDep, service: ServiceDep):
+    """Find every object that stays in view; streams as `track` does.
+
+    Each line has the frames `done` of `total`. Cancelled, it changes nothing.
+    """
+    return await _streamed(service.find(entry))
+
+
+async def _streamed(run: TrackStream) -> StreamingResponse:
+    await run.start()
     return StreamingResponse(
-        tracking.lines(),
+        run.lines(),
         media_type="application/x-ndjson",
         headers={"Cache-Control": "no-store"},
     )
@@ -159,7 +173,7 @@ async def track(entry: EntryDep, service: ServiceDep, options: TrackOptions):
 
 @router.post("/cancel", status_code=202)
 async def cancel(entry: EntryDep):
-    """Stop tracking, if it runs, after the step that is running."""
+    """Stop tracking, or finding, if it runs, after the step that is running."""
     if entry.tracking is not None:
         entry.tracking.cancel()
     return {"tracking": entry.tracking is not None}

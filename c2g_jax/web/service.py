@@ -269,7 +269,7 @@ class SessionService:
     ) -> Any:
         """Like `use`, for jobs that change the session; WebError 409 while tracking."""
         if entry.tracking is not None:
-            raise WebError(409, "the video is being tracked: cancel that first")
+            raise WebError(409, f"{entry.tracking.running}: cancel that first")
         entry.unsaved, was = False, entry.unsaved
         try:
             return await self.use(entry, job, what)
@@ -282,9 +282,17 @@ class SessionService:
 
     def track(self, entry: Entry, **options: Any) -> TrackStream:
         """Begin a tracking run; WebError 409 if one is in progress."""
+        return self._follow(entry, lambda s: s.track(**options))
+
+    def find(self, entry: Entry) -> TrackStream:
+        """Begin to find everything; the same stream, and one at a time."""
+        running = "everything is being found"
+        return self._follow(entry, lambda s: s.finding(), running, "finding all in")
+
+    def _follow(self, entry: Entry, *run: Any) -> TrackStream:
         if entry.tracking is not None:
-            raise WebError(409, "the video is being tracked already")
-        entry.tracking = TrackStream(self.worker, entry, self.use, options)
+            raise WebError(409, f"{entry.tracking.running} already")
+        entry.tracking = TrackStream(self.worker, entry, self.use, *run)
         return entry.tracking
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""Tracking as a stream of JSON lines; each line asked for runs one step of the model.
+"""Tracking, or finding everything, as JSON lines; each asked for runs one step.
 
 A slow client therefore delays only itself, and the steps of several sessions alternate
 with clicks in the worker's queue.
@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
@@ -19,10 +19,11 @@ from c2g_jax.web.worker import Worker
 
 
 class TrackStream:
-    """One run of `session.track`; `end` is called at least once, however it ends.
+    """One run of a session's steps; `end` is called at least once, however it ends.
 
     use(entry, job): awaits `job(session)` in the worker (`SessionService.use`).
-    options: the arguments of `session.track`.
+    begin: makes the iterator of a session's steps. running: what goes on meanwhile.
+    doing: how the page calls a step.
     """
 
     def __init__(
@@ -30,10 +31,13 @@ class TrackStream:
         worker: Worker,
         entry: Entry,
         use: Callable[[Entry, Callable], Awaitable],
-        options: dict[str, Any],
+        begin: Callable[[Any], Iterator],
+        running: str = "the video is being tracked",
+        doing: str = "tracking",
     ):
         self._worker, self._entry = worker, entry
-        self._use, self._options = use, options
+        self._use, self._begin = use, begin
+        self.running, self._doing = running, f"{doing} {entry.name}"
         self._steps = None  # (session, generator of its updates)
         self._over = self._cancelled = False
         # Since when the client has asked for no step; None while a step runs, which
@@ -43,14 +47,12 @@ class TrackStream:
     async def start(self) -> None:
         """Begin; raises InputError if there is nothing to track."""
         try:
-            what = f"starting to track {self._entry.name}"
-            self._steps = await self._use(self._entry, self._begin, what)
+            self._steps = await self._use(
+                self._entry, lambda s: (s, self._begin(s)), self._doing
+            )
         except BaseException:
             self.end()
             raise
-
-    def _begin(self, session):
-        return session, session.track(**self._options)
 
     async def lines(self) -> AsyncIterator[bytes]:
         """Yield one JSON line per frame, then one with the reason of the end."""
@@ -59,9 +61,8 @@ class TrackStream:
             # Before its first step the session itself does not know of a cancel.
             while not (self._over or self._cancelled):
                 self.idle_since = None
-                what = f"tracking {self._entry.name}"
                 update = await self._worker.run(
-                    self._step, bypass_limit=True, what=what
+                    self._step, bypass_limit=True, what=self._doing
                 )
                 self.idle_since = time.monotonic()
                 if update is None:
@@ -75,7 +76,7 @@ class TrackStream:
         except (InputError, WebError) as error:
             yield _line({"end": "error", "error": str(error)})
         except Exception as error:
-            logging.exception("tracking failed")
+            logging.exception("%s failed", self._doing)
             yield _line({"end": "error", "error": describe_failure(error)})
         finally:
             self.end()

@@ -9,7 +9,8 @@ from c2g_jax.click2graph.prior import (
     count_relations,
     name_indices,
 )
-from c2g_jax.session.ranking import SHARPEN, NameRanking
+from c2g_jax.session.ranking import SHARPEN, NameRanking, check_prior
+from c2g_jax.types import InputError
 from c2g_jax.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary(("cat", "mat", "dog"), ("sky",), ("on", "under", "by"))
@@ -29,6 +30,32 @@ def test_a_ranking_by_hand():
     assert ranking.predicates("dog", "sky") == ["by", "under", "on"]
     assert ranking.objects("cat")[0] == "mat"
     assert ranking.objects("dog")[0] == "cat"
+
+
+def test_of_equally_likely_names_the_recent_ones_come_first():
+    recent = ["dog", "sky"]
+    ranking = NameRanking(VOCABULARY)
+    assert ranking.objects("cat", (), recent) == ["dog", "sky", "cat", "mat"]
+    made = [("cat", "mat", "on")]
+    assert ranking.objects("cat", made, recent) == ["mat", "dog", "sky", "cat"]
+    ranking = NameRanking(VOCABULARY, prior_of())
+    assert ranking.objects("dog", (), recent)[:2] == ["cat", "mat"]
+
+
+@pytest.mark.parametrize(
+    ("names", "missing"),
+    [
+        ((("lion", "floor"), ("wall",), ("on", "near")), "object category"),
+        ((("cat", "floor"), ("wall",), ("near", "far")), "predicate"),
+    ],
+)
+def test_a_prior_without_a_name_in_common_is_refused(names, missing):
+    prior = prior_of([], Vocabulary(*names))
+    with pytest.raises(InputError, match=f"the prior has no {missing} in common") as e:
+        check_prior(prior, VOCABULARY)
+    assert "\n" not in str(e.value)
+    with pytest.raises(InputError, match="prior is 7: give a prior"):
+        check_prior(7, VOCABULARY)
 
 
 def test_without_a_prior_it_is_the_order_of_the_vocabulary():

@@ -36,8 +36,13 @@ class AnnotatingSession(FakeSession):
 
     # Names
 
-    def likely_categories(self):
-        return [*self.state["names"], *super().likely_categories()]
+    def likely_categories(self, subject_id=None):
+        likely = {"adult": ["mat"]}  # by the category of the subject
+        names = [*self.state["names"], *super().likely_categories()]
+        if subject_id is None:
+            return names
+        first = likely.get(self._thing(subject_id)["shape"], [])
+        return [*first, *(name for name in names if name not in first)]
 
     def rename(self, object_id, category, new=None):
         if new is None and category not in self.state["names"]:

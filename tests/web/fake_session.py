@@ -16,6 +16,7 @@ import numpy as np
 from c2g_jax.media.rle import encode_mask
 from c2g_jax.media.video import open_video
 from c2g_jax.session.views import (
+    FindUpdate,
     FrameView,
     ObjectSummary,
     ObjectView,
@@ -91,7 +92,7 @@ class FakeSession:
 
     # Names
 
-    def likely_categories(self):
+    def likely_categories(self, subject_id=None):
         return list(self.vocabulary.objects)
 
     def likely_predicates(self, subject_id=None, object_id=None):
@@ -177,6 +178,27 @@ class FakeSession:
                 self.state["tracked"] = sorted({*self.state["tracked"], t})
                 self.state["stale"] = [s for s in self.state["stale"] if s != t]
                 yield TrackUpdate(t, done, len(frames), self.view(t))
+        finally:
+            self.tracking = False
+            self._end()
+
+    def finding(self):
+        return self._find()
+
+    def _find(self):
+        before = copy.deepcopy(self.state)
+        self.tracking = True
+        self.stopped.clear()
+        try:
+            for t in range(self.video.num_frames):
+                if self.stopped.is_set():
+                    return
+                time.sleep(self.step)
+                yield FindUpdate(t + 1, self.video.num_frames)
+            known = [t["shape"] for t in self.state["things"].values()]
+            for shape in [shape for shape in SHAPES if shape not in known]:
+                self._add(shape, "subject", [])["prompts"]["0"] = [{"kind": "mask"}]
+            self.done.append(["everything found", before])
         finally:
             self.tracking = False
             self._end()

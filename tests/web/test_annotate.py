@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import c2g_jax
+from c2g_jax.click2graph.prior import Prior, count_relations
 from c2g_jax.web.routes_annotate import router
 from tests.session import scripted
 from tests.session.conftest import OTHER, centre
@@ -158,6 +159,25 @@ def test_names_of_the_session(page):
     assert told["error"] == "the vocabulary: 'welds' is listed twice: list it once"
     told = page("PUT", "/vocabulary", {"text": None}, status=422)
     assert "'robot' is in use" in told["error"]
+
+
+def test_names_come_ranked_by_the_prior(page):
+    session = page.client.service.registry.get(page.id).session
+    names = session.vocabulary
+    page("PATCH", "/objects/1", {"category": names.objects[3]})
+    page("PATCH", "/objects/2", {"category": names.objects[5]})
+    sizes = len(names.objects), len(names.predicates)
+    counts = count_relations(np.array([[3, 9, 8], [3, 9, 8], [3, 5, 7]]), *sizes)
+    session.prior = Prior(names, counts)
+
+    def first(**query):
+        found = page("GET", "/vocabulary", params=query)
+        return found["categories"][0], found["predicates"][0]
+
+    assert first()[0] == names.objects[5]  # given last
+    assert first(subject_id=1)[0] == names.objects[9]
+    assert first(subject_id=1, object_id=2)[1] == names.predicates[7]
+    page("GET", "/vocabulary", params={"subject_id": 9}, status=422)
 
 
 def test_annotations_are_imported(page, tmp_path):

@@ -197,6 +197,44 @@ def test_progress_and_cancel(browser, context, tmp_path, clip):
     expect(person.get("alert")).to_contain_text("does not answer")
 
 
+def test_everything_is_found_by_a_button(context, tmp_path, clip):
+    host = FakeModelHost(step=0.1)
+    with served(tmp_path / "state", host, video=clip) as (url, _):
+        person = Person(context, url)
+        person.click(*ADULT)
+        person.objects(1)
+        person.get("find").click()
+        expect(person.get("track")).to_have_text("Cancel")
+        expect(person.get("find")).to_be_disabled()
+        expect(person.get("left")).to_contain_text("of 24")
+        expect(person.get("bar")).to_have_attribute("aria-label", "Finding everything")
+        person.press("Escape")
+        expect(person.get("note")).to_contain_text("nothing is changed")
+        person.objects(1)
+
+        person.get("find").click()
+        expect(person.get("note")).to_contain_text("4 objects are found")
+        person.objects(5)
+        person.shown(5)
+        expect(person.get("find")).to_be_enabled()
+        person.press("Control+z")
+        person.objects(1)
+        expect(person.get("note")).to_have_text("Undone: everything found.")
+
+        person.press("k")
+        expect(person.get("find")).to_be_disabled()
+        person.press("Escape")
+        expect(person.get("find")).to_be_enabled()
+        person.press("n")
+        person.get("find").click()
+        expect(person.get("note")).to_contain_text("found")
+        person.get("find").click()
+        expect(person.get("note")).to_have_text(
+            "Nothing else that stays in view is found."
+        )
+        assert person.faults == []
+
+
 def test_two_tabs_at_once(context, url):
     one, two = Person(context, url), Person(context, url)
     for person in (one, two):

@@ -252,6 +252,24 @@ def test_a_name_that_is_not_in_the_vocabulary_is_added(person):
     person.press("Escape")
 
 
+def test_a_name_of_a_subjects_object_comes_likeliest_first(person):
+    subject_and_table(person)
+    person.press("Enter")  # nobody's object yet
+    expect(person.get("search")).to_be_focused()
+    expect(person.get("name")).not_to_have_count(0)
+    expect(person.get("name").first).not_to_have_text("mat")
+    person.press("Escape")
+    person.click(*ADULT)
+    person.press("r")
+    person.click(*TABLE)
+    name(person, "next to")
+    expect(person.get("relation-lane")).to_have_count(1)
+    person.click(*TABLE)
+    person.press("Enter")
+    expect(person.get("name").first).to_have_text("mat")
+    person.press("Escape")
+
+
 def test_annotations_and_names_come_from_files(person):
     def give(field, name, text):
         person.get("open").click()

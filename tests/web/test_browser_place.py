@@ -120,6 +120,24 @@ def test_a_new_row_is_scrolled_into_view(person):
     assert last["y"] + last["height"] <= panel["y"] + panel["height"] + 1
 
 
+def test_tracking_leaves_the_list_of_lanes_where_it_is(person):
+    person.page.set_viewport_size({"width": 1280, "height": 560})
+    person.track_two(ADULT, DOG)
+    expect(person.get("relation-lane")).to_have_count(4)
+    top = "() => document.getElementById('timeline').scrollTop"
+    assert person.page.evaluate(top) == 0
+
+
+def test_on_a_phone_the_tools_are_in_one_row(person):
+    person.page.set_viewport_size({"width": 390, "height": 844})
+    button = person.get("new-subject").bounding_box()
+    tools = person.page.locator(".toolbar .segments").bounding_box()
+    assert (
+        tools["y"] < button["y"] + button["height"] / 2 < tools["y"] + tools["height"]
+    )
+    assert tools["x"] + tools["width"] <= 390
+
+
 def test_a_subject_is_named_before_it_is_tracked(person):
     person.click(*ADULT)
     person.objects(1)

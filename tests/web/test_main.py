@@ -21,6 +21,7 @@ def test_what_cannot_be_served_is_one_line(tmp_path):
     state = f"--state={tmp_path}"
     assert "no such file" in refusal(MODULE, state, "--video=missing.mp4")
     assert "no such folder" in refusal(MODULE, state, "--checkpoint=missing")
+    assert "no.json: No such file" in refusal(MODULE, state, "--prior_file=no.json")
     assert "--port is 70000" in refusal(MODULE, state, "--port=70000")
 
 

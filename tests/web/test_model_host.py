@@ -1,8 +1,12 @@
 """The server with real sessions and a small, randomly initialised model."""
 
+import numpy as np
 import pytest
 
 from c2g_jax.checkpoints import pretrained
+from c2g_jax.click2graph.prior import Prior, count_relations
+from c2g_jax.types import InputError
+from c2g_jax.vocabulary import Vocabulary
 from c2g_jax.web.model_host import ModelHost
 from tests.session.bold import bold_model
 from tests.web.conftest import client_of, until
@@ -22,6 +26,28 @@ def model_host(tmp_path_factory):
         assert model_host.load() is None
     model_host.load = lambda report=None: None
     return model_host
+
+
+def test_a_prior_is_of_the_models_names(model_host, monkeypatch, clip, tmp_path):
+    model = bold_model()
+    monkeypatch.setattr(
+        "c2g_jax.web.model_host.load_model", lambda *_, **__: (model, None)
+    )
+    names = model.config.vocabulary
+    other = Vocabulary(("lion",), (), ("eats",))
+    prior = Prior(other, count_relations(np.zeros((0, 3), int), 1, 1))
+    host = ModelHost(model_host.checkpoint, prior=prior)
+    with pytest.raises(InputError, match="no object category in common"):
+        host.load()
+    sizes = len(names.objects), len(names.predicates)
+    prior = Prior(names, count_relations(np.zeros((0, 3), int), *sizes))
+    host = ModelHost(model_host.checkpoint, prior=prior)
+    assert host.load() is None
+    with client_of(tmp_path / "state", model_host, video=clip) as client:
+        entry = client.service.registry.get(opened(client).rpartition("/")[2])
+        session = host.open(entry.clip, entry.session_file)
+        assert session.prior is prior
+        session.close()
 
 
 def test_from_a_click_to_files_and_back_from_disk(model_host, tmp_path, clip):

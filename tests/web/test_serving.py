@@ -91,6 +91,36 @@ def test_cancel_ends_after_the_step_that_runs(server):
     assert state["can_undo"]
 
 
+def test_everything_is_found_in_steps_that_can_be_cancelled(server):
+    url, _ = server
+    one, two = Wire(url), Wire(url)
+    session = one.open()
+    before = two.json("GET", session)
+    stream = one.send("POST", f"{session}/find")
+    assert json.loads(stream.readline()) == {"done": 1, "total": 24}
+    for path, body in (("prompts", ADULT), ("track", {}), ("find", None)):
+        refused = two.send("POST", f"{session}/{path}", body)
+        assert refused.status == 409
+        told = json.loads(refused.read())["error"]
+        assert told.startswith("everything is being found")
+    assert two.json("GET", session)["tracking"]
+    two.json("POST", f"{session}/cancel", {})
+    rest = [json.loads(line) for line in stream.read().splitlines()]
+    assert rest[-1] == {"end": "cancelled"}
+    after = two.json("GET", session)
+    assert after["objects"] == before["objects"]
+    assert not after["tracking"]
+
+    stream = one.send("POST", f"{session}/find")
+    rest = [json.loads(line) for line in stream.read().splitlines()]
+    assert rest[-2:] == [{"done": 24, "total": 24}, {"end": "done"}]
+    found = two.json("GET", session)["objects"]
+    assert len(found) == len(before["objects"]) + 4
+    assert {o["role"] for o in found} == {"subject"}
+    assert two.json("POST", f"{session}/undo", {})["what"] == "everything found"
+    assert two.json("GET", session)["objects"] == before["objects"]
+
+
 @pytest.mark.parametrize("begun", [False, True])
 def test_a_cancel_before_the_first_step_is_heard(client, begun):
     session = opened(client)

@@ -13,7 +13,8 @@ let opener = null; // data-key of the element that had the focus
 
 let known = { id: null }; // names as they were last, shown until the model has time to tell
 
-// The session's names; of relations, those that are likely between two objects come first.
+// The session's names; those that are likely for an object of a subject, and of relations those
+// between the two, come first.
 async function words(query) {
   const { id } = store;
   const found = await call("GET", `/sessions/${id}/vocabulary`, { query });
@@ -26,11 +27,16 @@ async function wordsAtOnce(kind) {
   return known[kind];
 }
 
+// Whose object it is: of the subject that the model found it for, or that a person related to it.
+const subjectOf = (object) =>
+  object.subject_ids?.[0] ?? store.relations.find((r) => r.object_id === object.object_id && !isSuggested(r))?.subject_id ?? null;
+
 export async function correctObject(object) {
   const id = object.object_id;
   await ask({
     title: `What is ${nameOf(id)}?`,
     kind: "objects",
+    query: { subject_id: subjectOf(object) },
     current: object.category,
     kinds: { thing: "a new kind of thing", stuff: "a new kind of stuff (grass, water, a wall)" },
     neither: object.fixed && store.guesses !== "off" ? "Use the model's prediction" : null,

@@ -21,7 +21,7 @@ export const store = {
   threshold: null, // lowest confidence shown
   moved: false, // the user chose the threshold; before, the model's settings hold
   wholeClip: false,
-  tracking: null, // {done, total, since}
+  tracking: null, // {what, done, total, since}: what is "track" or "find"
   picking: null, // {what: "relate" or "same", from: object id} while the other is chosen
   fresh: false, // the next click makes a new subject, whatever is under it
   several: new Set(), // objects selected together

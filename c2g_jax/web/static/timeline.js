@@ -94,7 +94,8 @@ function build() {
   const keys = [...$("lanes").children].map((lane) => lane.dataset.key);
   const fresh = known.id === store.id ? keys.filter((key) => !known.keys.has(key)) : [];
   known = { id: store.id, keys: new Set(keys) };
-  if (fresh.length) reveal(`[data-key="${CSS.escape(fresh.at(-1))}"]`);
+  // Not of those that tracking adds one after the other: the list would end at its last.
+  if (fresh.length === 1 && !store.tracking) reveal(`[data-key="${CSS.escape(fresh.at(-1))}"]`);
   playhead();
 }
 

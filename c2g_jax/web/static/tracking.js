@@ -1,11 +1,12 @@
-// Tracking: frames arrive one by one, and the graph is extended by each.
+// Tracking: frames arrive one by one, and the graph is extended by each. Finding everything
+// goes the same way, and adds subjects at its end.
 
 import { call, stream } from "./api.js";
 import { $ } from "./dom.js";
 import { complain, note } from "./messages.js";
 import { pause } from "./playback.js";
 import { refresh, settled } from "./session.js";
-import { emit, isSure, on, sameRelation, store } from "./store.js";
+import { emit, forgetViews, isSure, on, sameRelation, store } from "./store.js";
 import { spansOf } from "./timeline.js";
 import { waitFor } from "./waiting.js";
 
@@ -16,40 +17,68 @@ export async function track() {
   await settled(); // a click just before is included
   if (!store.id || store.tracking) return;
   if (!store.objects.length) return note("Click on a subject first.");
-  pause();
   const { id } = store;
   const seen = new Set(store.tracked);
-  store.tracking = { done: 0, total: 0, since: performance.now(), frame: store.frame };
-  store.chosen = null;
+  const direction = $("direction").value;
   following = true;
+  keep({ id, direction });
+  const lost = "The connection was lost during tracking; finished frames are kept.";
+  const { end, done } = await follow("track", { direction }, "starting to track", lost, (line) => take(line, seen));
+  if (end) keep(null); // a lost connection is no end
+  if (store.id !== id || !end || end.error) return;
+  note(end.end === "done" ? `Tracked ${done} frames.` : "Tracking is cancelled; finished frames are kept.");
+}
+
+// Every object that stays in view becomes a subject: one action, or none where it is cancelled.
+export async function findEverything() {
+  await settled();
+  if (!store.id || store.tracking) return;
+  const { id } = store;
+  const before = new Set(store.objects.map((o) => o.object_id));
+  const lost = "The connection was lost while everything was found; nothing is changed.";
+  const { end } = await follow("find", undefined, "finding everything", lost, (line) => {
+    Object.assign(store.tracking, line);
+    emit("tracking");
+  });
+  if (store.id !== id || !end || end.error) return;
+  const count = store.objects.filter((o) => !before.has(o.object_id)).length;
+  if (end.end !== "done") note("Finding is cancelled; nothing is changed.");
+  else note(count ? `${count} ${count === 1 ? "object is" : "objects are"} found. Press K to track.` : "Nothing else that stays in view is found.");
+}
+
+// Run steps of the model on the server until the last line; {end, done}, end null if it is lost.
+async function follow(what, json, text, lost, step) {
+  pause();
+  const { id } = store;
+  store.tracking = { what, done: 0, total: 0, since: performance.now(), frame: store.frame };
+  store.chosen = null;
   emit("tracking", "chosen");
   $("stopped").hidden = true;
-  keep({ id, direction: $("direction").value });
-  let started = waitFor("starting to track");
+  let started = waitFor(text);
   let end = null;
   try {
-    await stream(`/sessions/${id}/track`, { direction: $("direction").value }, (line) => {
+    await stream(`/sessions/${id}/${what}`, json, (line) => {
       started?.();
       started = null;
       if (store.id !== id) return;
       if (line.end) end = line;
-      else take(line, seen);
+      else step(line);
     });
-    if (!end) throw new Error("The connection was lost during tracking; finished frames are kept.");
+    if (!end) throw new Error(lost);
     if (end.error) throw new Error(end.error);
   } catch (error) {
     complain(error);
   } finally {
     started?.();
   }
-  if (end) keep(null); // a lost connection is no end
-  if (store.id !== id) return;
+  if (store.id !== id) return { end };
   const done = store.tracking?.done ?? "";
   store.tracking = null;
-  store.views = new Map([...store.views].filter(([t]) => t === store.frame));
+  if (what === "find") forgetViews();
+  else store.views = new Map([...store.views].filter(([t]) => t === store.frame));
   emit("tracking");
   await refresh().catch(complain);
-  if (end && !end.error) note(end.end === "done" ? `Tracked ${done} frames.` : "Tracking is cancelled; finished frames are kept.");
+  return { end, done };
 }
 
 function keep(run) {
@@ -133,7 +162,9 @@ function show() {
   button.title = run ? "Cancel (Esc)" : "Track all objects (K)";
   button.classList.toggle("primary", !run);
   button.disabled = false;
+  $("find").disabled = Boolean(run) || !store.id;
   $("progress").hidden = !run;
+  $("bar").setAttribute("aria-label", run?.what === "find" ? "Finding everything" : "Tracking");
   $("direction").hidden = Boolean(run);
   if (run) {
     $("bar").value = run.total ? run.done / run.total : 0;
@@ -145,6 +176,7 @@ function show() {
 
 export function setUp() {
   $("track").addEventListener("click", () => (store.tracking ? cancel() : track()));
+  $("find").addEventListener("click", findEverything);
   $("go-on").addEventListener("click", track);
   $("go-on-not").addEventListener("click", () => { $("stopped").hidden = true; keep(null); });
   on("session", () => { $("stopped").hidden = true; });
