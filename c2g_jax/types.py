@@ -63,6 +63,9 @@ def mask_pixels(value: Any, name: str = "a mask") -> np.ndarray:
         array = np.asarray(value)
     except ValueError:  # rows of different lengths
         array = np.asarray(0)
+    except RuntimeError as error:  # a tensor of torch that has a gradient
+        line = " ".join(str(error).split())
+        raise InputError(f"{name} is no array: {line}") from None
     if array.ndim != 2 or 0 in array.shape:
         raise InputError(f"{name} of shape {array.shape} is given: make it HxW")
     if array.dtype == bool:

@@ -95,7 +95,7 @@ def opened_image(path: str | Path, passed: tuple = ()) -> Iterator[Image.Image]:
 def read_image(path: str | Path) -> np.ndarray:
     """Read an image file as uint8 RGB [H, W, 3], turned by its EXIF orientation."""
     with opened_image(path) as image:
-        return to_rgb(image)
+        return to_rgb(_upright(image))
 
 
 def to_rgb(image: np.ndarray | Image.Image) -> np.ndarray:
@@ -104,7 +104,11 @@ def to_rgb(image: np.ndarray | Image.Image) -> np.ndarray:
     An array is grey, grey+alpha, RGB or RGBA of 8 or 16 bits. A PIL image may have any
     mode with colours, and is turned by its EXIF orientation. Alpha is ignored.
     """
-    array = _upright(image) if isinstance(image, Image.Image) else np.asarray(image)
+    if isinstance(image, Image.Image):
+        with readable("an image"):
+            array = _upright(image)
+    else:
+        array = as_array(image, "a frame")
     if array.dtype.kind == "u" and array.dtype.itemsize == 2:
         array = (array // 257).astype(np.uint8)
     shape = "x".join(map(str, array.shape))
@@ -116,6 +120,28 @@ def to_rgb(image: np.ndarray | Image.Image) -> np.ndarray:
     if array.shape[2] < 3:
         array = np.repeat(array[..., :1], 3, axis=2)
     return np.ascontiguousarray(array[..., :3])
+
+
+@contextlib.contextmanager
+def readable(name: str) -> Iterator[None]:
+    """Make an InputError of what goes wrong when the pixels of a PIL image are read."""
+    try:
+        yield
+    except InputError:
+        raise
+    except _BAD_IMAGE as error:
+        raise InputError(
+            f"{name} cannot be read ({error}): open it again, or save it again"
+        ) from error
+
+
+def as_array(value: Any, name: str) -> np.ndarray:
+    """Return `value` as an array; InputError for what numpy cannot take."""
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError, RuntimeError) as error:
+        line = str(error).strip().splitlines()[0] if str(error).strip() else "no array"
+        raise InputError(f"{name} is no array: {line}") from None
 
 
 def _upright(image: Image.Image) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from c2g_jax.media.images import animated, opened_image, to_rgb
+from c2g_jax.media.images import animated, opened_image, readable, to_rgb
 from c2g_jax.types import InputError, mask_pixels
 
 _ID_MODES = ("P", "PA", "L", "LA", "1")  # PIL's modes whose pixels may be ids
@@ -32,7 +32,8 @@ def to_mask(mask: Any, name: str = "a mask") -> np.ndarray:
     name: how the message calls it.
     """
     if isinstance(mask, Image.Image):
-        return _picture_mask(mask, name, "give numpy.asarray(mask) == ID")
+        with readable(name):
+            return _picture_mask(mask, name, "give numpy.asarray(mask) == ID")
     return mask_pixels(mask, name)
 
 
@@ -42,6 +43,8 @@ def _picture_mask(
     """Return a picture's mask; choose: the remedy for a picture of several objects."""
     if animated(image):
         raise InputError(f"{name}: is animated: give one picture")
+    if 0 in image.size:
+        raise InputError(f"{name}: has no pixels, it is {image.width}x{image.height}")
     image = ImageOps.exif_transpose(image)
     if mask_id is not None:
         return _pixels_of(image, name, mask_id)

@@ -60,6 +60,24 @@ def test_every_frame_that_a_plain_decode_shows(name, count, last):
     assert (video.times[0], video.times[-1], video.fps) == (0, last, 25)
 
 
+@pytest.mark.parametrize("width", [60, 100, 170, 426, 854, 1080])
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.avi", "mpeg4"), ("a.ts", "libx264"), ("a.mp4", "mpeg4"), ("a.gif", None)],
+)
+def test_any_width(tmp_path, name, codec, width):
+    """Decoders pad the rows of some widths, and of others not."""
+    frames = [numbered(i, width, 50) for i in range(5)]
+    if codec is None:
+        first, *rest = map(Image.fromarray, frames)
+        first.save(tmp_path / name, save_all=True, append_images=rest, duration=100)
+    else:
+        write_clip(tmp_path / name, frames, fps=25, codec=codec, clock=25)
+    found = [frame.rgb for frame in open_video(tmp_path / name, fps=None)]
+    assert [rgb.shape for rgb in found] == [(50, width, 3)] * 5
+    assert [number_of(rgb) for rgb in found] == list(range(5))
+
+
 def test_levels_of_the_films():
     levels = [frame.rgb.mean() for frame in open_video(FILMS / "m2.mpg", fps=None)]
     assert levels[9] == pytest.approx(74.8, abs=1)  # a level of 73, and its square

@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from c2g_jax.media import images
+from c2g_jax.media.masks import to_mask
 from c2g_jax.media.video import open_video
 from c2g_jax.types import InputError
 
@@ -136,6 +137,29 @@ def test_a_truncated_image(tmp_path):
     (tmp_path / "a.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match="not a readable image"):
         images.read_image(tmp_path / "a.png")
+    for read in (images.to_rgb, to_mask):
+        with (
+            Image.open(tmp_path / "a.png") as image,
+            pytest.raises(InputError, match="cannot be read .*: open it again"),
+        ):
+            read(image)
+    image = Image.open(tmp_path / "a.png")
+    image.close()
+    with pytest.raises(InputError, match="cannot be read"):
+        images.to_rgb(image)
+
+
+def test_what_numpy_cannot_take():
+    class Tensor:
+        def __array__(self, *_, **__):
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
+    for read in (images.to_rgb, to_mask):
+        with pytest.raises(InputError, match="no array: Can't call numpy"):
+            read(Tensor())
+    for mode in ("1", "L", "P", "I", "RGBA"):
+        with pytest.raises(InputError, match="no pixels, it is 0x5"):
+            to_mask(Image.new(mode, (0, 5)))
 
 
 @pytest.mark.parametrize(

@@ -36,12 +36,13 @@ ONLY_2_1 = (
 _MEND = "give the whole state of SAM2.1 or SAM 2.0 of a published size"
 RELEASES = {"sam2.1": "SAM2.1", "sam2.0": "SAM 2.0"}  # by kind
 _BLOCKS = "image_encoder.trunk.blocks."
+_PATCH = "image_encoder.trunk.patch_embed.proj.weight"
 
 
 def recognise_size(state: Mapping[str, Any], source: str) -> str:
     """Return the size with the state's number of blocks and channels; or InputError."""
     blocks = {name.split(".")[3] for name in state if name.startswith(_BLOCKS)}
-    patch = state.get("image_encoder.trunk.patch_embed.proj.weight")
+    patch = state.get(_PATCH)
     if patch is not None and len(patch.shape) != 4:
         patch = None
     for size in SIZES:
@@ -50,6 +51,11 @@ def recognise_size(state: Mapping[str, Any], source: str) -> str:
             continue
         if len(blocks) == sum(config.stages):
             return size
+    if not blocks and _PATCH not in state:
+        raise InputError(
+            f"{source} holds no SAM2: none of its tensors is named as in one (the first "
+            f"is {next(iter(state), 'none')}): {_MEND}"
+        )
     width = "no patch embedding" if patch is None else f"{patch.shape[0]} channels"
     raise InputError(
         f"{source} is of no size of SAM2.1: its trunk has {len(blocks)} blocks and "

@@ -30,7 +30,7 @@ def image_predictor(monkeypatch):
 
     class Model:
         class config:
-            image_size, low_res_size = 64, 16
+            image_size, low_res_size, fused = 64, 16, False
 
     predictor = Sam2ImagePredictor(Model())
     predictor._features = FrameFeatures(np.zeros((1, 2)), ())
