@@ -140,7 +140,7 @@ def test_a_truncated_image(tmp_path):
     for read in (images.to_rgb, to_mask):
         with (
             Image.open(tmp_path / "a.png") as image,
-            pytest.raises(InputError, match="cannot be read .*: open it again"),
+            pytest.raises(InputError, match=r"cannot be read .*: open it again"),
         ):
             read(image)
     image = Image.open(tmp_path / "a.png")

@@ -53,8 +53,8 @@ def recognise_size(state: Mapping[str, Any], source: str) -> str:
             return size
     if not blocks and _PATCH not in state:
         raise InputError(
-            f"{source} holds no SAM2: none of its tensors is named as in one (the first "
-            f"is {next(iter(state), 'none')}): {_MEND}"
+            f"{source} holds no SAM2: none of its tensors is named as in one (the "
+            f"first is {next(iter(state), 'none')}): {_MEND}"
         )
     width = "no patch embedding" if patch is None else f"{patch.shape[0]} channels"
     raise InputError(
