@@ -149,7 +149,7 @@ def test_what_cannot_be_opened_is_named(tmp_path):
         (dict(image_size=-64), "image size -64 is not a positive multiple of 32"),
         (dict(image_size="x"), "image_size is 'x': give a whole number"),
         (dict(dtype="float16"), "unknown dtype 'float16': choose float32 or bfloat16"),
-        (dict(dtype=None), "unknown dtype None"),
+        (dict(dtype=3), "unknown dtype 3"),
     ],
 )
 def test_an_option_that_cannot_be_is_named(options, words):
