@@ -97,7 +97,7 @@ TABLE = [
     ("predict", (*CLICK, "--label=2"), "labels [2]", "use 1 (on it) or 0 (off it)"),
     ("predict", (*CLICK, "--label=1", "--label=1"), "1 points but 2", "give one label"),
     ("predict", (*CLIP, "--box=9,1,5,3"), "box 9,1,5,3", "x2 > x1"),
-    ("predict", (*CLIP, "--box=1,1,65,3"), "box 1,1,65,3", "x up to 64"),
+    ("predict", (*CLIP, "--box=64,1,65,3"), "box 64,1,65,3", "one that overlaps it"),
     ("predict", (*CLIP, "--box=1,1,5"), "--box=1,1,5", "write --box=x1,y1,x2,y2"),
     ("predict", (*CLIP, "--mask={bad}/no.png"), "no.png: no such", "check the path"),
     ("predict", (*CLIP, "--mask={bad}/clip.mp4"), "clip.mp4", "save it again"),

@@ -270,15 +270,17 @@ class SessionService:
         """Like `use`, for jobs that change the session; WebError 409 while tracking."""
         if entry.tracking is not None:
             raise WebError(409, f"{entry.tracking.running}: cancel that first")
-        entry.unsaved, was = False, entry.unsaved
+        entry.unsaved, was, changed = False, entry.unsaved, True
         try:
             return await self.use(entry, job, what)
         except InputError as error:
             # What could not be saved stands in memory, and is saved with the next one.
-            entry.unsaved = was or isinstance(error.__cause__, (DiskFull, OSError))
+            # What was refused changed nothing.
+            changed = isinstance(error.__cause__, (DiskFull, OSError))
+            entry.unsaved = was or changed
             raise
         finally:
-            entry.revision += 1
+            entry.revision += changed
 
     def track(self, entry: Entry, **options: Any) -> TrackStream:
         """Begin a tracking run; WebError 409 if one is in progress."""

@@ -121,7 +121,7 @@ def test_heads_of_a_whole_checkpoint_and_into_one(model, trained, tmp_path):
     assert same_parameters(loaded, other)
     with pytest.raises(InputError, match=r"holds SAM2\.1 alone, no heads"):
         load_model(trained / "sam2", trained / "other")
-    assert "untrained" in load_model(trained / "sam2")[1]
+    assert "holds SAM2.1 alone" in load_model(trained / "sam2")[1]
 
 
 def test_another_width_is_refused(trained, tmp_path, monkeypatch):

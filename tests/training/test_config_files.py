@@ -48,7 +48,7 @@ def test_a_missing_configuration_is_refused(tmp_path):
     (tmp_path / "empty.py").write_text("")
     with pytest.raises(InputError, match="has no get_config"):
         check_overrides(["train", f"--config={tmp_path / 'empty.py'}"])
-    with pytest.raises(InputError, match=r"py:large: variant 'large': the only"):
+    with pytest.raises(InputError, match=r"py:large: variant 'large': the variants"):
         check_overrides(["train", f"{TOY}:large"])
     check_overrides(["train", f"{TOY}:tiny", "--config.lr.sch=1", "--noconfig.didm"])
 
@@ -97,6 +97,7 @@ def test_every_choice_is_a_field(name):
         "sch": (FromScratchSchConfig, sch_config),
     }
     made = {"d_model", "num_objects", "num_predicates"}  # from the others
+    made |= {"prior"}  # of a variant
     for section, (kind, build) in sections.items():
         fields = {field.name for field in dataclasses.fields(kind)} - made
         assert set(config[section]) == fields
