@@ -5,22 +5,29 @@ is damaged. What the graph says is checked by its user, who knows the video.
 """
 
 import json
+import reprlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
-from pycocotools import mask as coco
 
 from c2g_jax.export.names import plain_stem
 from c2g_jax.export.scene_graph_json import read_scene_graph
-from c2g_jax.media.rle import check_code, encode_mask
+from c2g_jax.media.rle import (
+    check_code,
+    code_of_counts,
+    code_of_polygons,
+    encode_mask,
+)
 from c2g_jax.types import InputError, ObjectTrack, Relation, SceneGraph, VideoInfo
 from c2g_jax.vocabulary import UNKNOWN
 
 PVSG = "pvsg.json"
-_WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError)
+_WRONG = (
+    ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError
+)  # fmt: skip
 
 
 def read_any(
@@ -33,7 +40,12 @@ def read_any(
     if path.is_dir():
         return read_open_pvsg(path, video, video_id), True
     document = _json(path)
-    if isinstance(document, dict) and "annotations" in document:
+    if not isinstance(document, dict):
+        raise InputError(
+            f"{path}: holds no annotations, but {_shown(document)}: give a "
+            "scene_graph.json, a file of COCO instances, or a folder of OpenPVSG"
+        )
+    if "annotations" in document:
         return read_coco(path, document, video), True
     graph = read_scene_graph(path)
     for track in graph.objects:
@@ -53,8 +65,16 @@ def read_coco(path: Path, document: Mapping, video: VideoInfo) -> SceneGraph:
         if not all("frame_index" in image for image in images):
             images = sorted(images, key=lambda image: image["file_name"])
             images = [image | {"frame_index": t} for t, image in enumerate(images)]
-        frame_of = {image["id"]: int(image["frame_index"]) for image in images}
-        sizes = {(int(image["width"]), int(image["height"])) for image in images}
+        if not images:
+            raise InputError(f"{path}: it has no images: export them with the masks")
+        frame_of, sizes = {}, set()
+        for image in images:
+            what = f"{path}: image {image['id']}"
+            frame_of[image["id"]] = _whole(image, "frame_index", what)
+            sizes.add((_whole(image, "width", what), _whole(image, "height", what)))
+        if len(sizes) != 1:
+            raise InputError(f"{path}: its images have several sizes: give one video")
+        width, height = sizes.pop()
         names = {c["id"]: str(c["name"]) for c in document["categories"]}
         masks: dict[int, dict[int, Mapping]] = {}
         category: dict[int, str] = {}
@@ -67,7 +87,8 @@ def read_coco(path: Path, document: Mapping, video: VideoInfo) -> SceneGraph:
             for key, known in (("image_id", frame_of), ("category_id", names)):
                 if row[key] not in known:
                     raise InputError(f"{what}: there is no {key} {row[key]}: mend it")
-            track, frame = int(row["track_id"]), frame_of[row["image_id"]]
+            track = _whole(row, "track_id", what)
+            frame = frame_of[row["image_id"]]
             if frame in masks.setdefault(track, {}):
                 raise InputError(
                     f"{what}: object {track} has two masks on frame {frame}: join them"
@@ -78,20 +99,20 @@ def read_coco(path: Path, document: Mapping, video: VideoInfo) -> SceneGraph:
                     f"{what}: object {track} is {category[track]!r} and {name!r}: give "
                     "it one category"
                 )
-            (width, height) = next(iter(sizes))
-            code = _segmentation(row["segmentation"], height, width)
-            _check_code(path, track, frame, code)
+            try:
+                code = _segmentation(row["segmentation"], height, width)
+            except _WRONG as error:
+                raise InputError(
+                    f"{path}: the mask of object {track} on frame {frame} is damaged "
+                    f"({_told(error)}): give polygons or an RLE, as COCO's"
+                ) from None
             masks[track][frame] = code
     except InputError:
         raise
     except _WRONG as error:
         raise InputError(
-            f"{path}: not COCO instances ({type(error).__name__}: {error}): export "
-            "them again"
+            f"{path}: not COCO instances ({_told(error)}): export them again"
         ) from None
-    if len(sizes) != 1:
-        raise InputError(f"{path}: its images have several sizes: give one video")
-    width, height = sizes.pop()
     return _graph(path, video, (width, height), len(images), masks, category, ())
 
 
@@ -127,8 +148,7 @@ def read_open_pvsg(
         raise
     except _WRONG as error:
         raise InputError(
-            f"{path}: not a pvsg.json ({type(error).__name__}: {error}): give one as "
-            "OpenPVSG's"
+            f"{path}: not a pvsg.json ({_told(error)}): give one as OpenPVSG's"
         ) from None
     places = [*sorted(folder.glob(f"*/masks/{name}")), *folder.glob(f"masks/{name}")]
     if not places:
@@ -177,14 +197,14 @@ def _json(path: Path) -> Any:
 
 
 def _segmentation(value: Any, height: int, width: int) -> dict:
-    """Return a segmentation of COCO as an RLE with its counts as text."""
-    if isinstance(value, list):  # polygons
-        merged = coco.merge(coco.frPyObjects(value, height, width))
-    elif isinstance(value["counts"], list):
-        merged = coco.frPyObjects(value, *value["size"])
-    else:
-        return {"size": list(value["size"]), "counts": value["counts"]}
-    return {"size": list(merged["size"]), "counts": merged["counts"].decode("ascii")}
+    """Return a segmentation of COCO as a valid RLE with its counts as text."""
+    if isinstance(value, list):
+        return code_of_polygons(value, height, width)
+    if isinstance(value["counts"], list):
+        return code_of_counts(value["size"], value["counts"])
+    code = {"size": list(value["size"]), "counts": value["counts"]}
+    check_code(code)
+    return code
 
 
 def _check_code(path: Path, object_id: int, frame: int, code: Any) -> None:
@@ -195,6 +215,33 @@ def _check_code(path: Path, object_id: int, frame: int, code: Any) -> None:
             f"{path}: the mask of object {object_id} on frame {frame} is damaged: "
             "export it again"
         ) from None
+
+
+def _whole(row: Mapping, key: str, what: str) -> int:
+    """Return a whole number of a row; InputError, with `what`, for anything else."""
+    value = row[key]
+    try:
+        number = int(value)
+        if isinstance(value, bool | list) or (number != value and value != str(number)):
+            raise ValueError
+    except (ArithmeticError, TypeError, ValueError):
+        raise InputError(
+            f"{what} has the {key} {_shown(value)}: give a whole number"
+        ) from None
+    return number
+
+
+def _shown(value: Any) -> str:
+    return " ".join(reprlib.repr(value).split())
+
+
+def _told(error: BaseException) -> str:
+    """Return what an error of a file's values says, in words."""
+    if isinstance(error, KeyError):
+        return f"there is no {error}"
+    if isinstance(error, TypeError | AttributeError):
+        return "a value is of the wrong kind"
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _pixels(file: Path, size: tuple[int, int]) -> np.ndarray:

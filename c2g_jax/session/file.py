@@ -54,6 +54,7 @@ _DAMAGED = (  # raised by zipfile, numpy and `read_states` for a damaged file
     EOFError,
     OSError,
     RuntimeError,
+    ArithmeticError,
     AttributeError,
     LookupError,
     ValueError,

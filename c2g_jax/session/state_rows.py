@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from c2g_jax.media.rle import check_code
 from c2g_jax.session.session_state import SessionState
 from c2g_jax.session.state_parts import (
     DrawnRelation,
@@ -132,7 +133,7 @@ def read_states(
     """
     observations = [
         Observation(
-            None if counts is None else {"size": list(size), "counts": counts},
+            None if counts is None else _mask({"size": list(size), "counts": counts}),
             iou,
             score,
             feature,
@@ -216,8 +217,14 @@ def _item(row: dict) -> PromptItem:
         None if point is None else tuple(point),
         row["positive"],
         None if box is None else tuple(box),
-        row["mask"],
+        None if row["mask"] is None else _mask(row["mask"]),
     )
+
+
+def _mask(code: dict) -> dict:
+    """Return an RLE; ValueError unless it is valid, as pycocotools does not check."""
+    check_code(code)
+    return code
 
 
 def _record(row: dict) -> FrameRecord:

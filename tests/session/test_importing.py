@@ -115,6 +115,7 @@ def test_each_form_of_a_mask_in_coco(annotated, tmp_path):
             assert found.objects[0].masks[2] == forms[0]
 
 
+INF, NAN = float("inf"), float("nan")
 GRAPHS = [
     (lambda d: d["objects"].pop(1), "holding 2 is of object 2, which has no mask"),
     (lambda d: d["objects"][0]["masks"].update({"12": d["objects"][0]["masks"]["2"]}),
@@ -142,7 +143,26 @@ COCOS = [
     (lambda d: d["annotations"][3].update(category_id=2), "give it one category"),
     (lambda d: d["annotations"][3].update(segmentation={"size": [64, 64],
      "counts": "zz"}), "on frame 5 is damaged"),
-    (lambda d: d["annotations"][3].update(segmentation=7), "not COCO instances"),
+    (lambda d: d["annotations"][3].update(segmentation=7), "on frame 5 is damaged"),
+    (lambda d: d["annotations"][3].pop("segmentation"), "no 'segmentation'"),
+    *[
+        (lambda d, form=form: d["annotations"][3].update(segmentation=form),
+         "on frame 5 is damaged")
+        for form in (
+            [[0, 0, INF, 0, 5, 5]], [[0, 0, NAN, 0, 5, 5]], [[0, 0, 1e30, 0, 5, 5]],
+            [[0, 0, 1e6, 0, 5, 5]], [[0, 0, 1]], [0, 0, 5, 0, 5, 5], [],
+            {"size": [64, 64], "counts": [-5, 4101]}, {"size": [64, 64]},
+            {"size": [64, 64], "counts": [INF]}, {"size": [INF, 64], "counts": [9]},
+            {"size": [1 << 40, 1 << 40], "counts": [1 << 80]},
+        )
+    ],
+    (lambda d: d["annotations"][3].update(track_id=INF),
+     "annotation 4 has the track_id inf: give a whole number"),
+    (lambda d: d["annotations"][3].update(track_id=[1]), "track_id .1.: give a whole"),
+    (lambda d: d["images"][0].update(width=INF), "image 1 has the width inf: give"),
+    (lambda d: d["images"][0].update(height=0.5), "has the height 0.5: give a whole"),
+    (lambda d: d["images"][3].update(frame_index=NAN), "has the frame_index nan: give"),
+    (lambda d: d.update(images=[]), "it has no images"),
     (lambda d: d["images"].pop(), "no image_id 12"),
     (lambda d: d["images"][0].update(width=9), "have several sizes"),
     (lambda d: d.pop("categories"), "not COCO instances"),
