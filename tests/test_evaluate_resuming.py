@@ -140,7 +140,7 @@ def test_a_file_that_is_refused_and_mended_leaves_nothing_in_the_way(
     bad = sorted(spoilt.glob("*/*/1.json"))[-1]  # the videos before it could be scored
     whole = bad.read_bytes()
     bad.write_text("{}")
-    with pytest.raises(InputError, match=f"{bad}: schema version None"):
+    with pytest.raises(InputError, match=f"{bad}: no schema_version"):
         call(*words, f"--shard={shard}")
     assert not out.exists()
     bad.write_bytes(whole)

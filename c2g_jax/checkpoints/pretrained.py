@@ -130,8 +130,10 @@ def load_click2graph(
     the checkpoint's; `image_size` replaces the checkpoint's. Raises InputError if the
     folder does not fit.
     """
-    image_size, folder = _checked(image_size, dtype), find_checkpoint(folder)
+    image_size, named = _checked(image_size, dtype), folder
+    folder = find_checkpoint(folder)
     manifest = read_manifest(folder)
+    check_size(manifest, size, named or folder)
     shape = manifest.get(CLICK2GRAPH)
     if shape is None:
         image_size = image_size or manifest.get("image_size")
@@ -151,6 +153,25 @@ def load_click2graph(
     model = load_weights(abstract_click2graph(config), folder, size=size)
     model.set_settings(settings)
     return model, True
+
+
+def check_size(
+    manifest: Mapping[str, Any],
+    size: str | None,
+    named: str | Path,
+    mend: str = "ask for {size}",
+) -> None:
+    """Raise InputError unless a checkpoint is of the expected size, if any.
+
+    `named` is the path as its user gave it, which may have been converted into a cache;
+    `mend` is what the message advises, with {size} for the size that it is of.
+    """
+    found = manifest["size"]
+    if size not in (None, found):
+        raise InputError(
+            f"the checkpoint in {named} is of size {found}, not {size}: "
+            f"{mend.format(size=found)} or give another checkpoint"
+        )
 
 
 def _checked(image_size: int | None, dtype: str) -> int | None:
@@ -229,8 +250,10 @@ def load_sam2(
     must be the checkpoint's; `image_size` replaces the checkpoint's; `attention` is
     that of `sam2_config`. Raises InputError if the folder does not fit.
     """
-    image_size, folder = _checked(image_size, dtype), find_checkpoint(folder)
+    image_size, named = _checked(image_size, dtype), folder
+    folder = find_checkpoint(folder)
     manifest = read_manifest(folder)
+    check_size(manifest, size, named or folder)
     shape = manifest.get(CLICK2GRAPH)
     image_size = image_size or (manifest if shape is None else shape).get("image_size")
     config = sam2_config(manifest["size"], image_size, dtype, attention)

@@ -6,6 +6,7 @@ parallel lists.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -45,20 +46,68 @@ def read_scene_graph(path: str | Path) -> SceneGraph:
         raise InputError(f"{path}: no such scene graph: check the path") from None
     except (ValueError, RecursionError):
         raise InputError(f"{path}: not JSON: write it again with predict") from None
-    version = document.get("schema_version") if isinstance(document, dict) else None
+    if not isinstance(document, dict):
+        raise InputError(
+            f"{path}: a list or a value, not a scene graph: give a scene_graph.json"
+        )
+    version = document.get("schema_version")
+    if version is None:
+        raise InputError(
+            f"{path}: no schema_version, so it is no scene graph: give a "
+            "scene_graph.json, as predict writes it"
+        )
     if version != SCHEMA_VERSION:
         raise InputError(
             f"{path}: schema version {version}, but this reads {SCHEMA_VERSION}: "
             "write it again with predict"
         )
     try:
+        _check_parts(document)
         return graph_from_json(document)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        name = type(error).__name__
+    except KeyError as error:
+        said = f"there is no {error}"
+    except InputError as error:
+        said = str(error)
+    except (TypeError, ValueError, AttributeError, ArithmeticError):
+        said = "a value is of the wrong kind"
+    raise InputError(
+        f"{path}: not a complete scene graph: {said}: mend it there, or write it again "
+        "with predict"
+    )
+
+
+def _check_parts(document: Mapping) -> None:
+    """Raise InputError where a relation is incomplete, or a part is of another kind."""
+    for key, kind, name in (
+        ("video", dict, "an object"),
+        ("objects", list, "a list"),
+        ("relations", list, "a list"),
+        ("relation_scores", list, "a list"),
+        ("provenance", dict, "an object"),
+    ):
+        if not isinstance(document[key], kind):
+            raise InputError(f'"{key}" is not {name}')
+    counts = len(document["relations"]), len(document["relation_scores"])
+    if counts[0] != counts[1]:
         raise InputError(
-            f"{path}: not a complete scene graph ({name}: {error}): "
-            "write it again with predict"
-        ) from None
+            f'it has {counts[0]} "relations", but {counts[1]} "relation_scores", where '
+            "each relation has one"
+        )
+    for number, track in enumerate(document["objects"]):
+        if type(track["object_id"]) is not int or not isinstance(
+            track["category"], str
+        ):
+            raise InputError(
+                f'number {number} of "objects" has no whole number as object_id, or no '
+                "text as category"
+            )
+    for number, relation in enumerate(document["relations"]):
+        kinds = [type(x) for x in relation] if isinstance(relation, list) else ()
+        if kinds != [int, int, str, list]:
+            raise InputError(
+                f'number {number} of "relations" is not [subject, object, predicate, '
+                "spans]"
+            )
 
 
 def graph_to_json(graph: SceneGraph) -> dict:

@@ -349,7 +349,7 @@ def read_checkpoint() -> tuple[str, Path | None, dict | None]:
     given.
     """
     with interruptible_imports():  # --help does not need JAX
-        from c2g_jax.checkpoints.pretrained import find_checkpoint
+        from c2g_jax.checkpoints.pretrained import check_size, find_checkpoint
         from c2g_jax.checkpoints.safetensors import read_manifest
         from c2g_jax.sam2.config import sam2_config
 
@@ -357,11 +357,8 @@ def read_checkpoint() -> tuple[str, Path | None, dict | None]:
     if CHECKPOINT.value is not None or size is None:
         checkpoint = find_checkpoint(CHECKPOINT.value)
         manifest = read_manifest(checkpoint)
-        if size not in (None, manifest["size"]):
-            raise InputError(
-                f"the checkpoint in {checkpoint} is of size {manifest['size']}, "
-                f"not {size}: ask for --size={manifest['size']} or give another"
-            )
+        named = CHECKPOINT.value or checkpoint  # not its conversion in the cache
+        check_size(manifest, size, named, "ask for --size={size}")
         size = manifest["size"]
     sam2_config(size, IMAGE_SIZE.value, compute_dtype())
     return size, checkpoint, manifest

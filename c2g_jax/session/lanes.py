@@ -14,6 +14,7 @@ from c2g_jax.session.state_parts import DrawnRelation, Triple
 from c2g_jax.tracking.spans import Spans, check_spans, merge_spans
 from c2g_jax.types import InputError, whole
 from c2g_jax.vocabulary import PREDICATE
+from c2g_jax.vocabulary import check_name as name_of
 
 Lane = int | Triple
 
@@ -40,6 +41,8 @@ class Lanes(Naming):
         Two objects may have several relations. `new`: add the predicate to the
         vocabulary if it lacks it.
         """
+        if new:
+            predicate = name_of(predicate)  # as the vocabulary writes it
         triple = self._triple((subject_id, object_id, predicate))
         if spans is not None:
             spans = self._checked(spans, _title(triple))

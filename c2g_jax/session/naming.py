@@ -9,7 +9,13 @@ from c2g_jax.session.core import SessionCore
 from c2g_jax.session.session_state import SessionState
 from c2g_jax.session.state_parts import PredicateFix
 from c2g_jax.types import InputError, whole
-from c2g_jax.vocabulary import PREDICATE, THING, Vocabulary, read_vocabulary
+from c2g_jax.vocabulary import (
+    PREDICATE,
+    THING,
+    Vocabulary,
+    check_name,
+    read_vocabulary,
+)
 
 
 class Naming(SessionCore):
@@ -24,6 +30,8 @@ class Naming(SessionCore):
         or "stuff": add the category to the vocabulary if it lacks it.
         """
         object_id = whole(object_id, "object_id")
+        if new is not None and category is not None:
+            category = check_name(category)  # as the vocabulary writes it
         what = f"object {object_id} is {category or 'named by the model'}"
 
         def change(state: SessionState) -> SessionState:

@@ -28,11 +28,15 @@ def paint(
         raise InputError(
             "the stroke is no list of points: give [(x, y), ...]"
         ) from None
-    if not path or len(path) > MAX_POINTS or not np.isfinite(path).all():
+    if not path or len(path) > MAX_POINTS:
         raise InputError(
-            f"a stroke of {len(path)} points cannot be painted: give 1 to {MAX_POINTS} "
-            "points of numbers"
+            f"a stroke of {len(path)} points cannot be painted: give 1 to {MAX_POINTS}"
         )
+    for x, y in path:
+        if not np.isfinite((x, y)).all():
+            raise InputError(
+                f"the stroke has the point {x:g},{y:g}: give finite numbers"
+            )
     mask = mask.copy()
     for (x0, y0), (x1, y1) in zip(path, path[1:] or path, strict=False):
         rows = _near(y0, y1, radius, mask.shape[0])

@@ -1,5 +1,6 @@
 """Views of a session's states, from any thread, also while it tracks."""
 
+import itertools
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -187,7 +188,13 @@ def summarise_objects(
     summaries = []
     for shown_id, group in state.shown.items():
         category, score, fixed = category_of(state, shown_id, flat)
-        starts = {first for obj in group for first, _ in obj.presence or ()}
+        # Where a person split: objects that were merged may touch without a split.
+        starts = {
+            first
+            for obj in group
+            for (_, last), (first, _) in itertools.pairwise(obj.presence or ())
+            if first == last + 1
+        }
         prompted = sorted({t for obj in group for t in obj.prompts})
         summaries.append(
             ObjectSummary(

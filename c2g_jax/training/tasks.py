@@ -16,10 +16,13 @@ from flax import nnx
 from c2g_jax.checkpoints.heads import save_click2graph_and_heads
 from c2g_jax.checkpoints.pretrained import (
     abstract_click2graph,
+    check_size,
+    find_checkpoint,
     load_sam2,
     save_sam2,
     with_seeded_heads,
 )
+from c2g_jax.checkpoints.safetensors import read_manifest
 from c2g_jax.click2graph.model import click2graph_config
 from c2g_jax.click2graph.prior import read_prior
 from c2g_jax.click2graph.task import Click2GraphTask
@@ -114,7 +117,10 @@ def fill_sam2(config: Any) -> Sam2:
     """
     size, side, dtype = config.sam2.size, config.sam2.image_size, config.sam2.dtype
     if config.sam2.checkpoint:
-        return load_sam2(config.sam2.checkpoint, size, side, dtype, attention=PLAIN)
+        folder = find_checkpoint(config.sam2.checkpoint)
+        mend = "give --config.sam2.size={size}"
+        check_size(read_manifest(folder), size, config.sam2.checkpoint, mend)
+        return load_sam2(folder, size, side, dtype, attention=PLAIN)
     return seeded_sam2(sam2_config(size, side, dtype, attention=PLAIN), config.seed)
 
 

@@ -1,17 +1,20 @@
 """Files of projects: the opened video, kept to play, and session files of others."""
 
 import contextlib
-import os
+import fcntl
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from c2g_jax.media.outputs import write_atomic
 from c2g_jax.media.video import open_video
 from c2g_jax.sam2.predictors.frame_reader import FrameReader
 from c2g_jax.session.file import SavedSession
 from c2g_jax.session.fingerprint import differ, fingerprint_of
 from c2g_jax.types import InputError
 from c2g_jax.web.clips import Clip
+
+_FICLONE = 0x40049409  # the request of ioctl_ficlone(2)
 
 # Media types of what browsers play, by the first bytes of the file.
 _PLAYED = {
@@ -31,13 +34,21 @@ def film_type(path: Path) -> str | None:
 
 
 def keep_film(source: Path | None, target: Path) -> None:
-    """Link or copy a video file that browsers can play; do nothing for another."""
-    if source is None or film_type(source) is None:
-        return
-    try:
-        os.link(source.resolve(), target)
-    except OSError:
-        shutil.copyfile(source, target)
+    """Copy a video file that browsers can play; do nothing for another.
+
+    A hard link would change with the user's file where that is overwritten in place.
+    """
+    if source is not None and film_type(source) is not None:
+        write_atomic(target, lambda aside: _copy(source, aside))
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file; where the file system can, both share their blocks until written."""
+    with open(source, "rb") as old, open(target, "wb") as new:
+        try:
+            fcntl.ioctl(new, _FICLONE, old.fileno())
+        except OSError:
+            shutil.copyfileobj(old, new, 1 << 20)
 
 
 def is_saved_session(path: Path) -> bool:

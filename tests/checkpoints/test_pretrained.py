@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 
+from c2g_jax.checkpoints import pretrained
 from c2g_jax.checkpoints.pretrained import load_click2graph, save_click2graph
 from c2g_jax.checkpoints.safetensors import parameters, save_weights
 from c2g_jax.click2graph.model import Click2Graph
@@ -81,3 +82,14 @@ def test_a_folder_that_does_not_fit_is_named(model, tmp_path, monkeypatch):
         path.write_text(json.dumps(manifest))
         with pytest.raises(InputError, match=rf"does not describe a model.*{field}"):
             load_click2graph(tmp_path / "model")
+
+
+def test_a_wrong_size_names_the_file_that_was_given(model, tmp_path, monkeypatch):
+    """Not the conversion in the cache."""
+    save_click2graph(model, tmp_path / "cached")
+    monkeypatch.setattr(
+        pretrained, "find_checkpoint", lambda folder, report=None: tmp_path / "cached"
+    )
+    for load in (load_click2graph, pretrained.load_sam2):
+        with pytest.raises(InputError, match=r"in own\.pt is of size toy, not large"):
+            load("own.pt", "large")

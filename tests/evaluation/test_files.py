@@ -183,7 +183,7 @@ def a_guess(document):
         (lambda d: d["video"].update(width=7), "predict at the size of the video"),
         (lambda d: d.pop("frames"), 'has no "frames"'),
         (lambda d: d["frames"][0].update(subject=77), "one file for each prompted"),
-        (lambda d: d.clear(), "schema version None"),
+        (lambda d: d.clear(), "no schema_version"),
         (lambda d: a_mask(d).update(size=[2, 2], counts="04"), "a mask of frame .* is"),
         (lambda d: a_mask(d).update(counts="04"), "do not add up to the mask"),
         (lambda d: a_mask(d).update(counts=4), "not a valid scene graph"),

@@ -204,7 +204,8 @@ def test_a_graph_that_cannot_be_written_leaves_the_old_one(tmp_path):
     [
         (None, "no such scene graph"),
         ("{", "not JSON"),
-        ("[]", "schema version None"),
+        ("[]", "a list or a value, not a scene graph"),
+        ("{}", "no schema_version, so it is no scene graph"),
         ('{"schema_version": 99}', "schema version 99, but this reads 1"),
         ('{"schema_version": 1}', "not a complete scene graph"),
     ],
@@ -216,6 +217,29 @@ def test_files_that_are_no_scene_graph(tmp_path, text, words):
     with pytest.raises(InputError, match=words) as error:
         read_scene_graph(path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda d: d["relation_scores"].pop(), 'relations", but . "relation_scores'),
+        (lambda d: d.pop("relations"), "there is no 'relations'"),
+        (lambda d: d.update(objects=None), '"objects" is not a list'),
+        (lambda d: d["relations"][0].__setitem__(2, ["on"]), '0 of "relations" is not'),
+        (lambda d: d["relations"][0].__setitem__(0, float("inf")), "is not .subject"),
+        (lambda d: d["objects"][0].update(object_id=[1]), '0 of "objects" has no'),
+        (lambda d: d["objects"][0].update(masks=[]), "of the wrong kind"),
+    ],
+)
+def test_what_a_graph_has_wrong_is_said_in_words(tmp_path, change, words):
+    path = tmp_path / "a.json"
+    document = graph_to_json(scene_graph())
+    change(document)
+    path.write_text(json.dumps(document))
+    with pytest.raises(InputError, match=words) as error:
+        read_scene_graph(path)
+    told = str(error.value)
+    assert not any(x in told for x in ("Error", "zip()", "NoneType", "\n"))
 
 
 def test_masks_are_coco_run_lengths():

@@ -10,7 +10,7 @@ import pytest
 
 from c2g_jax.media.outputs import DiskFull
 from c2g_jax.session import opening, saving
-from c2g_jax.web import clips, model_host, sessions
+from c2g_jax.web import clips, model_host, projects, sessions
 from c2g_jax.web.model_host import ModelHost
 from tests.session.bold import bold_model
 from tests.web.conftest import client_of
@@ -270,3 +270,14 @@ def test_a_session_goes_on_with_the_dtype_it_was_made_with(real, tmp_path, clip)
         )
         assert answer.status_code == 201, answer.text
     assert real.asked[-1]["dtype"] == "bfloat16"
+
+
+def test_a_kept_film_stays_when_the_users_own_is_overwritten(tmp_path):
+    own, kept = tmp_path / "own.mp4", tmp_path / "kept.mp4"
+    film = b"\0\0\0\x18ftypisom" + bytes(99)
+    own.write_bytes(film)
+    projects.keep_film(own, kept)
+    with open(own, "r+b") as file:  # in place, as many programs write
+        file.write(b"\0\0\0\x18ftypother")
+    assert kept.read_bytes() == film
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["kept.mp4", "own.mp4"]

@@ -3,10 +3,12 @@
 import contextlib
 import fcntl
 import hashlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 from c2g_jax import __version__
 from c2g_jax.checkpoints.released.checkpoint_files import INDEX, weight_files
@@ -92,16 +94,33 @@ def _is_valid(folder: Path) -> bool:
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Wait until no other process makes the folder; InputError if none can."""
+    place = folder.with_suffix(".lock")
+    while True:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            lock = open(place, "w", encoding="ascii")  # noqa: SIM115
+        except OSError as error:
+            raise InputError(
+                f"the converted checkpoint cannot be kept in {folder.parent} "
+                f"({error.strerror}): set XDG_CACHE_HOME to a folder that can be "
+                "written"
+            ) from error
+        with lock:
+            # A file system without locks: both make it, and one is renamed last.
+            with contextlib.suppress(OSError):
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if not _is_file(place, lock):  # removed by the one that held it before
+                continue
+            try:
+                yield
+            finally:
+                place.unlink(missing_ok=True)
+            return
+
+
+def _is_file(place: Path, file: IO) -> bool:
+    """Return whether an open file is the one of a path."""
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = open(folder.with_suffix(".lock"), "w", encoding="ascii")  # noqa: SIM115
-    except OSError as error:
-        raise InputError(
-            f"the converted checkpoint cannot be kept in {folder.parent} "
-            f"({error.strerror}): set XDG_CACHE_HOME to a folder that can be written"
-        ) from error
-    with lock:
-        # A file system without locks: both make it, and one is renamed last.
-        with contextlib.suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        return os.path.samestat(os.stat(place), os.fstat(file.fileno()))
+    except OSError:
+        return False

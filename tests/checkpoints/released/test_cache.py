@@ -150,6 +150,17 @@ def test_what_is_no_checkpoint_leaves_no_cache(tmp_path, monkeypatch):
         find_checkpoint(tmp_path / "no.pt")
 
 
+def test_no_lock_is_left_whatever_comes_of_the_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "a.pt").write_bytes(b"no checkpoint")
+    with pytest.raises(InputError):
+        cache.weights_folder(tmp_path / "a.pt", print)
+    assert list((tmp_path / "cache").rglob("*.lock")) == []
+    with cache._locked(tmp_path / "cache" / "one"):
+        assert (tmp_path / "cache" / "one.lock").exists()
+    assert list((tmp_path / "cache").rglob("*.lock")) == []
+
+
 def test_torch_is_never_imported(released, home):
     code = (
         "import sys; from c2g_jax.checkpoints import load_sam2;"
