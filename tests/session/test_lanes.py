@@ -183,3 +183,44 @@ def test_what_cannot_be_is_said_and_changes_nothing(tracked, act, words):
 def test_numbers_of_numpy_are_frames(tracked):
     tracked.relate(np.int64(1), np.int64(3), "beside", np.array([[3, 5]]))
     assert spans(tracked) == ((3, 5),)
+
+
+@pytest.mark.parametrize("raw", [" solders  to ", "solders\nto", "solders\tto"])
+def test_a_new_name_is_used_as_the_vocabulary_writes_it(session, raw):
+    session.click(**SUBJECT)
+    session.click(2, **OTHER)
+    session.relate(1, 2, raw, [(0, 5)], new=True)
+    session.relate(1, 2, " beside ", [(0, 5)], new=True)  # one that it has
+    session.rename(1, raw, new="thing")
+    session.rename(2, " cup ", new="thing")
+    names = {r.predicate for r in session.relations()}
+    assert names == {"solders to", "beside"}
+    assert [o.category for o in session.objects()] == ["solders to", "cup"]
+    assert session.vocabulary.predicates.count("beside") == 1
+
+
+def test_a_cut_that_is_taken_back_by_a_merge_leaves_one_span(tracked):
+    before = lanes(tracked, 3)
+    tracked.relate(*LANE, [(3, 9)])
+    new = tracked.cut(3, 7)
+    tracked.merge(new, 3)
+    assert lanes(tracked, 3) == before == ((2, 11),)
+    assert spans(tracked) == ((3, 9),)
+    tracked.split_span(3, 6)  # by hand, they stay apart
+    assert lanes(tracked, 3) == ((2, 5), (6, 11))
+
+
+def test_an_object_that_is_nowhere_is_in_no_graph(tracked, make_session, tmp_path):
+    tracked.rename(1, "adult")
+    tracked.relate(*LANE, [(2, 5)])
+    tracked.set_spans(3, [(2, 2)])
+    assert spans(tracked) == ((2, 5),)  # it may hold while one is out of view
+    tracked.set_spans(3, [])
+    assert spans(tracked) == ((2, 5),)  # kept, for when it is present again
+    graph = tracked.graph()
+    assert 3 not in {o.object_id for o in graph.objects}
+    assert all(3 not in (r.subject_id, r.object_id) for r in graph.relations)
+    assert all(o.masks for o in graph.objects)
+    tracked.export("scene_graph", tmp_path / "a.json")
+    other = make_session(model=scripted.model(trained=False))
+    assert other.import_annotations(tmp_path / "a.json") == 2
