@@ -25,6 +25,7 @@ from c2g_jax.cli.compiled import processor
 from c2g_jax.cli.interrupts import interruptible_imports
 from c2g_jax.cli.launch import CHECKPOINT, HEADS, PRIOR, VIDEO
 from c2g_jax.cli.paths import PATH, user_cache
+from c2g_jax.media.frames import DEFAULT_FPS, MAX_FPS
 from c2g_jax.media.outputs import check_output
 from c2g_jax.types import InputError
 
@@ -42,11 +43,15 @@ HOST = flags.DEFINE_string(
     "it asks for the token of the link that is printed.",
 )
 PORT = flags.DEFINE_integer("port", 8321, "Port of --host; 0: any free port.")
+FPS = flags.DEFINE_float(
+    "fps", None, f"Frames taken of each second of a video. Default: {DEFAULT_FPS:g}."
+)
 STATE = flags.DEFINE(
     PATH,
     "state",
     None,
-    "Folder for files that can be made again. Default: the user's cache folder.",
+    "Folder for files that can be made again. Default: the user's cache folder; with "
+    "--projects, .state in it.",
 )
 PROJECTS = flags.DEFINE(
     PATH,
@@ -80,11 +85,13 @@ def main(argv: Sequence[str]) -> None:
 
         prior = read_prior(PRIOR.value)
     check_output(settings.projects, "projects")  # before another folder is made
-    with (
-        listen(HOST.value, PORT.value) as listener,
+    locks = [
         locked_folder(settings.state, "state"),
         locked_folder(settings.projects, "projects", ".lock"),
-    ):
+    ]
+    if settings.projects in settings.state.parents:
+        locks.reverse()  # the outer one says what to name
+    with listen(HOST.value, PORT.value) as listener, locks[0], locks[1]:
         serve(settings, checkpoint, listener, prior)
 
 
@@ -101,6 +108,10 @@ def read_flags():
     for flag in (MAX_SESSIONS, SESSION_HOURS, MAX_UPLOAD_MB, MAX_UPLOAD_FRAMES):
         if not flag.value > 0:
             raise InputError(f"--{flag.name} is {flag.value}: give more than 0")
+    if FPS.value is not None and not 0 < FPS.value <= MAX_FPS:
+        raise InputError(
+            f"--fps is {FPS.value:g}: give a number above 0, up to {MAX_FPS}"
+        )
     if not 0 <= PORT.value < 1 << 16:
         raise InputError(f"--port is {PORT.value}: give a number from 0 to 65535")
     video = EXAMPLE if EXAMPLE.is_file() else None
@@ -120,10 +131,15 @@ def read_flags():
         raise InputError(
             f"--heads={HEADS.value}: no such file: name a heads.safetensors"
         )
+    projects = Path(os.path.expanduser(PROJECTS.value)).resolve()
+    # Two servers with projects of their own need not be told of --state as well.
+    own = PROJECTS.value != PROJECTS.default
+    state = STATE.value or (projects / ".state" if own else user_cache())
     settings = Settings(
-        state=Path(STATE.value or user_cache()).resolve(),
+        state=Path(state).resolve(),
         video=video,
-        projects=Path(os.path.expanduser(PROJECTS.value)).resolve(),
+        fps=FPS.value,
+        projects=projects,
         max_sessions=MAX_SESSIONS.value,
         hours=SESSION_HOURS.value,
         limits=Limits(bytes=MAX_UPLOAD_MB.value << 20, frames=MAX_UPLOAD_FRAMES.value),
@@ -193,7 +209,10 @@ def serve(
 
         model_host = ModelHost(
             checkpoint,
-            cache=settings.state / "compiled" / processor(),
+            # Also shared by servers with projects of their own: compiling takes long.
+            cache=Path(STATE.value or user_cache()).resolve()
+            / "compiled"
+            / processor(),
             heads=None if HEADS.value is None else Path(HEADS.value).resolve(),
             prior=prior,
         )

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from c2g_jax.export.overlay import object_color
-from tests.web.browser import Person
+from tests.web.browser import Person, delete_projects
 from tests.web.conftest import served
 from tests.web.fake_session import FakeModelHost
 
@@ -236,7 +236,13 @@ def test_everything_is_found_by_a_button(context, tmp_path, clip):
 
 
 def test_two_tabs_at_once(context, url):
+    delete_projects(url)
     one, two = Person(context, url), Person(context, url)
+    assert one.page.url == two.page.url, "who opens the page goes on with the project"
+    two.get("open").click()
+    two.get("open-example").click()
+    expect(two.get("open-dialog")).to_be_hidden()
+    two.page.wait_for_function("url => location.href !== url", arg=one.page.url)
     for person in (one, two):
         expect(person.get("clip-name")).to_have_text("kitchen.mp4")
     assert one.page.url != two.page.url
