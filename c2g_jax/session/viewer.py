@@ -25,6 +25,7 @@ from c2g_jax.session.views import (
     RelationSummary,
     RelationView,
 )
+from c2g_jax.tracking.scene_graph import in_view
 from c2g_jax.tracking.spans import SpanConfig, cut_spans, frames_of, merge_spans
 from c2g_jax.types import Relation, SceneGraph
 
@@ -111,9 +112,10 @@ class Viewer:
     def graph(self, state: SessionState, spans: SpanConfig) -> SceneGraph:
         """Return the scene graph of a state, without its provenance.
 
-        What is suggested is not in it.
+        What is suggested is not in it, nor what has no mask: such a file could not be
+        read again.
         """
-        return self._graph(state, spans, self.suggests)
+        return in_view(self._graph(state, spans, self.suggests))
 
     def _graph(
         self, state: SessionState, spans: SpanConfig, accepted: bool
