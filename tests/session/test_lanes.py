@@ -213,7 +213,7 @@ def test_what_is_nowhere_present_is_in_no_file(tracked, tmp_path):
     assert all(3 not in (r.subject_id, r.object_id) for r in graph.relations)
     assert spans(tracked) == ((0, 5),), "the session keeps it"
     path = tmp_path / "scene_graph.json"
-    tracked.export(path)
+    tracked.export("scene_graph", path)
     tracked.import_annotations(path)
     tracked.undo()
     tracked.undo()

@@ -238,6 +238,8 @@ def test_everything_is_found_by_a_button(context, tmp_path, clip):
 def test_two_tabs_at_once(context, url):
     delete_projects(url)
     one, two = Person(context, url), Person(context, url)
+    for person in (one, two):
+        expect(person.page).to_have_url(re.compile("#session="))
     assert one.page.url == two.page.url, "who opens the page goes on with the project"
     two.get("open").click()
     two.get("open-example").click()

@@ -339,7 +339,6 @@ def test_what_cannot_be_done_while_tracking_says_so(context, tmp_path, clip):
 
 
 def test_a_guess_that_is_taken_keeps_its_gaps_when_it_is_accepted(person):
-    session(person).guesses = "take"
     person.track_two(ADULT, DOG)
     gap = """async () => {
       const { store, emit } = await import("/static/store.js");

@@ -14,6 +14,7 @@ export function note(text) {
 export function complain(error) {
   if (error?.name === "AbortError") return;
   const text = String(error?.message ?? error);
+  $("note").textContent = ""; // one message over the picture
   $("alert").hidden = false;
   $("alert").querySelector("p").textContent = text[0].toUpperCase() + text.slice(1);
 }
@@ -30,5 +31,6 @@ export function calm() {
 }
 
 export function setUp() {
+  new IntersectionObserver(([room]) => $("notes").classList.toggle("away", !room.isIntersecting)).observe($("notes").parentElement);
   $("alert").querySelector("button").addEventListener("click", calm);
 }
