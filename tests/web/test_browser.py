@@ -7,7 +7,7 @@ import pytest
 
 from c2g_jax.export.overlay import object_color
 from tests.web.browser import Person, delete_projects
-from tests.web.conftest import served
+from tests.web.conftest import served, until
 from tests.web.fake_session import FakeModelHost
 
 sync_api = pytest.importorskip(
@@ -173,6 +173,31 @@ def test_the_video_is_there_while_the_model_is_at_work(context, tmp_path, clip):
         person.press("Escape")
         expect(person.get("left")).to_contain_text("stopping")
         expect(person.get("note")).to_contain_text("cancelled", timeout=10_000)
+
+
+def test_another_browser_goes_on_with_the_project(browser, tmp_path, clip):
+    host = FakeModelHost(step=0.3)
+    with served(tmp_path / "state", host, video=clip) as (url, service):
+        first = browser.new_context()
+        person = Person(first, url)
+        expect(person.get("place")).to_contain_text("Frame 0 /")
+        person.click(*ADULT)
+        person.objects(1)
+        person.press("k")
+        expect(person.get("left")).to_contain_text("1 of 24")
+        first.close()
+        second = browser.new_context()
+        other = Person(second, url)
+        expect(other.get("object").first).to_contain_text("1 adult")
+        (entry,) = service.registry
+        until(lambda: entry.tracking is None, 3.0)  # nobody waits for it
+        assert len(list(service.registry.root.iterdir())) == 1
+        other.press("k")
+        expect(other.get("left")).to_contain_text("of 24")
+        other.press("Escape")
+        expect(other.get("note")).to_contain_text("cancelled")
+        assert person.faults == other.faults == []
+        second.close()
 
 
 def test_progress_and_cancel(browser, context, tmp_path, clip):

@@ -343,7 +343,7 @@ def test_a_guess_that_is_taken_keeps_its_gaps_when_it_is_accepted(person):
     gap = """async () => {
       const { store, emit } = await import("/static/store.js");
       const r = store.relations[0];
-      r.spans = [[2, 4], [8, 9]];
+      Object.assign(r, { state: "accepted", fixed: false, spans: [[2, 4], [8, 9]] });
       store.chosen = { ...r, span: r.spans[0] };
       emit("chosen");
       return [r.subject_id, r.object_id, r.predicate];
