@@ -23,9 +23,9 @@ from absl import flags
 from c2g_jax.cli import launch
 from c2g_jax.cli.compiled import processor
 from c2g_jax.cli.interrupts import interruptible_imports
-from c2g_jax.cli.launch import CHECKPOINT, HEADS, PRIOR, VIDEO
+from c2g_jax.cli.launch import CHECKPOINT, FPS, HEADS, PRIOR, VIDEO
 from c2g_jax.cli.paths import PATH, user_cache
-from c2g_jax.media.frames import DEFAULT_FPS, MAX_FPS
+from c2g_jax.media.frames import MAX_FPS
 from c2g_jax.media.outputs import check_output
 from c2g_jax.types import InputError
 
@@ -33,6 +33,7 @@ EXAMPLE = Path(__file__).resolve().parent.parent / "example" / "example.mp4"
 
 flags.declare_key_flag("video")
 flags.declare_key_flag("checkpoint")
+flags.declare_key_flag("fps")
 flags.declare_key_flag("heads")
 flags.declare_key_flag("prior_file")
 flags.declare_key_flag("compilation_cache")
@@ -43,9 +44,6 @@ HOST = flags.DEFINE_string(
     "it asks for the token of the link that is printed.",
 )
 PORT = flags.DEFINE_integer("port", 8321, "Port of --host; 0: any free port.")
-FPS = flags.DEFINE_float(
-    "fps", None, f"Frames taken of each second of a video. Default: {DEFAULT_FPS:g}."
-)
 STATE = flags.DEFINE(
     PATH,
     "state",
@@ -108,7 +106,7 @@ def read_flags():
     for flag in (MAX_SESSIONS, SESSION_HOURS, MAX_UPLOAD_MB, MAX_UPLOAD_FRAMES):
         if not flag.value > 0:
             raise InputError(f"--{flag.name} is {flag.value}: give more than 0")
-    if FPS.value is not None and not 0 < FPS.value <= MAX_FPS:
+    if not 0 < FPS.value <= MAX_FPS:
         raise InputError(
             f"--fps is {FPS.value:g}: give a number above 0, up to {MAX_FPS}"
         )
@@ -138,7 +136,7 @@ def read_flags():
     settings = Settings(
         state=Path(state).resolve(),
         video=video,
-        fps=FPS.value,
+        fps=FPS.value if FPS.present else None,
         projects=projects,
         max_sessions=MAX_SESSIONS.value,
         hours=SESSION_HOURS.value,
