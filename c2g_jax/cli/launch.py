@@ -51,6 +51,12 @@ HEADS = flags.DEFINE(
     "File heads.safetensors of a training, or folder of a whole checkpoint: its DIDM "
     "and SCH are used with the SAM2.1 of --checkpoint.",
 )
+FPS = flags.DEFINE_float(
+    "fps",
+    5.0,  # as `media.frames.DEFAULT_FPS`
+    "Frames sampled per second, by time stamp; 0: every frame. All frames of a folder "
+    "are used, with this as their rate.",
+)
 PRIOR = flags.DEFINE(
     PATH,
     "prior_file",

@@ -17,6 +17,7 @@ from c2g_jax.cli.launch import (
     AUTO,
     CHECKPOINT,
     DISCOVER_EVERY,
+    FPS,
     HEADS,
     IMAGE_SIZE,
     MAX_FRAMES,
@@ -30,7 +31,7 @@ from c2g_jax.click2graph.settings import RANKED, SpanConfig
 from c2g_jax.media.frames import MAX_FPS
 from c2g_jax.media.masks import read_mask
 from c2g_jax.media.outputs import check_output
-from c2g_jax.media.video import DEFAULT_FPS, Video, check_not_input, open_video
+from c2g_jax.media.video import Video, check_not_input, open_video
 from c2g_jax.predict.films import films_of
 from c2g_jax.predict.prompts_file import (
     NOTHING_SAID,
@@ -108,12 +109,7 @@ SIZE = flags.DEFINE_string(
 )
 flags.declare_key_flag("image_size")
 flags.declare_key_flag("dtype")
-FPS = flags.DEFINE_float(
-    "fps",
-    DEFAULT_FPS,
-    "Frames sampled per second, by time stamp; 0: every frame. All frames of a folder "
-    "are used, with this as their rate.",
-)
+flags.declare_key_flag("fps")
 START = flags.DEFINE_float("start", None, "Start of the sampled part, in seconds.")
 END = flags.DEFINE_float("end", None, "End of the sampled part, in seconds.")
 flags.declare_key_flag("max_frames")

@@ -4,7 +4,7 @@ A lane is a relation (subject, object, predicate), or the id of an object.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from c2g_jax.session.arguments import choose_span
 from c2g_jax.session.edits import check_name
@@ -37,7 +37,8 @@ class Lanes(Naming):
     ) -> None:
         """Draw a relation between any two objects; it holds in these spans exactly.
 
-        By default where both are in view, or on all frames if they never are at once.
+        By default where both are in view, or on all frames if they never are at once;
+        what is not tracked yet may be in view anywhere.
         Two objects may have several relations. `new`: add the predicate to the
         vocabulary if it lacks it.
         """
@@ -53,7 +54,8 @@ class Lanes(Naming):
             check_name(triple[2], self._names(state).predicates, "predicate")
             own = spans
             if own is None:
-                seen = [set(state.visible(state.shown_id(i))) for i in triple[:2]]
+                clip = range(self.video.num_frames)
+                seen = [set(_in_view(state, i, clip)) for i in triple[:2]]
                 own = merge_spans(seen[0] & seen[1])
             own = own or ((0, self.video.num_frames - 1),)
             return with_relation(state, triple, own)
@@ -188,6 +190,20 @@ class Lanes(Naming):
 
     def _checked(self, spans: Sequence, name: str) -> Spans:
         return check_spans(spans, self.video.num_frames, name)
+
+
+def _in_view(state: SessionState, shown_id: int, clip: range) -> Iterable[int]:
+    """Return the frames where an object is seen, all where it is not tracked yet."""
+    group = state.shown[shown_id]
+    masks = sum(
+        any(item.kind == "mask" for item in prompts.items)
+        for obj in group
+        for prompts in obj.prompts.values()
+    )
+    tracked = any(t not in obj.prompts for obj in group for t in obj.observations)
+    # Masks on several frames, as of annotations that were read, say where it is.
+    told = tracked or masks > 1 or any(obj.presence is not None for obj in group)
+    return state.visible(shown_id) if told else clip
 
 
 def with_spans(state: SessionState, lane: Lane, spans: Spans | None) -> SessionState:

@@ -79,29 +79,6 @@ def build_graph(
     return dataclasses.replace(graph, objects=tuple(objects))
 
 
-def in_view(graph: SceneGraph) -> SceneGraph:
-    """Return the graph without objects that have no mask, and what is said of them.
-
-    A person may say that an object is nowhere present; no reader could place it.
-    """
-    seen = {track.object_id for track in graph.objects if track.masks}
-    frames = tuple(
-        dataclasses.replace(
-            entry, triplets=tuple(t for t in entry.triplets if t.object_id in seen)
-        )
-        for entry in graph.frames
-        if entry.subject_id in seen
-    )
-    return dataclasses.replace(
-        graph,
-        objects=tuple(t for t in graph.objects if t.object_id in seen),
-        relations=tuple(
-            r for r in graph.relations if {r.subject_id, r.object_id} <= seen
-        ),
-        frames=frames,
-    )
-
-
 def category_of(
     state: SessionState, shown_id: int, predictions: Sequence[PairPrediction]
 ) -> tuple[str, float, bool]:

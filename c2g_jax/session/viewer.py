@@ -13,7 +13,7 @@ from c2g_jax.sam2.predictors.frame_reader import FrameReader
 from c2g_jax.session.adapt import AdaptConfig
 from c2g_jax.session.fingerprint import Fingerprint, fingerprint_of
 from c2g_jax.session.labels import Labeller, PairPrediction
-from c2g_jax.session.session_graph import build_graph, category_of, in_view
+from c2g_jax.session.session_graph import build_graph, category_of
 from c2g_jax.session.session_state import SessionState
 from c2g_jax.session.state_parts import OBJECT, SUBJECT, TrackedObject
 from c2g_jax.session.views import (
@@ -26,6 +26,7 @@ from c2g_jax.session.views import (
     RelationSummary,
     RelationView,
 )
+from c2g_jax.tracking.scene_graph import in_view
 from c2g_jax.tracking.spans import SpanConfig, cut_spans, frames_of, merge_spans
 from c2g_jax.types import Relation, SceneGraph
 
@@ -112,7 +113,8 @@ class Viewer:
     def graph(self, state: SessionState, spans: SpanConfig) -> SceneGraph:
         """Return the scene graph of a state, without its provenance.
 
-        What is suggested is not in it, nor an object that is nowhere present.
+        What is suggested is not in it, nor what has no mask: such a file could not be
+        read again.
         """
         return in_view(self._graph(state, spans, self.suggests))
 

@@ -272,6 +272,29 @@ def annotated_graph(
     return replace(graph, objects=objects, relations=relations)
 
 
+def in_view(graph: SceneGraph) -> SceneGraph:
+    """Return a graph without the objects that have no mask, and all that is of them."""
+    seen = {track.object_id for track in graph.objects if track.masks}
+    if len(seen) == len(graph.objects):
+        return graph
+    frames = tuple(
+        replace(
+            subject,
+            triplets=tuple(t for t in subject.triplets if t.object_id in seen),
+        )
+        for subject in graph.frames
+        if subject.subject_id in seen
+    )
+    return replace(
+        graph,
+        objects=tuple(t for t in graph.objects if t.object_id in seen),
+        relations=tuple(
+            r for r in graph.relations if {r.subject_id, r.object_id} <= seen
+        ),
+        frames=frames,
+    )
+
+
 def _order(relation: Relation) -> tuple:
     """The best first; else by ids and predicate."""
     r = relation

@@ -23,8 +23,9 @@ from absl import flags
 from c2g_jax.cli import launch
 from c2g_jax.cli.compiled import processor
 from c2g_jax.cli.interrupts import interruptible_imports
-from c2g_jax.cli.launch import CHECKPOINT, HEADS, PRIOR, VIDEO
+from c2g_jax.cli.launch import CHECKPOINT, FPS, HEADS, PRIOR, VIDEO
 from c2g_jax.cli.paths import PATH, user_cache
+from c2g_jax.media.frames import MAX_FPS
 from c2g_jax.media.outputs import check_output
 from c2g_jax.types import InputError
 
@@ -32,6 +33,7 @@ EXAMPLE = Path(__file__).resolve().parent.parent / "example" / "example.mp4"
 
 flags.declare_key_flag("video")
 flags.declare_key_flag("checkpoint")
+flags.declare_key_flag("fps")
 flags.declare_key_flag("heads")
 flags.declare_key_flag("prior_file")
 flags.declare_key_flag("compilation_cache")
@@ -46,7 +48,8 @@ STATE = flags.DEFINE(
     PATH,
     "state",
     None,
-    "Folder for files that can be made again. Default: the user's cache folder.",
+    "Folder for files that can be made again. Default: the user's cache folder; with "
+    "--projects, .state in it.",
 )
 PROJECTS = flags.DEFINE(
     PATH,
@@ -80,11 +83,13 @@ def main(argv: Sequence[str]) -> None:
 
         prior = read_prior(PRIOR.value)
     check_output(settings.projects, "projects")  # before another folder is made
-    with (
-        listen(HOST.value, PORT.value) as listener,
+    locks = [
         locked_folder(settings.state, "state"),
         locked_folder(settings.projects, "projects", ".lock"),
-    ):
+    ]
+    if settings.projects in settings.state.parents:
+        locks.reverse()  # the outer one says what to name
+    with listen(HOST.value, PORT.value) as listener, locks[0], locks[1]:
         serve(settings, checkpoint, listener, prior)
 
 
@@ -101,6 +106,10 @@ def read_flags():
     for flag in (MAX_SESSIONS, SESSION_HOURS, MAX_UPLOAD_MB, MAX_UPLOAD_FRAMES):
         if not flag.value > 0:
             raise InputError(f"--{flag.name} is {flag.value}: give more than 0")
+    if not 0 < FPS.value <= MAX_FPS:
+        raise InputError(
+            f"--fps is {FPS.value:g}: give a number above 0, up to {MAX_FPS}"
+        )
     if not 0 <= PORT.value < 1 << 16:
         raise InputError(f"--port is {PORT.value}: give a number from 0 to 65535")
     video = EXAMPLE if EXAMPLE.is_file() else None
@@ -120,10 +129,15 @@ def read_flags():
         raise InputError(
             f"--heads={HEADS.value}: no such file: name a heads.safetensors"
         )
+    projects = Path(os.path.expanduser(PROJECTS.value)).resolve()
+    # Two servers with projects of their own need not be told of --state as well.
+    own = PROJECTS.value != PROJECTS.default
+    state = STATE.value or (projects / ".state" if own else user_cache())
     settings = Settings(
-        state=Path(STATE.value or user_cache()).resolve(),
+        state=Path(state).resolve(),
         video=video,
-        projects=Path(os.path.expanduser(PROJECTS.value)).resolve(),
+        fps=FPS.value if FPS.present else None,
+        projects=projects,
         max_sessions=MAX_SESSIONS.value,
         hours=SESSION_HOURS.value,
         limits=Limits(bytes=MAX_UPLOAD_MB.value << 20, frames=MAX_UPLOAD_FRAMES.value),
@@ -193,7 +207,10 @@ def serve(
 
         model_host = ModelHost(
             checkpoint,
-            cache=settings.state / "compiled" / processor(),
+            # Also shared by servers with projects of their own: compiling takes long.
+            cache=Path(STATE.value or user_cache()).resolve()
+            / "compiled"
+            / processor(),
             heads=None if HEADS.value is None else Path(HEADS.value).resolve(),
             prior=prior,
         )

@@ -7,20 +7,24 @@ import logging
 import shutil
 from pathlib import Path
 
+from c2g_jax.media.frames import DEFAULT_FPS
 from c2g_jax.types import InputError
 from c2g_jax.web.clips import Clip, read_clip
 from c2g_jax.web.errors import WebError, shorten
 from c2g_jax.web.sessions import CLIP
 from c2g_jax.web.uploads import decode_file
 
-SOURCE = "source.json"  # path, size and modification time of the decoded file
+SOURCE = "source.json"  # path, size, modification time, and rate if it was given
 
 
 class DefaultClip:
-    """`source` decoded into `folder`; failure says why there is no clip, if so."""
+    """`source` decoded into `folder`; failure says why there is no clip, if so.
 
-    def __init__(self, source: Path | None, folder: Path):
-        self.source, self.folder = source, folder
+    fps: sampled frames per second.
+    """
+
+    def __init__(self, source: Path | None, folder: Path, fps: float = DEFAULT_FPS):
+        self.source, self.folder, self.fps = source, folder, fps
         self.failure: str | None = None
         self._clip: Clip | None = None
         self._finished = asyncio.Event()
@@ -57,6 +61,8 @@ class DefaultClip:
         """Decode the source, or take the result of an earlier run on the same file."""
         stat = self.source.stat()
         identity = [str(self.source), stat.st_size, stat.st_mtime_ns]
+        if self.fps != DEFAULT_FPS:
+            identity.append(self.fps)
         record = self.folder / SOURCE
         if self.source.is_file() and (clip := read_clip(self.folder / CLIP)):
             with contextlib.suppress(OSError, ValueError):
@@ -64,6 +70,8 @@ class DefaultClip:
                     return clip
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(mode=0o700)
-        clip = await decode_file(self.source, self.folder / CLIP, self.source.name)
+        clip = await decode_file(
+            self.source, self.folder / CLIP, self.source.name, fps=self.fps
+        )
         record.write_text(json.dumps(identity), encoding="utf-8")
         return clip

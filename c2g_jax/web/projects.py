@@ -51,6 +51,22 @@ def _copy(source: Path, target: Path) -> None:
             shutil.copyfileobj(old, new, 1 << 20)
 
 
+def is_of_film(clip: Clip, film: Path, other: Clip, source: Path) -> bool:
+    """Return whether a clip is of the same video as another, at any frame rate.
+
+    film: the kept video file of the clip, which may be missing; source: the file or
+    folder that the other one was decoded from.
+    """
+    names = [(c.name, c.width, c.height) for c in (clip, other)]
+    if names[0] != names[1]:
+        return False
+    files = film, source
+    if all(f.is_file() for f in files) and len({f.stat().st_size for f in files}) > 1:
+        return False
+    first, second = (c.frame_file(0).read_bytes() for c in (clip, other))
+    return first == second
+
+
 def is_saved_session(path: Path) -> bool:
     """Return whether a file is a session's (.c2g): a zip, as no video or image is."""
     with open(path, "rb") as file:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from c2g_jax import __version__
-from c2g_jax.media.frames import DEFAULT_FPS, MAX_FPS
+from c2g_jax.media.frames import MAX_FPS
 from c2g_jax.web.errors import WebError
 from c2g_jax.web.service import SessionService
 from c2g_jax.web.sessions import Entry, clean_name
@@ -65,7 +65,7 @@ async def status(service: ServiceDep):
         else service.settings.video.name,
         "video_error": service.default_clip.failure,
         "limits": {"bytes": limits.bytes, "frames": limits.frames},
-        "fps": DEFAULT_FPS,
+        "fps": service.fps,
         "version": __version__,
     }
 
@@ -79,19 +79,25 @@ async def vocabulary(service: ServiceDep):
 
 @router.post("/sessions", status_code=201)
 async def open_session(
-    request: Request, service: ServiceDep, name: str = "video", fps: Fps = None
+    request: Request,
+    service: ServiceDep,
+    name: str = "video",
+    fps: Fps = None,
+    newest: bool = False,
 ):
     """Open a session on the body, a video, image or session file; JSON {}: on the
-    default video. fps: sampled frames per second."""
+    default video. fps: sampled frames per second. newest: the last project on the
+    default video, if there is one."""
     kind = request.headers.get("content-type", "")
     if kind.startswith("application/json"):
-        entry = await service.open_default(fps)
+        new = service.open_newest() if newest else service.open_default(fps)
+        entry = await new
     else:
         length = request.headers.get("content-length", "0")
         if length.isdecimal() and int(length) > service.settings.limits.bytes:
             raise too_large(service.settings.limits)
         entry = await service.open_upload(
-            request.stream(), clean_name(name), fps or DEFAULT_FPS
+            request.stream(), clean_name(name), fps or service.fps
         )
     return entry.to_json()
 

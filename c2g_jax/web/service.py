@@ -20,7 +20,13 @@ from c2g_jax.types import InputError
 from c2g_jax.web.clips import Clip
 from c2g_jax.web.default_clip import DefaultClip
 from c2g_jax.web.errors import WebError, shorten
-from c2g_jax.web.projects import clip_of, is_saved_session, keep_film, shown_as
+from c2g_jax.web.projects import (
+    clip_of,
+    is_of_film,
+    is_saved_session,
+    keep_film,
+    shown_as,
+)
 from c2g_jax.web.sessions import (
     CLIP,
     FILM,
@@ -43,13 +49,15 @@ SWEEP = 5.0  # seconds between checks for expired sessions and stalled tracking
 class Settings:
     """state: folder of the server's own files. video: what the page opens at first.
 
-    projects: folder of what persons work on, by default in `state`. max_sessions: that
-    nobody changed; hours: how long they are kept after their last use. stall: seconds
-    without a request for the next step after which tracking ends.
+    fps: sampled frames per second, None for the default of videos. projects: folder of
+    what persons work on, by default in `state`. max_sessions: that nobody changed;
+    hours: how long they are kept after their last use. stall: seconds without a request
+    for the next step after which tracking ends.
     """
 
     state: Path
     video: Path | None = None
+    fps: float | None = None
     projects: Path | None = None
     max_sessions: int = 32
     hours: float = 1.0
@@ -67,9 +75,12 @@ class SessionService:
         self.model_host, self.settings = model_host, settings
         self.worker, self.uploads = Worker(), asyncio.Semaphore(2)
         self.preparing: str | None = None  # what is compiled beside the worker
+        self.fps = settings.fps or DEFAULT_FPS
         # One export is written at a time: drawing a video occupies a core for long.
         self.exporting = asyncio.Lock()
-        self.default_clip = DefaultClip(settings.video, settings.state / "default")
+        self.default_clip = DefaultClip(
+            settings.video, settings.state / "default", self.fps
+        )
         seconds = settings.hours * 3600
         earlier = settings.state / "sessions"
         root = settings.projects or settings.state / "projects"
@@ -166,6 +177,27 @@ class SessionService:
                 clip = await decode_file(source, folder / CLIP, default.name, fps=fps)
             await asyncio.to_thread(keep_film, source, folder / FILM)
             return self.add(session_id, clip, default.name)
+
+    async def open_newest(self) -> Entry:
+        """Return the last used project on the video of the server's start, else a new
+        one: whatever the browser, it goes on with the work, and leaves no folder."""
+        default = await self.default_clip.get()
+        source, fps = self.default_clip.source, self.settings.fps
+
+        def fits(entry: Entry) -> bool:
+            if fps is not None and entry.clip.fps != default.fps:
+                return False
+            try:
+                return is_of_film(entry.clip, entry.film, default, source)
+            except OSError:  # deleted meanwhile
+                return False
+
+        # Work comes before what nobody changed.
+        found = sorted(self.registry, key=lambda e: (e.changed, e.used), reverse=True)
+        newest = await asyncio.to_thread(lambda: next(filter(fits, found), None))
+        if newest is None:
+            return await self.open_default()
+        return self.registry.get(newest.id)
 
     async def open_upload(
         self,

@@ -224,3 +224,38 @@ def test_an_object_that_is_nowhere_is_in_no_graph(tracked, make_session, tmp_pat
     tracked.export("scene_graph", tmp_path / "a.json")
     other = make_session(model=scripted.model(trained=False))
     assert other.import_annotations(tmp_path / "a.json") == 2
+
+
+def test_before_tracking_a_relation_holds_on_the_whole_clip(session):
+    session.click(**SUBJECT)
+    session.click(2, **OTHER)
+    session.relate(1, 2, "beside")
+    assert spans(session, (1, 2, "beside")) == ((0, 11),)
+    run(session.track())
+    assert spans(session, (1, 2, "beside")) == ((0, 11),), "as it was said"
+
+
+def test_what_is_not_tracked_yet_may_be_in_view_wherever_the_other_is(session):
+    session.click(**SUBJECT)
+    run(session.track(stop=7))
+    session.click(2, **OTHER)  # object 3: the subject found one
+    session.relate(*LANE)
+    assert spans(session) == ((2, 7),), "the subject is tracked there"
+
+
+def test_what_is_nowhere_present_is_in_no_file(tracked, tmp_path):
+    tracked.relate(*LANE, [(0, 5)])
+    tracked.set_spans(3, [(2, 3)])
+    (relation,) = [r for r in tracked.graph().relations if r.predicate == "beside"]
+    assert relation.spans == ((0, 5),), "it may hold while its object is out of view"
+    tracked.set_spans(3, [])
+    graph = tracked.graph()
+    assert 3 not in {o.object_id for o in graph.objects}
+    assert all(3 not in (r.subject_id, r.object_id) for r in graph.relations)
+    assert spans(tracked) == ((0, 5),), "the session keeps it"
+    path = tmp_path / "scene_graph.json"
+    tracked.export("scene_graph", path)
+    tracked.import_annotations(path)
+    tracked.undo()
+    tracked.undo()
+    assert 3 in {o.object_id for o in tracked.graph().objects}

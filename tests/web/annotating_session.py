@@ -73,7 +73,8 @@ class AnnotatingSession(FakeSession):
             {t for a, b in lanes[i] for t in range(a, b + 1)}
             for i in (subject_id, object_id)
         ]
-        spans = spans or merge_spans(sorted(seen[0] & seen[1])) or [(0, FRAMES - 1)]
+        both = sorted(seen[0] & seen[1]) if self.state["tracked"] else []
+        spans = spans or merge_spans(both) or [(0, FRAMES - 1)]
         self._draw((subject_id, object_id, predicate), spans, "related")
 
     def unrelate(self, subject_id, object_id, predicate):

@@ -1,6 +1,8 @@
 """Chromium, and a user at the page."""
 
+import json
 import shutil
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,15 @@ def launch(playwright):
         pytest.skip("NO BROWSER: install chromium to run the tests of the page")
     path = found or own
     return playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+
+
+def delete_projects(url: str) -> None:
+    """Delete what earlier tests worked on, which the page would go on with."""
+    with urllib.request.urlopen(f"{url}/projects") as answer:
+        projects = json.load(answer)["projects"]
+    for project in projects:
+        place = f"{url}/sessions/{project['id']}"
+        urllib.request.urlopen(urllib.request.Request(place, method="DELETE")).close()
 
 
 class Person:

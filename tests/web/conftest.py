@@ -15,7 +15,7 @@ from c2g_jax.web.service import Settings
 from tests.clips import write_clip
 from tests.conftest import made_once
 from tests.web import fake_session
-from tests.web.browser import Person, launch
+from tests.web.browser import Person, delete_projects, launch
 from tests.web.drawn_clip import FRAMES, draw
 
 BASE = "http://127.0.0.1:8321"
@@ -123,6 +123,7 @@ def context(browser):
 def person(context, url):
     from playwright.sync_api import expect
 
+    delete_projects(url)
     person = Person(context, url)
     expect(person.get("clip-name")).to_have_text("kitchen.mp4")
     yield person

@@ -6,8 +6,8 @@ import re
 import pytest
 
 from c2g_jax.export.overlay import object_color
-from tests.web.browser import Person
-from tests.web.conftest import served
+from tests.web.browser import Person, delete_projects
+from tests.web.conftest import served, until
 from tests.web.fake_session import FakeModelHost
 
 sync_api = pytest.importorskip(
@@ -175,6 +175,31 @@ def test_the_video_is_there_while_the_model_is_at_work(context, tmp_path, clip):
         expect(person.get("note")).to_contain_text("cancelled", timeout=10_000)
 
 
+def test_another_browser_goes_on_with_the_project(browser, tmp_path, clip):
+    host = FakeModelHost(step=0.3)
+    with served(tmp_path / "state", host, video=clip) as (url, service):
+        first = browser.new_context()
+        person = Person(first, url)
+        expect(person.get("place")).to_contain_text("Frame 0 /")
+        person.click(*ADULT)
+        person.objects(1)
+        person.press("k")
+        expect(person.get("left")).to_contain_text("1 of 24")
+        first.close()
+        second = browser.new_context()
+        other = Person(second, url)
+        expect(other.get("object").first).to_contain_text("1 adult")
+        (entry,) = service.registry
+        until(lambda: entry.tracking is None, 3.0)  # nobody waits for it
+        assert len(list(service.registry.root.iterdir())) == 1
+        other.press("k")
+        expect(other.get("left")).to_contain_text("of 24")
+        other.press("Escape")
+        expect(other.get("note")).to_contain_text("cancelled")
+        assert person.faults == other.faults == []
+        second.close()
+
+
 def test_progress_and_cancel(browser, context, tmp_path, clip):
     with served(tmp_path / "state", FakeModelHost(step=0.25), video=clip) as (url, _):
         person = Person(context, url)
@@ -236,7 +261,15 @@ def test_everything_is_found_by_a_button(context, tmp_path, clip):
 
 
 def test_two_tabs_at_once(context, url):
+    delete_projects(url)
     one, two = Person(context, url), Person(context, url)
+    for person in (one, two):
+        expect(person.page).to_have_url(re.compile("#session="))
+    assert one.page.url == two.page.url, "who opens the page goes on with the project"
+    two.get("open").click()
+    two.get("open-example").click()
+    expect(two.get("open-dialog")).to_be_hidden()
+    two.page.wait_for_function("url => location.href !== url", arg=one.page.url)
     for person in (one, two):
         expect(person.get("clip-name")).to_have_text("kitchen.mp4")
     assert one.page.url != two.page.url

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.web.browser import Person
+from tests.web.browser import Person, delete_projects
 
 sync_api = pytest.importorskip(
     "playwright.sync_api", reason="NO PLAYWRIGHT: install the extra `test`"
@@ -198,6 +198,7 @@ def test_it_can_be_read_and_named_at_every_size(browser, url, tmp_path, size, sc
     folder.mkdir(parents=True, exist_ok=True)
     viewport = {"width": size[0], "height": size[1]}
     context = browser.new_context(viewport=viewport, color_scheme=scheme)
+    delete_projects(url)
     person = Person(context, url)
     expect(person.get("clip-name")).to_have_text("kitchen.mp4")
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.web.annotating_session import AnnotatingHost
 from tests.web.browser import Person
-from tests.web.conftest import served
+from tests.web.conftest import served, until
 
 sync_api = pytest.importorskip(
     "playwright.sync_api", reason="NO PLAYWRIGHT: install the extra `test`"
@@ -78,7 +78,8 @@ def test_relate_by_r_search_and_enter_and_spans_by_keys(person):
     person.click(*TABLE)
     name(person, "next to")
     expect(person.get("relation-lane")).to_have_count(1)
-    assert session(person).state["drawn"] == [[1, 2, "next to", [[0, 0]]]]
+    assert session(person).state["drawn"] == [[1, 2, "next to", [[0, 23]]]]
+    expect(person.get("note")).to_contain_text("on frames 0 to 23")
     person.press(*8 * ["ArrowRight"])
     person.press("o")
     expect(person.get("relation-bar")).to_have_attribute(
@@ -288,3 +289,67 @@ def test_annotations_and_names_come_from_files(person):
     person.get("rename").click()
     expect(person.get("name")).to_have_text(["robot", "lawn"])
     person.press("Escape")
+
+
+def test_names_with_capitals_are_found_however_they_are_typed(person):
+    person.click(*ADULT)
+    person.objects(1)
+    person.press("Enter")
+    expect(person.get("search")).to_be_focused()
+    person.page.keyboard.type("Drone")
+    person.get("new-name").first.click()
+    expect(person.get("object")).to_contain_text("1 Drone")
+    for typed in ("drone", "DRO", "Drone"):
+        person.press("Enter")
+        expect(person.get("search")).to_be_focused()
+        person.page.keyboard.type(typed)
+        expect(person.get("name").first).to_have_text("Drone")
+        if typed != "DRO":
+            expect(person.get("new-name")).to_have_count(0)
+        person.page.keyboard.press("Escape")
+        expect(person.get("correct")).to_be_hidden()
+
+
+def test_what_cannot_be_done_while_tracking_says_so(context, tmp_path, clip):
+    host = AnnotatingHost(step=0.5)
+    with served(tmp_path / "state", host, video=clip) as (url, _):
+        person = Person(context, url)
+        person.host = host
+        subject_and_table(person)
+        person.drag(*ADULT, *TABLE)
+        name(person, "beside")
+        expect(person.get("relation-bar")).to_have_count(1)
+        before = session(person).state["drawn"]
+        person.press("k")
+        expect(person.get("left")).to_contain_text("of 24")
+        clear = "document.getElementById('note').textContent = ''"
+        for key in ("j", "a", "d", "r", "i", "s", " ", "Control+z"):
+            person.page.evaluate(clear)
+            person.press(key)
+            expect(person.get("note")).to_have_text(
+                "The video is being tracked: cancel that first (Esc)."
+            )
+        person.page.evaluate(clear)
+        person.get("span-end").first.dispatch_event("pointerdown", {"button": 0})
+        expect(person.get("note")).to_contain_text("is being tracked")
+        person.press("Escape")
+        expect(person.get("note")).to_contain_text("cancelled")
+        assert session(person).state["drawn"] == before
+        assert person.faults == []
+
+
+def test_a_guess_that_is_taken_keeps_its_gaps_when_it_is_accepted(person):
+    person.track_two(ADULT, DOG)
+    gap = """async () => {
+      const { store, emit } = await import("/static/store.js");
+      const r = store.relations[0];
+      Object.assign(r, { state: "accepted", fixed: false, spans: [[2, 4], [8, 9]] });
+      store.chosen = { ...r, span: r.spans[0] };
+      emit("chosen");
+      return [r.subject_id, r.object_id, r.predicate];
+    }"""
+    triple = person.page.evaluate(gap)
+    person.press("a")
+    expect(person.get("alert")).to_be_hidden()
+    until(lambda: session(person).state["drawn"])
+    assert session(person).state["drawn"] == [[*triple, [[2, 4], [8, 9]]]]

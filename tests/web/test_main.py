@@ -22,6 +22,7 @@ def test_what_cannot_be_served_is_one_line(tmp_path):
     assert "no such file" in refusal(MODULE, state, "--video=missing.mp4")
     assert "no such folder" in refusal(MODULE, state, "--checkpoint=missing")
     assert "no.json: No such file" in refusal(MODULE, state, "--prior_file=no.json")
+    assert "--fps is 0" in refusal(MODULE, state, "--fps=0")
     assert "--port is 70000" in refusal(MODULE, state, "--port=70000")
 
 
@@ -58,6 +59,20 @@ def test_it_answers_on_this_machine_and_ends_with_ctrl_c(tmp_path):
     finally:
         server.kill()
         server.wait()
+
+
+def test_the_state_goes_with_projects_of_their_own(tmp_path):
+    from c2g_jax.cli.paths import user_cache
+    from c2g_jax.web import __main__
+
+    for given, state in (
+        ([], user_cache()),
+        ([f"--projects={tmp_path}"], tmp_path / ".state"),
+        ([f"--projects={tmp_path}", f"--state={tmp_path / 's'}"], tmp_path / "s"),
+    ):
+        with flagsaver.flagsaver():
+            flags.FLAGS(["web", *given])
+            assert __main__.read_flags()[0].state == state.resolve()
 
 
 def test_a_ctrl_c_counts_while_the_server_is_loaded(tmp_path, monkeypatch):

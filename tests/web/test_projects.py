@@ -12,6 +12,7 @@ from c2g_jax.media.outputs import DiskFull
 from c2g_jax.session import opening, saving
 from c2g_jax.web import clips, model_host, projects, sessions
 from c2g_jax.web.model_host import ModelHost
+from tests.clips import write_clip
 from tests.session.bold import bold_model
 from tests.web.conftest import client_of
 from tests.web.test_routes import ADULT, DOG, error, opened, tracked
@@ -41,6 +42,42 @@ def test_the_list_has_what_was_worked_on_whatever_the_browser(tmp_path, clip):
     for wrong in ({"name": ""}, {"name": "x" * 101}, {}, {"name": 1}):
         with client_of(tmp_path / "state3", video=clip) as client:
             error(client.patch(opened(client), json=wrong), 422)
+
+
+def test_the_newest_project_on_the_film_is_gone_on_with(tmp_path, clip):
+    root = tmp_path / "mine"
+
+    def newest(client) -> str:
+        answer = client.post("/sessions", json={}, params={"newest": True})
+        assert answer.status_code == 201
+        return answer.json()["id"]
+
+    with client_of(tmp_path / "state", video=clip, projects=root) as client:
+        first = newest(client)
+        assert newest(client) == first, "an untouched one is no reason for another"
+        assert len(list(root.iterdir())) == 1
+        older = tracked(client).rpartition("/")[2]
+        worked = tracked(client).rpartition("/")[2]
+        assert newest(client) == worked
+        client.get(f"/sessions/{older}")
+        assert newest(client) == older
+        # Of the same name, but another film.
+        other = tmp_path / "other" / "kitchen.mp4"
+        other.parent.mkdir()
+        write_clip(other, [np.zeros((180, 320, 3), np.uint8)] * 24, fps=5)
+        sent = client.post(
+            "/sessions", params={"name": "kitchen.mp4"}, content=other.read_bytes()
+        )
+        stranger = f"/sessions/{sent.json()['id']}"
+        assert client.post(f"{stranger}/prompts", json=ADULT).status_code == 200
+        assert newest(client) == older
+    with client_of(tmp_path / "state2", video=clip, projects=root) as client:
+        assert newest(client) == older
+    with client_of(tmp_path / "state3", video=clip, projects=root, fps=2) as client:
+        again = newest(client)
+        assert again not in (first, older, worked)
+        assert client.get("/status").json()["fps"] == 2
+        assert client.get(f"/sessions/{again}").json()["video"]["fps"] == 2
 
 
 def test_folders_are_named_after_the_video(client):
@@ -219,8 +256,6 @@ def test_a_session_file_is_saved_and_opened_from_the_page(real, tmp_path, clip):
         assert len(client.service.registry) == before
 
     other = tmp_path / "other.mp4"
-    from tests.clips import write_clip
-
     write_clip(other, [np.zeros((180, 320, 3), np.uint8)] * 24, fps=5)
     with client_of(tmp_path / "elsewhere", real, video=other) as client:
         opened(client)

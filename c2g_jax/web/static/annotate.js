@@ -3,7 +3,7 @@
 import { call } from "./api.js";
 import { note } from "./messages.js";
 import { change } from "./session.js";
-import { asked, emit, isSuggested, nameOf, store } from "./store.js";
+import { asked, emit, isSuggested, nameOf, sameRelation, store } from "./store.js";
 
 const path = (rest) => `/sessions/${store.id}${rest}`;
 const post = (rest, json) => (frame, query) => call("POST", path(rest), { json, query });
@@ -14,7 +14,11 @@ export const relateNew = (subject_id, object_id, predicate, isNew = false) =>
   change(post("/relations", { subject_id, object_id, predicate, new: isNew }), () => {
     store.chosen = { subject_id, object_id, predicate };
     emit("chosen");
-    note(`${nameOf(subject_id)} is ${predicate} ${nameOf(object_id)}. I and O set where it begins and ends.`);
+  }).then(() => {
+    const made = store.relations.find((r) => sameRelation(r, { subject_id, object_id, predicate }));
+    if (!made?.fixed) return; // refused
+    const spans = made.spans.map(([a, b]) => (a === b ? a : `${a} to ${b}`)).join(", ");
+    note(`${nameOf(subject_id)} is ${made.predicate} ${nameOf(object_id)} on ${made.spans.length === 1 && made.spans[0][0] === made.spans[0][1] ? "frame" : "frames"} ${spans}. I and O set where it begins and ends.`);
   });
 
 export const setSpans = (lane, spans) =>

@@ -3,7 +3,7 @@
 import { relateNew } from "./annotate.js";
 import { call } from "./api.js";
 import { $, element } from "./dom.js";
-import { complain } from "./messages.js";
+import { complain, occupied } from "./messages.js";
 import { relate, rename } from "./session.js";
 import { isSuggested, nameOf, objectOf, store } from "./store.js";
 
@@ -77,7 +77,7 @@ export async function chooseRelation(subject_id, object_id) {
 }
 
 async function ask({ title, kind, query, current, kinds, neither, span, apply }) {
-  if (store.tracking) return;
+  if (occupied()) return;
   const mine = (task = { names: [], current, kinds, span, apply });
   $("correct-title").textContent = title;
   $("neither").hidden = !neither;
@@ -111,13 +111,15 @@ async function ask({ title, kind, query, current, kinds, neither, span, apply })
 // What is offered: names that start with the typed text, names that contain it, and, where no
 // name is equal, the text itself as a new one. [{name, kind, text}]
 function offered() {
-  const typed = $("search").value.trim().toLowerCase();
-  const begins = task.names.filter((name) => name.startsWith(typed));
-  const found = [...begins, ...task.names.filter((name) => name.includes(typed) && !begins.includes(name))];
-  const fresh = typed && task.names.length && !task.names.includes(typed) ? Object.entries(task.kinds) : [];
+  const written = $("search").value.trim().replace(/\s+/g, " ");
+  const typed = written.toLowerCase();
+  const low = new Map(task.names.map((name) => [name, name.toLowerCase()]));
+  const begins = task.names.filter((name) => low.get(name).startsWith(typed));
+  const found = [...begins, ...task.names.filter((name) => low.get(name).includes(typed) && !low.get(name).startsWith(typed))];
+  const fresh = typed && task.names.length && ![...low.values()].includes(typed) ? Object.entries(task.kinds) : [];
   return [
     ...found.map((name) => ({ name, kind: null, text: name })),
-    ...fresh.map(([kind, what]) => ({ name: typed, kind, text: `Add “${typed}”: ${what}` })),
+    ...fresh.map(([kind, what]) => ({ name: written, kind, text: `Add “${written}”: ${what}` })),
   ];
 }
 

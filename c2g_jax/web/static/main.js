@@ -49,7 +49,7 @@ function theme() {
 
 // Show the server's status, polled until the model is ready.
 async function watch() {
-  const pill = $("model");
+  const line = $("model");
   try {
     const status = await call("GET", "/status");
     opening.setStatus(status);
@@ -62,15 +62,14 @@ async function watch() {
       emit("ready");
     }
     const bad = status.error ?? status.warning;
-    pill.classList.toggle("bad", Boolean(bad));
+    line.classList.toggle("bad", Boolean(bad));
     const stage = `Starting: ${status.stage}…`;
-    pill.textContent = bad ?? (status.ready ? status.weights : stage);
-    pill.title = pill.textContent; // where it is cut off
-    pill.hidden = !pill.textContent;
+    line.textContent = bad ?? (status.ready ? status.weights : stage);
+    line.hidden = !line.textContent;
     if (!status.ready && !status.error) setTimeout(watch, 700);
   } catch (error) {
-    pill.hidden = false;
-    pill.textContent = error.message;
+    line.hidden = false;
+    line.textContent = error.message;
     setTimeout(watch, 2000);
   }
 }

@@ -1,6 +1,7 @@
 // Messages: notes that disappear, and errors that stay until they are closed.
 
 import { $ } from "./dom.js";
+import { store } from "./store.js";
 
 let timer = null;
 
@@ -13,8 +14,16 @@ export function note(text) {
 export function complain(error) {
   if (error?.name === "AbortError") return;
   const text = String(error?.message ?? error);
+  $("note").textContent = ""; // one message over the picture
   $("alert").hidden = false;
   $("alert").querySelector("p").textContent = text[0].toUpperCase() + text.slice(1);
+}
+
+// Whether the model is at work on the whole video, when nothing can be changed: says so.
+export function occupied() {
+  const { tracking } = store;
+  if (tracking) note(`${tracking.what === "find" ? "Everything is being found" : "The video is being tracked"}: cancel that first (Esc).`);
+  return Boolean(tracking);
 }
 
 export function calm() {
@@ -22,5 +31,6 @@ export function calm() {
 }
 
 export function setUp() {
+  new IntersectionObserver(([room]) => $("notes").classList.toggle("away", !room.isIntersecting)).observe($("notes").parentElement);
   $("alert").querySelector("button").addEventListener("click", calm);
 }

@@ -10,6 +10,7 @@ import { store } from "./store.js";
 let status = null;
 
 export function setStatus(received) {
+  if (!status) $("fps").value = received.fps;
   status = received;
 }
 
@@ -20,7 +21,8 @@ export async function start() {
 }
 
 async function startAnew() {
-  if (status?.video) await openExample();
+  // The last project on it, whatever the browser that made it.
+  if (status?.video) await reading(() => call("POST", "/sessions", { json: {}, query: { newest: true } }));
   else showEmpty(status?.video_error);
 }
 
@@ -77,7 +79,7 @@ export function openDialog() {
   const limits = status?.limits;
   $("limits").textContent = limits ? `Videos and images up to ${Math.round(limits.bytes / 2 ** 20)} MB and ${limits.frames} frames, or a project's file (.c2g). They stay on the machine of the server.` : "";
   $("open-example").hidden = !status?.video;
-  $("open-example").textContent = `Open ${status?.video} again`;
+  $("open-example").textContent = `New project on ${status?.video}`;
   $("file").value = "";
   $("open-dialog").showModal();
   projects.list();

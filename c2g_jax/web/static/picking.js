@@ -2,7 +2,7 @@
 
 import { $ } from "./dom.js";
 import { unpack } from "./masks.js";
-import { note } from "./messages.js";
+import { note, occupied } from "./messages.js";
 import { merge } from "./annotate.js";
 import { chooseRelation } from "./correct.js";
 import { emit, isSuggested, nameOf, objectOf, store, view } from "./store.js";
@@ -39,7 +39,7 @@ export function objectAt({ x, y }, mine = false) {
 export function pick(what) {
   const from = store.selected;
   if (from === null || !objectOf(from)) return note("Select an object first.");
-  if (store.tracking) return;
+  if (occupied()) return undefined;
   store.picking = { what, from };
   store.adding = null;
   emit("selection");

@@ -1,6 +1,7 @@
 // Playback, and the current frame. A video plays at its own rate, between the sampled frames too.
 
 import { $, icon } from "./dom.js";
+import { occupied } from "./messages.js";
 import { picture } from "./pictures.js";
 import { goTo } from "./session.js";
 import { on, store } from "./store.js";
@@ -12,7 +13,7 @@ let film = false; // whether the film plays
 export const playing = () => timer !== null || film;
 
 export function togglePlay() {
-  if (!store.video || store.tracking) return;
+  if (!store.video || occupied()) return;
   if (playing()) return pause();
   if (store.frame === store.video.num_frames - 1) goTo(0);
   if (store.video.film && store.filmPlays !== false) startFilm();

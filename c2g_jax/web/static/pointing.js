@@ -3,7 +3,7 @@
 import * as brush from "./brush.js";
 import { $ } from "./dom.js";
 import { chooseRelation } from "./correct.js";
-import { note } from "./messages.js";
+import { note, occupied } from "./messages.js";
 import { arrow, objectAt, picked } from "./picking.js";
 import { pause } from "./playback.js";
 import { prompt, settled } from "./session.js";
@@ -33,17 +33,12 @@ const inside = (x, y) => ({
   y: Math.max(0, Math.min(store.video.height - 0.01, y)),
 });
 
-function busy() {
-  if (store.tracking) note("Tracking is running: cancel it first (Esc).");
-  return Boolean(store.tracking);
-}
-
 const near = (a, b) => Math.hypot(a.x - b.x, a.y - b.y) < TWIN * scale();
 
 // A click selects the object under it; `add`: it belongs to the selected one; `fresh`: it makes
 // a new one. Where there is no object it adds to the selected one, or makes a subject.
 export function click({ x, y }, positive, { add = false, fresh = false } = {}) {
-  if (busy()) return undefined;
+  if (occupied()) return undefined;
   const hit = objectAt({ x, y });
   if (store.picking) return pickAt(hit, { x, y });
   if (!positive) {
@@ -84,7 +79,7 @@ async function pickAt(hit, { x, y }) {
 }
 
 function box(a, b) {
-  if (busy()) return undefined;
+  if (occupied()) return undefined;
   const [x1, x2] = [Math.min(a.x, b.x), Math.max(a.x, b.x)];
   const [y1, y2] = [Math.min(a.y, b.y), Math.max(a.y, b.y)];
   store.fresh = false;
@@ -125,7 +120,7 @@ function pointing() {
     stage.setPointerCapture(event.pointerId);
     const from = place(event);
     if (event.button === 0 && ["brush", "erase"].includes(tool())) {
-      if (!busy()) brush.begin(from, tool() === "erase");
+      if (!occupied()) brush.begin(from, tool() === "erase");
       return;
     }
     drag = { from, at: [event.clientX, event.clientY], moved: false, right: event.button === 2, start: objectAt(from, true) };
@@ -142,7 +137,7 @@ function pointing() {
     const to = far ? reached(event) : null;
     stop();
     if (to !== null) {
-      if (!busy()) chooseRelation(start, to);
+      if (!occupied()) chooseRelation(start, to);
     } else if (far) box(from, place(event));
     else click(from, right ? !sign() : sign(), { add: event.shiftKey || right, fresh: event.ctrlKey || event.metaKey || event.altKey });
   });

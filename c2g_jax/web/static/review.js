@@ -1,8 +1,8 @@
 // What is left to decide, the least sure first: one key to the next, one to accept, one to dismiss.
 
-import { accept, acceptAbove, dismiss } from "./annotate.js";
+import { accept, acceptAbove, dismiss, setSpans } from "./annotate.js";
 import { $ } from "./dom.js";
-import { note } from "./messages.js";
+import { note, occupied } from "./messages.js";
 import { goTo, relate, settled } from "./session.js";
 import { emit, isSuggested, on, percent, sameRelation, store } from "./store.js";
 
@@ -17,7 +17,7 @@ function queue() {
 }
 
 export function next() {
-  if (store.tracking) return undefined;
+  if (occupied()) return undefined;
   const all = queue();
   if (!all.length) return note("Nothing is left to decide.");
   if (store.chosen) passed.add(key(store.chosen));
@@ -38,6 +38,7 @@ let deciding = Promise.resolve();
 const decide = (act) => (deciding = deciding.then(() => decideOne(act)));
 
 async function decideOne(act) {
+  if (occupied()) return undefined;
   const { chosen, selected, objects } = store;
   const object = objects.find((o) => o.object_id === selected);
   if (!chosen && object && isSuggested(object)) return act(object);
@@ -50,9 +51,11 @@ async function decideOne(act) {
   return queue().length ? next() : note("Nothing is left to decide.");
 }
 
-const confirm = (r) => {
-  const { subject_id, object_id, predicate, spans } = r;
-  return relate({ subject_id, object_id, predicate, start: spans[0][0], stop: spans.at(-1)[1] });
+// With the spans that it has: the gaps between them are no part of it.
+const confirm = ({ subject_id, object_id, predicate, spans }) => {
+  if (spans.length > 1) return setSpans([subject_id, object_id, predicate], spans);
+  const [[start, stop]] = spans;
+  return relate({ subject_id, object_id, predicate, start, stop });
 };
 const refuse = ({ subject_id, object_id }) => relate({ subject_id, object_id, predicate: null, start: null, stop: null });
 

@@ -1,7 +1,7 @@
 // Actions on a session: each sends a request, then shows the answer.
 
 import { call } from "./api.js";
-import { complain, note, calm } from "./messages.js";
+import { complain, note, calm, occupied } from "./messages.js";
 import { forget } from "./pictures.js";
 import { asked, emit, endsOf, forgetViews, isSuggested, nameOf, store } from "./store.js";
 import { waitFor, waiting } from "./waiting.js";
@@ -169,5 +169,5 @@ const step = (action, done) =>
       note(`${done}: ${answer.what}.`);
     },
   );
-export const undo = () => store.canUndo && step("undo", "Undone");
-export const redo = () => store.canRedo && step("redo", "Redone");
+export const undo = () => !occupied() && store.canUndo && step("undo", "Undone");
+export const redo = () => !occupied() && store.canRedo && step("redo", "Redone");

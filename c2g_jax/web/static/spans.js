@@ -2,7 +2,7 @@
 
 import { laneOf, setSpans } from "./annotate.js";
 import { element } from "./dom.js";
-import { note } from "./messages.js";
+import { note, occupied } from "./messages.js";
 import { settled } from "./session.js";
 import { objectOf, sameRelation, store } from "./store.js";
 
@@ -30,7 +30,7 @@ function current() {
 }
 
 async function edit(act) {
-  if (store.tracking) return undefined;
+  if (occupied()) return undefined;
   const { frame } = store; // when the key was pressed
   await settled(); // a relation that was drawn just before is there
   const lane = current();
@@ -96,9 +96,10 @@ export function handles(lane, spans, index, along, key) {
 }
 
 function grab(event, handle, lane, spans, index, side, along) {
-  if (store.tracking || event.button) return;
+  if (event.button) return;
   event.preventDefault();
   event.stopPropagation();
+  if (occupied()) return;
   const room = handle.parentElement.getBoundingClientRect();
   const span = [...spans[index]];
   const frameAt = (x) => Math.max(0, Math.min(last(), Math.round(((x - room.left) / room.width) * last())));

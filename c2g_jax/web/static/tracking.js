@@ -3,7 +3,7 @@
 
 import { call, stream } from "./api.js";
 import { $ } from "./dom.js";
-import { complain, note } from "./messages.js";
+import { complain, note, occupied } from "./messages.js";
 import { pause } from "./playback.js";
 import { refresh, settled } from "./session.js";
 import { emit, forgetViews, isSure, on, sameRelation, store } from "./store.js";
@@ -15,7 +15,7 @@ let following = true; // the page shows the frame that was tracked last
 
 export async function track() {
   await settled(); // a click just before is included
-  if (!store.id || store.tracking) return;
+  if (!store.id || occupied()) return;
   if (!store.objects.length) return note("Click on a subject first.");
   const { id } = store;
   const seen = new Set(store.tracked);
