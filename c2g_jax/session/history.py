@@ -148,7 +148,8 @@ class History:
         self._running = None
         done, before = self._followed
         if done:
-            self._commit(f"tracked {done} frames", before, self.now)
+            after = self.now.without_lost()
+            self._commit(f"tracked {done} frames", before, after)
 
     def _commit(self, what: str, before: SessionState, after: SessionState) -> None:
         self.now = after

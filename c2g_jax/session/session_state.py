@@ -66,6 +66,21 @@ class SessionState:
         obj = self.objects.get(object_id)
         return obj is not None and not obj.removed
 
+    def without_lost(self) -> "SessionState":
+        """Return the state of a finished pass, without the objects that it lost.
+
+        They were found in an earlier pass, no frame shows them any more, and no person
+        told anything of them.
+        """
+        pairs = [fix.pair for fix in self.fixes] + [d.triple[:2] for d in self.drawn]
+        kept = {i for pair in (*pairs, *self.same) for i in pair}
+        lost = {
+            i: replace(obj, removed=True)
+            for i, obj in self.objects.items()
+            if obj.lost and not obj.removed and i not in kept
+        }
+        return replace(self, objects={**self.objects, **lost}) if lost else self
+
     def shown_id(self, object_id: int) -> int:
         """Return the id of an object after all merges."""
         return find_id(object_id, self.shared)

@@ -89,6 +89,13 @@ class TrackedObject:
         """Whether a person prompted it: its track then never closes."""
         return bool(self.prompts)
 
+    @property
+    def lost(self) -> bool:
+        """Whether no frame shows it, and no person told anything of it alone."""
+        told = self.role == SUBJECT or self.prompts or self.category or self.accepted
+        seen = any(found.mask is not None for found in self.observations.values())
+        return not told and self.presence is None and not seen
+
     def begun(self, frame: int, direction: int) -> bool:
         """Whether tracking in a direction has reached a prompt of it by this frame."""
         return any((frame - t) * direction >= 0 for t in self.prompts)

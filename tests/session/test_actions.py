@@ -149,6 +149,23 @@ def test_a_subject_taken_back_leaves_the_others_as_they_are(session):
     assert everything(session) == before
 
 
+def test_what_no_pass_finds_any_more_is_gone(session, world):
+    finds = world.finds
+    world.places |= {12: world.still(1, 8)}
+    session.click(**SUBJECT)
+    world.finds = lambda thing, frame: (12, 0, 0)
+    run(session.track())
+    lost = {o.object_id for o in session.objects()} - {1}
+    world.finds = finds
+    run(session.track(start=0))
+    found = {o.object_id for o in session.objects()} - {1}
+    assert lost
+    assert found
+    assert not lost & found
+    session.undo()
+    assert {o.object_id for o in session.objects()} - {1} == lost
+
+
 def test_a_box_may_reach_beyond_the_edges(session):
     session.box(3, -20, 0, 44, 104)
     (prompt,) = session.view(3).objects[0].prompts
