@@ -245,11 +245,11 @@ def test_a_name_that_is_not_in_the_vocabulary_is_added(person):
     person.objects(1)
     person.press("Enter")
     person.page.keyboard.type("Astronaut")
-    expect(person.get("new-name").first).to_contain_text("“astronaut”")
+    expect(person.get("new-name").first).to_contain_text("“Astronaut”")
     person.press("Enter")
-    expect(person.get("object")).to_contain_text("1 astronaut")
+    expect(person.get("object")).to_contain_text("1 Astronaut")
     person.press("Enter")
-    expect(person.get("name").first).to_have_text("astronaut")  # recent names first
+    expect(person.get("name").first).to_have_text("Astronaut")  # recent names first
     person.press("Escape")
 
 
@@ -315,6 +315,7 @@ def test_what_cannot_be_done_while_tracking_says_so(context, tmp_path, clip):
     with served(tmp_path / "state", host, video=clip) as (url, _):
         person = Person(context, url)
         person.host = host
+        expect(person.get("clip-name")).to_have_text("kitchen.mp4")
         subject_and_table(person)
         person.drag(*ADULT, *TABLE)
         name(person, "beside")

@@ -6,11 +6,13 @@ import { complain, note } from "./messages.js";
 import { emit, store } from "./store.js";
 
 let open = null; // function of the page that opens a project by its id
+let latest = 0; // counts lists and questions: an earlier list does not replace a later one
 
 export async function list() {
-  const part = $("projects-part");
+  const part = $("projects-part"), mine = ++latest;
   try {
     const { folder, projects } = await call("GET", "/projects");
+    if (mine !== latest) return;
     $("projects-folder").textContent = folder;
     $("no-projects").hidden = projects.length > 0;
     $("projects").replaceChildren(...projects.map(row));
@@ -38,6 +40,7 @@ function row(project) {
 }
 
 function rename(project, line) {
+  latest += 1;
   const field = element("input", { type: "text", value: project.name, maxlength: "100", "aria-label": `New name of ${project.name}`, "data-testid": "project-name" });
   const form = element("form", { class: "row-form" }, field, element("button", { type: "submit", class: "primary" }, "Rename"));
   form.addEventListener("submit", async (event) => {
@@ -66,6 +69,7 @@ async function duplicate({ id, name }) {
 }
 
 function ask(project, line) {
+  latest += 1;
   const keep = element("button", { type: "button", onclick: list }, "Keep");
   line.replaceChildren(
     element("p", { class: "question" }, `Delete ${project.name} and all work on it? This cannot be undone.`),
