@@ -226,6 +226,7 @@ def test_everything_is_found_by_a_button(context, tmp_path, clip):
     host = FakeModelHost(step=0.1)
     with served(tmp_path / "state", host, video=clip) as (url, _):
         person = Person(context, url)
+        expect(person.get("clip-name")).to_have_text("kitchen.mp4")
         person.click(*ADULT)
         person.objects(1)
         person.get("find").click()
