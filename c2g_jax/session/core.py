@@ -14,7 +14,7 @@ from c2g_jax.session.session_state import SessionState
 from c2g_jax.session.viewer import Viewer
 from c2g_jax.session.views import FrameView, ObjectSummary, RelationSummary
 from c2g_jax.tracking.spans import SpanConfig
-from c2g_jax.types import InputError
+from c2g_jax.types import InputError, whole
 from c2g_jax.vocabulary import Vocabulary
 
 TAKE, SUGGEST, OFF = "take", "suggest", "off"
@@ -104,6 +104,12 @@ class SessionCore:
     def _frame(self, frame: int) -> int:
         """Return a frame number as an int; InputError unless the video has it."""
         return check_frame(frame, self.video.num_frames)
+
+    def _shown(self, object_id: int, name: str = "object_id") -> int:
+        """Return the id under which an object is shown; InputError for none."""
+        object_id = whole(object_id, name)
+        self._history.now.object(object_id)
+        return self._history.now.shown_id(object_id)
 
     def _act(self, what: str, change: Callable[[SessionState], SessionState]) -> None:
         """Make a change, under a name for undo, and save."""

@@ -46,7 +46,7 @@ class Lanes(Naming):
             predicate = name_of(predicate)  # as the vocabulary writes it
         triple = self._triple((subject_id, object_id, predicate))
         if spans is not None:
-            spans = self._checked(spans, _title(triple))
+            spans = self._checked(spans, title_of(triple))
 
         def change(state: SessionState) -> SessionState:
             if new:
@@ -60,7 +60,7 @@ class Lanes(Naming):
             own = own or ((0, self.video.num_frames - 1),)
             return with_relation(state, triple, own)
 
-        self._act(_title(triple), change)
+        self._act(title_of(triple), change)
 
     def set_spans(self, lane: Lane, spans: Sequence[tuple[int, int]] | None) -> None:
         """Replace the spans of a lane; None: as the model has it.
@@ -69,10 +69,10 @@ class Lanes(Naming):
         """
         lane = self._lane(lane)
         if spans is not None:
-            spans = self._checked(spans, _title(lane))
+            spans = self._checked(spans, title_of(lane))
         if spans and not isinstance(lane, int):
             check_name(lane[2], self.vocabulary.predicates, "predicate")
-        self._act(f"spans of {_title(lane)}", lambda s: with_spans(s, lane, spans))
+        self._act(f"spans of {title_of(lane)}", lambda s: with_spans(s, lane, spans))
 
     def add_span(
         self, lane: Lane, start: int | None = None, stop: int | None = None
@@ -141,8 +141,8 @@ class Lanes(Naming):
 
     def _change(self, lane: Lane, what: str, change: Callable[[Spans], Spans]) -> None:
         lane = self._lane(lane)
-        spans = self._checked(change(self._spans(lane)), _title(lane))
-        self._act(f"{what}: {_title(lane)}", lambda s: with_spans(s, lane, spans))
+        spans = self._checked(change(self._spans(lane)), title_of(lane))
+        self._act(f"{what}: {title_of(lane)}", lambda s: with_spans(s, lane, spans))
 
     def _spans(self, lane: Lane) -> Spans:
         """Return the spans of a lane as they are shown; InputError if there is none."""
@@ -161,27 +161,21 @@ class Lanes(Naming):
             for span in r.spans
         ]
         if not found:
-            raise InputError(f"{_title(lane)} is no relation here: relate them first")
+            raise InputError(f"{title_of(lane)} is no relation here: relate them first")
         return tuple(sorted(found))
 
     def _lane(self, lane: Lane) -> Lane:
         """Return a lane by the ids shown; InputError if it can be none."""
         if isinstance(lane, Sequence) and not isinstance(lane, str):
             return self._triple(lane)
-        object_id, state = whole(lane, "lane"), self._history.now
-        state.object(object_id)
-        return state.shown_id(object_id)
+        return self._shown(lane, "lane")
 
     def _triple(self, lane: Sequence) -> Triple:
         if len(lane) != 3 or not isinstance(lane[2], str):
             raise InputError(
                 f"the lane is {lane!r}: give (subject, object, predicate), or an id"
             )
-        state = self._history.now
-        ids = [whole(i, "object_id") for i in lane[:2]]
-        for i in ids:
-            state.object(i)
-        subject_id, object_id = map(state.shown_id, ids)
+        subject_id, object_id = map(self._shown, lane[:2])
         if subject_id == object_id:
             raise InputError(
                 f"object {object_id} is given twice: relate two different objects"
@@ -251,7 +245,8 @@ def _span(spans: Spans, index: int) -> tuple[int, int]:
     return spans[index]
 
 
-def _title(lane: Lane) -> str:
+def title_of(lane: Lane) -> str:
+    """Return a lane in words, for undo and messages."""
     if isinstance(lane, int):
         return f"object {lane}"
     return f"{lane[0]} {lane[2]} {lane[1]}"

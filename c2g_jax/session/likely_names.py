@@ -3,7 +3,6 @@
 from c2g_jax.click2graph.prior import Prior
 from c2g_jax.session.naming import Naming
 from c2g_jax.session.ranking import Named, NameRanking, check_prior, relations_made
-from c2g_jax.types import whole
 from c2g_jax.vocabulary import UNKNOWN, Vocabulary
 
 
@@ -72,12 +71,6 @@ class LikelyNames(Naming):
             for predicate in told
         ]
         return relations_made(state, names) + drawn
-
-    def _shown(self, object_id: int) -> int:
-        """Return the id under which an object is shown; InputError for none."""
-        object_id = whole(object_id, "object_id")
-        self._history.now.object(object_id)
-        return self._history.now.shown_id(object_id)
 
     def _shown_names(self) -> dict[int, str]:
         return {o.object_id: o.category for o in self.objects()}

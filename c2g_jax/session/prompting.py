@@ -79,10 +79,8 @@ class Prompting(SessionCore):
         radius = real(radius, "radius", 0.5, max(size))
         mask = np.zeros(size, bool)
         if object_id is not None:
-            object_id = whole(object_id, "object_id")
-            state = self._history.now
-            state.object(object_id)
-            seen = state.observation(state.shown_id(object_id), frame)
+            object_id, shown_id = whole(object_id, "object_id"), self._shown(object_id)
+            seen = self._history.now.observation(shown_id, frame)
             mask = mask if seen is None else decode_mask(seen.mask)
         mask = paint(mask, points, radius, not erase)
         if not mask.any():

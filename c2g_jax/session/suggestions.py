@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable
 
 from c2g_jax.session import edits
-from c2g_jax.session.lanes import Lane, Lanes, with_relation
+from c2g_jax.session.lanes import Lane, Lanes, title_of, with_relation
 from c2g_jax.session.session_state import SessionState
 from c2g_jax.session.views import SUGGESTED, RelationSummary
 from c2g_jax.types import InputError, real
@@ -26,15 +26,17 @@ class Suggestions(Lanes):
         lane = self._lane(lane)
         if isinstance(lane, int):
             names = self._guessed_names()
-            self._act(f"object {lane} accepted", lambda s: _accepted(s, [lane], names))
+            self._act(
+                f"{title_of(lane)} accepted", lambda s: _accepted(s, [lane], names)
+            )
             return
         found = [r for r in self.relations(threshold) if _triple(r) == lane]
         if not found:
             raise InputError(
-                f"{lane[0]} {lane[2]} {lane[1]} is not suggested: lower the threshold, "
+                f"{title_of(lane)} is not suggested: lower the threshold, "
                 "or relate them"
             )
-        self._accept(f"{lane[0]} {lane[2]} {lane[1]} accepted", found)
+        self._accept(f"{title_of(lane)} accepted", found)
 
     def accept_above(self, confidence: float) -> int:
         """Accept the suggested relations of `relations(confidence)` and their objects.
@@ -51,7 +53,7 @@ class Suggestions(Lanes):
         """Dismiss a suggested object or relation: it is not suggested again."""
         lane = self._lane(lane)
         if isinstance(lane, int):
-            self._act(f"object {lane} dismissed", lambda s: edits.remove(s, lane))
+            self._act(f"{title_of(lane)} dismissed", lambda s: edits.remove(s, lane))
         else:
             self.unrelate(*lane)
 
