@@ -35,18 +35,16 @@ A view's objects and relations, and those of GET /sessions/ID, have a `state`,
 GET /sessions/ID leaves out suggested objects without a relation that reaches it.
 """
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 
 from c2g_jax.vocabulary import parse_vocabulary
 from c2g_jax.web.imports import import_upload
-from c2g_jax.web.routes_edit import Index, Number, RequestBody
+from c2g_jax.web.routes_edit import Index, Number, RequestBody, change
 from c2g_jax.web.routes_session import EntryDep, ServiceDep, check_revision
-from c2g_jax.web.service import SessionService
-from c2g_jax.web.sessions import Entry, clean_name
+from c2g_jax.web.sessions import clean_name
 
 router = APIRouter(
     prefix="/sessions/{session_id}", dependencies=[Depends(check_revision)]
@@ -189,25 +187,6 @@ class VocabularyText(RequestBody):
     """The text of a vocabulary's file."""
 
     text: str | None
-
-
-async def change(
-    service: SessionService,
-    entry: Entry,
-    job: Callable[[Any], dict | None],
-    frame: int | None = None,
-) -> dict:
-    """Run a change in the worker; `job(session)` returns what is answered besides."""
-
-    def edit(session):
-        answer = job(session) or {}
-        answer |= {"can_undo": session.can_undo, "can_redo": session.can_redo}
-        if frame is not None:
-            answer["view"] = session.view(frame)
-        return session.as_json(answer)
-
-    answer = await service.change(entry, edit, "changing the project")
-    return answer | {"revision": entry.revision}
 
 
 @router.get("/at")

@@ -1,7 +1,7 @@
 """Routes that change a session: prompts, tracking, finding, labels, undo."""
 
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
@@ -83,13 +83,36 @@ class RelationEdit(RequestBody):
     stop: Index | None = None
 
 
+async def change(
+    service: SessionService,
+    entry: Entry,
+    job: Callable[[Any], dict | None],
+    frame: int | None = None,
+    what: str = "changing the project",
+) -> dict:
+    """Run a change in the worker; `job(session)` returns what is answered besides.
+
+    With a `frame` its view is answered too, unless the job gives one.
+    """
+
+    def edit(session):
+        answer = job(session) or {}
+        answer |= {"can_undo": session.can_undo, "can_redo": session.can_redo}
+        if frame is not None and "view" not in answer:
+            answer["view"] = session.view(frame)
+        return session.as_json(answer)
+
+    answer = await service.change(entry, edit, what)
+    return answer | {"revision": entry.revision}
+
+
 async def apply_edit(
     service: SessionService,
     entry: Entry,
     job: Callable,
     frame: int | None = None,
     what: str = "changing the project",
-):
+) -> dict:
     """Run an edit in the worker and return the view of the frame the page shows.
 
     job(session) returns that view, the name of the undone or redone action, or None.
@@ -97,17 +120,11 @@ async def apply_edit(
 
     def edit(session):
         result = job(session)
-        answer = {"can_undo": session.can_undo, "can_redo": session.can_redo}
-        if isinstance(result, str):
-            answer["what"], result = result, None
-        if result is None and frame is not None:
-            result = session.view(frame)
-        if result is not None:
-            answer["view"] = result
-        return session.as_json(answer)
+        if result is None:
+            return None
+        return {"what" if isinstance(result, str) else "view": result}
 
-    answer = await service.change(entry, edit, what)
-    return answer | {"revision": entry.revision}
+    return await change(service, entry, edit, frame, what)
 
 
 @router.post("/prompts")
