@@ -1,16 +1,20 @@
 """What the programs of a video or a training would cost a GPU that is not there.
 
     python -m benchmarks.compiled --card=h100 --size=large --objects=1,4,16
+    python -m benchmarks.compiled --card=a100 --size=large --training --devices=1,8
 
 XLA compiles for a described card (benchmarks/cards/), without a GPU and its driver; the
 compiled program is then read. Needs the extra `gpu-plan`. The table shows, for each
 program: kernels per call, loops, gigabytes to and from the card's memory, FLOPs of
 matrix products (those of fused attention included), temporary memory, arguments, and an
 estimate: the sum over kernels of the longer of bytes / bandwidth and FLOPs / (60% of
-the peak), and 2 microseconds for each launch. It is an estimate, not a time.
+the peak), and 2 microseconds for each launch. It is an estimate, not a time. For the
+steps of a training these are the figures of one of its cards, and the gigabytes that
+the cards exchange are shown too; the estimate leaves that time out.
 """
 
 import contextlib
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -40,6 +44,7 @@ with launch.needing("gpu-plan"):
     import jax_plugins.xla_cuda12  # noqa: F401
     import tokamax
 
+    from benchmarks.compiled_training import placed, training_programs
     from c2g_jax.sam2 import memory, track
     from c2g_jax.sam2.config import SIZES, Sam2Config, sam2_config
     from c2g_jax.sam2.fused_attention import FUSED, PLAIN
@@ -56,6 +61,12 @@ for _name in ("image_size", "dtype", "json"):
 OBJECTS = flags.DEFINE_list("objects", ["1", "4"], "Numbers of objects to track.")
 ATTENTION = flags.DEFINE_enum(
     "attention", FUSED, [FUSED, PLAIN], "Form of the programs, see Sam2Config."
+)
+TRAINING = flags.DEFINE_bool(
+    "training", False, "Compile the steps of trainings instead of a video's programs."
+)
+DEVICES = flags.DEFINE_list(
+    "devices", ["1", "8"], "Numbers of cards that train, in one host."
 )
 TOP = flags.DEFINE_integer("top", 0, "Also list this many of the longest kernels.", 0)
 HLO = flags.DEFINE(PATH, "hlo", None, "Folder for the texts of the programs.")
@@ -87,8 +98,11 @@ def kernels_without_a_card() -> Iterator[None]:
         yield
 
 
-def programs(config: Sam2Config, counts: list[int]) -> Iterator[tuple]:
+def video_programs(
+    config: Sam2Config, counts: list[int], mesh: jax.sharding.Mesh
+) -> Iterator[tuple[str, Callable, tuple]]:
     """Yield the name, function and abstract arguments of each program of a video."""
+    whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
     model = jax.eval_shape(for_inference, abstract_sam2(config))
     side = config.image_size
     frame = jax.ShapeDtypeStruct((side, side, 3), jnp.uint8)
@@ -96,31 +110,29 @@ def programs(config: Sam2Config, counts: list[int]) -> Iterator[tuple]:
     def encode(model, frame):
         return model.encode_image(normalize_frames(frame[None]))
 
-    yield "encode", encode, (model, frame)
+    yield "encode", jax.jit(encode), placed((model, frame), whole)
     features = jax.eval_shape(encode, model, frame)
     index = jax.ShapeDtypeStruct((), jnp.int32)
     for n in counts:
         bank = jax.eval_shape(lambda n=n: memory.empty_bank(config, n))
         active = jax.ShapeDtypeStruct((n,), bool)
         arguments = (model, bank, features, index, active)
-        yield f"track_{n}", lambda *given: track.track_step(*given), arguments
+        step = jax.jit(lambda *given: track.track_step(*given))
+        yield f"track_{n}", step, placed(arguments, whole)
 
 
-def compile_for(
-    name: str, function: Callable, arguments: tuple, mesh: jax.sharding.Mesh
+def compile_and_read(
+    name: str, function: Callable, arguments: tuple
 ) -> tuple[Cost, dict]:
-    """Compile a program; return its cost and its figures for performance.json."""
-    whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
-    placed = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=whole), arguments
-    )
-    compiled = jax.jit(function).lower(*placed).compile()
+    """Compile a jitted function; return its cost and figures for performance.json."""
+    compiled = function.lower(*arguments).compile()
     text, held = compiled.as_text(), compiled.memory_analysis()
     if HLO.value:
         Path(HLO.value).mkdir(parents=True, exist_ok=True)
         (Path(HLO.value) / f"{CARD.value}.{name}.hlo").write_text(text)
     cost = read_cost(text)
-    return cost, dict(
+    exchanged = {k: round(v / 1e9, 3) for k, v in cost.collectives.items()}
+    return cost, exchanged | dict(
         kernels=cost.count,
         loops=cost.loops,
         gigabytes=round(cost.moved / 1e9, 2),
@@ -148,12 +160,19 @@ def show_longest(cost: Cost, card: Card, console: Console) -> None:
 def main(argv) -> None:
     del argv
     check_json()
-    counts = whole_numbers(OBJECTS)
+    counts, devices = whole_numbers(OBJECTS), whole_numbers(DEVICES)
     dtype = launch.DTYPE.value or "bfloat16"
     config = sam2_config(
         SIZE.value, launch.IMAGE_SIZE.value, dtype, attention=ATTENTION.value
     )
-    card, mesh = _CARDS[CARD.value], mesh_of(CARD.value)
+    card = _CARDS[CARD.value]
+    if TRAINING.value:
+        meshes = (mesh_of(CARD.value, n) for n in devices)
+        programs = itertools.chain.from_iterable(
+            training_programs(SIZE.value, dtype, mesh) for mesh in meshes
+        )
+    else:
+        programs = video_programs(config, counts, mesh_of(CARD.value))
     title = (
         f"{SIZE.value} at {config.image_size}x{config.image_size}, {dtype}, "
         f"{ATTENTION.value} attention, compiled for {card.name}, not measured; "
@@ -163,13 +182,15 @@ def main(argv) -> None:
     table.add_column("program")
     found = {}
     with kernels_without_a_card():
-        for name, function, arguments in programs(config, counts):
-            cost, found[name] = compile_for(name, function, arguments, mesh)
-            if not table.rows:
-                for heading in found[name]:
-                    table.add_column(heading.replace("_", ", "), justify="right")
-            table.add_row(name, *(f"{x:,}" for x in found[name].values()))
+        for name, function, arguments in programs:
+            cost, found[name] = compile_and_read(name, function, arguments)
+            console.print(f"{name}: {found[name]}", highlight=False, soft_wrap=True)
             show_longest(cost, card, console)
+    headings = list(dict.fromkeys(key for row in found.values() for key in row))
+    for heading in headings:
+        table.add_column(heading.replace("_", ", "), justify="right")
+    for name, row in found.items():
+        table.add_row(name, *(f"{row.get(key, 0):,}" for key in headings))
     console.print(table)
     record(CARD.value, found, device="compiled")
 

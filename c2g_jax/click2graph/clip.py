@@ -100,7 +100,7 @@ def follow_subjects(
 
     length = features.embed.shape[0]
     rest = (jnp.arange(1, length), jax.tree.map(lambda x: x[1:], features))
-    _, later = jax.lax.scan(step, bank, rest, unroll=_loops_are_slow())
+    _, later = jax.lax.scan(step, bank, rest, unroll=_loops_are_slow(model))
     first = jax.tree.map(lambda x: x[None], first.without_candidates())
     joined = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), first, later)
     return jax.lax.stop_gradient(joined)
@@ -140,7 +140,7 @@ def predict_clip(
 
     keys = None if key is None else jax.random.split(key, length)
     frames = (features, subjects, keys, true_points)
-    if _loops_are_slow():
+    if _loops_are_slow(model):
         return ClipPrediction(subjects, *jax.vmap(frame)(frames))
     return ClipPrediction(subjects, *jax.lax.map(frame, frames))
 
@@ -178,9 +178,10 @@ def classify_points(
     return Queries(points, *found)
 
 
-def _loops_are_slow() -> bool:
+def _loops_are_slow(model: Click2Graph) -> bool:
     """Tell whether to vectorise over frames, which needs more memory than a loop.
 
-    XLA runs the body of a loop on a single core of a CPU.
+    XLA runs the body of a loop on a single core of a CPU. A model with fused attention
+    is meant for a GPU.
     """
-    return jax.default_backend() == "cpu"
+    return jax.default_backend() == "cpu" and not model.sam2.config.fused

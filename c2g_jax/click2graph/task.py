@@ -30,21 +30,20 @@ class Click2GraphTask:
         model: Click2Graph,
         batch: dict[str, jax.Array],
         key: jax.Array,
-        step: jax.Array,
+        clip_keys: jax.Array,
         train: bool = True,
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Return the mean loss over the clips of a batch, and the mean of each term.
 
-        `batch` is a batch of the loader's task "relations". Dropout is applied only
-        with `train`.
+        `batch` is a batch of the loader's task "relations", and `clip_keys` has a
+        random key for each clip. Dropout is applied only with `train`.
         """
-        del step
-        keys = jax.random.split(key, batch["frames"].shape[0])
+        del key  # nothing is drawn for all clips together
 
         def one(clip: dict[str, jax.Array], key: jax.Array):
             return self.clip_loss(model, clip, key, train)
 
-        loss, terms = jax.vmap(one)(batch, keys)
+        loss, terms = jax.vmap(one)(batch, clip_keys)
         return jnp.mean(loss), jax.tree.map(jnp.mean, terms)
 
     def clip_loss(

@@ -39,7 +39,7 @@ def check_overrides(argv: Sequence[str]) -> list[str]:
         raise InputError("--config is missing: name a file, as configs/toy_pvsg.py")
     if not first:  # absl names the unknown flag
         return list(argv)
-    config = _load(first[-1].partition("=")[2])
+    config = load_config(first[-1].partition("=")[2])
     for word in rest:
         name = word.lstrip("-").partition("=")[0].removeprefix("no")
         if word.startswith("-") and name.startswith("config."):
@@ -69,7 +69,8 @@ def _split_config(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return first, rest
 
 
-def _load(value: str) -> ConfigDict:
+def load_config(value: str) -> ConfigDict:
+    """Return the configuration of FILE.py or FILE.py:VARIANT, or raise InputError."""
     path, _, variant = value.partition(":")
     if not Path(path).is_file():
         raise InputError(

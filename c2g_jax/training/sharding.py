@@ -1,7 +1,7 @@
 """Data parallelism: replicated parameters, batches sharded along their first axis."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import numpy as np
@@ -33,6 +33,25 @@ def replicated(mesh: Mesh) -> NamedSharding:
 def sharded(mesh: Mesh) -> NamedSharding:
     """Return the sharding of arrays divided over the devices by their first axis."""
     return NamedSharding(mesh, PartitionSpec(DATA))
+
+
+def mean_over_devices(
+    mesh: Mesh, function: Callable, divided: Sequence[bool]
+) -> Callable:
+    """Return a function that every device runs for itself; results are the means.
+
+    `divided` tells of each argument whether its arrays are divided over the devices by
+    their first axis, or whole on each.
+    """
+
+    def mean(*given):
+        return jax.lax.pmean(function(*given), DATA)
+
+    specs = tuple(PartitionSpec(DATA) if d else PartitionSpec() for d in divided)
+    # Means are equal on all devices, which JAX's own check cannot see through a kernel.
+    return jax.shard_map(
+        mean, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(), check_vma=False
+    )
 
 
 def put_batch(mesh: Mesh, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:

@@ -31,10 +31,14 @@ class Task(Protocol):
         model: Any,
         batch: dict[str, jax.Array],
         key: jax.Array,
-        step: jax.Array,
+        clip_keys: jax.Array,
         train: bool = True,
     ) -> tuple[jax.Array, Metrics]:
-        """Return the mean loss of a batch, and the terms to log by name."""
+        """Return the mean loss of some clips, and the means of the terms to log.
+
+        `batch` holds b clips, those of one device; `clip_keys` [b] a random key for
+        each, and `key` is the same on all devices.
+        """
         ...
 
 
@@ -85,16 +89,20 @@ def describe(parts: SplitParams) -> None:
 
 def first_state(config: OptimConfig, parts: SplitParams, mesh: Mesh) -> TrainState:
     """Return the state before the first step, on all devices."""
-    optimizer = optim.make_optimizer(config, parts.trained)
+    return sharding.put_replicated(mesh, initial_state(config, parts.trained))
+
+
+def initial_state(config: OptimConfig, trained: Parameters) -> TrainState:
+    """Return the state before the first step."""
+    optimizer = optim.make_optimizer(config, trained)
     # Copies, because the state is donated to the step.
-    params = {name: jnp.array(x) for name, x in parts.trained.items()}
-    state = TrainState(
+    params, ema = (jax.tree.map(jnp.array, trained) for _ in range(2))
+    return TrainState(
         jnp.zeros((), jnp.int32),
         params,
         jax.jit(optimizer.init)(params),
-        {name: jnp.array(x) for name, x in params.items()} if config.ema else None,
+        ema if config.ema else None,
     )
-    return sharding.put_replicated(mesh, state)
 
 
 def make_train_step(
@@ -102,20 +110,27 @@ def make_train_step(
 ) -> Callable[..., tuple[TrainState, Metrics]]:
     """Return the jitted `step(state, frozen, batch)`, which donates the state.
 
-    Only trained parameters have gradients and moments.
+    Only trained parameters have gradients and moments. Each device computes loss and
+    gradients of its own clips, as a program of its own: XLA cannot divide the fused
+    kernels of attention by itself. The means over devices are those of the batch,
+    since all have equally many clips.
     """
     replicated, sharded = sharding.replicated(mesh), sharding.sharded(mesh)
     optimizer = optim.make_optimizer(config, parts.trained, sharded)
     rates = optim.schedules(config)
 
+    def gradients(params: Parameters, frozen: Parameters, batch, key, clip_keys):
+        def loss_of(params: Parameters):
+            return task.loss(parts.whole(params, frozen), batch, key, clip_keys)
+
+        return jax.value_and_grad(loss_of, has_aux=True)(params)
+
+    over_devices = sharding.mean_over_devices(mesh, gradients, _DIVIDED)
+
     def step(state: TrainState, frozen: Parameters, batch: dict[str, jax.Array]):
         key = jax.random.fold_in(jax.random.key(seed), state.step)
-
-        def loss_of(params: Parameters):
-            model = parts.whole(params, frozen)
-            return task.loss(model, batch, key, state.step)
-
-        (loss, terms), grads = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+        keys = _keys(key, batch)
+        (loss, terms), grads = over_devices(state.params, frozen, batch, *keys)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         ema, seen = state.ema, state.step + 1
@@ -146,10 +161,15 @@ def make_eval_step(
     evaluations draw the same prompts.
     """
 
+    def loss_of(params, frozen, batch, key, clip_keys):
+        model = parts.whole(params, frozen)
+        return task.loss(model, batch, key, clip_keys, train=False)
+
+    over_devices = sharding.mean_over_devices(mesh, loss_of, _DIVIDED)
+
     def evaluate(params, frozen, batch, number):
         key = jax.random.fold_in(jax.random.key(seed + 1), number)
-        model = parts.whole(params, frozen)
-        loss, terms = task.loss(model, batch, key, jnp.int32(0), train=False)
+        loss, terms = over_devices(params, frozen, batch, *_keys(key, batch))
         return {LOSS: loss, **terms}
 
     replicated, sharded = sharding.replicated(mesh), sharding.sharded(mesh)
@@ -158,6 +178,18 @@ def make_eval_step(
         in_shardings=(replicated, replicated, sharded, replicated),
         out_shardings=replicated,
     )
+
+
+# Of the arguments of loss and gradients, batch and clip_keys are divided over devices.
+_DIVIDED = (False, False, True, False, True)
+
+
+def _keys(
+    key: jax.Array, batch: Mapping[str, jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    """Return the key that all clips of a batch share, and those of each: [], [b]."""
+    shared, drawn = jax.random.split(key)
+    return shared, jax.random.split(drawn, len(next(iter(batch.values()))))
 
 
 def to_host(state: TrainState) -> dict[str, np.ndarray]:

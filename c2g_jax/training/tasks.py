@@ -35,7 +35,6 @@ from c2g_jax.from_scratch.didm import FromScratchDidmConfig, didm_config
 from c2g_jax.from_scratch.relation_loss import FromScratchRelationLoss
 from c2g_jax.from_scratch.sch import FromScratchSchConfig, sch_config
 from c2g_jax.sam2.config import sam2_config
-from c2g_jax.sam2.fused_attention import PLAIN
 from c2g_jax.sam2.model import Sam2
 from c2g_jax.training.loop import LoopConfig
 from c2g_jax.training.optim import Group, OptimConfig
@@ -45,6 +44,7 @@ from c2g_jax.training.segmenter.recipe import Recipe
 from c2g_jax.training.segmenter.task import segmenter_task
 from c2g_jax.training.state import Task
 from c2g_jax.types import InputError
+from c2g_jax.vocabulary import Vocabulary
 
 SEGMENTER, CLICK2GRAPH = "segmenter", "click2graph"
 _CLIPS = {SEGMENTER: "segments", CLICK2GRAPH: "relations"}
@@ -68,30 +68,15 @@ def prepare_task(config: Any, local_batch: int) -> PreparedTask:
     dataset = open_dataset(config.data.dir, config.data.name, config.data.config)
     held_out = config.data.get("held_out", 0)
     training, _ = hold_out(dataset.videos(config.data.train), held_out)
-    sam2 = fill_sam2(config)
-    if config.task == SEGMENTER:
-        count = len(dataset.vocabulary.objects)
-        loss = build(SegmentLoss, config.loss, "loss")
-        recipe = build(Recipe, config.recipe, "recipe", loss=loss, num_classes=count)
-        task, export = segmenter_task(sam2, recipe, config.train), save_sam2
-    else:
-        if not config.sam2.checkpoint:
-            logging.warning(
-                "config.sam2.checkpoint is empty: the frozen SAM2.1 is randomly "
-                "initialised"
-            )
-        task = click2graph_task(config, sam2, dataset, training)
-        export = save_click2graph_and_heads
-    if config.trainable:
-        task = dataclasses.replace(task, trainable=tuple(config.trainable))
+    if config.task == CLICK2GRAPH and not config.sam2.checkpoint:
+        logging.warning(
+            "config.sam2.checkpoint is empty: the frozen SAM2.1 is randomly initialised"
+        )
+    sam2, counts = fill_sam2(config), predicate_counts(dataset, training)
+    task = make_task(config, sam2, dataset.vocabulary, counts)
+    export = save_sam2 if config.task == SEGMENTER else save_click2graph_and_heads
     shard = (jax.process_index(), jax.process_count())
-    clips = build(
-        ClipConfig,
-        config.clip,
-        "clip",
-        task=_CLIPS[config.task],
-        image_size=sam2.config.image_size,
-    )
+    clips = clip_config(config, sam2.config.image_size)
     whole = dict(crop=clips.crop_to or clips.crop, crop_to=0.0)
     still = dataclasses.replace(
         clips, flip=0, brightness=0, contrast=0, saturation=0, hue=0, **whole
@@ -110,27 +95,48 @@ def prepare_task(config: Any, local_batch: int) -> PreparedTask:
 
 
 def fill_sam2(config: Any) -> Sam2:
-    """Load the SAM2.1 of config.sam2.checkpoint; if empty, initialise one randomly.
-
-    Its attention is plain: the clips of a batch lie on all devices, and XLA cannot
-    divide a fused kernel among them: each would compute all clips.
-    """
+    """Load the SAM2.1 of config.sam2.checkpoint; if empty, initialise one randomly."""
     size, side, dtype = config.sam2.size, config.sam2.image_size, config.sam2.dtype
     if config.sam2.checkpoint:
         folder = find_checkpoint(config.sam2.checkpoint)
         mend = "give --config.sam2.size={size}"
         check_size(read_manifest(folder), size, config.sam2.checkpoint, mend)
-        return load_sam2(folder, size, side, dtype, attention=PLAIN)
-    return seeded_sam2(sam2_config(size, side, dtype, attention=PLAIN), config.seed)
+        return load_sam2(folder, size, side, dtype)
+    return seeded_sam2(sam2_config(size, side, dtype), config.seed)
+
+
+def make_task(
+    config: Any, sam2: Sam2, vocabulary: Vocabulary, counts: np.ndarray | None
+) -> Task:
+    """Return the task of a configuration, which trains `sam2` or the heads around it.
+
+    `counts` is as in `predicate_counts`.
+    """
+    if config.task == SEGMENTER:
+        count = len(vocabulary.objects)
+        loss = build(SegmentLoss, config.loss, "loss")
+        recipe = build(Recipe, config.recipe, "recipe", loss=loss, num_classes=count)
+        task = segmenter_task(sam2, recipe, config.train)
+    else:
+        task = click2graph_task(config, sam2, vocabulary, counts)
+    if config.trainable:
+        task = dataclasses.replace(task, trainable=tuple(config.trainable))
+    return task
+
+
+def clip_config(config: Any, image_size: int) -> ClipConfig:
+    """Return the settings of a configuration's training clips."""
+    kind = _CLIPS[config.task]
+    return build(ClipConfig, config.clip, "clip", task=kind, image_size=image_size)
 
 
 def click2graph_task(
-    config: Any, sam2: Sam2, dataset: Dataset, videos: Sequence[VideoRecord]
+    config: Any, sam2: Sam2, vocabulary: Vocabulary, counts: np.ndarray | None
 ) -> Click2GraphTask:
-    """Return the task that trains DIDM and SCH around a SAM2.1, on videos."""
+    """Return the task that trains DIDM and SCH around a SAM2.1."""
     check_fields(config.didm, FromScratchDidmConfig, "didm")
     check_fields(config.sch, FromScratchSchConfig, "sch")
-    paper = click2graph_config(sam2.config, dataset.vocabulary)
+    paper = click2graph_config(sam2.config, vocabulary)
     didm = didm_config(**{**dataclasses.asdict(paper.didm), **config.didm})
     sch = sch_config(**{**dataclasses.asdict(paper.sch), **config.sch})
     model = abstract_click2graph(dataclasses.replace(paper, didm=didm, sch=sch))
@@ -138,10 +144,9 @@ def click2graph_task(
     model = with_seeded_heads(model, config.seed)
     if sch.prior:
         own = Path(config.data.dir) / config.data.name / "prior.json"
-        prior = read_prior(config.get("prior") or own, dataset.vocabulary)
+        prior = read_prior(config.get("prior") or own, vocabulary)
         model.sch.set_prior(prior.counts.whole_table(prior.weights))
     loss = build(FromScratchRelationLoss, config.loss, "loss")
-    counts = predicate_counts(dataset, videos)
     return Click2GraphTask(model, loss, counts)
 
 

@@ -160,8 +160,8 @@ def learning(model, batch):
     @jax.jit
     def step(params, moments, weights):
         def value(params):
-            key = jax.random.key(0)
-            terms = task.loss(parts.whole(params), batch, key, 0, train=False)[1]
+            keys = jax.random.split(jax.random.key(0), len(batch["frames"]))
+            terms = task.loss(parts.whole(params), batch, None, keys, False)[1]
             taken = sorted(weights.keys() & terms.keys())
             return sum(weights[name] * terms[name] for name in taken), terms
 
@@ -206,8 +206,8 @@ def test_what_moves_points(model, batch, detached, reached):
     @jax.jit
     @jax.jacrev
     def gradients(params):
-        key = jax.random.key(0)
-        terms = task.loss(parts.whole(params), batch, key, 0, train=False)[1]
+        keys = jax.random.split(jax.random.key(0), len(batch["frames"]))
+        terms = task.loss(parts.whole(params), batch, None, keys, False)[1]
         return {name: terms[name] for name in reached}
 
     for term, by_name in gradients(parts.trained).items():

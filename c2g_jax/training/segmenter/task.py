@@ -39,21 +39,18 @@ class SegmenterTask:
         model: Sam2,
         batch: dict[str, jax.Array],
         key: jax.Array,
-        step: jax.Array,
+        clip_keys: jax.Array,
         train: bool = True,
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Return the mean loss of a batch's clips, and the mean of each term.
 
-        `batch` holds clips of the task "segments" (`data.clips`). Without `train`,
-        clips run forward from points and boxes, without corrections. The terms
-        `first_iou` and `tracked_iou` are IoUs of masks, only logged.
+        `batch` holds clips of the task "segments" (`data.clips`); `key` draws how all
+        of them are prompted, `clip_keys` the prompts of each. Without `train`, clips
+        run forward from points and boxes, without corrections. The terms `first_iou`
+        and `tracked_iou` are IoUs of masks, only logged.
         """
-        del step
-        frames = batch["frames"]
-        count, length = frames.shape[:2]
-        planned, drawn = jax.random.split(key)
-        recipe = self.recipe
-        plan = draw_plan(planned, recipe, length) if train else plain_plan(length)
+        recipe, length = self.recipe, batch["frames"].shape[1]
+        plan = draw_plan(key, recipe, length) if train else plain_plan(length)
 
         def one(clip: dict[str, jax.Array], key: jax.Array):
             sums, logged = clip_sums(recipe, model, clip, plan, key, train)
@@ -61,7 +58,7 @@ class SegmenterTask:
 
         read = ("frames", "segments", "objects", "categories", "holds")
         clips = {name: batch[name] for name in read}
-        terms = jax.vmap(one)(clips, jax.random.split(drawn, count))
+        terms = jax.vmap(one)(clips, clip_keys)
         terms = jax.tree.map(jnp.mean, terms)
         weights = dataclasses.asdict(recipe.loss)
         total = sum(weights[name] * terms[name] for name in terms if name in weights)
