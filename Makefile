@@ -77,13 +77,13 @@ $(TOY_DATA)/toy_pvsg/.done: | setup-train
 	  --data_dir="$(TOY_DATA)"
 	@touch "$@"
 
-$(TOY)/start/.done: $(TOY_DATA)/toy_pvsg/.done
-	$(TRAIN) --config=configs/sam2_toy.py:start
+$(TOY)/encoder/.done: $(TOY_DATA)/toy_pvsg/.done
+	$(TRAIN) --config=configs/sam2_toy.py:encoder
 	@touch "$@"
 
-$(TOY)/images/.done: $(TOY)/start/.done
+$(TOY)/images/.done: $(TOY)/encoder/.done
 	$(TRAIN) --config=configs/sam2_toy.py:images \
-	  --config.sam2.checkpoint="$(TOY)/start/weights"
+	  --config.sam2.checkpoint="$(TOY)/encoder/weights"
 	@touch "$@"
 
 $(TOY)/memory/.done: $(TOY)/images/.done

@@ -69,6 +69,8 @@ def clip_sums(
     targets = frame_targets(masks, recipe.loss.mask_size, config.low_res_size)
     features = model.encode_image(normalize_frames(clip["frames"]))
     logged = feature_losses(recipe.loss, features, clip, recipe.num_classes)
+    if not recipe.prompted:
+        return zero_sums(), logged
     start, here = features.frame(0), FrameTargets(*(x[0] for x in targets))
     valid = here.present
     prompts = clicks.first_prompts(

@@ -17,6 +17,8 @@ from c2g_jax.training.segmenter.loss import SegmentLoss
 class Recipe:
     """How a clip is prompted and corrected."""
 
+    # False: the auxiliary losses of image features alone (`from_scratch.aid_losses`).
+    prompted: bool = True
     loss: SegmentLoss = dataclasses.field(default_factory=SegmentLoss)
     num_classes: int = 126  # objects in the vocabulary, for `class_loss`
     # Probability that a video starts from masks; images never do.

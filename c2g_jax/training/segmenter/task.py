@@ -11,11 +11,14 @@ from c2g_jax.training.segmenter.loss import mean_terms
 from c2g_jax.training.segmenter.recipe import Recipe, draw_plan, plain_plan
 from c2g_jax.types import InputError
 
+ENCODER = "encoder"
 # Never trained: the first is a constant stored with the weights, the second is unused
 # in all published configurations.
 _FIXED = r"(?!.*(gaussian_matrix|no_mem_pos_enc)$)"
 TRAINABLE = {
     "all": (_FIXED + r".*",),
+    # Without prompts, by the auxiliary losses of its features.
+    ENCODER: (r"image_encoder\..*", r"sam_mask_decoder\.conv_s[01]\..*"),
     "decoder": (_FIXED + r"sam_(mask_decoder|prompt_encoder)\..*",),
     "memory": (
         r"memory_(attention|encoder)\..*",
@@ -66,7 +69,7 @@ class SegmenterTask:
 
 
 def segmenter_task(model: Sam2, recipe: Recipe, train: str) -> SegmenterTask:
-    """Return the task of training "all", the "decoder" or the "memory" of a SAM2.1.
+    """Return the task of training "all" of a SAM2.1, or a part of `TRAINABLE`.
 
     Raises InputError for another `train`, or a loss.mask_size that does not fit.
     """
@@ -79,4 +82,5 @@ def segmenter_task(model: Sam2, recipe: Recipe, train: str) -> SegmenterTask:
         raise InputError(
             f"loss.mask_size={size}: use a multiple of {least} that divides {most}"
         )
+    recipe = dataclasses.replace(recipe, prompted=train != ENCODER)
     return SegmenterTask(model, recipe, TRAINABLE[train])
