@@ -39,13 +39,17 @@ def training_programs(
 
 
 def training_step(
-    config: ConfigDict, size: str, dtype: str, mesh: jax.sharding.Mesh
+    config: ConfigDict,
+    size: str,
+    dtype: str,
+    mesh: jax.sharding.Mesh,
+    attention: str = FUSED,
 ) -> tuple[Callable, tuple]:
     """Return the step of a configuration around a SAM2.1 of a size, and its arguments.
 
     The arguments are abstract, and lie on the devices of the mesh.
     """
-    sam2 = sam2_config(size, config.sam2.image_size, dtype, attention=FUSED)
+    sam2 = sam2_config(size, config.sam2.image_size, dtype, attention)
     vocabulary = load_vocabulary()
     task = tasks.make_task(config, abstract_sam2(sam2), vocabulary, None)
     parts, optim = states.split_params(task), tasks.optim_config(config)

@@ -3,17 +3,25 @@
 import functools
 import json
 
+import jax
 import numpy as np
 import pytest
 from absl import flags
 from absl.testing import flagsaver
 
+from benchmarks.compiled_training import abstract_batch, training_step
 from benchmarks.encodings import Encodings
 from benchmarks.hlo_cost import Card, read_cost
 from benchmarks.measures import check_json, record, whole_numbers
+from c2g_jax.data.clips import ClipConfig
+from c2g_jax.data.loader import clip_loader
 from c2g_jax.evaluation import trials
+from c2g_jax.sam2.fused_attention import PLAIN
+from c2g_jax.training.config_files import load_config
+from c2g_jax.training.sharding import data_mesh
 from c2g_jax.types import InputError
 from tests.commands import python, refusal
+from tests.data.fake import VOCABULARY, fake_dataset
 
 
 def test_encodings_are_counted(monkeypatch):
@@ -239,3 +247,27 @@ def test_the_cost_of_a_compiled_program_by_hand():
     weak = Card("weak", peak=1e3, bandwidth=1e15)
     assert cost.seconds(weak) == pytest.approx(cost.flops / 600, rel=1e-4)
     assert cost.seconds(Card("", 1e18, 1e18)) == pytest.approx(8 * 2e-6, rel=1e-4)
+
+
+@pytest.mark.parametrize("task", ["relations", "segments"])
+def test_the_abstract_batch_has_the_shapes_of_a_real_one(task):
+    config = ClipConfig(task, num_frames=3, image_size=32, max_subjects=2)
+    real = next(iter(clip_loader(fake_dataset()[0], "train", config, 2)))
+    shapes = {name: (x.shape, x.dtype) for name, x in real.items()}
+    made = abstract_batch(config, VOCABULARY, 2)
+    assert {name: (x.shape, x.dtype) for name, x in made.items()} == shapes
+
+
+def test_the_step_of_a_training_is_lowered_from_shapes_alone():
+    """For the CPU here: the fused kernels need a card, described or real."""
+    config = load_config("configs/open_pvsg.py")
+    config.sam2.image_size, config.clip.num_frames = 64, 2
+    config.clip.max_subjects, config.clip.max_objects = 1, 2
+    step, (state, frozen, batch) = training_step(
+        config, "toy", "bfloat16", data_mesh(jax.devices()[:1]), PLAIN
+    )
+    assert {name.split(".")[0] for name in state.params} == {"didm", "sch"}
+    assert {name.split(".")[0] for name in frozen} == {"sam2"}
+    after, metrics = jax.eval_shape(step, state, frozen, batch)
+    assert after.params.keys() == state.params.keys()
+    assert metrics["loss"].shape == ()

@@ -31,7 +31,7 @@ def class_table(**classes: int) -> jax.Array:
     return jnp.asarray(categories)
 
 
-def test_a_cell_of_two_classes_has_both_as_targets_by_area():
+def test_a_cell_of_two_objects_has_both_classes_and_each_object_weighs_the_same():
     rng = np.random.default_rng(0)
     embed = rng.normal(size=(1, 1, 2, 8)).astype(np.float32)
     segments = np.zeros((1, 16, 32), np.uint8)
@@ -44,8 +44,9 @@ def test_a_cell_of_two_classes_has_both_as_targets_by_area():
     unit = embed[0, 0] / np.linalg.norm(embed[0, 0], axis=1, keepdims=True)
     logits = 16 * unit @ class_directions(8).T
     says = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    # 16 looks a cell: 4 and 12 in the first, 8 and none in the second.
-    want = -(4 * says[0, 2] + 12 * says[0, 0] + 8 * says[1, 0]) / 24
+    # 16 looks a cell: 4 and 12 in the first, 8 and none in the second. The small object
+    # has 4 in all, the other 20; each has half of the weight.
+    want = -(says[0, 2] + (12 * says[0, 0] + 8 * says[1, 0]) / 20) / 2
     assert float(got) == pytest.approx(want, rel=1e-5)
 
 

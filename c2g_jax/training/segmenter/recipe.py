@@ -17,8 +17,6 @@ from c2g_jax.training.segmenter.loss import SegmentLoss
 class Recipe:
     """How a clip is prompted and corrected."""
 
-    # False: the auxiliary losses of image features alone (`from_scratch.aid_losses`).
-    prompted: bool = True
     loss: SegmentLoss = dataclasses.field(default_factory=SegmentLoss)
     num_classes: int = 126  # objects in the vocabulary, for `class_loss`
     # Probability that a video starts from masks; images never do.
@@ -34,6 +32,8 @@ class Recipe:
     # which upstream uses. From random weights the prediction is useless at first.
     true_presence: bool = False
     remat: bool = False  # recompute each frame in the backward pass to save memory
+    # False: the auxiliary losses of image features alone (`from_scratch.aid_losses`).
+    prompted: bool = True
 
 
 class Plan(NamedTuple):

@@ -16,7 +16,7 @@ from c2g_jax.training.segmenter.loss import SegmentLoss, frame_targets, mask_los
 from c2g_jax.training.segmenter.recipe import Recipe, draw_plan
 from c2g_jax.training.segmenter.task import TRAINABLE, segmenter_task
 from c2g_jax.types import InputError
-from tests.training.segmenter.toy_segmenter import small_sam2
+from tests.training.segmenter.toy_segmenter import small_sam2, two_squares
 
 
 @pytest.fixture(scope="module")
@@ -137,8 +137,34 @@ def test_names_of_the_trainable_parts(model):
     }
     assert sets["all"] == names - fixed
     assert not sets["decoder"] & sets["memory"]
-    encoder = {n for n in names if n.startswith("image_encoder.")}
-    assert sets["decoder"] | sets["memory"] | encoder == sets["all"]
+    assert sets["decoder"] | sets["memory"] | sets["encoder"] == sets["all"]
+    shared = sets["encoder"] & sets["decoder"]  # they make the features for the decoder
+    assert {n.rpartition(".")[0] for n in shared} == {
+        "sam_mask_decoder.conv_s0",
+        "sam_mask_decoder.conv_s1",
+    }
+
+
+def test_the_encoder_alone_has_the_losses_of_its_features_and_no_others(model):
+    recipe = Recipe(SegmentLoss(mask_size=32, classes=1.0, bodies=0.5), num_classes=8)
+    task = segmenter_task(model, recipe, "encoder")
+    batch = {name: jnp.asarray(x[:, :1]) if name in ("frames", "segments") else
+             jnp.asarray(x) for name, x in two_squares().items()}  # fmt: skip
+    batch["holds"] = batch["holds"][:, :, :, :1]
+    keys = jax.random.split(jax.random.key(0), 1)
+
+    def loss(model):
+        return task.loss(model, batch, keys[0], keys)
+
+    total, terms = jax.jit(loss)(model)
+    assert {name for name, value in terms.items() if value} == {
+        "features",
+        "classes",
+        "bodies",
+    }
+    assert float(total) == pytest.approx(
+        float(terms["classes"] + 0.5 * terms["bodies"]), rel=1e-5
+    )
 
 
 def test_a_part_may_train_alone(model):
@@ -150,7 +176,7 @@ def test_a_part_may_train_alone(model):
 @pytest.mark.parametrize(
     ("train", "mask_size", "words"),
     [
-        ("encoder", 32, "use one of all, decoder, memory"),
+        ("neck", 32, "use one of all, encoder, decoder, memory"),
         ("all", 24, "a multiple of 16 that divides 64"),
         ("all", 0, "a multiple of 16 that divides 64"),
     ],
