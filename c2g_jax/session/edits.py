@@ -63,58 +63,6 @@ def _add_prompt(
     return segmented(engine, state, obj, frame, prompts, previous)
 
 
-def delete_prompt(
-    engine: Engine, state: SessionState, object_id: int, frame: int, index: int
-) -> SessionState:
-    """Delete a prompt; an object whose last prompt it was has never been.
-
-    The frames that were tracked with the prompt are stale then. Tracked again, they are
-    what they would be without it.
-    """
-    obj = _prompted_object(state, object_id, frame, index)
-    known = obj.prompts[frame]
-    items = (*known.items[:index], *known.items[index + 1 :])
-    if items:
-        prompts = FramePrompts(items, known.base)
-        return segmented(engine, state, obj, frame, prompts)
-    prompts = {t: p for t, p in obj.prompts.items() if t != frame}
-    left = obj.with_observations({frame: known.base})
-    # An object that the model found stays, as it was found.
-    if not prompts and all(o.direction for o in left.observations.values()):
-        return _never_given(state, obj.object_id, frame)
-    revision = state.revision + 1
-    tracked = max([r.revision for r in state.records.values()], default=0)
-    changes = [change for change in obj.changes if change[0] != frame]
-    if any(place == frame and made < tracked for place, made in obj.changes):
-        changes = [*obj.changes, (frame, revision)]  # something was tracked with it
-    obj = dataclasses.replace(left, prompts=prompts, changes=tuple(changes))
-    return dataclasses.replace(state, revision=revision).with_object(obj)
-
-
-def _never_given(state: SessionState, object_id: int, frame: int) -> SessionState:
-    """Return the state without an object whose last prompt was on a frame.
-
-    What was found because of it goes too, and may be found again: unlike what a person
-    removed, it is not recognised.
-    """
-    left = remove(state, object_id)
-    for i, obj in left.objects.items():
-        # What was found is another subject's own object as well.
-        merged = obj.subject_id != state.objects[i].subject_id
-        merged = merged and left.alive(state.shown_id(i)) and state.shown_id(i) != i
-        if state.alive(i) and (obj.removed or merged):
-            change = (frame, left.revision)
-            obj = dataclasses.replace(
-                state.objects[i],
-                prompts={},
-                observations={},
-                changes=(*obj.changes, change),
-                removed=True,
-            )
-            left = left.with_object(obj)
-    return left
-
-
 def remove(state: SessionState, object_id: int) -> SessionState:
     """Remove an object with all merged into it, and with the objects of a subject.
 
@@ -199,19 +147,6 @@ def check_name(name: str, names: Sequence[str], kind: str) -> None:
         near = difflib.get_close_matches(str(name), names, 3, 0.5)
         hint = f"perhaps {', '.join(near)}" if near else "choose one of the vocabulary"
         raise InputError(f"unknown {kind} {name!r}: {hint}")
-
-
-def _prompted_object(
-    state: SessionState, object_id: int, frame: int, index: int
-) -> TrackedObject:
-    obj = state.object(object_id)
-    items = obj.prompts[frame].items if frame in obj.prompts else ()
-    if not 0 <= index < len(items):
-        raise InputError(
-            f"object {object_id} has {len(items)} prompts on frame {frame}: "
-            f"there is no number {index}"
-        )
-    return obj
 
 
 def segmented(

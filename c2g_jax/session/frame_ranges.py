@@ -51,7 +51,23 @@ def choose_ranges(
         start = _next_start(state, num_frames, prompted, step)
     if stop is None:
         stop = num_frames - 1 if step > 0 else 0
-    return [range(start, stop + step, step)]
+    frames = range(start, stop + step, step)
+    if frames:
+        _check_reached(state, prompted, frames)
+    return [frames]
+
+
+def _check_reached(state: SessionState, prompted: list[int], frames: range) -> None:
+    """Raise InputError if a range has no object to follow, and nothing stale."""
+    first = prompted[0] if frames.step > 0 else prompted[-1]
+    reached = (frames[-1] - first) * frames.step >= 0
+    if reached or any(state.is_stale(t) for t in frames):
+        return
+    word = "earlier" if frames.step > 0 else "later"
+    raise InputError(
+        f"no object is prompted on frame {frames[-1]} or {word}: tracking from frame "
+        f"{frames[0]} to {frames[-1]} has nothing to follow"
+    )
 
 
 def _inside(prompted: list[int], low: int, high: int) -> int:

@@ -49,6 +49,10 @@ class History:
             self._check_idle()
             self._commit(what, self.now, change(self.now))
 
+    def before(self) -> Iterator[SessionState]:
+        """Yield the state before each change, that of the latest change first."""
+        return (state for _, state in reversed(self.done))
+
     def undo(self) -> str:
         """Undo the last change and return its name; InputError if there is none."""
         return self._turn(self.done, self.undone, "undo")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from c2g_jax.media.rle import decode_mask
-from c2g_jax.session import arguments, automatic, edits
+from c2g_jax.session import arguments, automatic, edits, taken_back
 from c2g_jax.session.core import SessionCore
 from c2g_jax.session.state_parts import PromptItem
 from c2g_jax.session.strokes import paint
@@ -145,14 +145,17 @@ class Prompting(SessionCore):
     def delete_prompt(self, frame: int, object_id: int, index: int) -> FrameView:
         """Delete a point, box or mask, by its index in the view's list of prompts.
 
-        The tracked mask of the frame is restored. An object that a person added is
-        removed with its last prompt.
+        The tracked mask of the frame is restored, and if all frames had been tracked
+        before the prompt, what was tracked then; otherwise the frames tracked with it
+        are stale. An object that a person added is removed with its last prompt.
         """
         frame, index = self._frame(frame), whole(index, "index")
         object_id = whole(object_id, "object_id")
         self._act(
             f"prompt deleted on frame {frame}",
-            lambda s: edits.delete_prompt(self._engine, s, object_id, frame, index),
+            lambda s: taken_back.delete_prompt(
+                self._engine, s, object_id, frame, index, self._history.before()
+            ),
         )
         return self.view(frame)
 

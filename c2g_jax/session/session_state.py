@@ -208,6 +208,25 @@ class SessionState:
         records = {t: record for t, record in self.records.items() if t != frame}
         return replace(self, records=records)
 
+    def untracked(self, frame: int) -> "SessionState":
+        """Return the state without all that tracking made on a frame."""
+        objects = {
+            i: obj
+            if obj.removed or frame in obj.prompts
+            else obj.with_observations({frame: None})
+            for i, obj in self.objects.items()
+        }
+        return replace(self.without_record(frame), objects=objects)
+
+    def is_followed(self, frame: int) -> bool:
+        """Whether a frame was tracked, and some object still begins before it."""
+        record = self.records.get(frame)
+        return record is not None and any(
+            obj.begun(frame, record.direction)
+            for obj in self.objects.values()
+            if not obj.removed
+        )
+
     def is_stale(self, frame: int) -> bool:
         """Whether a tracked frame would change if it were tracked again.
 
@@ -221,7 +240,7 @@ class SessionState:
             self._concerns(obj, place, frame, record)
             for obj in self.objects.values()
             for place, revision in obj.changes
-            if revision > record.revision
+            if revision > _made(obj, frame, record)
         )
 
     def _concerns(
@@ -234,6 +253,20 @@ class SessionState:
         if frame == place:
             return True
         if frame in obj.prompts:
-            return False
+            # Its own mask stays, but its pass may have brought objects that it found
+            # after the change, and before this frame.
+            after = (frame - place) * record.direction > 0
+            return after and any(t.subject_id == obj.object_id for t in record.tracks)
         begun = obj.begun(frame, record.direction)
         return begun or record.followed(obj.object_id)
+
+
+def _made(obj: TrackedObject, frame: int, record: FrameRecord) -> int:
+    """Return the revision in which an object's result on a frame was computed.
+
+    A later pass may have followed other subjects alone over the frame.
+    """
+    found = obj.observations.get(frame)
+    if found is None or frame in obj.prompts or obj.removed:
+        return record.revision
+    return found.revision

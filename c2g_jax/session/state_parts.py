@@ -114,9 +114,10 @@ class TrackedObject:
 class FrameRecord:
     """What tracking decided on a frame.
 
-    revision, direction: of the pass. tracks: those open after the frame, but for
-    prompted objects; their last_linked is frame * direction. linked: by subject, the
-    tracks that its queries linked to when DIDM last ran. pairs: (subject, object)
+    revision, direction: of the last pass; one that followed some subjects alone left
+    here what an earlier pass had of the others. tracks: those open after the frame, but
+    for prompted objects; their last_linked is frame * direction. linked: by subject,
+    the tracks that its queries linked to when DIDM last ran. pairs: (subject, object)
     classified on the frame. points: by subject, float32 [q, 2], DIDM's points in
     pixels. merged: ids merged here, old id -> id kept. dropped: tracks closed by the
     cap.

@@ -6,7 +6,7 @@ masks of prompted objects are those shown to the person who prompted them.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import jax
 import numpy as np
@@ -67,9 +67,14 @@ class TrackingPass:
             and state.objects[t.subject_id].begun(first, direction)
             and before in state.objects[t.object_id].observations
         )
-        if record is not None and record.direction != direction:
-            clock = before * direction
-            tracks = tuple(dataclasses.replace(t, last_linked=clock) for t in tracks)
+        # Those of passes in the other direction begin anew to be waited for.
+        clock = before * direction
+        tracks = tuple(
+            dataclasses.replace(t, last_linked=clock)
+            if t.last_linked * direction < 0
+            else t
+            for t in tracks
+        )
         video = engine.video
         self._tracking = TrackingState(
             video.height,
@@ -86,7 +91,7 @@ class TrackingPass:
         tracking = self._with_objects(state)
         if not tracking.slot_of():
             self._tracking = tracking.advanced()
-            return state.without_record(frame)
+            return state if state.is_followed(frame) else state.untracked(frame)
         given = {
             i: engine.answer_of(state.objects[i].observations[frame])
             for i in tracking.slot_of()
@@ -225,9 +230,15 @@ class TrackingPass:
                     TrackedObject(i, OBJECT, output.subject_of[i])
                 )
         state = dataclasses.replace(state, next_id=output.after.next_id)
+        earlier, others = state.records.get(frame), frozenset()
         state = state.without_record(frame)
         record = self._record(state, output)
-        return _observed(state, frame, record, observed)
+        if earlier is not None:
+            others = frozenset(
+                s for s in earlier.linked if s not in record.linked and state.alive(s)
+            )
+            record = _with_others(record, earlier, others, state)
+        return _observed(state, frame, record, observed, others)
 
     def _record(self, state: SessionState, output: FrameOutput) -> FrameRecord:
         """Return the record of the frame."""
@@ -260,20 +271,54 @@ class TrackingPass:
         )
 
 
+def _with_others(
+    record: FrameRecord,
+    earlier: FrameRecord,
+    others: Collection[int],
+    state: SessionState,
+) -> FrameRecord:
+    """Add what an earlier pass had of `others`, the subjects that this one left out.
+
+    Tracking back from a later prompt of one subject leaves the others as they are.
+    """
+    own = {i for i, obj in state.objects.items() if obj.subject_id in others}
+    points = {s: earlier.points[s] for s in others if s in earlier.points}
+    merged = {old: kept for old, kept in earlier.merged.items() if old in own}
+    tracks = [t for t in earlier.tracks if t.subject_id in others]
+    pairs = [pair for pair in earlier.pairs if pair[0] in others]
+    return dataclasses.replace(
+        record,
+        tracks=(*record.tracks, *tracks),
+        linked={**record.linked, **{s: earlier.linked[s] for s in others}},
+        pairs=(*record.pairs, *pairs),
+        points={**record.points, **points},
+        merged={**record.merged, **merged},
+    )
+
+
 def _observed(
     state: SessionState,
     frame: int,
     record: FrameRecord,
     observed: Mapping[int, Observation],
+    others: Collection[int],
 ) -> SessionState:
-    """Return the state with a frame; remove what only earlier passes observed."""
+    """Return the state with a frame; remove what only earlier passes observed.
+
+    What belongs to `others`, the subjects that this pass does not follow, stays.
+    """
     objects = dict(state.objects)
     for i, obj in state.objects.items():
         if obj.removed:
             continue
         if i in observed:
             objects[i] = obj.with_observations({frame: observed[i]})
-        elif obj.role == OBJECT and frame in obj.observations and not obj.pinned:
+        elif (
+            obj.role == OBJECT
+            and frame in obj.observations
+            and not obj.pinned
+            and obj.subject_id not in others
+        ):
             objects[i] = obj.with_observations({frame: None})
     return dataclasses.replace(
         state, objects=objects, records={**state.records, frame: record}

@@ -113,7 +113,7 @@ def test_a_prompt_taken_back_before_tracking_leaves_nothing_stale(session):
 
 def test_what_depended_on_a_prompt_taken_back_is_stale_on_both_sides(session):
     session.click(**SUBJECT)
-    run(session.track(direction="both"))
+    run(session.track(stop=9))  # the last frames are tracked with the prompt alone
     session.click(6, 6, 6, positive=False, object_id=1)
     run(session.track(start=0, direction="both"))
     assert session.stale_frames() == []
@@ -123,6 +123,70 @@ def test_what_depended_on_a_prompt_taken_back_is_stale_on_both_sides(session):
     assert session.stale_frames() == [0, 1]
     assert run(session.track(direction="backward")) == [1, 0]
     assert session.stale_frames() == []
+
+
+def test_a_prompt_taken_back_gives_back_all_that_was_tracked_without_it(session):
+    """Also objects that only the passes with the prompt found, or lost, and ids."""
+    session.click(**SUBJECT)
+    run(session.track(direction="both"))
+    session.rename(2, "ball")
+    before = everything(session)
+    session.click(6, **OTHER, object_id=1)
+    session.click(8, 6, 6, positive=False, object_id=1)
+    run(session.track(start=11, direction="backward"))
+    run(session.track(start=0))
+    assert everything(session) != before
+    session.delete_prompt(6, 1, 0)
+    assert session.stale_frames() != []  # never tracked with the other one alone
+    session.delete_prompt(8, 1, 0)
+    assert everything(session) == before
+    assert session.click(2, **centre(6, 1)).objects[-1].object_id == 3
+
+
+def test_a_person_s_words_outlive_a_prompt_taken_back(session, world):
+    session.click(**SUBJECT)
+    run(session.track())
+    session.click(6, **OTHER, object_id=1)
+    world.finds = lambda thing, frame: (21 if thing == 2 else 11, 0, 0)
+    run(session.track(start=2))
+    new = max(o.object_id for o in session.objects())
+    assert new > 2
+    session.rename(new, "ball")
+    session.rename(1, "dog")
+    session.delete_prompt(6, 1, 0)
+    names = {o.object_id: o.category for o in session.objects()}
+    assert names[1] == "dog"
+    assert names[new] == "ball"
+
+
+def test_tracking_back_from_one_subject_leaves_the_other_as_it_is(session, world):
+    world.finds = lambda thing, frame: (21 if thing == 2 else 11, 0, 0)
+    session.click(0, **centre(1, 1))
+    run(session.track())
+    before = everything(session)["views"]
+    session.click(9, **OTHER)
+    run(session.track(start=9, direction="backward"))
+    views = everything(session)["views"]
+    assert session.stale_frames() == [10, 11]  # the new subject goes on there
+    of_first = [i for i in (o.object_id for o in session.objects()) if i < 3]
+    assert of_first == [1, 2]
+    for t in range(1, 9):
+        seen = {o["object_id"]: o for o in views[t]["objects"]}
+        assert [seen[i] for i in of_first] == before[t]["objects"]
+        assert before[t]["relations"][0] in views[t]["relations"]
+        assert (shown(session, t, 3) == world.mask(2, t)).all()
+
+
+def test_nothing_is_tracked_where_nothing_is_prompted(session):
+    session.click(**SUBJECT)
+    run(session.track())
+    before = everything(session)
+    words = "no object is prompted on frame 4 or later: tracking from frame 8 to 4"
+    with pytest.raises(InputError, match=words):
+        session.track(start=8, stop=4, direction="backward")
+    # Frame 2 is reached, those after it are not, and stay.
+    assert run(session.track(start=5, direction="backward")) == [5, 4, 3, 2, 1, 0]
+    assert everything(session)["views"][3:] == before["views"][3:]
 
 
 def test_what_hid_an_object_and_is_taken_back_lets_it_be_found_again(session, world):
