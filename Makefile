@@ -81,9 +81,14 @@ $(TOY)/encoder/.done: $(TOY_DATA)/toy_pvsg/.done
 	$(TRAIN) --config=configs/sam2_toy.py:encoder
 	@touch "$@"
 
-$(TOY)/images/.done: $(TOY)/encoder/.done
-	$(TRAIN) --config=configs/sam2_toy.py:images \
+$(TOY)/crops/.done: $(TOY)/encoder/.done
+	$(TRAIN) --config=configs/sam2_toy.py:crops \
 	  --config.sam2.checkpoint="$(TOY)/encoder/weights"
+	@touch "$@"
+
+$(TOY)/images/.done: $(TOY)/crops/.done
+	$(TRAIN) --config=configs/sam2_toy.py:images \
+	  --config.sam2.checkpoint="$(TOY)/crops/weights"
 	@touch "$@"
 
 $(TOY)/memory/.done: $(TOY)/images/.done

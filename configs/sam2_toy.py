@@ -2,9 +2,12 @@
 
     python -m c2g_jax.train --config=configs/sam2_toy.py:encoder \
         --workdir=runs/toy/encoder
+    python -m c2g_jax.train --config=configs/sam2_toy.py:crops \
+        --workdir=runs/toy/crops \
+        --config.sam2.checkpoint=runs/toy/encoder/weights
     python -m c2g_jax.train --config=configs/sam2_toy.py:images \
         --workdir=runs/toy/images \
-        --config.sam2.checkpoint=runs/toy/encoder/weights
+        --config.sam2.checkpoint=runs/toy/crops/weights
     python -m c2g_jax.train --config=configs/sam2_toy.py:memory \
         --workdir=runs/toy/memory \
         --config.sam2.checkpoint=runs/toy/images/weights
@@ -17,8 +20,8 @@
 
 Stages: first the encoder alone, which learns what each cell of an image shows, and
 which cells are of one body, without any prompt; on crops, at the scale of whole images
-but with a quarter of the pixels. Then prompts, on whole images; crops of clips, to
-train memory; whole clips; last the decoder alone, for the mask that a single click
+but with a quarter of the pixels. Then prompts, on crops and on whole images; crops of
+clips, to train memory; whole clips; last the decoder alone, for the mask that a single click
 selects. An encoder that learns from prompts alone learns the same far more slowly (see
 docs/results.md). SAM2's recipe (sam2/configs/sam2.1_training): simulated points and
 boxes, correction clicks, masks; the best of three masks, the IoU of all, the object
@@ -132,7 +135,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
             remat=False,
         )
     )
-    if variant in ("encoder", "images", "clicks"):
+    if variant in ("encoder", "crops", "images", "clicks"):
         # Encoding the image is most of the cost: prompt nearly all of its objects.
         config.clip.num_frames, config.clip.max_objects = 1, 6
     if variant == "encoder":
@@ -141,8 +144,12 @@ def get_config(variant: str = "videos") -> ConfigDict:
         config.lr_end = ConfigDict(dict.fromkeys(GROUPS, 2e-5))
         config.loss.features, config.loss.links = 0.02, 0.0
         config.loss.classes, config.loss.bodies = 1.0, 0.5
+    elif variant == "crops":
+        config.steps, config.batch_size = 3000, 8
+        config.lr = ConfigDict(dict.fromkeys(GROUPS, 5e-4))
+        config.lr_end = ConfigDict(dict.fromkeys(GROUPS, 5e-5))
     elif variant == "images":
-        config.steps, config.batch_size = 6000, 4
+        config.steps, config.batch_size = 3000, 4
         # Muon's rate is ten times this; three times more undid an earlier first stage.
         config.lr = ConfigDict(dict.fromkeys(GROUPS, 3e-4))
         config.lr_end = ConfigDict(dict.fromkeys(GROUPS, 2e-5))
@@ -188,9 +195,9 @@ def get_config(variant: str = "videos") -> ConfigDict:
         config.log_every, config.save_every, config.eval_every = 1, 2, 2
         config.eval_batches, config.export_every, config.data.workers = 1, 0, 0
     else:
-        names = "encoder, images, memory, videos, clicks, finetune, tiny"
+        names = "encoder, crops, images, memory, videos, clicks, finetune, tiny"
         raise ValueError(f"variant {variant!r}: use one of {names}")
-    if variant in ("encoder", "memory"):
+    if variant in ("encoder", "crops", "memory"):
         # Half a frame on average, so that objects have their final size on average.
         config.clip.crop, config.clip.crop_to = 0.4, 0.6
         config.sam2.image_size, config.loss.mask_size = 160, 80
