@@ -21,10 +21,10 @@
 Stages: first the encoder alone, which learns what each cell of an image shows, and
 which cells are of one body, without any prompt; on crops, at the scale of whole images
 but with a quarter of the pixels. Then prompts, on crops and on whole images; crops of
-clips, to train memory; whole clips; last the decoder alone, for the mask that a single click
-selects. An encoder that learns from prompts alone learns the same far more slowly (see
-docs/results.md). SAM2's recipe (sam2/configs/sam2.1_training): simulated points and
-boxes, correction clicks, masks; the best of three masks, the IoU of all, the object
+clips, to train memory; whole clips; last the decoder alone, for the mask that a single
+click selects. An encoder that learns from prompts alone learns the same far more slowly
+(see docs/results.md). SAM2's recipe (sam2/configs/sam2.1_training): simulated points
+and boxes, correction clicks, masks; the best of three masks, the IoU of all, the object
 score. Comments mark the differences.
 
 To fine-tune a ported checkpoint instead, with upstream's values:
