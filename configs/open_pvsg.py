@@ -69,7 +69,7 @@ def get_config(devices: str = "1") -> ConfigDict:
             # trains on all.
             held_out=20,
             # Processes that decode clips, for each device of this host. One makes 1 to
-            # 1.9 clips a second, an A100 takes 2 to 3.4.
+            # 1.9 clips a second; what a card takes is in docs/training.md.
             workers=4,
             val_workers=4,
         )

@@ -148,6 +148,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
         config.steps, config.batch_size = 3000, 8
         config.lr = ConfigDict(dict.fromkeys(GROUPS, 5e-4))
         config.lr_end = ConfigDict(dict.fromkeys(GROUPS, 5e-5))
+        config.loss.classes, config.loss.bodies = 0.5, 0.5
     elif variant == "images":
         config.steps, config.batch_size = 3000, 4
         # Muon's rate is ten times this; three times more undid an earlier first stage.

@@ -123,8 +123,9 @@ def body_loss(
     """Return the mean cross entropy of "same object" over all pairs of a frame's cells.
 
     A cell belongs to the id under its centre; cells of id 0, no object, are ignored.
-    For each cell, its own object and all others weigh the same, whatever their area;
-    so do all objects in the mean.
+    For each cell, its own object and the others together weigh the same; so does each
+    of the others, whatever its area, and so do all objects in the mean. Otherwise stuff
+    would count nine times as much as the bodies that touch each other.
     """
     t, h, w, c = embedding.shape
     ids = cell_ids(segments, h)
@@ -133,15 +134,15 @@ def body_loss(
     known = ids > 0
     both = known[:, :, None] & known[:, None, :]
     same = both & (ids[:, :, None] == ids[:, None, :])
-    other = both & ~same
+    weight = known / jnp.maximum(jnp.sum(same, axis=-1), 1)  # 1 / area
+    other = (both & ~same) * weight[:, None]
 
-    def row_means(error: jax.Array, where: jax.Array) -> jax.Array:
-        count = jnp.sum(where, axis=-1)
-        return jnp.sum(error * where, axis=-1) / jnp.maximum(count, 1)
+    def row_means(error: jax.Array, weights: jax.Array) -> jax.Array:
+        total = jnp.sum(weights, axis=-1)
+        return jnp.sum(error * weights, axis=-1) / jnp.maximum(total, 1e-6)
 
     error = row_means(jax.nn.softplus(-logits), same)
     error += row_means(jax.nn.softplus(logits), other)
-    weight = known / jnp.maximum(jnp.sum(same, axis=-1), 1)
     return jnp.sum(error * weight) / jnp.maximum(jnp.sum(weight), 1e-6)
 
 

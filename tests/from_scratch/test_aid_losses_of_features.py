@@ -92,15 +92,17 @@ def plain_body_loss(embedding: np.ndarray, ids: np.ndarray) -> float:
         x = x / np.linalg.norm(x, axis=1, keepdims=True)
         cells = [i for i, body in enumerate(bodies.ravel()) if body]
         for i in cells:
-            costs = {True: [], False: []}
+            costs = {}  # by object
             for j in cells:
                 same = bodies.ravel()[i] == bodies.ravel()[j]
                 logit = 10 * (x[i] @ x[j] - 0.5)
-                costs[bool(same)].append(np.log1p(np.exp(-logit if same else logit)))
-            each = np.mean(costs[True])
-            each += np.mean(costs[False]) if costs[False] else 0.0
-            total += each / len(costs[True])
-            weight += 1 / len(costs[True])
+                cost = np.log1p(np.exp(-logit if same else logit))
+                costs.setdefault(bodies.ravel()[j], []).append(cost)
+            each = np.mean(costs.pop(bodies.ravel()[i]))
+            own = np.sum(bodies == bodies.ravel()[i])
+            each += np.mean([np.mean(x) for x in costs.values()]) if costs else 0.0
+            total += each / own
+            weight += 1 / own
     return total / weight
 
 
