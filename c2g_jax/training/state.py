@@ -182,14 +182,15 @@ def make_eval_step(
 
 # Of the arguments of loss and gradients, batch and clip_keys are divided over devices.
 _DIVIDED = (False, False, True, False, True)
+_NO_CLIP = 2**31  # more than a batch has clips: `split` makes its keys by their number
 
 
 def _keys(
     key: jax.Array, batch: Mapping[str, jax.Array]
 ) -> tuple[jax.Array, jax.Array]:
     """Return the key that all clips of a batch share, and those of each: [], [b]."""
-    shared, drawn = jax.random.split(key)
-    return shared, jax.random.split(drawn, len(next(iter(batch.values()))))
+    count = len(next(iter(batch.values())))
+    return jax.random.fold_in(key, _NO_CLIP), jax.random.split(key, count)
 
 
 def to_host(state: TrainState) -> dict[str, np.ndarray]:

@@ -91,7 +91,7 @@ def test_corrections_and_continuations_of_a_saved_session(
 
 @pytest.mark.parametrize("back", ["delete", "undo"])
 def test_a_prompt_taken_back_after_tracking_was_never_given(model, frames, back):
-    """All that it changed is tracked again, on both sides of it."""
+    """All that it changed is as before, on both sides of it."""
     never, session = (c2g_jax.open(frames, model=model) for _ in range(2))
     for one in (never, session):
         one.click(0, 12, 18)
@@ -103,8 +103,6 @@ def test_a_prompt_taken_back_after_tracking_was_never_given(model, frames, back)
     assert all(changed[t] != before[t] for t in (1, 2, 3, 4))
     if back == "delete":
         session.delete_prompt(3, 1, 0)
-        assert session.stale_frames() == [1, 2, 3, 4, 5]
-        assert run(session.track()) == [1, 2, 3, 4, 5]
     else:
         session.undo()
         session.undo()
