@@ -15,8 +15,8 @@ import numpy as np
 
 NO_CLASS = -1  # class index of ids without an object
 
-# Labels of prompt points. The first five are SAM2's. ABSENT marks padding: it is masked
-# out of every attention and does not change the result.
+# Labels of prompt points, as SAM2's, but for ABSENT: that marks padding, which every
+# attention masks out, so that it does not change the result.
 OUTSIDE, INSIDE, BOX_FIRST, BOX_SECOND = 0, 1, 2, 3
 NOT_A_POINT, ABSENT = -1, -2
 
@@ -108,24 +108,18 @@ class TrackRules:
 class AutoRules:
     """How subjects are found without prompts; `predict` has flags for the first two.
 
-    max_subjects: at most so many, the surest. max_objects: followed at once of each
-    subject, in place of `TrackRules.max_tracks`: time grows with it. min_frames: an
-    object in view on fewer frames does not last, be it a subject or found for one (in a
-    shorter video: on fewer than all). every, uncovered: new masks are looked for on
-    every such frame where this share is not covered, and on the first. points_per_side:
-    of the grid. min_area: share of the picture below which a mask is left out.
-    pred_iou, stability: least values of a mask, as in `Sam2AutomaticMaskGenerator`.
+    Time grows with `max_objects`, which replaces `TrackRules.max_tracks`.
     """
 
-    max_subjects: int = 16
-    max_objects: int = 3
-    min_frames: int = 5
-    every: int = 10
-    uncovered: float = 0.1
-    points_per_side: int = 16
-    min_area: float = 0.001
-    pred_iou: float = 0.6
-    stability: float = 0.75
+    max_subjects: int = 16  # the most confident ones are kept
+    max_objects: int = 3  # tracked at once for each subject
+    min_frames: int = 5  # in view, of subjects and objects; at most the video's length
+    every: int = 10  # frames between searches for new masks; the first has one
+    uncovered: float = 0.1  # least share outside all tracked masks for a search
+    points_per_side: int = 16  # of the grid
+    min_area: float = 0.001  # of a mask, as a share of the frame
+    pred_iou: float = 0.6  # least value of a mask, as in Sam2AutomaticMaskGenerator
+    stability: float = 0.75  # the same
 
     def __post_init__(self):
         counts = ("max_subjects", "max_objects", "min_frames", "every")

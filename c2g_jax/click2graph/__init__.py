@@ -13,7 +13,7 @@
 3.4 SCH                          `sch.Sch`
       pooling over masks         `pooling.pool_mask`
       s_i, o_ij: MLPs            `Sch.subject`, `Sch.object`
-      pointer pair, r_ij: MLP    `Sch.pair`, `Sch.predicate`
+      obj_ptr pair, r_ij: MLP    `Sch.pair`, `Sch.predicate`
       triplets, equation (1)     `sch.best_triplets`
 3.5 Training objective           `loss.RelationLoss`
       L_mask: BCE, IoU, Dice     `loss.object_mask_terms`; formulas: `losses`
@@ -23,7 +23,8 @@
       ground truth of a clip     `targets.clip_targets`
 3.6 Training details             `configs/open_pvsg.py`, all figures of the paper
       loss weights lambda        `loss.RelationLoss`, the defaults of its fields
-      SAM2.1 is frozen           `task.Click2GraphTask.trainable`: DIDM and SCH
+      SAM2.1 is frozen           `task.Click2GraphTask.trainable`: DIDM and SCH; by
+                                 `c2g_jax.training.optim.split_names`, `.state`
       AdamW, schedules           `config.lr`, `.schedule`; `c2g_jax.training.optim`
       8-frame clips              `config.clip.num_frames`; forward pass: `clip`
 3.7 Ground-truth points          `c2g_jax.data.prompts.interior_point`

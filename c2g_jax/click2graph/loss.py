@@ -70,7 +70,7 @@ class RelationLoss(MatchingCost):
         found, at_truth = prediction.found, prediction.at_truth
         active = targets.active
         visible = visible_subjects(prediction, targets)
-        # Of a subject that is lost, DIDM sees no mask: its queries learn nothing.
+        # DIDM gets no mask of a subject out of view: its queries are left out.
         seen = visible[..., None]
         assigned, matched = assign(self, found, targets)
         terms = subject_terms(prediction, targets, visible)

@@ -225,7 +225,8 @@ def classify_pairs(
 def gather_rows(rows: T, source: Int[Array, "n"]) -> T:
     """Gather rows of a Segmentation, or of a memory bank.
 
-    Apart from `remember`, whose shapes then depend on the number of slots alone.
+    Compiled separately from `remember`, so that the shapes there depend on the number
+    of slots alone.
     """
     return jax.tree.map(lambda x: x[source], rows)
 

@@ -1,4 +1,4 @@
-"""Pooling of image features over masks (paper 3.3 step 2, 3.4 step 1)."""
+"""Pooling of image features over masks: spatial aggregation (paper 3.3, 3.4)."""
 
 import functools
 

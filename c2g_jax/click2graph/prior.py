@@ -28,15 +28,15 @@ from c2g_jax.types import InputError
 from c2g_jax.vocabulary import Vocabulary
 
 SCHEMA_VERSION = 1
-DIGITS = 12  # scores are compared to so many: beyond, equal ones may differ
+DIGITS = 12  # decimals to which scores are rounded before they are compared
 
 
 @dataclass(frozen=True)
 class PriorWeights:
     """How far the estimates are smoothed; the first four in numbers of relations.
 
-    pair, subject, object, name: the weight of the coarser estimate beside what was
-    counted of a pair, a subject, an object, and of the objects of a subject.
+    pair, subject, object, name: how many relations the coarser estimate counts for, in
+    P(p | s, o), P(p | s), P(p | o) and P(o | s).
     share: of the subject in the coarser estimate of a pair; the object has the rest.
     tail: the power of P(p) by which `tail_scores` divides.
 

@@ -77,11 +77,11 @@ class Classifier(nnx.Module):
 class PairPrior(nnx.Module):
     """Adds to the predicates' logits what annotations say of the names of a pair.
 
-    weight * log sum over s, o of p_s p_o P(p | s, o), with the head's own
-    probabilities of the names, through which no gradient flows; 0 for "none". P is a
-    table that `set_prior` fills, and that never changes (as a bias it does not decay,
-    and its gradient is 0); the weight is learned. A frequency bias as in Neural Motifs
-    (arXiv 1711.06640, equation 6), with P of `click2graph.prior`.
+    scale * log E[P(p | s, o)] under the head's own probabilities of the names, without
+    gradient through them; 0 for "none". P is a fixed table, filled by `set_prior`. It
+    is named `bias` because biases have no weight decay. The scale is learned. This is
+    the frequency bias of Neural Motifs (arXiv 1711.06640, equation 6), with P of
+    `click2graph.prior`.
     """
 
     def __init__(self, config: SchConfig):

@@ -20,7 +20,7 @@ class SpanConfig:
     """Temporal smoothing of relations, with hysteresis; lengths in sampled frames.
 
     max_gap: gaps of up to this many frames without the relation are closed.
-    min_length: shorter spans are dropped (in a shorter video: than its own length).
+    min_length: shorter spans are dropped; at most the video's length.
     min_confidence: predictions below it are ignored.
     start_confidence: a span needs a prediction of at least this confidence; if it is
     above min_confidence, weaker predictions extend a span but do not start one.

@@ -75,8 +75,8 @@ def mask_box(mask: np.ndarray) -> np.ndarray:
 def interior_distance(mask: np.ndarray) -> np.ndarray:
     """Return each pixel's distance to the nearest one outside the mask: float64 [H, W].
 
-    0 outside the mask. Beyond the image is outside, so a pixel at its border has
-    distance 1.
+    The Euclidean distance transform; 0 outside the mask. Beyond the image is outside,
+    so a pixel at its border has distance 1.
     """
     return ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
 
@@ -100,7 +100,7 @@ def interior_point(
         sparse, step, first_y, first_x = part, 1, 0, 0
     weight = np.cumsum(interior_distance(sparse))
     chosen = np.searchsorted(weight, rng.random() * weight[-1], side="right")
-    last = np.searchsorted(weight, weight[-1])  # should the product round to the total
+    last = np.searchsorted(weight, weight[-1])  # guards against rounding up
     y, x = np.divmod(min(chosen, last), sparse.shape[1])
     return np.array([x0 + first_x + step * x, y0 + first_y + step * y], np.float32)
 

@@ -15,6 +15,7 @@
 - `heuristic`: object points without DIDM: the paper's heuristic, and an oracle
 - `waves`: as many trials at once as fit in memory, on all devices
 - `runner`: score a model on videos
+- `automatic`: score what is found without any prompt
 - `job`: score videos one by one, resumably and in shards
 - `results`: from counts to means and deviations over runs
 - `prior`: what annotations alone say of relations: its weights, its scores

@@ -1,9 +1,10 @@
 """The ways in which recall is counted, and the order of equal scores.
 
-Every table names two things. *Counted by*: the frame (a unit is a relation on a frame),
-the tube (a relation of a subject is hit on a share of its frames) or the whole relation
-(PVSG's own metric). *Predicates*: one a pair, the surest of its frame, which is called
-graph constraint elsewhere; or all, ranked together. docs/results.md has an example.
+Each table names what is counted, and the predicates of a pair. *Counted by*: the frame
+(a unit is a relation on a frame), the tube (a relation of a subject is hit on a share
+of its frames) or the whole relation (PVSG's own metric). *Predicates*: one a pair, the
+surest of its frame, which is called graph constraint elsewhere; or all, ranked
+together. docs/results.md has an example.
 
 Wherever predictions are ranked, those of equal scores come in the order of the
 subject's id, of the object's id, and of the predicate in the vocabulary.

@@ -25,8 +25,8 @@ class Video:
 
     size: (width, height). fps: rate of the sampled frames, None for a single image.
     num_frames and times (seconds from the first frame of the source) are None for an
-    iterator, whose length is unknown. frames(k): iterates over the frames from index k
-    on, with their indices.
+    iterator, whose length is unknown. The argument `frames(k)` iterates over the frames
+    from index k on, with their indices.
 
     To leave a pass early, close its iterator (`contextlib.closing`): that ends its
     decoding thread.

@@ -6,9 +6,9 @@
 `c2g_jax.checkpoints.load_sam2` reads the model that they take. The files, in reading
 order:
 
-- `config`: sizes (toy, tiny, small, base_plus, large) and their hyperparameters
+- `config`: sizes (toy, mini, tiny, small, base_plus, large) and their hyperparameters
 - `layers`, `attention`, `position`: layers, attention and position encodings, with
-  torch's numerics
+  torch's numerics; `fused_attention`: attention in the kernels of a GPU
 - `hiera`, `neck`: image encoder, the Hiera trunk and the feature pyramid
 - `prompts`: points, boxes and masks of n objects as one batch of fixed shape
 - `prompt_encoder`: prompts to sparse tokens and a dense embedding

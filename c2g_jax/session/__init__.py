@@ -7,8 +7,8 @@
   hand), `suggestions` (accept and dismiss guesses), `identity` (merge, cut, promote)
   and `saving` (files), on `core`. `opening`: make one, from a video or a file.
 - `session_state`: everything a session knows, immutable; `state_parts`: its parts.
-  `edits`: a person's edits as functions from state to state. `history`: undo, redo, and
-  cancellable tracking.
+  `edits`: a person's edits as functions from state to state; `prompt_deletion`: one of
+  them. `history`: undo, redo, and cancellable tracking.
 - `tracking_pass`: track frames with the steps of `tracking/`. `recognise`: keep the ids
   of objects found on these frames before. `frame_ranges`: which frames `track` covers.
 - `engine`: the model on one video. `memory_cache`, `observation_arrays`: what it

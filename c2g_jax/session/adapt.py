@@ -1,8 +1,8 @@
 """Adapt the class logits to a person's corrections, with prototypes.
 
 The trained head's logits are the prior. Each corrected example is a prototype of its
-class: it raises the logit of that class, on itself by so much that the class wins, on
-others by less with the distance of their features. All other logits stay.
+class: it raises the logit of that class, enough for the class to win on the example
+itself, and less on others the farther their features are. All other logits stay.
 """
 
 from dataclasses import dataclass

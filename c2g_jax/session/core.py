@@ -21,7 +21,7 @@ TAKE, SUGGEST, OFF = "take", "suggest", "off"
 
 
 class SessionCore:
-    """The state of a session and its views. `Session` tells the arguments."""
+    """The state of a session and its views. For the arguments see `Session`."""
 
     def __init__(
         self,
@@ -52,10 +52,10 @@ class SessionCore:
 
     @property
     def guesses(self) -> str:
-        """What becomes of what the model finds and guesses; "take" or "suggest" be set.
+        """How the model's guesses are treated; may be set to "take" or "suggest".
 
-        "take": it counts at once. "suggest": it counts once a person accepts it. "off":
-        the checkpoint holds SAM2.1 alone, and nothing is guessed.
+        "take": they count at once. "suggest": they count once a person accepts them.
+        "off": the checkpoint holds SAM2.1 alone, and nothing is guessed.
         """
         if not self.model.config.trained:
             return OFF

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from c2g_jax.media.rle import decode_mask
-from c2g_jax.session import arguments, automatic, edits, taken_back
+from c2g_jax.session import arguments, automatic, edits, prompt_deletion
 from c2g_jax.session.core import SessionCore
 from c2g_jax.session.state_parts import PromptItem
 from c2g_jax.session.strokes import paint
@@ -153,7 +153,7 @@ class Prompting(SessionCore):
         object_id = whole(object_id, "object_id")
         self._act(
             f"prompt deleted on frame {frame}",
-            lambda s: taken_back.delete_prompt(
+            lambda s: prompt_deletion.delete_prompt(
                 self._engine, s, object_id, frame, index, self._history.before()
             ),
         )

@@ -30,7 +30,7 @@ class SessionState:
     objects: by id, in the order of creation. records: of the frames that were tracked.
     revision: increases with each change of prompts and each pass of tracking. drawn:
     relations by hand, one for each triple. dismissed: triples that the model may guess
-    no more. same: (object, the object that it is), pairs that a person merged.
+    no more. same: pairs that a person merged, (merged id, kept id).
     vocabulary: the session's own, None: the model's.
     """
 
@@ -55,7 +55,7 @@ class SessionState:
         }
         for old, kept in self.same:
             if self.alive(old) and self.alive(kept):
-                # Of what each is merged into by now, so that there are no circles.
+                # Through earlier merges of both, so that there are no cycles.
                 old, kept = find_id(old, shared), find_id(kept, shared)
                 if old != kept:
                     shared[old] = kept

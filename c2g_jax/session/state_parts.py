@@ -62,8 +62,8 @@ class TrackedObject:
 
     role: SUBJECT or OBJECT. subject_id: the subject that an object belongs to, None for
     subjects. changes: (frame, revision) of each change of its prompts. removed: it is
-    in no result. One that a person removed keeps its observations, to be recognised, so
-    that it does not come back; one that a prompt taken back had led to has none.
+    in no result. An object removed by a person keeps its observations, so that it is
+    recognised and not found again; one removed with a deleted prompt has none.
     accepted: a person accepted an object that the model found. presence: the spans in
     which a person says that it is present, None: wherever it has a mask.
     """

@@ -67,7 +67,7 @@ class TrackingPass:
             and state.objects[t.subject_id].begun(first, direction)
             and before in state.objects[t.object_id].observations
         )
-        # Those of passes in the other direction begin anew to be waited for.
+        # Reset the age of tracks that were last linked in the opposite direction.
         clock = before * direction
         tracks = tuple(
             dataclasses.replace(t, last_linked=clock)

@@ -1,10 +1,10 @@
 """Find the objects of a video without any prompt, and follow them as subjects.
 
-SAM2's automatic masks (a grid of points) are taken of the first frame, and of every
-`every`-th on which `uncovered` or more of the picture is under no followed mask. SAM2
-alone follows them; those that stay in view are the subjects, the surest first, and of
-two whose masks overlap one. In a second pass, in waves of `WAVE` subjects, DIDM and SCH
-look for what each of them interacts with.
+SAM2's automatic masks (from a grid of points) are computed on the first frame, and on
+each `every`-th frame with at least `uncovered` of its area outside all tracked masks.
+SAM2 alone tracks them; those that stay in view become subjects, the most confident
+first, and of overlapping ones only the best. In a second pass, in waves of `WAVE`
+subjects, DIDM and SCH look for what each of them interacts with.
 """
 
 import copy
@@ -32,7 +32,7 @@ from c2g_jax.types import AutoRules, Frame, FrameResult, Prompt, TrackRules
 BATCH = 16  # objects that SAM2 follows at once: bounds the memory of a step
 WAVE = 4  # subjects of a pass: with 3 objects each they fill 16 slots
 _SPARE = 2  # objects followed for each subject wanted: some do not last
-_INSIDE = 0.5  # of a later mask, at least so much is not covered yet
+_NEW = 0.5  # least share of a later mask that is outside all tracked masks
 
 Resize = Callable[[np.ndarray, int], np.ndarray]
 
@@ -165,7 +165,7 @@ class ObjectFinder:
             area = low.sum()
             if mask.mean() < self._rules.min_area or not area:
                 continue
-            free = (low & ~covered).sum() >= _INSIDE * area
+            free = (low & ~covered).sum() >= _NEW * area
             if not free or any(_iou(low, own) >= self._twin for own in known):
                 continue
             known.append(low)

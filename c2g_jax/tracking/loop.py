@@ -114,10 +114,9 @@ def begin_frame(
 
     `features` are None while nothing is prompted. A prompt of an object in a slot
     corrects it; any other begins a subject. `points` float32 [s, q, 2], (x, y) in
-    [0, 1] for each subject, replace DIDM's, which is not asked if it is not trained.
-    `given` are outputs computed earlier, by
-    the id of an object in a slot: they replace the model's, and the bank must hold
-    their memories of this frame already.
+    [0, 1] for each subject, replace DIDM's; an untrained DIDM is not run. `given` are
+    outputs computed earlier, by the id of an object in a slot: they replace the
+    model's, and the bank must hold their memories of this frame already.
     """
     if not state.slot_of() and not prompts:
         return PendingFrame(state)

@@ -57,9 +57,9 @@ def link_queries(
     `tracks` are the subject's open ones, `queries` the rows of its queries, `row_of`
     the row of each subject and open track. The queries of a subject out of view link
     to nothing, nor do those that lie on the subject itself. A query links to the track
-    that its mask overlaps most, if the IoU is `link_iou` or more; an earlier query may
-    have opened that track on this frame. To a track that lies on the subject here, no
-    query links. Otherwise it opens a track. New tracks are numbered from `next_id`. A
+    with the highest IoU, if that is `link_iou` or more (an earlier query may have
+    opened that track on this frame), or to nothing if that track lies on the subject
+    here. With a lower IoU it opens a track. New tracks are numbered from `next_id`. A
     track that is opened and closed by the cap at once is both in `opened` and in
     `closed`: its mask still counts on this frame.
     """

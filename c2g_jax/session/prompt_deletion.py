@@ -1,4 +1,4 @@
-"""A prompt is deleted: the session is then as if it had never been given."""
+"""Delete a prompt: the session is then as if it had never been given."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -18,12 +18,11 @@ def delete_prompt(
     index: int,
     earlier: Iterable[SessionState] = (),
 ) -> SessionState:
-    """Delete a prompt; an object whose last prompt it was has never been.
+    """Delete a prompt; an object without other prompts is removed.
 
-    `earlier` are the states before each action, latest first. If one of them has the
-    prompts that are left, and all frames were tracked with those, what was tracked
-    then is there again. Otherwise the frames that were tracked with the prompt are
-    stale; tracked again, they are what they would be without it.
+    `earlier` are the states before each action, latest first. Restore the tracking
+    results of the latest of them with the same remaining prompts, if it has all frames
+    that are tracked now; else mark the frames that the prompt affected as stale.
     """
     left = _without_prompt(engine, state, object_id, frame, index)
     prompts = _prompts(left)
