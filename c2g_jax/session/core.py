@@ -120,7 +120,7 @@ class SessionCore:
 
 
 def _check_guesses(what: str) -> str:
-    if what not in (TAKE, SUGGEST, OFF):
+    if what not in (TAKE, SUGGEST):
         raise InputError(f"guesses is {what!r}: give {TAKE!r} or {SUGGEST!r}")
     return what
 
