@@ -1,4 +1,7 @@
-"""Click2Graph's own training as on several accelerators, on virtual devices."""
+"""Click2Graph's own training as on several accelerators, on virtual devices.
+
+Where tokamax is installed also with fused attention, by its portable implementation.
+"""
 
 import json
 
@@ -7,7 +10,7 @@ import pytest
 from tests.commands import python
 
 TRAINING = """
-import dataclasses, json, pathlib, sys
+import dataclasses, importlib.util, json, pathlib, sys
 import jax
 import numpy as np
 from c2g_jax.checkpoints.pretrained import seeded_click2graph
@@ -17,6 +20,7 @@ from c2g_jax.click2graph.model import click2graph_config
 from c2g_jax.click2graph.task import Click2GraphTask
 from c2g_jax.data.clips import ClipConfig
 from c2g_jax.data.loader import clip_loader
+from c2g_jax.sam2 import fused_attention
 from c2g_jax.training import sharding, state
 from c2g_jax.training.loop import LoopConfig, Run
 from c2g_jax.training.optim import Group, OptimConfig
@@ -28,7 +32,9 @@ sam2 = one_block_config(
     64, embed_dim=8, d_model=32, mem_dim=16, memory_mlp_dim=32, decoder_mlp_dim=32,
     iou_head_dim=16, dtype="bfloat16",
 )
-config = click2graph_config(sam2)
+fused_attention._IMPLEMENTATION = "xla"
+attention = "fused" if importlib.util.find_spec("tokamax") else "plain"
+config = click2graph_config(dataclasses.replace(sam2, attention=attention))
 didm = dataclasses.replace(config.didm, num_layers=1, ffn=32, dropout=0.0)
 sch = dataclasses.replace(config.sch, hidden=32, dropout=0.0)
 model = seeded_click2graph(dataclasses.replace(config, didm=didm, sch=sch), seed=0)
