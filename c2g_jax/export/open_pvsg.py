@@ -77,7 +77,7 @@ def write_videos(
             raise InputError(
                 f"the split is {video.split!r}: give {' or '.join(SPLITS)}"
             )
-        taken = {own.video_id for own in written}
+        taken = {own.video_id.casefold() for own in written}  # some disks ignore case
         written.append(_Video.of(video, vocabulary, taken))
     document = {
         "objects": {
@@ -143,7 +143,7 @@ class _Video:
         number = {track.object_id: k + 1 for k, track in enumerate(tracks)}
         name = video_id = _video_id(graph.video.name)
         count = 1
-        while video_id in taken:
+        while video_id.casefold() in taken:
             count += 1
             video_id = f"{name}_{count}"
         return cls(video_id, video.split, graph, tracks, number)

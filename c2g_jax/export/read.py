@@ -4,6 +4,7 @@ Each reader returns a `SceneGraph`, and raises InputError, in one line, for a fi
 is damaged. What the graph says is checked by its user, who knows the video.
 """
 
+import glob
 import json
 import reprlib
 from collections.abc import Iterable, Mapping
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from c2g_jax.export.names import plain_stem
+from c2g_jax.export.names import ascii_stem, plain_stem
 from c2g_jax.export.scene_graph_json import read_scene_graph
 from c2g_jax.media.rle import (
     check_code,
@@ -127,7 +128,9 @@ def read_open_pvsg(
     document = _json(path)
     try:
         entries = {str(entry["video_id"]): entry for entry in document["data"]}
-        stem = plain_stem(video.name)
+        stem, old = plain_stem(video.name), ascii_stem(video.name)
+        if stem not in entries and old in entries and old != ascii_stem(""):
+            stem = old
         if video_id is None and len(entries) == 1:
             video_id = next(iter(entries))
         name = stem if video_id is None else video_id
@@ -150,7 +153,8 @@ def read_open_pvsg(
         raise InputError(
             f"{path}: not a pvsg.json ({_told(error)}): give one as OpenPVSG's"
         ) from None
-    places = [*sorted(folder.glob(f"*/masks/{name}")), *folder.glob(f"masks/{name}")]
+    own = glob.escape(name)
+    places = [*sorted(folder.glob(f"*/masks/{own}")), *folder.glob(f"masks/{own}")]
     if not places:
         raise InputError(f"{folder}: there are no masks/{name}: unpack the masks there")
     masks: dict[int, dict[int, Mapping]] = {}

@@ -3,6 +3,9 @@
 import dataclasses
 from pathlib import Path
 
+from c2g_jax.export.coco import frames_folder
+from c2g_jax.media.outputs import path_named
+from c2g_jax.media.video import check_not_input
 from c2g_jax.session.arguments import writable_path, writing
 from c2g_jax.session.core import SessionCore
 from c2g_jax.session.exporting import check_kind, write_export
@@ -52,9 +55,13 @@ class Saving(SessionCore):
     ) -> None:
         """Write the graph as one of `views.EXPORTS`: scene_graph, open_pvsg, coco,
         graphml, csv or overlay. "open_pvsg" makes a folder, all others a file. With
-        `frames`, "coco" writes the frames too, to the folder that its names name."""
+        `frames`, "coco" writes the frames too, to the folder that its names name.
+        InputError if other files are in that folder."""
         check_kind(kind, frames)
         graph, names = self.graph(threshold), self.vocabulary
+        if frames:
+            folder = frames_folder(path_named(path), graph)
+            check_not_input(self.source.path, folder, "the session's video")
         with writing(path, self.source.path, kind in FOLDERS) as place:
             write_export(kind, place, graph, self.video, names, frames)
 
