@@ -27,11 +27,15 @@ _MAX_OBJECTS = 255  # ids in the 8-bit pixels of a mask
 
 @dataclass(frozen=True, eq=False)
 class AnnotatedVideo:
-    """A video to write; `frames` returns those of the graph, in order."""
+    """A video to write; `frames` returns those of the graph, in order.
+
+    unfinished: what is left to do before its masks are known, as "frame 3 is stale".
+    """
 
     graph: SceneGraph
     frames: Callable[[], Iterable[Frame]]
     split: str = VAL
+    unfinished: str = ""
 
 
 def write_open_pvsg(
@@ -60,8 +64,8 @@ def write_videos(
     Objects are numbered from 1 in the order of their ids. OpenPVSG requires a category
     for every object and at most one object per pixel: objects without a category are
     left out with `leave_out`, else refused; where masks overlap the smaller one wins.
-    Videos of the same name get numbers. vocabulary: the names that the graphs may use,
-    default OpenPVSG's; InputError if one uses another.
+    Unfinished videos are refused. Videos of the same name get numbers. vocabulary: the
+    names that the graphs may use, default OpenPVSG's; InputError if one uses another.
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -71,6 +75,7 @@ def write_videos(
     vocabulary = vocabulary or load_vocabulary()
     if not leave_out:
         _refuse_unknown(videos)
+    _refuse_unfinished(videos)
     written: list[_Video] = []
     for video in videos:
         if video.split not in SPLITS:
@@ -113,6 +118,16 @@ def _refuse_unknown(videos: Sequence[AnnotatedVideo]) -> None:
             f"objects have no name ({'; '.join(listed)}): name them, remove them, or "
             "leave them out"
         )
+
+
+def _refuse_unfinished(videos: Sequence[AnnotatedVideo]) -> None:
+    """Raise InputError, which lists them, if videos are unfinished."""
+    listed = [f"{v.graph.video.name}: {v.unfinished}" for v in videos if v.unfinished]
+    if listed:
+        mend = "leave the video out, or take it as it is"
+        if len(listed) > 1:
+            mend = "leave these videos out, or take them as they are"
+        raise InputError(f"{'; '.join(listed)}: track on, {mend}")
 
 
 @dataclass(frozen=True, eq=False)

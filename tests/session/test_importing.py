@@ -244,6 +244,7 @@ def test_what_has_no_name_is_listed_and_nothing_is_written(
     other = make_session(model=scripted.model(trained=False))
     other.click(**SUBJECT)
     other.click(2, **OTHER)
+    run(other.track())
     other.rename(1, "adult")
     folder = tmp_path / "pvsg"
     with pytest.raises(InputError, match=r"have no name \(frames: 2\): name them"):
