@@ -98,8 +98,8 @@ class Session(Prompting, Suggestions, Identity, LikelyNames, Saving):
     def unfinished(self) -> Unfinished:
         """Return the frames that are left to track, for a data set of the session.
 
-        They are those where a prompted object is neither followed nor told, and those
-        that are stale.
+        They are those where an object is neither followed nor told, and those that are
+        stale.
         """
         state, suggests = self._history.now, self.guesses == SUGGEST
         ids = [i for i in state.shown if not suggests or i in state.accepted]

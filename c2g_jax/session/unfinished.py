@@ -14,8 +14,8 @@ from c2g_jax.tracking.spans import frames_of, merge_spans
 
 @dataclass(frozen=True)
 class Unfinished:
-    """untracked: frames on which a prompted object is neither followed nor told. stale:
-    tracked frames that would change if they were tracked again."""
+    """untracked: frames on which an object is neither followed nor told. stale: tracked
+    frames that would change if they were tracked again."""
 
     untracked: tuple[int, ...] = ()
     stale: tuple[int, ...] = ()
@@ -40,7 +40,6 @@ def unfinished(
     as of annotations that were imported.
     """
     groups = {i: state.shown[i] for i in object_ids}
-    groups = {i: g for i, g in groups.items() if any(obj.pinned for obj in g)}
     by_masks = {i: _masked(g) for i, g in groups.items() if not _elsewhere(g)}
     told = {i for i, frames in by_masks.items() if frames}
     if len({t for frames in by_masks.values() for t in frames}) < 2:

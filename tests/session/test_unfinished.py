@@ -134,6 +134,17 @@ def test_where_a_person_says_that_it_is_not_there_is_known(session):
     assert session.unfinished().untracked == (0, 1, 9)
 
 
+def test_a_found_object_is_asked_for_where_it_is_related(make_session):
+    session = make_session()
+    session.click(**SUBJECT)
+    run(session.track(stop=8))
+    assert session.unfinished().untracked == (9, 10, 11)
+    session.set_spans(1, [(2, 8)])
+    assert not session.unfinished(), "a found object may come and go"
+    session.relate(2, 1, "holding", [(3, 10)])
+    assert session.unfinished().untracked == (9, 10)
+
+
 def test_a_name_that_nobody_accepted_is_in_no_export(make_session, tmp_path):
     session = make_session(guesses="suggest")
     session.click(**SUBJECT)
