@@ -36,8 +36,10 @@ def write_coco(
     """
     path = file_named(path)
     document = coco_document(graph, vocabulary)
-    if frames is not None:
+    names = {image["file_name"] for image in document["images"]}
+    if frames is not None or names == _written_with(path):
         document["info"][_WRITTEN] = True
+    if frames is not None:
         folder = frames_folder(path, graph)
         owned = _written_before(folder, path)
         with output_folder(folder, owned) as to:
@@ -64,11 +66,7 @@ def _written_before(folder: Path, path: Path) -> list[str]:
     if not os.path.lexists(folder):
         return []
     found = set(os.listdir(folder)) if folder.is_dir() else {""}
-    listed: set[str] = set()
-    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document["info"][_WRITTEN] is True:
-            listed = {str(image["file_name"]) for image in document["images"]}
+    listed = _written_with(path)
     foreign = {name for name in found if f"{folder.name}/{name}" not in listed}
     if foreign:
         raise InputError(
@@ -76,6 +74,15 @@ def _written_before(folder: Path, path: Path) -> list[str]:
             f"it: move it away, or write {path.name} to another folder"
         )
     return sorted(found)
+
+
+def _written_with(path: Path) -> set[str]:
+    """Return the names of the images that an earlier export wrote with a document."""
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["info"][_WRITTEN] is True:
+            return {str(image["file_name"]) for image in document["images"]}
+    return set()
 
 
 def coco_document(graph: SceneGraph, vocabulary: Vocabulary | None = None) -> dict:

@@ -46,13 +46,14 @@ def with_declared(path: str | Path, graph: SceneGraph, names: Vocabulary) -> Voc
     InputError for one that can be no name.
     """
     declared = graph.provenance.get(DECLARED) or {}
-    used = {track.category for track in graph.objects}
-    used |= {relation.predicate for relation in graph.relations}
+    categories = {track.category for track in graph.objects} - {UNKNOWN}
+    predicates = {relation.predicate for relation in graph.relations}
     try:
         for kind in KINDS:
             known = names.predicates if kind == PREDICATE else names.objects
+            used = predicates if kind == PREDICATE else categories
             for name in dict.fromkeys(declared.get(kind, ())):
-                if name in used and name not in known and name != UNKNOWN:
+                if name in used and name not in known:
                     names = names.with_name(name, kind)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None

@@ -115,6 +115,9 @@ def test_coco_writes_frames_again_where_it_wrote_them_before(tmp_path):
     write_frames(tmp_path / "a.json", graph, grey=90)
     assert folder_of(tmp_path).keys() == first.keys()
     assert folder_of(tmp_path) != first
+    write_coco(tmp_path / "a.json", graph)  # the document alone
+    write_frames(tmp_path / "a.json", graph)
+    assert folder_of(tmp_path) == first
     shorter = dataclasses.replace(graph.video, times=graph.video.times[:2])
     own = tuple(
         dataclasses.replace(o, masks={t: m for t, m in o.masks.items() if t < 2})
