@@ -137,13 +137,13 @@ def read_job() -> Job:
     from c2g_jax.checkpoints.heads import heads_sha256, settings_in_use
     from c2g_jax.checkpoints.pretrained import find_checkpoint
     from c2g_jax.checkpoints.safetensors import read_manifest
-    from c2g_jax.session.adapt import AdaptConfig
+    from c2g_jax.click2graph.settings import NARROW
 
     folder = find_checkpoint(CHECKPOINT.value)
     settings = settings_in_use(folder, HEADS.value)
     given = {"width": ADAPT_WIDTH.value, "margin": ADAPT_MARGIN.value}
     given = {name: x for name, x in given.items() if x is not None}
-    adapt = AdaptConfig() if settings is None else settings.adapt
+    adapt = NARROW if settings is None else settings.adapt
     adapt = dataclasses.replace(adapt, **given)
     fingerprint = {
         "protocol": dataclasses.asdict(protocol),

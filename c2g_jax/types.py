@@ -63,7 +63,7 @@ def mask_pixels(value: Any, name: str = "a mask") -> np.ndarray:
         array = np.asarray(value)
     except ValueError:  # rows of different lengths
         array = np.asarray(0)
-    except RuntimeError as error:  # a tensor of torch that has a gradient
+    except (RuntimeError, TypeError) as error:  # as of a torch tensor with a gradient
         line = " ".join(str(error).split())
         raise InputError(f"{name} is no array: {line}") from None
     if array.ndim != 2 or 0 in array.shape:
@@ -247,6 +247,9 @@ def _numbers(values: Any, what: str) -> np.ndarray:
     try:
         with np.errstate(over="ignore"):  # infinity is rejected later
             return np.asarray(values, np.float32)
+    except RuntimeError as error:  # a tensor of torch that has a gradient
+        line = " ".join(str(error).split())
+        raise InputError(f"{what} no array: {line}") from None
     except (TypeError, ValueError):
         shown = " ".join(reprlib.repr(values).split())
         raise InputError(

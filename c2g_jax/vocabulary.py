@@ -1,7 +1,7 @@
 """Vocabularies: OpenPVSG's 126 categories and 57 predicates, and those of others."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -62,6 +62,11 @@ class Vocabulary:
             tuple(dict.fromkeys(self.stuff + other.stuff)),
             tuple(dict.fromkeys(self.predicates + other.predicates)),
         )
+
+    def only(self, names: Collection[str]) -> "Vocabulary":
+        """Return it with these of its names alone."""
+        parts = (self.things, self.stuff, self.predicates)
+        return Vocabulary(*(tuple(n for n in part if n in names) for part in parts))
 
     @classmethod
     def from_json(cls, names: Mapping[str, Sequence[str]]) -> "Vocabulary":

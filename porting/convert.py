@@ -73,7 +73,11 @@ def main(_: Sequence[str]) -> None:
 
     with launch.needing("port"):  # --format=orbax
         manifest = convert(
-            CHECKPOINT.value, OUTPUT.value, _FORMAT.value, _COMPLETE_WITH.value
+            CHECKPOINT.value,
+            OUTPUT.value,
+            _FORMAT.value,
+            _COMPLETE_WITH.value,
+            how="give",
         )
     source = manifest["source"]
     rest = source.get("completed_with")

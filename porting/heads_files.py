@@ -18,6 +18,7 @@ from c2g_jax.checkpoints.heads import Heads, parse_heads, read_heads, save_heads
 from c2g_jax.checkpoints.pretrained import abstract_click2graph
 from c2g_jax.checkpoints.released.official import blank
 from c2g_jax.checkpoints.released.state_dicts import (
+    check_floating,
     check_values,
     find_state,
     unprefixed,
@@ -114,13 +115,17 @@ def flax_heads(twin: TorchHeads, sam2: Sam2, vocabulary: Vocabulary) -> Click2Gr
 def read_torch_heads(path: str | Path) -> Heads:
     """Read a .pt of PyTorch's heads; InputError where it is none, by torch's names."""
     path = Path(path)
+    if path.is_dir() or path.suffix == ".safetensors":
+        raise InputError(
+            f"{path} is no .pt of PyTorch's heads: give one, or --reverse makes one of "
+            "a heads.safetensors or of a folder"
+        )
     if not path.is_file():
         raise InputError(f"there is no {path}: give a .pt of heads")
     content = read_torch_file(path)
     manifest = content.get("manifest") if isinstance(content, Mapping) else None
     state = unprefixed(find_state(content, path)[0])
     check_values(state, path)
-    state = {name: torch.from_numpy(x.read()) for name, x in state.items()}
     if not isinstance(manifest, Mapping):
         raise InputError(
             f"{path} has no manifest: save it beside the state, as {{'model': state, "
@@ -136,7 +141,8 @@ def _arrays(path: Path, state, didm, sch) -> dict[str, np.ndarray]:
         wanted = TorchHeads(didm, sch).state_dict()
     own, given = ({k: blank(x) for k, x in part.items()} for part in (wanted, state))
     check_names(own, given, str(path), "save the whole state of porting.heads.Heads")
-    return to_flax(state)
+    check_floating(state, path)
+    return to_flax({name: torch.from_numpy(x.read()) for name, x in state.items()})
 
 
 def convert_heads(heads: str | Path, output: str | Path) -> int:
@@ -144,7 +150,8 @@ def convert_heads(heads: str | Path, output: str | Path) -> int:
     output = Path(output)
     if output.suffix != ".safetensors":
         raise InputError(
-            f"--output={output} is not a .safetensors file: name a .safetensors file"
+            f"--output={output} is not a .safetensors file: name a .safetensors file, "
+            "or give --reverse to write a .pt"
         )
     check_output(output, kind="file")
     found = read_torch_heads(heads)
@@ -159,6 +166,10 @@ def reverse_heads(heads: str | Path, output: str | Path) -> int:
     if output.suffix not in (".pt", ".pth"):
         raise InputError(f"--output={output} is not a .pt file: name a .pt file")
     check_output(output, kind="file")
+    if Path(heads).is_file() and Path(heads).suffix in (".pt", ".pth"):
+        raise InputError(
+            f"{heads} is a .pt already: leave out --reverse to make a .safetensors"
+        )
     found = read_heads(heads)
     state = torch_heads(found).state_dict()
     content = {"model": dict(state), "manifest": dict(found.manifest)}

@@ -101,9 +101,23 @@ def read_heads_shape(
         classes = len(found[2].objects), len(found[2].predicates)
         if (found[1].num_objects, found[1].num_predicates) != classes:
             raise ValueError(f"the vocabulary has {classes} names")
+        _check_shape(*found[:2])
     except (KeyError, TypeError, ValueError) as error:
         raise _no_model(source, error) from error
     return found
+
+
+def _check_shape(didm: DidmConfig, sch: SchConfig) -> None:
+    """Raise ValueError for sizes of which no layers can be made."""
+    for config in (didm, sch):
+        for name, value in dataclasses.asdict(config).items():
+            whole = type(value) is int or name in ("dropout", "prior")
+            if not isinstance(value, str) and not whole:
+                raise ValueError(f"{name} is {value!r}")
+            if type(value) is int and value < 1 and name not in ("dropout", "prior"):
+                raise ValueError(f"{name} is {value}")
+    if didm.d_model % didm.num_heads:
+        raise ValueError(f"{didm.num_heads} heads do not divide {didm.d_model}")
 
 
 def _no_model(source: str | Path, error: Exception) -> InputError:

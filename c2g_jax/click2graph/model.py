@@ -18,6 +18,7 @@ from c2g_jax.click2graph.didm import Didm, DidmConfig
 from c2g_jax.click2graph.pooling import pool_mask
 from c2g_jax.click2graph.sch import BestTriplet, Sch, SchConfig, best_triplets
 from c2g_jax.click2graph.settings import (
+    NARROW,
     NEUTRAL,
     RANKED,
     AdaptConfig,
@@ -59,7 +60,7 @@ class Click2GraphConfig:
     @property
     def adapt(self) -> AdaptConfig:
         """How corrections change the labels of others, unless a user says."""
-        return AdaptConfig() if self.settings is None else self.settings.adapt
+        return NARROW if self.settings is None else self.settings.adapt
 
 
 def click2graph_config(

@@ -148,10 +148,16 @@ def scoring_model(model: Click2Graph, protocol: Protocol) -> Click2Graph:
 def follow_video(
     forward: TrackingPass, advance: Callable[[int], object] = lambda frames: None
 ) -> TrialPredictions:
-    """Return each trial's predictions, from its prompt on or in both directions."""
+    """Return each trial's predictions, from its prompt on or in both directions.
+
+    `advance` is called after each frame, with the number of frames done; with 0 in the
+    backward pass.
+    """
     found = follow_trials(forward, advance)
     if forward.protocol.directions == BOTH:
-        behind = follow_trials(dataclasses.replace(forward, reverse=True))
+        # Frames count once, but whoever follows may end it here as well.
+        back = dataclasses.replace(forward, reverse=True)
+        behind = follow_trials(back, lambda frames: advance(0))
         found = {t: _joined(found[t], behind[t], t.frame) for t in forward.trials}
     return found
 

@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# White space, dots, separators, what Windows forbids, control characters, and lone
+# surrogates.
+_NOT_IN_FILES = re.compile(r'[\s.<>:"/\\|?*\x00-\x1f\x7f-\x9f\ud800-\udfff]+')
+_DEVICE = re.compile("con|prn|aux|nul|com[0-9]|lpt[0-9]", re.IGNORECASE)
 _UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -30,5 +34,15 @@ def xml_text(text: str) -> str:
 
 
 def plain_stem(name: str) -> str:
-    """Return the name of a video as a file name of ASCII letters, digits, - and _."""
+    """Return the name of a video as a file name: letters of any script are kept.
+
+    Replaced by _ are spaces, dots, and what a file name cannot hold on Linux, macOS or
+    Windows; the names that Windows gives to devices are changed too.
+    """
+    stem = _NOT_IN_FILES.sub("_", Path(name).stem).strip("_") or "video"
+    return f"video_{stem}" if _DEVICE.fullmatch(stem) else stem
+
+
+def ascii_stem(name: str) -> str:
+    """Return the name that exports of earlier versions gave a video, in ASCII alone."""
     return re.sub(r"[^A-Za-z0-9_-]+", "_", Path(name).stem).strip("_") or "video"

@@ -27,11 +27,15 @@ _MAX_OBJECTS = 255  # ids in the 8-bit pixels of a mask
 
 @dataclass(frozen=True, eq=False)
 class AnnotatedVideo:
-    """A video to write; `frames` returns those of the graph, in order."""
+    """A video to write; `frames` returns those of the graph, in order.
+
+    unfinished: what is left to do before its masks are known, as "frame 3 is stale".
+    """
 
     graph: SceneGraph
     frames: Callable[[], Iterable[Frame]]
     split: str = VAL
+    unfinished: str = ""
 
 
 def write_open_pvsg(
@@ -60,8 +64,8 @@ def write_videos(
     Objects are numbered from 1 in the order of their ids. OpenPVSG requires a category
     for every object and at most one object per pixel: objects without a category are
     left out with `leave_out`, else refused; where masks overlap the smaller one wins.
-    Videos of the same name get numbers. vocabulary: the names that the graphs may use,
-    default OpenPVSG's; InputError if one uses another.
+    Unfinished videos are refused. Videos of the same name get numbers. vocabulary: the
+    names that the graphs may use, default OpenPVSG's; InputError if one uses another.
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -71,13 +75,14 @@ def write_videos(
     vocabulary = vocabulary or load_vocabulary()
     if not leave_out:
         _refuse_unknown(videos)
+    _refuse_unfinished(videos)
     written: list[_Video] = []
     for video in videos:
         if video.split not in SPLITS:
             raise InputError(
                 f"the split is {video.split!r}: give {' or '.join(SPLITS)}"
             )
-        taken = {own.video_id for own in written}
+        taken = {own.video_id.casefold() for own in written}  # some disks ignore case
         written.append(_Video.of(video, vocabulary, taken))
     document = {
         "objects": {
@@ -115,6 +120,16 @@ def _refuse_unknown(videos: Sequence[AnnotatedVideo]) -> None:
         )
 
 
+def _refuse_unfinished(videos: Sequence[AnnotatedVideo]) -> None:
+    """Raise InputError, which lists them, if videos are unfinished."""
+    listed = [f"{v.graph.video.name}: {v.unfinished}" for v in videos if v.unfinished]
+    if listed:
+        mend = "leave the video out, or take it as it is"
+        if len(listed) > 1:
+            mend = "leave these videos out, or take them as they are"
+        raise InputError(f"{'; '.join(listed)}: track on, {mend}")
+
+
 @dataclass(frozen=True, eq=False)
 class _Video:
     """A video with the objects that are written, and the number of each id."""
@@ -143,7 +158,7 @@ class _Video:
         number = {track.object_id: k + 1 for k, track in enumerate(tracks)}
         name = video_id = _video_id(graph.video.name)
         count = 1
-        while video_id in taken:
+        while video_id.casefold() in taken:
             count += 1
             video_id = f"{name}_{count}"
         return cls(video_id, video.split, graph, tracks, number)

@@ -1,9 +1,11 @@
 """Read annotations of a video: scene_graph.json, COCO instances, OpenPVSG's layout.
 
 Each reader returns a `SceneGraph`, and raises InputError, in one line, for a file that
-is damaged. What the graph says is checked by its user, who knows the video.
+is damaged. The names that a file declares are in the graph's provenance, as DECLARED.
+What the graph says is checked by its user, who knows the video.
 """
 
+import glob
 import json
 import reprlib
 from collections.abc import Iterable, Mapping
@@ -13,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from c2g_jax.export.names import plain_stem
+from c2g_jax.export.names import ascii_stem, plain_stem
 from c2g_jax.export.scene_graph_json import read_scene_graph
 from c2g_jax.media.rle import (
     check_code,
@@ -22,9 +24,10 @@ from c2g_jax.media.rle import (
     encode_mask,
 )
 from c2g_jax.types import InputError, ObjectTrack, Relation, SceneGraph, VideoInfo
-from c2g_jax.vocabulary import UNKNOWN
+from c2g_jax.vocabulary import PREDICATE, STUFF, THING, UNKNOWN
 
 PVSG = "pvsg.json"
+DECLARED = "vocabulary"  # {"thing": [names], "stuff": [names], "predicate": [names]}
 _WRONG = (
     ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError
 )  # fmt: skip
@@ -76,6 +79,10 @@ def read_coco(path: Path, document: Mapping, video: VideoInfo) -> SceneGraph:
             raise InputError(f"{path}: its images have several sizes: give one video")
         width, height = sizes.pop()
         names = {c["id"]: str(c["name"]) for c in document["categories"]}
+        declared: dict[str, list[str]] = {THING: [], STUFF: []}
+        for c in document["categories"]:
+            stuff = c.get("isthing", c.get("supercategory") != "stuff") in (0, False)
+            declared[STUFF if stuff else THING].append(str(c["name"]))
         masks: dict[int, dict[int, Mapping]] = {}
         category: dict[int, str] = {}
         for row in document["annotations"]:
@@ -113,7 +120,8 @@ def read_coco(path: Path, document: Mapping, video: VideoInfo) -> SceneGraph:
         raise InputError(
             f"{path}: not COCO instances ({_told(error)}): export them again"
         ) from None
-    return _graph(path, video, (width, height), len(images), masks, category, ())
+    size, length = (width, height), len(images)
+    return _graph(path, video, size, length, masks, category, (), declared)
 
 
 def read_open_pvsg(
@@ -127,7 +135,9 @@ def read_open_pvsg(
     document = _json(path)
     try:
         entries = {str(entry["video_id"]): entry for entry in document["data"]}
-        stem = plain_stem(video.name)
+        stem, old = plain_stem(video.name), ascii_stem(video.name)
+        if stem not in entries and old in entries and old != ascii_stem(""):
+            stem = old
         if video_id is None and len(entries) == 1:
             video_id = next(iter(entries))
         name = stem if video_id is None else video_id
@@ -144,13 +154,20 @@ def read_open_pvsg(
         category = {int(o["object_id"]): str(o["category"]) for o in entry["objects"]}
         size = int(meta["width"]), int(meta["height"])
         length = int(meta["num_frames"])
+        listed = document.get("objects") or {}
+        declared = {
+            THING: list(map(str, listed.get(THING) or ())),
+            STUFF: list(map(str, listed.get(STUFF) or ())),
+            PREDICATE: list(map(str, document.get("relations") or ())),
+        }
     except InputError:
         raise
     except _WRONG as error:
         raise InputError(
             f"{path}: not a pvsg.json ({_told(error)}): give one as OpenPVSG's"
         ) from None
-    places = [*sorted(folder.glob(f"*/masks/{name}")), *folder.glob(f"masks/{name}")]
+    own = glob.escape(name)
+    places = [*sorted(folder.glob(f"*/masks/{own}")), *folder.glob(f"masks/{own}")]
     if not places:
         raise InputError(f"{folder}: there are no masks/{name}: unpack the masks there")
     masks: dict[int, dict[int, Mapping]] = {}
@@ -162,7 +179,7 @@ def read_open_pvsg(
             masks.setdefault(i, {})[frame] = encode_mask(pixels == i)
     # What is never in view has no mask to go on from.
     seen = {i: category[i] for i in masks}
-    return _graph(path, video, size, length, masks, seen, relations)
+    return _graph(path, video, size, length, masks, seen, relations, declared)
 
 
 def _graph(
@@ -173,6 +190,7 @@ def _graph(
     masks: Mapping[int, Mapping[int, Mapping]],
     category: Mapping[int, str],
     relations: Iterable[Relation],
+    declared: Mapping[str, list[str]],
 ) -> SceneGraph:
     times = video.times
     if length != len(times):
@@ -182,7 +200,8 @@ def _graph(
         for i, own in sorted(masks.items())
     )
     info = VideoInfo(video.name, *size, video.fps, times)
-    return SceneGraph(info, objects, tuple(relations), {"imported": path.name})
+    made_by = {"imported": path.name, DECLARED: declared}
+    return SceneGraph(info, objects, tuple(relations), made_by)
 
 
 def _json(path: Path) -> Any:

@@ -5,6 +5,7 @@ for each frame (`_INDEXED`, `_ONE_TO_ONE`), else from decoding the film once.
 """
 
 import itertools
+import os
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ _PROBED = 12  # frames decoded to check a table made from packets
 _STILL = ("attached_pic", "timed_thumbnails", "still_image")  # not a film
 _CLOCK_JUMPS = 0x0200  # FFmpeg's AVFMT_TS_DISCONT: the clock of a file may start again
 _LONGEST_STEP = 10.0  # seconds; a longer step is such a start, as FFmpeg takes it
+# The first box of an mp4 or mov is one of these.
+_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
 _FFMPEG_ERRORS = (av.error.FFmpegError, OSError)
 
 
@@ -71,6 +74,8 @@ def film_track(path: str | Path, container) -> av.VideoStream:
         raise InputError(f"{path}: has no video track: give a video or images")
     tracks = [track for track in tracks if track.codec_context is not None]
     if not tracks:
+        if missing := cut_short(path):
+            raise InputError(f"{path}: cut short, {missing}: copy or export it again")
         raise InputError(f"{path}: its codec is unknown: export it again as H.264")
     # A cover is sometimes an ordinary track of one frame.
     tracks = [track for track in tracks if track.frames != 1] or tracks
@@ -83,6 +88,37 @@ def film_track(path: str | Path, container) -> av.VideoStream:
         tracks,
         key=lambda track: (bool(track.disposition & default), track.width),
     )
+
+
+def cut_short(path: str | Path) -> str | None:
+    """Say what an mp4 or mov lacks at its end; None if nothing, or for other files.
+
+    Such files are boxes: a length, four letters, the content (ISO/IEC 14496-12, 4.2).
+    Without the box moov nothing is known of the tracks.
+    """
+    place, kinds = 0, []
+    try:
+        with open(path, "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            while place + 8 <= size:
+                file.seek(place)
+                head = file.read(16)
+                length = int.from_bytes(head[:4])
+                kinds.append(head[4:8])
+                if kinds[0] not in _BOXES:
+                    return None
+                if length == 1:  # the length follows, in 8 bytes
+                    length = int.from_bytes(head[8:16])
+                elif length == 0:  # up to the end
+                    length = size - place
+                if length < 8:
+                    return None
+                place += length
+    except OSError:
+        return None
+    if place > size:
+        return f"{size:,} of at least {place:,} bytes are there"
+    return None if not kinds or b"moov" in kinds else "its index (moov) is missing"
 
 
 def read_table(path: Path) -> FrameTable:
@@ -112,8 +148,10 @@ def read_table(path: Path) -> FrameTable:
         if stamps is None or not _confirmed(path, stamps):
             stamps, digests = _count(path)
     except _FFMPEG_ERRORS:
+        missing = cut_short(path)
+        found = f"cut short: {missing}" if missing else "cut short"
         raise InputError(
-            f"{path}: not a readable video, or cut short: record or export it again"
+            f"{path}: not a readable video, or {found}: record or export it again"
         ) from None
     if not stamps:
         raise InputError(f"{path}: the video has no frames: record or export it again")

@@ -185,6 +185,16 @@ def is_animated(path: str | Path) -> bool:
         return animated(image)
 
 
+def is_webp(path: str | Path) -> bool:
+    """Return whether a file is a webp, by its first bytes."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(12)
+    except OSError:  # whoever opens it says why
+        return False
+    return head[:4] == b"RIFF" and head[8:] == b"WEBP"
+
+
 def animated(image: Image.Image) -> bool:
     """Return whether a PIL image is an animated webp, png or gif."""
     # The second picture of a JPEG (MPO) is for the other eye, or of another size.

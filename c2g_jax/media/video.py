@@ -61,7 +61,8 @@ def open_video(
         return open_images(path.resolve().name, files, rate, sampling)
     if not is_file:
         raise InputError(f"{path}: no such video, image or folder: check the path")
-    if path.suffix.lower() in (*images.SUFFIXES, ".apng"):
+    # FFmpeg reads animated png and gif under any name, but no animated webp.
+    if path.suffix.lower() in (*images.SUFFIXES, ".apng") or images.is_webp(path):
         return open_image(path, sampling)
     table = read_table(path)
     read = functools.partial(decode_frames, path, table)

@@ -102,6 +102,8 @@ def provenance(job: Job, dropped: int) -> dict:
         given = Path(CHECKPOINT.value or job.checkpoint)
         name = given.name if given.is_file() else given.resolve().name
         checkpoint = {"name": name, "sha256": job.manifest["sha256"]}
+    own = vocabulary_of(job)
+    names = {} if own is None else {"vocabulary": own.to_json()}
     heads = {}
     if job.heads is not None:
         name = job.heads.resolve().name
@@ -114,6 +116,7 @@ def provenance(job: Job, dropped: int) -> dict:
         "program": f"click2graph-jax {__version__}",
         "checkpoint": checkpoint,
         **heads,
+        **names,
         "size": job.size,
         "seed": SEED.value,
         "options": values | {"dtype": compute_dtype()} | spans,

@@ -17,7 +17,8 @@
   `adapt`: let corrected labels change the labels of similar objects.
 - `viewer`: views of a state, from any thread. `views`: their types. `session_graph`:
   the scene graph of a state. `exporting`: write it in other formats. `importing`: go on
-  from annotations of a file. `dataset`: many sessions as one download for `prepare`.
+  from annotations of a file. `dataset`: many sessions as one download for `prepare`;
+  `unfinished`: the frames that are left to track for it.
 - `automatic`: find everything. `likely_names`: the names that a person likely chooses
   next, by `ranking`.
 - `file`: the session file. `state_rows`: states as JSON rows. `fingerprint`: recognise

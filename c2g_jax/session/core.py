@@ -48,7 +48,7 @@ class SessionCore:
 
     @adapt.setter
     def adapt(self, config: AdaptConfig) -> None:
-        self._viewer.adapt = _config(config, "adapt", AdaptConfig())
+        self._viewer.adapt = _config(config, "adapt", self.model.config.adapt)
 
     @property
     def guesses(self) -> str:

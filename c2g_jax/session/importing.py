@@ -1,11 +1,12 @@
 """Take over annotations of a file into a session, to go on from them."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from c2g_jax.export.read import read_any
+from c2g_jax.export.read import DECLARED, read_any
 from c2g_jax.media.outputs import path_named
 from c2g_jax.media.video import Video
 from c2g_jax.session.edits import check_name, segmented
@@ -21,7 +22,7 @@ from c2g_jax.session.state_parts import (
 )
 from c2g_jax.tracking.spans import check_spans
 from c2g_jax.types import InputError, ObjectTrack, SceneGraph, VideoInfo
-from c2g_jax.vocabulary import UNKNOWN, Vocabulary
+from c2g_jax.vocabulary import KINDS, PREDICATE, UNKNOWN, Vocabulary
 
 FIXED, TRACKED = "fixed", "tracked"  # what becomes of imported masks
 _SURE = 10.0  # the logit of an object that a file says is in view
@@ -37,6 +38,30 @@ def read_annotations(
     info = VideoInfo(video.name, video.width, video.height, video.fps, video.times)
     graph, by_hand = read_any(path, info, video_id)
     return graph, by_hand if masks is None else masks == FIXED
+
+
+def with_declared(path: str | Path, graph: SceneGraph, names: Vocabulary) -> Vocabulary:
+    """Return a vocabulary with the names that a graph uses and its file declares.
+
+    InputError for one that can be no name.
+    """
+    declared = graph.provenance.get(DECLARED) or {}
+    categories = {track.category for track in graph.objects} - {UNKNOWN}
+    predicates = {relation.predicate for relation in graph.relations}
+    try:
+        for kind in KINDS:
+            known = names.predicates if kind == PREDICATE else names.objects
+            used = predicates if kind == PREDICATE else categories
+            for name in dict.fromkeys(declared.get(kind, ())):
+                if name in used and name not in known:
+                    names = names.with_name(name, kind)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except (AttributeError, TypeError):
+        raise InputError(
+            f"{path}: its vocabulary is no lists of names: export it again"
+        ) from None
+    return names
 
 
 def check_graph(
@@ -78,7 +103,7 @@ def _check(graph: SceneGraph, video: Video, names: Vocabulary) -> None:
         if not track.masks:
             raise InputError(f"object {track.object_id} has no mask: leave it out")
         if track.category != UNKNOWN:
-            check_name(track.category, names.objects, "category")
+            _check_known(track.category, names.objects, "category")
     if length != video.num_frames:
         raise InputError(
             f"it is of {length} frames, but the video has {video.num_frames}: open the "
@@ -95,8 +120,18 @@ def _check(graph: SceneGraph, video: Video, names: Vocabulary) -> None:
         if (r.subject_id, r.object_id, r.predicate) in told:
             raise InputError(f"{what} is given twice: join the two")
         told.add((r.subject_id, r.object_id, r.predicate))
-        check_name(r.predicate, names.predicates, "predicate")
+        _check_known(r.predicate, names.predicates, "predicate")
         check_spans(r.spans, video.num_frames, what)
+
+
+def _check_known(name: str, names: Sequence[str], kind: str) -> None:
+    """Raise InputError, which says what to do, unless the vocabulary has the name."""
+    try:
+        check_name(name, names, kind)
+    except InputError as error:
+        raise InputError(
+            f"{error}; mend it there, or add it to the vocabulary first"
+        ) from None
 
 
 def taken_over(

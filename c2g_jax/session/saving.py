@@ -3,12 +3,20 @@
 import dataclasses
 from pathlib import Path
 
+from c2g_jax.export.coco import frames_folder
+from c2g_jax.media.outputs import path_named
+from c2g_jax.media.video import check_not_input
 from c2g_jax.session.arguments import writable_path, writing
 from c2g_jax.session.core import SessionCore
 from c2g_jax.session.exporting import check_kind, write_export
 from c2g_jax.session.file import SavedSession, write_session
 from c2g_jax.session.history import Step
-from c2g_jax.session.importing import check_graph, read_annotations, taken_over
+from c2g_jax.session.importing import (
+    check_graph,
+    read_annotations,
+    taken_over,
+    with_declared,
+)
 from c2g_jax.session.session_graph import provenance
 from c2g_jax.session.session_state import SessionState
 from c2g_jax.session.views import FOLDERS
@@ -37,6 +45,11 @@ class Saving(SessionCore):
         state = self._history.now
         graph = self._viewer.graph(state, self.spans.at_least(threshold))
         made_by = provenance(state, self.model.config.sam2.size, self.source)
+        names = state.vocabulary or self.model.config.vocabulary
+        used = {track.category for track in graph.objects}
+        used |= {relation.predicate for relation in graph.relations}
+        # For a session whose vocabulary lacks them (`import_annotations`).
+        made_by["vocabulary"] = names.only(used).to_json()
         return dataclasses.replace(graph, provenance=made_by)
 
     def save_graph(self, path: str | Path, threshold: float | None = None) -> None:
@@ -52,9 +65,13 @@ class Saving(SessionCore):
     ) -> None:
         """Write the graph as one of `views.EXPORTS`: scene_graph, open_pvsg, coco,
         graphml, csv or overlay. "open_pvsg" makes a folder, all others a file. With
-        `frames`, "coco" writes the frames too, to the folder that its names name."""
+        `frames`, "coco" writes the frames too, to the folder that its names name.
+        InputError if other files are in that folder."""
         check_kind(kind, frames)
         graph, names = self.graph(threshold), self.vocabulary
+        if frames:
+            folder = frames_folder(path_named(path), graph)
+            check_not_input(self.source.path, folder, "the session's video")
         with writing(path, self.source.path, kind in FOLDERS) as place:
             write_export(kind, place, graph, self.video, names, frames)
 
@@ -68,16 +85,22 @@ class Saving(SessionCore):
         default the one of the session's name, or the only one. Objects get new ids, and
         relations are drawn. `masks`: "fixed", each mask is a prompt, which tracking
         does not change; "tracked", the first of an object is one, and tracking anew
-        replaces the others; by default fixed, but for a scene_graph.json. Returns how
+        replaces the others; by default fixed, but for a scene_graph.json. Names that
+        the file declares are added to the vocabulary if it lacks them. Returns how
         many objects there are. InputError, and nothing is taken over, for a file that
         does not fit the video or has names that the vocabulary lacks.
         """
         graph, fixed = read_annotations(path, self.video, masks, video_id)
-        check_graph(path, graph, self.video, self.vocabulary)
-        self._act(
-            f"{len(graph.objects)} objects of {Path(path).name}",
-            lambda s: taken_over(self._engine, s, graph, fixed),
-        )
+        own = self.vocabulary
+        names = with_declared(path, graph, own)
+        check_graph(path, graph, self.video, names)
+
+        def change(state: SessionState) -> SessionState:
+            if names != own:
+                state = dataclasses.replace(state, vocabulary=names)
+            return taken_over(self._engine, state, graph, fixed)
+
+        self._act(f"{len(graph.objects)} objects of {Path(path).name}", change)
         return len(graph.objects)
 
     # The session's own file

@@ -16,7 +16,7 @@ from c2g_jax.click2graph.model import Click2Graph
 from c2g_jax.click2graph.prior import Prior
 from c2g_jax.media.video import Video
 from c2g_jax.session.adapt import AdaptConfig
-from c2g_jax.session.core import TAKE
+from c2g_jax.session.core import SUGGEST, TAKE
 from c2g_jax.session.frame_ranges import FORWARD, choose_ranges
 from c2g_jax.session.identity import Identity
 from c2g_jax.session.likely_names import LikelyNames
@@ -25,6 +25,7 @@ from c2g_jax.session.saving import Saving
 from c2g_jax.session.session_graph import Source
 from c2g_jax.session.suggestions import Suggestions
 from c2g_jax.session.tracking_pass import track_frames
+from c2g_jax.session.unfinished import Unfinished, unfinished
 from c2g_jax.session.views import TrackUpdate, as_json
 from c2g_jax.tracking.spans import SpanConfig
 
@@ -93,6 +94,16 @@ class Session(Prompting, Suggestions, Identity, LikelyNames, Saving):
         """
         state = self._history.now
         return [t for t in sorted(state.records) if state.is_stale(t)]
+
+    def unfinished(self) -> Unfinished:
+        """Return the frames that are left to track, for a data set of the session.
+
+        They are those where an object is neither followed nor told, and those that are
+        stale.
+        """
+        state, suggests = self._history.now, self.guesses == SUGGEST
+        ids = [i for i in state.shown if not suggests or i in state.accepted]
+        return unfinished(state, ids, self.video.num_frames)
 
     def _track(self, ranges: list[range]) -> Iterator[TrackUpdate]:
         total = sum(map(len, ranges))

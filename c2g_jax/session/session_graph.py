@@ -16,6 +16,7 @@ from c2g_jax.session.views import as_json
 from c2g_jax.tracking.scene_graph import GraphBuilder, annotated_graph, vote
 from c2g_jax.tracking.spans import SpanConfig, frames_of, merge_spans
 from c2g_jax.types import Relation, SceneGraph, SubjectFrame, Triplet, VideoInfo
+from c2g_jax.vocabulary import UNKNOWN
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +40,7 @@ def build_graph(
 ) -> SceneGraph:
     """Return the scene graph of a state, without its provenance.
 
-    accepted: leave out the objects and relations that the model alone vouches for.
+    accepted: leave out what the model alone vouches for: objects, relations and names.
     """
     builder = GraphBuilder(encode_mask, spans)
     frames = sorted(
@@ -53,7 +54,9 @@ def build_graph(
     for frame in frames:
         seen = {i: state.observation(i, frame) for i in shown}
         masks = {i: o.mask for i, o in seen.items() if o is not None}
-        found = [p for p in predictions.get(frame, ()) if p.fixed or not accepted]
+        found = predictions.get(frame, [])
+        if accepted:
+            found = [_with_told_names(state, p) for p in found if p.fixed]
         subjects = _subject_frames(state, frame, found)
         builder.add_encoded(frame, masks, subjects, prompted_by)
         for p in found:
@@ -70,13 +73,13 @@ def build_graph(
     graph = annotated_graph(graph, named, drawn)
     if not accepted:
         return graph
-    # The votes of relations that were not accepted count for the names all the same.
-    flat = [p for own in predictions.values() for p in own]
-    objects = []
-    for track in graph.objects:
-        category, score, _ = category_of(state, track.object_id, flat)
-        objects.append(dataclasses.replace(track, category=category, score=score))
-    return dataclasses.replace(graph, objects=tuple(objects))
+    objects = tuple(
+        track
+        if track.object_id in named
+        else dataclasses.replace(track, category=UNKNOWN, score=0.0)
+        for track in graph.objects
+    )
+    return dataclasses.replace(graph, objects=objects)
 
 
 def category_of(
@@ -155,6 +158,14 @@ def _subject_frames(
         for i, own in triplets.items()
         if state.alive(i)
     ]
+
+
+def _with_told_names(state: SessionState, pair: PairPrediction) -> PairPrediction:
+    """Return a prediction with the categories that a person gave, else "unknown"."""
+    subject, other = (state.category(i) for i in (pair.subject_id, pair.object_id))
+    return pair._replace(
+        subject_category=subject or UNKNOWN, object_category=other or UNKNOWN
+    )
 
 
 def _prompted_by(state: SessionState, shown_id: int) -> int | None:

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from c2g_jax.click2graph.settings import RANKED
 from c2g_jax.tracking.object_tracks import find_id, share_ids
 from c2g_jax.tracking.spans import SpanConfig, held_spans
 from c2g_jax.types import (
@@ -46,15 +47,16 @@ class GraphBuilder:
     """Collects the results of frames and builds their scene graph.
 
     encode_mask encodes bool [H, W] as a COCO RLE, so that no dense mask is kept.
+    config: by default that of models without settings.
     """
 
     def __init__(
         self,
         encode_mask: Callable[[np.ndarray], Mapping],
-        config: SpanConfig | None = None,
+        config: SpanConfig = RANKED,
     ):
         self._encode_mask = encode_mask
-        self._config = config or SpanConfig()
+        self._config = config
         self._masks: dict[int, dict[int, Mapping]] = defaultdict(dict)
         self._subjects: list[SubjectFrame] = []
         self._prompted_by: dict[int, int | None] = {}

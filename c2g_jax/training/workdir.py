@@ -29,6 +29,7 @@ MAY_DIFFER = (
     "export_every",
     "data.dir",
     "data.workers",
+    "data.val_workers",
     "sam2.checkpoint",  # its sha256 is compared instead
 )
 

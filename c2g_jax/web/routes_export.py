@@ -1,6 +1,7 @@
 """Routes of the scene graph and of its exports."""
 
 import asyncio
+import functools
 import shutil
 import tempfile
 from pathlib import Path
@@ -12,7 +13,7 @@ from starlette.background import BackgroundTask
 
 from c2g_jax.export.open_pvsg import TRAIN, VAL
 from c2g_jax.export.scene_graph_json import graph_to_json
-from c2g_jax.session.dataset import write_dataset
+from c2g_jax.session.dataset import REFUSE, AnnotatedSession, write_dataset
 from c2g_jax.session.exporting import check_kind, write_export
 from c2g_jax.session.views import EXPORTS, FOLDERS
 from c2g_jax.web.routes_session import EntryDep, ServiceDep, Threshold
@@ -59,17 +60,21 @@ async def export_project(
     sessions: Annotated[list[str], Query(min_length=1, max_length=1000)],
     val: Annotated[list[str], Query()] = [],  # noqa: B006
     leave_out: bool = False,
+    unfinished: str = REFUSE,
     threshold: Threshold = None,
 ) -> Response:
     """Return sessions, by their ids, as one OpenPVSG download, zipped.
 
     `val` are those for validation, by default each fifth. 422, with a list, while
-    objects have no name; with `leave_out` they are left out.
+    objects have no name; with `leave_out` they are left out. 422 too while a video has
+    frames that are not tracked, or stale; `unfinished` "leave_out" leaves such videos
+    out, "take" takes them as they are.
     """
     entries = [service.registry.get(i) for i in dict.fromkeys(sessions)]
     annotated = []
     for entry in entries:
-        annotated.append(await service.use(entry, lambda s: _parts(s, threshold)))
+        take = functools.partial(AnnotatedSession.of, threshold=threshold)
+        annotated.append(await service.use(entry, take))
     splits = None
     if val:
         splits = [VAL if entry.id in val else TRAIN for entry in entries]
@@ -77,7 +82,7 @@ async def export_project(
     try:
         async with service.exporting:
             path = await asyncio.to_thread(
-                _write_project, folder, annotated, splits, leave_out
+                _write_project, folder, annotated, splits, leave_out, unfinished
             )
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -96,8 +101,8 @@ def _parts(session, threshold: float | None) -> tuple:
     return session.graph(threshold), session.video, session.vocabulary
 
 
-def _write_project(folder: Path, annotated, splits, leave_out: bool) -> Path:
-    write_dataset(folder / "open_pvsg", annotated, splits, leave_out)
+def _write_project(folder: Path, annotated, *options) -> Path:
+    write_dataset(folder / "open_pvsg", annotated, *options)
     return Path(shutil.make_archive(str(folder / "all"), "zip", folder / "open_pvsg"))
 
 

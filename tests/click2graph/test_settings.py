@@ -15,6 +15,7 @@ from c2g_jax.checkpoints.pretrained import (
 )
 from c2g_jax.checkpoints.safetensors import read_manifest
 from c2g_jax.click2graph.settings import (
+    NARROW,
     RANKED,
     AdaptConfig,
     Settings,
@@ -54,7 +55,7 @@ def test_a_checkpoint_without_settings_ranks_guesses(folder):
     assert model.config.settings is None
     assert model.config.spans == RANKED
     assert (RANKED.min_confidence, RANKED.start_confidence) == (0, 0)
-    assert model.config.adapt == AdaptConfig()
+    assert model.config.adapt == NARROW == AdaptConfig()
 
 
 def test_settings_are_written_beside_the_weights_and_saved_again(folder, tmp_path):

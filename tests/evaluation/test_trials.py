@@ -190,6 +190,34 @@ def test_frames_are_read_by_the_chunk_either_way(monkeypatch):
     assert len(read) == last // 8 + 1
 
 
+def test_each_frame_tells_also_on_the_way_back(monkeypatch):
+    drawn = Drawn(seed=3)
+    dataset = drawn.dataset()
+    drawn.perfect().install(monkeypatch)
+    video = dataset.videos("val")[0]
+    protocol = Protocol(directions="both", prompt_frame="random")
+    trials = trials_of(
+        video, video_truth(video, protocol), {("didm", "mask"): 2}, protocol
+    )
+    scoring, told = scoring_model(model(), protocol), []
+    shared = TrackingPass(scoring, dataset, video, trials, {}, protocol)
+    ahead, back = shared.order(), dataclasses.replace(shared, reverse=True).order()
+    follow_video(shared, told.append)
+    assert sum(told) == video.num_frames, "frames count once"
+    assert told[1 : 1 + len(ahead)] == [1] * len(ahead)
+    assert len(told) == 2 + len(ahead) + len(back)
+
+    def stop(frames):
+        told.append(frames)
+        if len(told) == 4 + len(ahead):
+            raise KeyboardInterrupt
+
+    told.clear()
+    with pytest.raises(KeyboardInterrupt):
+        follow_video(shared, stop)
+    assert len(told) == 4 + len(ahead), "it ended where it was told, on the way back"
+
+
 def test_guesses_come_in_the_order_of_the_frames(monkeypatch):
     drawn = Drawn(seed=3)
     dataset = drawn.dataset()

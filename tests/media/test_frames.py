@@ -83,6 +83,7 @@ def animation(path, count=5, durations=(40, 80, 120, 500, 100), **options):
     ("name", "options"),
     [
         ("a.webp", dict(lossless=True)),
+        ("a.mp4", dict(format="WEBP", lossless=True)),
         ("a.png", {}),
         ("a.apng", dict(format="PNG")),
         ("a.gif", {}),

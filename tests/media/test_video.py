@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from c2g_jax.media.decoding import cut_short
 from c2g_jax.media.video import open_video, write_mp4
 from c2g_jax.types import Frame, InputError
 from tests.clips import number_of, numbered, numbered_clip, numbers, readers, write_clip
@@ -164,6 +165,33 @@ def test_an_mp4_cut_short(tmp_path, damage):
     path = noisy(tmp_path / "a.mp4", damage, movflags="faststart")
     with pytest.raises(InputError, match="not a readable video, or cut short"):
         open_video(path)
+
+
+def test_what_an_mp4_cut_short_lacks_is_named(tmp_path):
+    cuts = {  # the index is at the end: cut within it, and before it
+        "b": (
+            lambda whole: whole[: whole.find(b"stsd")],
+            "cut short, .* bytes are there",
+        ),
+        "c": (lambda whole: whole[: len(whole) // 2], "cut short: .* bytes are there"),
+        "d": (
+            lambda whole: whole[: whole.find(b"moov") - 4],
+            r"index \(moov\) is miss",
+        ),
+    }
+    for name, (damage, words) in cuts.items():
+        path = noisy(tmp_path / f"{name}.mp4", damage)
+        with pytest.raises(InputError, match=words) as caught:
+            open_video(path)
+        assert "codec" not in str(caught.value)
+    whole = noisy(tmp_path / "a.mp4", lambda whole: whole)
+    assert cut_short(whole) is None
+    assert open_video(whole).num_frames == 20
+    size = len(whole.read_bytes())
+    cut = noisy(tmp_path / "e.mp4", lambda whole: whole[: size - 9])
+    assert cut_short(cut) == f"{size - 9:,} of at least {size:,} bytes are there"
+    (tmp_path / "text.mp4").write_text("not a video at all")
+    assert cut_short(tmp_path / "text.mp4") is None
 
 
 def test_a_recording_cut_short_gives_what_it_holds(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("sam2")
 
+import porting.convert
 from c2g_jax.checkpoints.released import rules
 from c2g_jax.checkpoints.released.official import convert, recognise_size
 from c2g_jax.checkpoints.safetensors import load_weights, parameters, read_manifest
@@ -20,6 +21,7 @@ from tests.commands import run
 from tests.seeded import seeded
 
 pytestmark = pytest.mark.parity
+NORM = "memory_attention.norm.weight"
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +94,30 @@ def test_what_is_missing_unexpected_or_misshapen_is_listed(toy):
     assert "2 unexpected: sam_mask_decoder.extra.weight, strange;" in text
     assert "1 misshapen: no_obj_ptr float32[1, 5] instead of float32[1, 128]" in text
     assert "convert it again" not in text
+
+
+def test_a_counter_is_unexpected_and_a_weight_of_integers_quantised(toy, tmp_path):
+    counter = {"bn.num_batches_tracked": torch.tensor(3)}
+    integers = {k: toy[k].to(torch.int8) for k in ("no_obj_ptr", NORM)}
+    for more, line in (
+        (counter, "1 unexpected: bn.num_batches_tracked: give the whole"),
+        ({"no_obj_ptr": integers["no_obj_ptr"]}, "numbers in no_obj_ptr: give"),
+        ({NORM: integers[NORM]} | counter, f"numbers in {NORM}: give"),
+    ):
+        torch.save(dict(toy) | more, tmp_path / "x.pt")
+        with pytest.raises(InputError, match=line):
+            convert(tmp_path / "x.pt", tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+
+def test_whoever_runs_convert_is_told_what_to_add(toy, tmp_path, refuse):
+    half = {k: x for k, x in toy.items() if not k.startswith("memory_")}
+    torch.save(half, tmp_path / "half.pt")
+    given = f"--checkpoint={tmp_path / 'half.pt'}"
+    said = refuse(porting.convert, given, f"--output={tmp_path / 'out'}")
+    assert "as Sam2Model saves it: give --complete_with, a checkpoint of" in said
+    with pytest.raises(InputError, match=r"convert it with porting\.convert and --"):
+        convert(tmp_path / "half.pt", tmp_path / "out")
 
 
 def test_two_tensors_on_one_path_are_a_fault(toy):

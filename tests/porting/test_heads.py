@@ -218,6 +218,22 @@ DAMAGES = {
         lambda c: c["manifest"]["click2graph"]["didm"].update(queries="pointed"),
         "queries=pointed",
     ),
+    "heads that do not divide": (
+        lambda c: c["manifest"]["click2graph"]["didm"].update(num_heads=7),
+        "does not describe a model .7 heads do not divide 32",
+    ),
+    "no heads": (
+        lambda c: c["manifest"]["click2graph"]["didm"].update(num_heads=0),
+        "does not describe a model .num_heads is 0",
+    ),
+    "half a width": (
+        lambda c: c["manifest"]["click2graph"]["sch"].update(hidden=0.5),
+        "does not describe a model .hidden is 0.5",
+    ),
+    "a counter": (
+        lambda c: c["model"].update({"bn.num_batches_tracked": torch.tensor(3)}),
+        "1 unexpected: bn.num_batches_tracked",
+    ),
     "no layers": (
         lambda c: c["manifest"]["click2graph"]["didm"].update(num_layers=2),
         "unexpected: didm.layers.2",

@@ -252,6 +252,20 @@ def test_coco_with_its_frames(worked_on, tmp_path):
         worked_on.export("csv", tmp_path / "a.csv", frames=True)
 
 
+def test_coco_leaves_the_frames_that_the_session_reads(make_session, tmp_path):
+    place = tmp_path / "clip"
+    place.mkdir()
+    for t, rgb in enumerate(scripted.video(3)):
+        Image.fromarray(rgb).save(place / f"{t:06d}.jpg")
+    before = [path.read_bytes() for path in sorted(place.iterdir())]
+    session = make_session(place)
+    session.click(0, **centre(1, 1))
+    with pytest.raises(InputError, match="clip is the session's video: write to an"):
+        session.export("coco", tmp_path / "coco.json", frames=True)
+    assert [path.read_bytes() for path in sorted(place.iterdir())] == before
+    assert [path.name for path in tmp_path.iterdir()] == ["clip"]
+
+
 def test_an_unknown_export_is_named(session, tmp_path):
     with pytest.raises(InputError, match=r"'gif'.*coco"):
         session.export("gif", tmp_path / "a.gif")

@@ -96,6 +96,59 @@ def test_masks_of_a_graph_can_be_fixed_too(annotated, files, make_session):
         session.import_annotations(files / "graph.json", masks="some")
 
 
+@pytest.mark.parametrize("name", ["graph.json", "coco.json", "pvsg"])
+def test_names_of_its_own_go_with_the_file(annotated, make_session, tmp_path, name):
+    annotated.rename(2, "welding torch", new="thing")
+    annotated.rename(3, "slag", new="stuff")
+    annotated.relate(3, 1, "waving to", [(2, 4)], new=True)
+    annotated.add_name("never used", "predicate")
+    kind = {"graph.json": "scene_graph", "coco.json": "coco"}.get(name, "open_pvsg")
+    annotated.export(kind, tmp_path / name)
+    other = make_session(model=scripted.model(trained=False))
+    before, known = everything(other), other.vocabulary
+    other.import_annotations(tmp_path / name)
+    names, relations = graph_of(other)
+    assert [category for category, _ in names] == ["adult", "welding torch", "slag"]
+    added = Vocabulary(("welding torch",), ("slag",), ("waving to",))
+    if name == "coco.json":
+        added = Vocabulary(("welding torch",), ("slag",), ())
+    else:
+        assert (2, 0, "waving to", ((2, 4),)) in relations
+    assert other.vocabulary == known.joined(added), "names that are in use alone"
+    other.undo()
+    assert everything(other) == before
+    assert other.vocabulary == known, "with the objects, as one action"
+    own = Vocabulary(("adult",), ("cup",), ("looking at",))
+    other.set_vocabulary(own)  # it has a name of the file as another kind: that stays
+    other.import_annotations(tmp_path / name)
+    assert other.vocabulary.stuff == ("cup", "slag")
+    assert other.vocabulary.things == ("adult", "welding torch")
+
+
+@pytest.mark.parametrize(
+    ("declared", "words"),
+    [
+        (None, "unknown predicate 'welds'.*; mend it there, or add it to the vocab"),
+        ({"predicate": ["weld"]}, "unknown predicate 'welds'"),
+        ({"predicate": 3}, "its vocabulary is no lists of names: export it again"),
+        ([], "unknown predicate 'welds'"),
+        ([1], "its vocabulary is no lists of names"),
+        ({"thing": ["welds"]}, "unknown predicate 'welds'"),
+    ],
+)
+def test_names_that_a_file_does_not_declare_are_refused(
+    annotated, files, declared, words
+):
+    path, before = files / "graph.json", everything(annotated)
+    document = json.loads(path.read_text())
+    document["relations"][0][2] = "welds"
+    document["provenance"]["vocabulary"] = declared
+    path.write_text(json.dumps(document))
+    with pytest.raises(InputError, match=words):
+        annotated.import_annotations(path)
+    assert everything(annotated) == before
+
+
 def test_each_form_of_a_mask_in_coco(annotated, tmp_path):
     graph = annotated.graph()
     write_coco(tmp_path / "a.json", graph)
@@ -244,6 +297,7 @@ def test_what_has_no_name_is_listed_and_nothing_is_written(
     other = make_session(model=scripted.model(trained=False))
     other.click(**SUBJECT)
     other.click(2, **OTHER)
+    run(other.track())
     other.rename(1, "adult")
     folder = tmp_path / "pvsg"
     with pytest.raises(InputError, match=r"have no name \(frames: 2\): name them"):

@@ -254,6 +254,13 @@ def test_another_configuration_is_refused_with_the_difference(workdir):
         make_run(workdir, steps=4, config=config | {"steps": 4}).train()
     more = config | {"log_every": 2}
     assert make_run(workdir, steps=3, config=more).train() is True
+    # Processes that decode do not change batches, also if a field was added since.
+    data = {"dir": "a", "workers": 4}
+    (workdir / "own").mkdir()
+    make_run(workdir / "own", steps=3, config=config | {"data": data}).train()
+    other = {"dir": "b", "workers": 1, "val_workers": 2}
+    resumed = make_run(workdir / "own", steps=3, config=config | {"data": other})
+    assert resumed.train() is True
     task = ToyTask()
     task.model.body.bias[...] += 1
     with pytest.raises(InputError, match="made with other frozen parameters"):

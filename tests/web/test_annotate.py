@@ -228,6 +228,11 @@ def test_a_project_is_one_download(tmp_path, clip, monkeypatch):
         for page in pages:
             page("PATCH", "/objects/1", {"category": "adult"})
         answer = client.get("/export", params=query | {"val": [pages[0].id]})
+        assert answer.status_code == 422
+        left = "frames 3 to 11 are not tracked"
+        assert answer.json()["error"].startswith(f"frames: {left}; frames: {left}: tr")
+        query |= {"val": [pages[0].id], "unfinished": "take"}
+        answer = client.get("/export", params=query)
         assert answer.status_code == 200
         with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
             document = json.loads(archive.read("pvsg.json"))

@@ -11,6 +11,7 @@ from c2g_jax import __version__
 from c2g_jax.checkpoints.released.checkpoint_files import Checkpoint, read_checkpoint
 from c2g_jax.checkpoints.released.hugging_face import check_config
 from c2g_jax.checkpoints.released.rules import to_flax, to_torch
+from c2g_jax.checkpoints.released.state_dicts import check_floating
 from c2g_jax.checkpoints.released.stored_tensor import StoredTensor
 from c2g_jax.checkpoints.safetensors import (
     MANIFEST,
@@ -35,6 +36,7 @@ ONLY_2_1 = (
 )
 _MEND = "give the whole state of SAM2.1 or SAM 2.0 of a published size"
 RELEASES = {"sam2.1": "SAM2.1", "sam2.0": "SAM 2.0"}  # by kind
+_COMPLETE = "convert it with porting.convert and"  # where that is not what runs
 _BLOCKS = "image_encoder.trunk.blocks."
 _PATCH = "image_encoder.trunk.patch_embed.proj.weight"
 
@@ -91,6 +93,7 @@ def port(
         for part in (wanted, state)
     )
     check_names(own, given, source, _MEND)
+    check_floating(state, source)
     arrays, _ = to_flax(_read(state, report))
     return fill_parameters(model, arrays, source)
 
@@ -120,12 +123,15 @@ def _zeros(config: Sam2Config) -> dict[str, np.ndarray]:
 
 
 def read_state(
-    checkpoint: str | Path, complete_with: str | Path | None = None
+    checkpoint: str | Path,
+    complete_with: str | Path | None = None,
+    how: str = _COMPLETE,
 ) -> tuple[dict[str, StoredTensor], str, dict[str, Any], Mapping[str, str]]:
     """Return the official state of a checkpoint, its size, source, and names in files.
 
     `complete_with` is a second checkpoint of the same size for tensors that the first
-    lacks. InputError where it is of another model, or has no memory modules.
+    lacks; `how` tells to give it. InputError where it is of another model, or has no
+    memory modules.
     """
     given = read_checkpoint(checkpoint)
     state, size = given.state, recognise_size(given.state, str(checkpoint))
@@ -143,9 +149,8 @@ def read_state(
         source["completed_with"] = _describe(other, rest)
     elif not any(name.startswith("memory_attention.") for name in state):
         raise InputError(
-            f"{checkpoint} has no memory modules, as Sam2Model saves it: convert it "
-            "with porting.convert and --complete_with, a checkpoint of this size that "
-            "has them"
+            f"{checkpoint} has no memory modules, as Sam2Model saves it: {how} "
+            "--complete_with, a checkpoint of this size that has them"
         )
     return state, size, source, given.names
 
@@ -156,14 +161,16 @@ def convert(
     format: str = "safetensors",
     complete_with: str | Path | None = None,
     report: Callable[[str], None] | None = None,
+    how: str = _COMPLETE,
 ) -> dict[str, Any]:
     """Convert a checkpoint to a folder of ours; return the folder's manifest.
 
-    `report` is called with lines about the size found, and the progress.
+    `report` is called with lines about the size found, and the progress. `how` as in
+    `read_state`.
     """
     output = Path(output)
     _check_output(output, format)
-    state, size, source, names = read_state(checkpoint, complete_with)
+    state, size, source, names = read_state(checkpoint, complete_with, how)
     kind = "sam2.0" if is_2_0(state) else "sam2.1"
     if report is not None:
         report(f"{source['file']}: {RELEASES[kind]} {size}, {len(state)} tensors")

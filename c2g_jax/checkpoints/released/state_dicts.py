@@ -27,6 +27,8 @@ WRAPPERS = (
 )
 _NOT_WEIGHTS = ("optim", "sched", "scaler", "loss", "rng", "loops", "callbacks")
 _ROOTS = ("image_encoder.", "vision_encoder.")  # official names, those of transformers
+_WEIGHTS = ("weight", "bias")  # of a layer, at the ends of names
+_RELEASED = "give the weights as released, not quantised"
 # Names of tensors that only other models have, and what these are.
 _OTHERS = {
     "SAM1 (Segment Anything, 2023)": (
@@ -125,8 +127,18 @@ def check_architecture(state: Mapping[str, Any], source: str | Path) -> None:
                 f"{source} is a checkpoint of {model}, which is another architecture: "
                 "give one of SAM2.1 or SAM 2.0"
             )
-    firsts = {name.partition(".")[0] for name in state if f".{_ROOTS[0]}" in name}
-    if firsts and not any(name.startswith(_ROOTS) for name in state):
+    if any(name.startswith(_ROOTS) for name in state):
+        return
+    within = [name for name in state if any(f".{root}" in name for root in _ROOTS)]
+    firsts = {name.partition(".")[0] for name in within}
+    if len(firsts) == 1:  # else `unprefixed` had removed it
+        (first,) = firsts
+        strays = sorted(name for name in state if not name.startswith(f"{first}."))
+        raise InputError(
+            f"{source} holds other tensors beside those of the model under {first}: "
+            f"{some(strays)}: save the state dict of {first} alone"
+        )
+    if firsts:
         raise InputError(
             f"{source} holds several models, under {some(sorted(firsts))}: save the "
             "state dict of one alone"
@@ -138,15 +150,15 @@ def check_values(state: Mapping[str, StoredTensor], source: str | Path) -> list[
 
     Floats of 8 bits are refused: they are quantised, and need scales that SAM2 has not.
     """
-    mend = "give the weights as released, not quantised"
-    integers = [k for k, x in state.items() if "float" not in x.dtype]
-    if integers:
-        raise InputError(
-            f"{source}: no floating-point numbers in {some(integers)}: {mend}"
-        )
+    weights = {k: x for k, x in state.items() if k.rpartition(".")[2] in _WEIGHTS}
+    check_floating(weights, source)
+    # Of others, as of counters, whoever knows the model's names tells.
+    state = {k: x for k, x in state.items() if "float" in x.dtype}
     small = [k for k, x in state.items() if DTYPES[x.dtype].itemsize == 1]
     if small:
-        raise InputError(f"{source}: {state[small[0]].dtype} in {some(small)}: {mend}")
+        raise InputError(
+            f"{source}: {state[small[0]].dtype} in {some(small)}: {_RELEASED}"
+        )
     broken = [k for k, x in state.items() if not np.isfinite(x.read()).all()]
     if broken:
         raise InputError(
@@ -157,6 +169,19 @@ def check_values(state: Mapping[str, StoredTensor], source: str | Path) -> list[
     if not others:
         return []
     return [f"{source}: {', '.join(sorted(others))} is converted to float32"]
+
+
+def check_floating(state: Mapping[str, Any], source: str | Path) -> None:
+    """Raise InputError for stored tensors that are no floating-point numbers."""
+    integers = [
+        name
+        for name, x in state.items()
+        if isinstance(x, StoredTensor) and "float" not in x.dtype
+    ]
+    if integers:
+        raise InputError(
+            f"{source}: no floating-point numbers in {some(integers)}: {_RELEASED}"
+        )
 
 
 def some(names: list[str]) -> str:

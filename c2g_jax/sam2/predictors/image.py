@@ -15,7 +15,11 @@ from c2g_jax.sam2.predictors.postprocess import (
     fill_holes,
     remove_sprinkles,
 )
-from c2g_jax.sam2.predictors.user_prompts import batched_points_and_boxes, check_inside
+from c2g_jax.sam2.predictors.user_prompts import (
+    as_numbers,
+    batched_points_and_boxes,
+    check_inside,
+)
 from c2g_jax.sam2.prompts import Prompts, pad_points
 from c2g_jax.types import ABSENT, InputError
 
@@ -179,7 +183,7 @@ class Sam2ImagePredictor:
         logits = None
         count = len(coords)
         if mask_input is not None:
-            logits = np.asarray(mask_input, np.float32)
+            logits = as_numbers(mask_input, "mask_input")
             if logits.shape[-2:] != (size, size):
                 raise InputError(
                     f"mask_input has shape {logits.shape}: give the low-resolution"

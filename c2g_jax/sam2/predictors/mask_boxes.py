@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from c2g_jax.sam2.predictors.user_prompts import as_numbers
 from c2g_jax.types import InputError
 
 _CLOSE = 20  # pixels; a mask that close to a border of its crop is cut off by it
@@ -58,7 +59,7 @@ def check_point_grids(point_grids: Sequence, layers: int) -> list[np.ndarray]:
     Returns float64 [p, 2] in [0, 1] each. InputError where a grid is missing, empty,
     or has points outside the image.
     """
-    grids = [np.asarray(grid, np.float64) for grid in point_grids]
+    grids = [as_numbers(g, "point_grids", np.float64) for g in point_grids]
     if len(grids) <= layers:
         raise InputError(
             f"{len(grids)} point_grids are given for the image and {layers} layers of "

@@ -25,7 +25,7 @@ def points_and_box(
     _check_together(points, labels)
     coords, point_labels = np.zeros((0, 2), np.float32), np.zeros(0, np.int32)
     if points is not None:
-        coords, point_labels = _numbers(points, "points"), _labels(labels)
+        coords, point_labels = as_numbers(points, "points"), _labels(labels)
         if coords.shape == (2,):
             coords = coords[None]
         # Upstream's own form has an axis of objects, which is 1.
@@ -45,7 +45,7 @@ def points_and_box(
                 " give each 1 (inside) or 0 (outside)"
             )
     if box is not None:
-        box = _numbers(box, "box")
+        box = as_numbers(box, "box")
         if box.size != 4:
             raise InputError(
                 f"box has the shape {box.shape}: give one object's x1, y1, x2, y2; "
@@ -74,13 +74,13 @@ def batched_points_and_boxes(
     batched = False
     parts = []
     if boxes is not None:
-        boxes = _numbers(boxes, "box")
+        boxes = as_numbers(boxes, "box")
         batched = boxes.ndim == 2
         corners = _box_corners(boxes)
         box_labels = np.broadcast_to(_BOX_LABELS, (len(corners), 2))
         parts.append((corners, box_labels))
     if points is not None:
-        points, labels = _numbers(points, "points"), _labels(labels)
+        points, labels = as_numbers(points, "points"), _labels(labels)
         shaped = points.ndim in (2, 3) and points.shape[-1] == 2
         if not shaped or points.shape[:-1] != labels.shape:
             raise InputError(
@@ -109,10 +109,13 @@ def _check_together(points, labels) -> None:
         raise InputError("points and labels go together: give both or neither")
 
 
-def _numbers(values, name: str, kind: type = np.float32) -> np.ndarray:
+def as_numbers(values, name: str, kind: type = np.float32) -> np.ndarray:
     """Return an array of numbers; InputError for text, or rows of different lengths."""
     try:
         return np.asarray(values, kind)
+    except RuntimeError as error:  # a tensor of torch that has a gradient
+        line = " ".join(str(error).split())
+        raise InputError(f"{name} are no array: {line}") from None
     except (TypeError, ValueError):
         shown = " ".join(reprlib.repr(values).split())
         raise InputError(
@@ -123,7 +126,7 @@ def _numbers(values, name: str, kind: type = np.float32) -> np.ndarray:
 def _labels(labels) -> np.ndarray:
     """Return labels as int32; InputError unless they are whole numbers."""
     # float64 holds every int32.
-    given = _numbers(labels, "labels", np.float64)
+    given = as_numbers(labels, "labels", np.float64)
     whole = np.where(np.isfinite(given), given, 0.5)
     if (whole != np.round(whole)).any():
         raise InputError(

@@ -141,6 +141,10 @@ BAD = {
         write(prefixed("a.") | prefixed("b.")),
         "holds several models, under a, b: save the state dict of one alone",
     ),
+    "one model and something else": (
+        write({"state_dict": prefixed("model.") | {"loss.weight": torch.ones(2)}}),
+        "other tensors beside those of the model under model: loss.weight: save the",
+    ),
     "SAM1": (
         write({"image_encoder.patch_embed.proj.weight": torch.ones(2, 2)}),
         r"is a checkpoint of SAM1 \(Segment Anything, 2023\), which is another",

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from c2g_jax.media.masks import to_mask
 from c2g_jax.sam2.model import FrameFeatures
 from c2g_jax.sam2.predictors.image import Sam2ImagePredictor
+from c2g_jax.sam2.predictors.mask_boxes import check_point_grids
 from c2g_jax.sam2.predictors.user_prompts import points_and_box
 from c2g_jax.sam2.prompts import pad_points
-from c2g_jax.types import InputError
+from c2g_jax.types import InputError, Prompt
 
 SIZE = (160, 96)  # width, height
 ON_IT = [[0, 0], [159.9, 95.9]]
@@ -147,3 +149,29 @@ def test_more_points_than_fit_are_named():
     many = (np.zeros((65, 2), np.float32), np.ones(65, np.int32))
     with pytest.raises(InputError, match=r"65 points .*: give at most 64"):
         pad_points([many])
+
+
+def test_tensors_with_a_gradient_are_refused_in_words(image_predictor):
+    torch = pytest.importorskip("torch")
+    points, box, logits, label = (
+        torch.ones(shape, requires_grad=True)
+        for shape in ((1, 2), (4,), (1, 16, 16), (1,))
+    )
+    plain = np.float32([[1, 1]])
+    for ask in (
+        lambda: ask_video(points, [1]),
+        lambda: ask_video([points[0]], [1]),
+        lambda: ask_video(plain, label),
+        lambda: ask_video(box=box),
+        lambda: image_predictor.predict(points, [1]),
+        lambda: image_predictor.predict(box=box),
+        lambda: image_predictor.predict(plain, [1], mask_input=logits),
+        lambda: check_point_grids([points], 0),
+        lambda: Prompt(0, 0, points),
+        lambda: Prompt(0, 0, plain, label),
+        lambda: Prompt(0, 0, box=box),
+        lambda: Prompt(0, 0, mask=logits[0]),
+        lambda: to_mask(logits[0]),
+    ):
+        with pytest.raises(InputError, match=r"no array: Can't call numpy.*detach"):
+            ask()
