@@ -16,6 +16,7 @@ from c2g_jax.web import (
     routes_annotate,
     routes_edit,
     routes_export,
+    routes_names,
     routes_projects,
     routes_session,
 )
@@ -66,6 +67,7 @@ def create_app(
         routes_projects,
         routes_edit,
         routes_annotate,
+        routes_names,
         routes_export,
     ):
         app.include_router(module.router)

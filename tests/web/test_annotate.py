@@ -9,7 +9,7 @@ import pytest
 
 import c2g_jax
 from c2g_jax.click2graph.prior import Prior, count_relations
-from c2g_jax.web.routes_annotate import router
+from c2g_jax.web import routes_annotate, routes_names
 from tests.session import scripted
 from tests.session.conftest import OTHER, centre
 from tests.web.conftest import client_of
@@ -239,14 +239,13 @@ def test_a_project_is_one_download(tmp_path, clip, monkeypatch):
         assert client.get("/export", params={"sessions": ["no"]}).status_code == 404
 
 
-def test_the_docstring_names_every_route():
-    from c2g_jax.web import routes_annotate
-
-    for route in router.routes:
+@pytest.mark.parametrize("routes", [routes_annotate, routes_names])
+def test_the_docstring_names_every_route(routes):
+    for route in routes.router.routes:
         path = route.path.removeprefix("/sessions/{session_id}")
         path = path.replace("{object_id}", "I")
         (method,) = route.methods
-        words = " ".join(routes_annotate.__doc__.split())
+        words = " ".join(routes.__doc__.split())
         assert f"{method} {path}" in words, (method, path)
 
 

@@ -54,8 +54,11 @@ def test_from_a_click_to_files_and_back_from_disk(model_host, tmp_path, clip):
     state = tmp_path / "state"
     with client_of(state, model_host, video=clip) as client:
         session = opened(client)  # before the model is ready
-        until(lambda: client.service.ready or client.service.failure, seconds=200)
-        assert client.service.failure is None
+        until(
+            lambda: client.service.readiness.ready or client.service.readiness.failure,
+            seconds=200,
+        )
+        assert client.service.readiness.failure is None
         point = dict(kind="point", frame=0, x=60, y=80)
         view = client.post(f"{session}/prompts", json=point).json()["view"]
         assert view["objects"][0]["rle"]["size"] == [180, 320]
