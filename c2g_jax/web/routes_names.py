@@ -18,6 +18,7 @@ from fastapi import APIRouter, Depends, Request
 from c2g_jax.vocabulary import parse_vocabulary
 from c2g_jax.web.bodies import NewName, VocabularyText
 from c2g_jax.web.imports import import_upload
+from c2g_jax.web.projects import shown_as
 from c2g_jax.web.routes_edit import change
 from c2g_jax.web.routes_session import EntryDep, ServiceDep, check_revision
 from c2g_jax.web.sessions import clean_name
@@ -78,10 +79,11 @@ async def import_annotations(
     video_id: str | None = None,
 ):
     """Take over the annotations of a file."""
-    limits = service.settings.limits
-    async with import_upload(request.stream(), clean_name(name), limits) as path:
-        return await change(
-            service,
-            entry,
-            lambda s: {"objects": s.import_annotations(path, masks, video_id)},
-        )
+    limits, name = service.settings.limits, clean_name(name)
+    async with import_upload(request.stream(), name, limits) as path:
+
+        def job(session):
+            with shown_as(path, name):
+                return {"objects": session.import_annotations(path, masks, video_id)}
+
+        return await change(service, entry, job)
