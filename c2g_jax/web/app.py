@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,15 @@ def create_app(
     return app
 
 
+class _Threads(ThreadPoolExecutor):
+    """Those of `asyncio.to_thread`. The loop's end waits for none of them: an export
+    may draw a video for minutes."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        del wait, cancel_futures
+        super().shutdown(wait=False, cancel_futures=True)
+
+
 class _Server(uvicorn.Server):
     """Answers what waits when a signal comes: the requests then end by themselves."""
 
@@ -93,10 +103,11 @@ class _Server(uvicorn.Server):
 
     async def serve(self, sockets: Any = None) -> None:
         self._loop = asyncio.get_running_loop()
+        self._loop.set_default_executor(_Threads(thread_name_prefix="asyncio"))
         await super().serve(sockets)
 
 
-def make_server(app: FastAPI, *, seconds: int = 3) -> uvicorn.Server:
+def make_server(app: FastAPI, *, seconds: int = 1) -> uvicorn.Server:
     """Return a server; on shutdown it waits `seconds` for unfinished responses."""
     config = uvicorn.Config(
         app,

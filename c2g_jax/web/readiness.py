@@ -2,12 +2,20 @@
 
 import logging
 import threading
+import time
 from typing import Any
 
 from c2g_jax.checkpoints.released.cache import report_on_stderr
 from c2g_jax.types import InputError
-from c2g_jax.web.errors import shorten
+from c2g_jax.web.errors import WebError, shorten
 from c2g_jax.web.worker import Worker
+
+QUIET = 5.0  # seconds without a job of the worker before it compiles beside it
+ASK = 0.2  # seconds between looks at the worker
+
+
+class _Closed(Exception):
+    """The server ends."""
 
 
 class Readiness:
@@ -32,8 +40,10 @@ class Readiness:
             await self._worker.run(self._model_host.warm_up, self._set_stage)
             self.stage, self.ready = "ready", True
             # Not in the worker, which serves clicks meanwhile. A daemon: a compilation
-            # cannot be stopped, and the server's end does not wait for it.
+            # cannot be stopped, and the server's end (`__main__.end`) waits for none.
             threading.Thread(target=self._warm_tracking, daemon=True).start()
+        except WebError:
+            return  # the server is stopping, and waits for no model
         except InputError as error:
             self.stage, self.failure = "failed", shorten(error)
             logging.error("there is no model: %s", self.failure)
@@ -44,13 +54,22 @@ class Readiness:
 
     def _warm_tracking(self) -> None:
         try:
-            self._model_host.warm_tracking(self._set_preparing)
+            self._model_host.warm_tracking(self._begin_preparing)
+        except _Closed:
+            pass
         except Exception:  # the first tracking compiles, and reports what fails
             logging.exception("tracking could not be compiled ahead")
         finally:
             self.preparing = None
 
-    def _set_preparing(self, stage: str) -> None:
+    def _begin_preparing(self, stage: str) -> None:
+        """Wait until nobody has used the model for a while: a compilation takes all
+        cores, and a click beside it would take many times as long."""
+        self.preparing = None
+        while self._worker.idle_seconds() < QUIET:
+            if self._worker.closed:
+                raise _Closed
+            time.sleep(ASK)
         self.preparing = stage
 
     def _report(self, line: str) -> None:

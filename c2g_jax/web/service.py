@@ -205,9 +205,10 @@ class SessionService:
         """Save the time of last use; a failure is logged, the session stays valid."""
         try:
             self.registry.record_use(entry)
-        except (OSError, DiskFull):
+        except (OSError, DiskFull) as error:
             if entry.folder.exists():  # not closed in the meantime
-                logging.exception("the last use of a session could not be saved")
+                line = "%s: the time of its last use could not be saved: %s"
+                logging.error(line, entry.name, error.strerror)
 
     def _open_session(self, entry: Entry) -> Any:
         """Return the session, opened from its files if needed; runs in the worker."""
