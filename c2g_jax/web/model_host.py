@@ -62,6 +62,8 @@ class ModelHost:
         self._model, warning = load_model(
             folder, self.heads, dtype=default_dtype(), named=self.checkpoint
         )
+        if self.heads is None:  # that nothing is guessed, which `weights` says
+            warning = None
         self.vocabulary = self._model.config.vocabulary
         if self.prior is not None:
             check_prior(self.prior, self.vocabulary)

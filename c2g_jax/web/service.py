@@ -151,7 +151,8 @@ class SessionService:
     async def change(
         self, entry: Entry, job: Callable[[Any], Any], what: str | None = None
     ) -> Any:
-        """Like `use`, for jobs that change the session; WebError 409 while tracking."""
+        """Like `use`, for jobs that change the session; WebError 409 while tracking,
+        507 for a change that stands, but could not be saved."""
         if entry.tracking is not None:
             raise WebError(409, f"{entry.tracking.running}: cancel that first")
         entry.unsaved, was, changed = False, entry.unsaved, True
@@ -162,6 +163,8 @@ class SessionService:
             # What was refused changed nothing.
             changed = isinstance(error.__cause__, (DiskFull, OSError))
             entry.unsaved = was or changed
+            if changed:
+                raise WebError(507, str(error)) from error
             raise
         finally:
             entry.revision += changed

@@ -105,7 +105,9 @@ function press(event) {
     return key === "y" || event.shiftKey ? redo() : undo();
   }
   if (target.id === "stage" && cursorKey(event)) return event.preventDefault();
-  const own = target.closest("button, a, select, [role=button], input[type=radio]") && [" ", "Enter"].includes(event.key);
+  // Enter on the row of the selected object names it; Space selects, and selects no more.
+  const naming = event.key === "Enter" && target.dataset.key === `pick-${store.selected}` && !store.picking;
+  const own = !naming && target.closest("button, a, select, [role=button], input[type=radio]") && [" ", "Enter"].includes(event.key);
   const choosing = target.closest("input[type=radio], select, #threshold") && /^(Arrow|Home|End)/.test(event.key);
   const act = plain[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!act || own || choosing) return;
@@ -116,8 +118,8 @@ function press(event) {
 export function setUp() {
   document.addEventListener("keydown", press);
   // A button pressed with the mouse must not receive the next Space or Enter.
-  document.querySelector("main").addEventListener("click", (event) => {
-    if (event.detail > 0 && event.target.closest(".transport button, .toolbar button, .toolbar label"))
+  document.addEventListener("click", (event) => {
+    if (event.detail > 0 && event.target.closest("main button, main [role=button], .toolbar label, .segments label, #undo, #redo"))
       $("stage").focus({ preventScroll: true });
   });
   $("keys").append(...KEYS.map(([keys, what]) =>
