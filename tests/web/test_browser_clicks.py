@@ -50,6 +50,11 @@ def test_a_click_goes_to_what_the_click_before_it_made(
         person.click(*ADULT, button="right")
         expect(person.get("dot")).to_have_count(3)
         assert prompts(person) == {"1": 2, "2": 3}
+        person.press("n")
+        person.click(160, 142)
+        person.press("Delete")  # of what is made, not of what was selected before
+        expect(person.get("note")).to_contain_text("3 table is removed. Undo")
+        assert prompts(person) == {"1": 2, "2": 3}
         # What a person selects meanwhile stays selected.
         person.press("n")
         person.click(160, 142)
@@ -57,7 +62,7 @@ def test_a_click_goes_to_what_the_click_before_it_made(
         person.click(10, 10)
         person.objects(3)
         expect(person.get("dot")).to_have_count(3)
-        assert prompts(person) == {"1": 3, "2": 3, "3": 1}
+        assert prompts(person) == {"1": 3, "2": 3, "4": 1}
         assert person.faults == []
 
 

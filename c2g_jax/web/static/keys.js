@@ -9,7 +9,7 @@ import { pick, stopPicking } from "./picking.js";
 import { step, togglePlay } from "./playback.js";
 import { cursorKey, startCursor, stop } from "./pointing.js";
 import { acceptChosen, dismissChosen, next } from "./review.js";
-import { redo, undo } from "./session.js";
+import { redo, settled, undo } from "./session.js";
 import * as spans from "./spans.js";
 import { emit, objectOf, store } from "./store.js";
 import { cancel, track } from "./tracking.js";
@@ -60,6 +60,10 @@ async function escape() {
   emit("chosen", "selection");
 }
 
+// What is done with the selected object is done when the clicks so far are answered: they may have
+// made the one that is meant.
+const then = (act) => () => settled().then(act);
+
 const last = () => (store.video?.num_frames ?? 1) - 1;
 const plain = {
   " ": togglePlay,
@@ -71,9 +75,9 @@ const plain = {
   n: newSubject,
   x: flip,
   c: startCursor,
-  v: () => store.selected !== null && toggleHidden(store.selected),
-  Delete: () => (store.chosen ? spans.remove() : removeSelected()),
-  r: () => pick("relate"),
+  v: then(() => store.selected !== null && toggleHidden(store.selected)),
+  Delete: then(() => (store.chosen ? spans.remove() : removeSelected())),
+  r: then(() => pick("relate")),
   i: spans.begin,
   o: spans.end,
   s: spans.split,
@@ -89,7 +93,7 @@ const plain = {
   "=": () => zoomIn(1.4),
   "-": () => zoomIn(1 / 1.4),
   0: fit,
-  Enter: () => objectOf(store.selected) && correctObject(objectOf(store.selected)),
+  Enter: then(() => objectOf(store.selected) && correctObject(objectOf(store.selected))),
   "?": () => $("help-dialog").showModal(),
 };
 
