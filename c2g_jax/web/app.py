@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,8 @@ class _Server(uvicorn.Server):
         first = not self.should_exit
         super().handle_exit(sig, frame)
         service = getattr(self.config.app.state, "service", None)
+        if first:  # responses that are cut off from here on are no error
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         if first and service is not None:
             self._loop.call_soon_threadsafe(service.stop)
 

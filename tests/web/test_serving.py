@@ -1,6 +1,5 @@
 """Concurrent, slow and disconnected clients; limits, expiry and shutdown."""
 
-import asyncio
 import http.client
 import json
 import signal
@@ -341,29 +340,37 @@ def test_a_click_that_waits_is_answered_when_the_server_is_stopped(tmp_path, cli
         hold.set()
 
 
-def test_the_end_waits_for_no_thread_of_an_export(tmp_path, clip):
+def test_the_end_waits_for_no_export_and_says_nothing(
+    tmp_path, clip, monkeypatch, capfd
+):
     hold, begun = threading.Event(), threading.Event()
     app = create_app(
         FakeModelHost(), Settings(state=prepare(tmp_path / "state", clip), video=clip)
     )
     server = make_server(app)
 
-    async def draw():
-        await asyncio.to_thread(lambda: (begun.set(), hold.wait(30)))
+    def draw(*_):
+        begun.set()
+        hold.wait(30)
 
+    monkeypatch.setattr("c2g_jax.web.routes_export._write", draw)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         run = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         run.start()
         try:
             until(lambda: server.started)
-            asyncio.run_coroutine_threadsafe(draw(), server._loop)
+            wire = Wire(f"http://127.0.0.1:{listener.getsockname()[1]}")
+            session = wire.open()
+            wire.connection.request("GET", f"{session}/export?format=overlay")
             assert begun.wait(10)
             server.handle_exit(signal.SIGINT, None)
             run.join(10)
             assert not run.is_alive()
+            assert capfd.readouterr().err == ""
         finally:
             hold.set()
+            wire.connection.close()
 
 
 def test_what_is_compiled_beside_waits_until_nobody_uses_the_model(

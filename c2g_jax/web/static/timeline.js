@@ -66,7 +66,7 @@ function relationLane(relation) {
     }, predicate);
   });
   const ends = relation.spans.flatMap((_, k) => handles(laneOf(relation), relation.spans, k, along, key));
-  return element("div", { class: "lane", "data-testid": "relation-lane", "data-key": `lane-${key}` },
+  return element("div", { class: "lane pair", "data-testid": "relation-lane", "data-key": `lane-${key}` },
     element("div", { class: "lane-name" },
       element("span", { class: "chip", style: { background: css(subject_id) } }), element("span", { class: "chip", style: { background: css(object_id) } }),
       element("span", { title: text }, text),
