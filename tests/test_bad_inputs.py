@@ -269,7 +269,7 @@ REQUESTS = [
     ("POST", "/prompts", "{", 422, "JSON"),
     ("POST", "/prompts", DEEP, 400, "body"),
     ("POST", "/prompts", f'{{"frame": 1{"0" * 5000}}}', 400, "body"),
-    ("POST", "/prompts", "x" * 70_000, 413, "65536 bytes"),
+    ("POST", "/prompts", "x" * 270_000, 413, "262144 bytes: send less"),
     ("POST", "/prompts", [], 422, "object"),
     ("POST", "/prompts", {}, 422, "kind"),
     ("POST", "/prompts", {"kind": "sphere"}, 422, "'point', 'box', 'object'"),

@@ -87,6 +87,11 @@ def _check_parts(document: Mapping) -> None:
     ):
         if not isinstance(document[key], kind):
             raise InputError(f'"{key}" is not {name}')
+    count, times = document["video"]["num_frames"], document["video"]["times"]
+    if count != len(times):
+        raise InputError(
+            f'"num_frames" is {count}, but there are {len(times)} "times", one a frame'
+        )
     counts = len(document["relations"]), len(document["relation_scores"])
     if counts[0] != counts[1]:
         raise InputError(

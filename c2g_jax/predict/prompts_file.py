@@ -111,9 +111,8 @@ def _relation(path, position, row, ids) -> Relation:
             raise InputError(f"{place}: no prompt has the object {i!r}: add one")
     if subject_id == object_id or not predicate.strip():
         raise InputError(f"{place} is not of two objects and a predicate: {form}")
-    return Relation(
-        subject_id, object_id, predicate, check_spans(spans, None, place), 1.0
-    )
+    spans = check_spans(spans, None, place, some=True)
+    return Relation(subject_id, object_id, predicate, spans, 1.0)
 
 
 def numbers(flag: str, text: str, form: str) -> list[float]:

@@ -121,7 +121,7 @@ def _check(graph: SceneGraph, video: Video, names: Vocabulary) -> None:
             raise InputError(f"{what} is given twice: join the two")
         told.add((r.subject_id, r.object_id, r.predicate))
         _check_known(r.predicate, names.predicates, "predicate")
-        check_spans(r.spans, video.num_frames, what)
+        check_spans(r.spans, video.num_frames, what, some=True)
 
 
 def _check_known(name: str, names: Sequence[str], kind: str) -> None:
@@ -150,7 +150,6 @@ def taken_over(
             check_spans(r.spans, None, ""),
         )
         for r in graph.relations
-        if r.spans
     )
     return dataclasses.replace(state, drawn=(*state.drawn, *drawn))
 

@@ -46,7 +46,7 @@ class Lanes(Naming):
             predicate = name_of(predicate)  # as the vocabulary writes it
         triple = self._triple((subject_id, object_id, predicate))
         if spans is not None:
-            spans = self._checked(spans, title_of(triple))
+            spans = check_spans(spans, self.video.num_frames, title_of(triple), True)
 
         def change(state: SessionState) -> SessionState:
             if new:

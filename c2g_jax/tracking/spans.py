@@ -12,11 +12,14 @@ from c2g_jax.types import InputError
 Spans = tuple[tuple[int, int], ...]
 
 
-def check_spans(spans: Any, num_frames: int | None, name: str) -> Spans:
+def check_spans(
+    spans: Any, num_frames: int | None, name: str, some: bool = False
+) -> Spans:
     """Return spans that a person or a file gives, ascending; InputError if they cannot.
 
     They are pairs (first, last) of frames of the video, and do not overlap. `name` says
     in the message what they are of. num_frames None: the length is not known yet.
+    some: there must be one.
     """
     form = f"{name}: spans must be [[start, end], ...]"
     try:
@@ -28,13 +31,20 @@ def check_spans(spans: Any, num_frames: int | None, name: str) -> Spans:
         if kinds != [True, True] or any(isinstance(x, bool) for x in span):
             raise InputError(f"{form}: write them so, in whole frames")
         first, last = span
-        if not 0 <= first <= last:
+        if first < 0:
+            raise InputError(
+                f"{name}: the span {first} to {last} begins before the video: begin it "
+                "at frame 0 or later"
+            )
+        if last < first:
             raise InputError(f"{name}: the span {first} to {last} is empty: mend it")
         if num_frames is not None and last >= num_frames:
             raise InputError(
                 f"{name}: the span {first} to {last} goes beyond the video: end it by "
                 f"frame {num_frames - 1}"
             )
+    if some and not found:
+        raise InputError(f"{name}: there is no span: give one, or leave it out")
     for (first, last), (begin, end) in itertools.pairwise(found):
         if begin <= last:
             raise InputError(

@@ -8,10 +8,14 @@ errors          errors as an HTTP status and one sentence
 routes_session  routes to open, view and close sessions
 routes_projects routes of projects: list, name, copy, session file, video
 routes_edit     routes that change a session: prompts, tracking, labels, undo
-routes_annotate routes by which a person annotates: relations, spans, identity, names
+routes_annotate routes by which a person annotates: relations, spans, identity
+routes_names    routes of names, and of annotations that others made
+bodies          what requests hold
 imports         a file of annotations from a client
 routes_export   routes of the scene graph and its exports
 service         state shared by the routes
+opening         opening of sessions: on the server's video, on uploads, as copies
+readiness       getting the model ready
 sessions        the registry of projects: ids, folders, names, limit, expiry
 projects        their files: the video kept to play, session files of others
 track_stream    tracking, or finding everything, as a stream of JSON lines

@@ -13,6 +13,7 @@ import errno
 import fcntl
 import importlib
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator, Sequence
@@ -218,6 +219,7 @@ def serve(
         access = access_for(HOST.value, address)
         app = create_app(model_host, settings, access)
         server = make_server(app)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C
     with contextlib.suppress(KeyboardInterrupt):  # the normal end
         page = link(access, HOST.value, address, port)
         print(f"{page} (Ctrl-C stops it)", flush=True)
@@ -228,7 +230,8 @@ def serve(
 def end(app) -> None:
     """Exit at once, but for what a person would lose: that is finished and saved.
 
-    A step of the model, or a compilation, cannot be stopped, and may take minutes.
+    A step of the model, or a compilation, cannot be stopped, and may take minutes. At
+    Python's own end XLA would abort the process for a thread that still compiles.
     """
     service = getattr(app.state, "service", None)
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C again: do not wait
@@ -238,8 +241,7 @@ def end(app) -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):
             stream.flush()
-    if service is not None and service.worker.busy:
-        os._exit(0)
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ is printed at the start has a token; the first request trades it for a cookie th
 scripts cannot read, and without one of the two no request is answered.
 """
 
+import contextlib
 import hashlib
 import ipaddress
 import secrets
@@ -81,10 +82,26 @@ def access_for(host: str, address: str) -> Access:
 def link(access: Access, host: str, address: str, port: int) -> str:
     """Return the address of the page, with the token if there is one."""
     if ipaddress.ip_address(address).is_unspecified:
-        host = socket.gethostname()
+        host = _reached_at()
     shown = f"[{host}]" if ":" in host else host
     query = "" if access.token is None else f"?{QUERY}={access.token}"
     return f"http://{shown}:{port}/{query}"
+
+
+def _reached_at() -> str:
+    """Return the address by which other machines reach this one, which may not know its
+    name; the name if it is in no network."""
+    for family, other in (
+        (socket.AF_INET, "192.0.2.1"),
+        (socket.AF_INET6, "2001:db8::1"),
+    ):
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(family, socket.SOCK_DGRAM) as probe,
+        ):
+            probe.connect((other, 9))  # chooses the network; nothing is sent
+            return probe.getsockname()[0]
+    return socket.gethostname()
 
 
 def _host_name(host: str) -> str | None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import logging
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from c2g_jax.web import (
     routes_annotate,
     routes_edit,
     routes_export,
+    routes_names,
     routes_projects,
     routes_session,
 )
@@ -66,6 +69,7 @@ def create_app(
         routes_projects,
         routes_edit,
         routes_annotate,
+        routes_names,
         routes_export,
     ):
         app.include_router(module.router)
@@ -79,6 +83,15 @@ def create_app(
     return app
 
 
+class _Threads(ThreadPoolExecutor):
+    """Those of `asyncio.to_thread`. The loop's end waits for none of them: an export
+    may draw a video for minutes."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        del wait, cancel_futures
+        super().shutdown(wait=False, cancel_futures=True)
+
+
 class _Server(uvicorn.Server):
     """Answers what waits when a signal comes: the requests then end by themselves."""
 
@@ -86,15 +99,18 @@ class _Server(uvicorn.Server):
         first = not self.should_exit
         super().handle_exit(sig, frame)
         service = getattr(self.config.app.state, "service", None)
+        if first:  # responses that are cut off from here on are no error
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         if first and service is not None:
             self._loop.call_soon_threadsafe(service.stop)
 
     async def serve(self, sockets: Any = None) -> None:
         self._loop = asyncio.get_running_loop()
+        self._loop.set_default_executor(_Threads(thread_name_prefix="asyncio"))
         await super().serve(sockets)
 
 
-def make_server(app: FastAPI, *, seconds: int = 3) -> uvicorn.Server:
+def make_server(app: FastAPI, *, seconds: int = 1) -> uvicorn.Server:
     """Return a server; on shutdown it waits `seconds` for unfinished responses."""
     config = uvicorn.Config(
         app,

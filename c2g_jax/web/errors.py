@@ -1,10 +1,12 @@
 """Errors of requests: an HTTP status and one sentence for the user."""
 
+import html
 import logging
+from collections.abc import Mapping
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from c2g_jax.cli.launch import out_of_memory
@@ -47,6 +49,19 @@ def error_response(status: int, line: object) -> JSONResponse:
     )
 
 
+def refusal(headers: Mapping[str, str], status: int, line: object) -> Response:
+    """Return the error: to a browser that opens a page, a plain page that says it."""
+    if "text/html" not in headers.get("accept", ""):
+        return error_response(status, line)
+    said = html.escape(shorten(line))
+    text = (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>Click2Graph</title><h1>Click2Graph</h1><p>{said[0].upper()}{said[1:]}."
+    )
+    return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
+
+
 def add_handlers(app: FastAPI) -> None:
     """Answer every error as JSON; the details of internal errors are only logged."""
 
@@ -70,9 +85,14 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def plain(request: Request, error: HTTPException):
-        return error_response(
-            error.status_code, _BY_STATUS.get(error.status_code, error.detail)
-        )
+        line = _BY_STATUS.get(error.status_code, error.detail)
+        return refusal(request.headers, error.status_code, line)
+
+    @app.exception_handler(OSError)
+    async def system(request: Request, error: OSError):
+        if disk_is_full(error):  # a state of the machine, which needs no traceback
+            return error_response(507, DISK_FULL)
+        raise error
 
     @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception):

@@ -51,16 +51,19 @@ class ModelHost:
     def load(self, report: Callable[[str], None] | None = None) -> str | None:
         """Load the weights; returns a warning to show to the user, if any.
 
-        report: called with lines about a conversion; by default on stderr.
+        report: called with lines about a conversion; by default on stderr, where the
+        line about the weights goes.
         """
         if self.cache is not None:
             keep_compiled(self.cache)
         folder = find_checkpoint(self.checkpoint, report)
         self.weights = describe_weights(folder, self.heads, self.checkpoint)
-        (report or report_on_stderr)(self.weights)
+        report_on_stderr(self.weights)
         self._model, warning = load_model(
             folder, self.heads, dtype=default_dtype(), named=self.checkpoint
         )
+        if self.heads is None:  # that nothing is guessed, which `weights` says
+            warning = None
         self.vocabulary = self._model.config.vocabulary
         if self.prior is not None:
             check_prior(self.prior, self.vocabulary)
@@ -87,16 +90,21 @@ class ModelHost:
             self._warm_clicks(session)
 
     def warm_tracking(self, report: Callable[[str], None]) -> None:
-        """Compile the programs of tracking, in any thread, beside a session's use."""
+        """Compile the programs of tracking, in any thread, beside a session's use.
+
+        report: called with what is compiled, before each step of it; it may wait.
+        """
         with self._warm_session() as session:
+            stage = "compiling tracking"
+            report(stage)
             self._warm_clicks(session)
-            report("compiling tracking")
             for _ in session.track():
-                pass
-            report("compiling tracking of two subjects")
+                report(stage)
+            stage = "compiling tracking of two subjects"
+            report(stage)
             session.click(0, WARM_SIDE / 2, WARM_SIDE / 4)
             for _ in session.track(start=0):
-                pass
+                report(stage)
             session.relations()
 
     @contextlib.contextmanager

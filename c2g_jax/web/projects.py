@@ -99,4 +99,6 @@ def shown_as(path: Path, name: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
+        if str(path) not in str(error):
+            raise
         raise InputError(str(error).replace(str(path), name)) from error

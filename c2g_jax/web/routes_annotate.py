@@ -1,4 +1,4 @@
-"""Routes by which a person annotates: relations, spans, identity, suggestions, names.
+"""Routes by which a person annotates: relations, spans, identity, suggestions.
 
 All lie under /sessions/ID. A lane is an object's id, or [subject, object, predicate].
 Changes answer as those of `routes_edit`: {can_undo, can_redo, revision}, and with
@@ -22,171 +22,36 @@ POST   /accept                {lane, threshold}: a suggested object or relation
 POST   /accept_above          {confidence}: all above the slider; answers {accepted}
 POST   /dismiss               {lane}
 PUT    /guesses               {guesses}: "take" or "suggest"
-GET    /vocabulary            ?subject_id&object_id: {categories, predicates}, those of
-                              the subject's objects and of the pair likeliest first,
-                              {things, stuff}, and own: whether it is the model's
-POST   /vocabulary            {name, kind}: adds a "thing", "stuff" or "predicate"
-PUT    /vocabulary            {text}: a text file of names; null: the model's
-POST   /import                ?name&masks&video_id, the file as body: scene_graph.json,
-                              COCO or a zip of an OpenPVSG folder; answers {objects}
 
 A view's objects and relations, and those of GET /sessions/ID, have a `state`,
 "accepted" or "suggested". The object ids there are the ones to give. With a threshold
 GET /sessions/ID leaves out suggested objects without a relation that reaches it.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
-from pydantic import Field
+from fastapi import APIRouter, Depends, Query
 
-from c2g_jax.vocabulary import parse_vocabulary
-from c2g_jax.web.imports import import_upload
-from c2g_jax.web.routes_edit import Index, Number, RequestBody, change
+from c2g_jax.web.bodies import (
+    Above,
+    Chosen,
+    CutAt,
+    Guesses,
+    NewRelation,
+    Place,
+    PromoteAt,
+    Same,
+    Several,
+    SpanEdit,
+    Stroke,
+)
+from c2g_jax.web.routes_edit import change
 from c2g_jax.web.routes_session import EntryDep, ServiceDep, check_revision
-from c2g_jax.web.sessions import clean_name
 
 router = APIRouter(
     prefix="/sessions/{session_id}", dependencies=[Depends(check_revision)]
 )
-Name = Annotated[str, Field(max_length=100)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Lane = Index | tuple[Index, Index, Name]
-SpanList = Annotated[list[tuple[Index, Index]], Field(max_length=10_000)]
 Frame = Annotated[int | None, Query(ge=0)]
-
-
-class Place(RequestBody):
-    """A point on a frame."""
-
-    frame: Index
-    x: Number
-    y: Number
-
-
-class Stroke(RequestBody):
-    """A stroke of a brush; without object_id, a new subject."""
-
-    frame: Index
-    points: Annotated[list[tuple[Number, Number]], Field(min_length=1, max_length=5000)]
-    radius: Number
-    erase: bool = False
-    object_id: Index | None = None
-
-
-class NewRelation(RequestBody):
-    """A relation drawn by hand."""
-
-    subject_id: Index
-    object_id: Index
-    predicate: Name
-    spans: SpanList | None = None
-    new: bool = False
-
-
-class SetSpans(RequestBody):
-    """All spans of a lane."""
-
-    action: Literal["set"]
-    lane: Lane
-    spans: SpanList | None
-
-
-class AddSpan(RequestBody):
-    """One more span; without an end, to that of the video."""
-
-    action: Literal["add"]
-    lane: Lane
-    start: Index | None = None
-    stop: Index | None = None
-
-
-class MoveSpan(RequestBody):
-    """Other ends of a span; an end that is left out stays."""
-
-    action: Literal["move"]
-    lane: Lane
-    index: Index
-    start: Index | None = None
-    stop: Index | None = None
-
-
-class SplitSpan(RequestBody):
-    """Two spans of the one around a frame."""
-
-    action: Literal["split"]
-    lane: Lane
-    frame: Index
-
-
-class NumberedSpan(RequestBody):
-    """A span to join with the next one, or to delete."""
-
-    action: Literal["join", "delete"]
-    lane: Lane
-    index: Index
-
-
-SpanEdit = Annotated[
-    SetSpans | AddSpan | MoveSpan | SplitSpan | NumberedSpan,
-    Field(discriminator="action"),
-]
-
-
-class Same(RequestBody):
-    """The object that another one is."""
-
-    same_as: Index
-
-
-class CutAt(RequestBody):
-    """The first frame of the new object."""
-
-    at: Index
-
-
-class PromoteAt(RequestBody):
-    """The frame whose mask prompts the subject; by default its first."""
-
-    at: Index | None = None
-
-
-class Several(RequestBody):
-    """Objects by their ids."""
-
-    object_ids: Annotated[list[Index], Field(min_length=1, max_length=10_000)]
-
-
-class Chosen(RequestBody):
-    """A suggested object or relation, with the spans it has at a threshold."""
-
-    lane: Lane
-    threshold: Share | None = None
-
-
-class Above(RequestBody):
-    """The least confidence of what is accepted."""
-
-    confidence: Share
-
-
-class Guesses(RequestBody):
-    """What becomes of guesses."""
-
-    guesses: Literal["take", "suggest"]
-
-
-class NewName(RequestBody):
-    """A name for the vocabulary."""
-
-    name: Name
-    kind: Literal["thing", "stuff", "predicate"]
-
-
-class VocabularyText(RequestBody):
-    """The text of a vocabulary's file."""
-
-    text: str | None
 
 
 @router.get("/at")
@@ -356,63 +221,3 @@ async def set_guesses(entry: EntryDep, service: ServiceDep, what: Guesses):
         return {"guesses": session.guesses}
 
     return await change(service, entry, job)
-
-
-@router.get("/vocabulary")
-async def vocabulary(
-    entry: EntryDep,
-    service: ServiceDep,
-    subject_id: int | None = None,
-    object_id: int | None = None,
-):
-    """Return the session's names, likeliest first."""
-
-    def job(session):
-        names = session.vocabulary
-        return {
-            "categories": session.likely_categories(subject_id),
-            "predicates": session.likely_predicates(subject_id, object_id),
-            "things": list(names.things),
-            "stuff": list(names.stuff),
-            "own": names is not session.model.config.vocabulary,
-        }
-
-    return await service.use(entry, job)
-
-
-@router.post("/vocabulary")
-async def add_name(entry: EntryDep, service: ServiceDep, new: NewName):
-    """Add a name."""
-    return await change(service, entry, lambda s: s.add_name(new.name, new.kind))
-
-
-@router.put("/vocabulary")
-async def set_vocabulary(entry: EntryDep, service: ServiceDep, names: VocabularyText):
-    """Give the session a vocabulary of its own."""
-
-    def job(session):
-        own = None
-        if names.text is not None:
-            own = parse_vocabulary(names.text, "the vocabulary")
-        session.set_vocabulary(own)
-
-    return await change(service, entry, job)
-
-
-@router.post("/import")
-async def import_annotations(
-    request: Request,
-    entry: EntryDep,
-    service: ServiceDep,
-    name: str = "annotations.json",
-    masks: Literal["fixed", "tracked"] | None = None,
-    video_id: str | None = None,
-):
-    """Take over the annotations of a file."""
-    limits = service.settings.limits
-    async with import_upload(request.stream(), clean_name(name), limits) as path:
-        return await change(
-            service,
-            entry,
-            lambda s: {"objects": s.import_annotations(path, masks, video_id)},
-        )

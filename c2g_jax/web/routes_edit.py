@@ -1,12 +1,20 @@
 """Routes that change a session: prompts, tracking, finding, labels, undo."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from c2g_jax.web.bodies import (
+    Box,
+    CategoryEdit,
+    ObjectPoint,
+    Point,
+    RelationEdit,
+    TrackOptions,
+)
 from c2g_jax.web.routes_session import EntryDep, ServiceDep, check_revision
 from c2g_jax.web.service import SessionService
 from c2g_jax.web.sessions import Entry
@@ -15,72 +23,6 @@ from c2g_jax.web.track_stream import TrackStream
 router = APIRouter(
     prefix="/sessions/{session_id}", dependencies=[Depends(check_revision)]
 )
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Index = Annotated[int, Field(ge=0, le=1 << 31)]
-
-
-class RequestBody(BaseModel):
-    """A JSON object without unknown keys."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class Point(RequestBody):
-    """A point on an object (positive) or off it; without object_id, a new subject."""
-
-    kind: Literal["point"]
-    frame: Index
-    x: Number
-    y: Number
-    positive: bool = True
-    object_id: Index | None = None
-
-
-class Box(RequestBody):
-    """A box around an object; without object_id, a new subject."""
-
-    kind: Literal["box"]
-    frame: Index
-    x1: Number
-    y1: Number
-    x2: Number
-    y2: Number
-    object_id: Index | None = None
-
-
-class ObjectPoint(RequestBody):
-    """A point on an object that is related to a subject."""
-
-    kind: Literal["object"]
-    frame: Index
-    x: Number
-    y: Number
-    subject_id: Index
-
-
-class TrackOptions(RequestBody):
-    """First and last frame of a tracking run, None for those of the video."""
-
-    start: Index | None = None
-    stop: Index | None = None
-    direction: Literal["forward", "backward", "both"] = "forward"
-
-
-class CategoryEdit(RequestBody):
-    """A category for an object; None for the model's own prediction."""
-
-    category: Annotated[str, Field(max_length=100)] | None
-    new: Literal["thing", "stuff"] | None = None  # add it to the vocabulary
-
-
-class RelationEdit(RequestBody):
-    """The predicate between two objects over a span; None: they are not related."""
-
-    subject_id: Index
-    object_id: Index
-    predicate: Annotated[str, Field(max_length=100)] | None
-    start: Index | None = None
-    stop: Index | None = None
 
 
 async def change(

@@ -45,10 +45,12 @@ async def export(
         raise
     suffix, kind = EXPORTS[format]
     stem = entry.clip.name.rpartition(".")[0] or entry.clip.name
+    if suffix != format:  # two are .json, and need the name of the format
+        stem = f"{stem}_{format}"
     return FileResponse(
         path,
         media_type=kind,
-        filename=f"{stem}_{format}.{suffix}",
+        filename=f"{stem}.{suffix}",
         headers={"Cache-Control": "no-store"},
         background=BackgroundTask(shutil.rmtree, folder, ignore_errors=True),
     )

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
 
 from c2g_jax.web.errors import WebError
+from c2g_jax.web.opening import copy_of
 from c2g_jax.web.projects import film_type
 from c2g_jax.web.routes_session import EntryDep, ServiceDep
 from c2g_jax.web.sessions import MAX_NAME, clean_name, file_stem
@@ -56,7 +57,7 @@ async def rename(entry: EntryDep, service: ServiceDep, edit: NameEdit):
 @router.post("/sessions/{session_id}/duplicate", status_code=201)
 async def duplicate(entry: EntryDep, service: ServiceDep):
     """Copy a project as it is now."""
-    return (await service.duplicate(entry)).to_json()
+    return (await copy_of(service, entry)).to_json()
 
 
 @router.get("/sessions/{session_id}/file")

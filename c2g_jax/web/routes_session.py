@@ -9,6 +9,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from c2g_jax import __version__
 from c2g_jax.media.frames import MAX_FPS
 from c2g_jax.web.errors import WebError
+from c2g_jax.web.opening import open_default, open_newest, open_upload
 from c2g_jax.web.service import SessionService
 from c2g_jax.web.sessions import Entry, clean_name
 from c2g_jax.web.uploads import too_large
@@ -51,14 +52,14 @@ ServiceDep = Annotated[SessionService, Depends(get_service)]
 @router.get("/status")
 async def status(service: ServiceDep):
     """Return the model's state, and what the page needs at its start."""
-    limits = service.settings.limits
+    limits, readiness = service.settings.limits, service.readiness
     return {
-        "ready": service.ready,
-        "stage": service.stage,
-        "preparing": service.preparing,
+        "ready": readiness.ready,
+        "stage": readiness.stage,
+        "preparing": readiness.preparing,
         "doing": service.worker.doing,
-        "error": service.failure,
-        "warning": service.warning,
+        "error": readiness.failure,
+        "warning": readiness.warning,
         "weights": service.model_host.weights,
         "video": None
         if service.settings.video is None
@@ -90,14 +91,14 @@ async def open_session(
     default video, if there is one."""
     kind = request.headers.get("content-type", "")
     if kind.startswith("application/json"):
-        new = service.open_newest() if newest else service.open_default(fps)
+        new = open_newest(service) if newest else open_default(service, fps)
         entry = await new
     else:
         length = request.headers.get("content-length", "0")
         if length.isdecimal() and int(length) > service.settings.limits.bytes:
             raise too_large(service.settings.limits)
-        entry = await service.open_upload(
-            request.stream(), clean_name(name), fps or service.fps
+        entry = await open_upload(
+            service, request.stream(), clean_name(name), fps or service.fps
         )
     return entry.to_json()
 

@@ -9,10 +9,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from c2g_jax.vocabulary import MAX_NAMES
 from c2g_jax.web.access import Access
-from c2g_jax.web.errors import error_response
+from c2g_jax.web.errors import error_response, refusal
 
-MAX_BODY = 64 << 10  # bytes; uploads have a limit of their own
+# Bytes: a stroke, spans or ids as many as `bodies` allows; a vocabulary of the longest
+# names. Uploads have a limit of their own.
+MAX_BODY, MAX_VOCABULARY = 256 << 10, 4 << 20
 NO_TOKEN = "open the link with the token that the server printed at its start"
 
 # Scripts, styles and data from this server only; no frames, plugins or form targets.
@@ -54,24 +57,25 @@ class Guard:
 
         headers = Headers(scope=scope)
         if reason := rejection(headers, self.access):
-            await error_response(403, reason)(scope, receive, send_guarded)
+            await refusal(headers, 403, reason)(scope, receive, send_guarded)
             return
         if not self.access.admits(headers.getlist("cookie")):
-            await self._greet(scope)(scope, receive, send_guarded)
+            await self._greet(scope, headers)(scope, receive, send_guarded)
             return
         if not is_upload(scope, headers):
-            receive = await _bounded(receive, headers)
+            limit, line = body_limit(scope)
+            receive = await _bounded(receive, headers, limit)
             if receive is None:
-                too_large = error_response(413, f"the request is over {MAX_BODY} bytes")
+                too_large = error_response(413, line)
                 await too_large(scope, _disconnected, send_guarded)
                 return
         await self.app(scope, receive, send_guarded)
 
-    def _greet(self, scope: Scope) -> Response:
+    def _greet(self, scope: Scope, headers: Headers) -> Response:
         """Answer who has no cookie: the link's token gives one, all else is refused."""
         page = scope["path"] == "/" and scope["method"] == "GET"
         if not (page and self.access.admits_link(scope["query_string"])):
-            return error_response(401, NO_TOKEN)
+            return refusal(headers, 401, NO_TOKEN)
         answer = RedirectResponse("/", 303)  # without the token in the address
         answer.headers["Set-Cookie"] = self.access.set_cookie()
         answer.headers["Cache-Control"] = "no-store"
@@ -102,10 +106,18 @@ def is_upload(scope: Scope, headers: Headers) -> bool:
     return (path == "/sessions" and not json) or path.endswith("/import")
 
 
-async def _bounded(receive: Receive, headers: Headers) -> Receive | None:
+def body_limit(scope: Scope) -> tuple[int, str]:
+    """Return the most bytes of a body that is no upload, and what is said of more."""
+    if scope["method"] == "PUT" and scope["path"].endswith("/vocabulary"):
+        line = f"the vocabulary is over {MAX_VOCABULARY >> 20} MB: "
+        return MAX_VOCABULARY, f"{line}give up to {MAX_NAMES} names"
+    return MAX_BODY, f"the request is over {MAX_BODY} bytes: send less at once"
+
+
+async def _bounded(receive: Receive, headers: Headers, limit: int) -> Receive | None:
     """Read the body; returns a `receive` that replays it, None if it is too long."""
     declared = headers.get("content-length", "0")
-    if not declared.isdecimal() or int(declared) > MAX_BODY:
+    if not declared.isdecimal() or int(declared) > limit:
         return None
     if declared == "0" and "transfer-encoding" not in headers:
         return receive
@@ -116,7 +128,7 @@ async def _bounded(receive: Receive, headers: Headers) -> Receive | None:
             break
         body += message.get("body", b"")
         more = message.get("more_body", False)
-        if len(body) > MAX_BODY:
+        if len(body) > limit:
             return None
     replay = iter([{"type": "http.request", "body": body, "more_body": False}])
 

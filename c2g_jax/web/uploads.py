@@ -86,6 +86,8 @@ async def decode_file(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         cwd=Path(__file__).resolve().parent.parent.parent,
+        # A Ctrl-C in the terminal is the server's, which then ends this process.
+        start_new_session=True,
     )
     try:
         async with asyncio.timeout(None if limits is None else limits.seconds):

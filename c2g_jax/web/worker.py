@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
-from c2g_jax.web.errors import WebError
+from c2g_jax.types import InputError
+from c2g_jax.web.errors import WebError, shorten
 
 MAX_WAITING = 64  # jobs; a longer queue would not be served in acceptable time
 _STOPPING = "the server is stopping: start it again"
@@ -23,7 +25,9 @@ class Worker:
         self._stopping = False
         self.posted: set[Future] = set()  # jobs of `post` that are not done
         self.doing: str | None = None
-        self._running = False
+        self.closed = False
+        self._lock, self._left = threading.Lock(), 0  # jobs that are not done
+        self._since = time.monotonic()  # when the last of them was
 
     async def run(
         self,
@@ -58,10 +62,10 @@ class Worker:
         future.add_done_callback(self.posted.discard)
         return future
 
-    @property
-    def busy(self) -> bool:
-        """Whether a job runs."""
-        return self._running
+    def idle_seconds(self) -> float:
+        """Return since when there is no job; 0 while one runs or waits."""
+        with self._lock:
+            return 0.0 if self._left else time.monotonic() - self._since
 
     def stop_waiting(self) -> None:
         """End the waiting of all callers, with WebError 503; in the event loop."""
@@ -75,6 +79,7 @@ class Worker:
 
         Waiting jobs of `run` are skipped when their callers are cancelled.
         """
+        self.closed = True
         self._pool.shutdown(wait=False)
 
     def finish_posted(self) -> None:
@@ -82,11 +87,11 @@ class Worker:
         wait(tuple(self.posted))
 
     def _told(self, what: str | None, job: Callable[..., Any], *args: Any) -> Any:
-        self.doing, self._running = what, True
+        self.doing = what
         try:
             return job(*args)
         finally:
-            self.doing, self._running = None, False
+            self.doing = None
 
     async def _result(self, future: Future) -> Any:
         """Wait for a job, or for `stop_waiting`."""
@@ -105,13 +110,24 @@ class Worker:
 
     def _submit(self, job: Callable[..., Any], *args: Any) -> Future:
         try:
-            return self._pool.submit(job, *args)
+            future = self._pool.submit(job, *args)
         except RuntimeError:
             raise WebError(503, _STOPPING) from None
+        with self._lock:
+            self._left += 1
+        future.add_done_callback(self._ended)
+        return future
+
+    def _ended(self, future: Future) -> None:
+        with self._lock:
+            self._left -= 1
+            self._since = time.monotonic()
 
 
 def _log_failure(future: Future) -> None:
-    """Log an exception that no caller receives."""
+    """Log an exception that no caller receives; what is no bug in one sentence."""
     error = None if future.cancelled() else future.exception()
-    if error is not None:
+    if isinstance(error, (InputError, OSError)):
+        logging.error("%s", shorten(error))
+    elif error is not None:
         logging.error("a job of the worker failed", exc_info=error)

@@ -170,6 +170,7 @@ def test_names_and_relations_of_prompts(tmp_path):
         (lambda d: d["relations"][0].__setitem__(2, ""), "not of two objects"),
         (lambda d: d["relations"][0].__setitem__(3, [[2, 4], [4, 5]]), "overlap"),
         (lambda d: d["relations"][0].__setitem__(3, [[4, 2]]), "4 to 2 is empty"),
+        (lambda d: d["relations"][0].__setitem__(3, []), "there is no span"),
         (lambda d: d["relations"][0].__setitem__(3, [4]), r"must be \[\[start, end\]"),
     ],
 )

@@ -184,7 +184,12 @@ GRAPHS = [
     (lambda d: d["relations"][0].__setitem__(1, d["relations"][0][0]), "with itself"),
     (lambda d: d["relations"].__setitem__(1, d["relations"][0]), "is given twice"),
     (lambda d: d["video"].update(width=32), "of 32x64, but this one is 64x64"),
-    (lambda d: d["video"]["times"].pop(), "of 11 frames, but the video has 12"),
+    (lambda d: d["video"].update(times=d["video"]["times"][1:], num_frames=11),
+     "of 11 frames, but the video has 12"),
+    (lambda d: d["video"].update(num_frames=999), "is 999, but there are 12 .times"),
+    (lambda d: d["relations"][0].__setitem__(3, []), "there is no span: give one"),
+    (lambda d: d["relations"][0].__setitem__(3, [[-3, 2]]),
+     "-3 to 2 begins before the video"),
     (lambda d: d.pop("objects"), "not a complete scene graph"),
     (lambda d: d.update(schema_version=9), "schema version 9"),
 ]  # fmt: skip

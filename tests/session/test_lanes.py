@@ -159,6 +159,8 @@ def test_a_drawn_relation_is_an_example_as_a_predicate_that_was_set(make_session
             "goes beyond the video: end it",
         ),
         (lambda s: s.relate(1, 3, "beside", [(5, 3)]), "span 5 to 3 is empty"),
+        (lambda s: s.relate(1, 3, "beside", []), "there is no span: give one"),
+        (lambda s: s.relate(1, 3, "beside", [(-3, 2)]), "begins before the video"),
         (lambda s: s.relate(1, 3, "beside", [(1, 3), (3, 4)]), "overlap: join them"),
         (lambda s: s.relate(1, 3, "beside", 5), r"must be \[\[start, end\], ...\]"),
         (lambda s: s.relate(1, 3, "beside", [(True, 3)]), "in whole frames"),

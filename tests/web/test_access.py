@@ -43,6 +43,18 @@ def test_without_the_token_nothing_is_answered(remote):
     error(client.post("/", params={"token": granted.token}), 401)
 
 
+def test_a_browser_without_the_token_is_told_so_in_a_page(remote):
+    client, _ = remote
+    page = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    answer = client.get("/", headers=page)
+    assert answer.status_code == 401
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "<p>Open the link with the token that the server printed" in answer.text
+    answer = client.get("/", headers=page | {"Host": "<b>.example"})
+    assert answer.status_code == 403
+    assert "<p>This server only answers at" in answer.text
+
+
 def test_the_link_gives_a_cookie_that_scripts_cannot_read(remote):
     client, granted = remote
     answer = client.get("/", params={"token": granted.token})
@@ -101,6 +113,39 @@ def test_only_loopback_addresses_need_no_token(host, address, asked):
     assert granted.knows_host("localhost:8000"), "as through a tunnel"
     assert granted.knows_host("10.1.2.3") == (address in ("0.0.0.0", "::"))
     assert not granted.knows_host("evil.example")
+
+
+def test_the_link_of_all_addresses_names_one_that_others_know(monkeypatch):
+    networks = []
+
+    class Probe:
+        def __init__(self, family, kind):
+            self.family = family
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def connect(self, place):
+            if self.family not in networks:
+                raise OSError("Network is unreachable")
+
+        def getsockname(self):
+            return {access.socket.AF_INET: "10.1.2.3"}.get(self.family, "fd00::7"), 5
+
+    granted = access.access_for("0.0.0.0", "0.0.0.0")
+    monkeypatch.setattr(access.socket, "socket", Probe)
+    for known, host in (
+        ([access.socket.AF_INET, access.socket.AF_INET6], "10.1.2.3"),
+        ([access.socket.AF_INET6], "[fd00::7]"),
+        ([], access.socket.gethostname()),
+    ):
+        networks[:] = known
+        page = access.link(granted, "0.0.0.0", "0.0.0.0", 80)
+        assert page.startswith(f"http://{host}:80/?token=")
+        assert granted.knows_host(page.split("/")[2])
 
 
 def test_every_start_has_a_token_of_its_own():

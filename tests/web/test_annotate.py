@@ -9,7 +9,7 @@ import pytest
 
 import c2g_jax
 from c2g_jax.click2graph.prior import Prior, count_relations
-from c2g_jax.web.routes_annotate import router
+from c2g_jax.web import routes_annotate, routes_names
 from tests.session import scripted
 from tests.session.conftest import OTHER, centre
 from tests.web.conftest import client_of
@@ -193,16 +193,19 @@ def test_annotations_are_imported(page, tmp_path):
     answer = page.client.post(url, content=packed, params={"name": "a.zip"})
     assert answer.json()["objects"] == 2, answer.text
     assert len(page.whole()["objects"]) == 4
+    damaged = graph | {"relations": [[1, 99, "on", [[0, 1]]], *graph["relations"][1:]]}
     for content, status, words in (
         (b"{", 422, "not JSON"),
+        (json.dumps(damaged).encode(), 422, "mine.zip: the relation 1 on 99"),
         (b"", 422, "empty"),
         (zipped("a.txt"), 422, "has no pvsg.json"),
         (zipped("../pvsg.json"), 422, "holds the path"),
         (packed[: len(packed) // 2], 422, "not JSON|damaged|not UTF-8"),
     ):
         before = page.whole()["objects"]
-        answer = page.client.post(url, content=content)
+        answer = page.client.post(url, content=content, params={"name": "mine.zip"})
         assert answer.status_code == status, answer.text
+        assert "/" not in answer.json()["error"].replace("../", "")
         assert any(word in answer.json()["error"] for word in words.split("|"))
         assert page.whole()["objects"] == before
 
@@ -244,15 +247,35 @@ def test_a_project_is_one_download(tmp_path, clip, monkeypatch):
         assert client.get("/export", params={"sessions": ["no"]}).status_code == 404
 
 
-def test_the_docstring_names_every_route():
-    from c2g_jax.web import routes_annotate
-
-    for route in router.routes:
+@pytest.mark.parametrize("routes", [routes_annotate, routes_names])
+def test_the_docstring_names_every_route(routes):
+    for route in routes.router.routes:
         path = route.path.removeprefix("/sessions/{session_id}")
         path = path.replace("{object_id}", "I")
         (method,) = route.methods
-        words = " ".join(routes_annotate.__doc__.split())
+        words = " ".join(routes.__doc__.split())
         assert f"{method} {path}" in words, (method, path)
+
+
+def test_a_vocabulary_is_taken_up_to_the_librarys_limit(page):
+    def text(count, length=0):
+        names = (f"{k:x<{length}}" for k in range(count - 2))
+        return "\n".join(["[stuff]", "sky", "[predicate]", "on", "[thing]", *names])
+
+    page("PUT", "/vocabulary", {"text": text(5000, length=100)})
+    assert len(page("GET", "/vocabulary")["things"]) == 4998
+    told = page("PUT", "/vocabulary", {"text": text(10_000)}, status=422)["error"]
+    assert told.endswith("10000 names are too many for a vocabulary: give up to 5000")
+    told = page("PUT", "/vocabulary", {"text": "x" * (5 << 20)}, status=413)["error"]
+    assert told == "the vocabulary is over 4 MB: give up to 5000 names"
+
+
+def test_the_largest_stroke_reaches_the_session(page):
+    points = [[1.2345678901234567 + k / 1e4, 2.3456789012345678] for k in range(5000)]
+    stroke = {"frame": 2, "points": points, "radius": 1.2345678901234567}
+    page("POST", "/brush", stroke | {"object_id": 1})
+    too_many = stroke | {"points": [*points, *points]}
+    assert page("POST", "/brush", too_many, status=413)["error"].endswith("at once")
 
 
 def test_shapes_of_requests_are_checked(page):

@@ -88,7 +88,7 @@ def test_by_keyboard_alone(person):
     person.press("Enter", "ArrowDown", "ArrowDown", "ArrowDown", "ArrowDown")
     with page.expect_download() as download:
         person.press("Enter")
-    assert download.value.suggested_filename == "kitchen_csv.csv"
+    assert download.value.suggested_filename == "kitchen.csv"
     person.press("?")
     expect(person.get("help-dialog")).to_be_visible()
     person.press("Escape")

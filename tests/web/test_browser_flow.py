@@ -124,8 +124,8 @@ def test_the_example_by_hand_in_few_actions(context, tmp_path):
     host = ModelHost(None)
     with served(tmp_path / "state", host, video=EXAMPLE) as (url, service):
         person = Counted(context, url)
-        until(lambda: service.ready or service.failure, seconds=300)
-        assert service.failure is None
+        until(lambda: service.readiness.ready or service.readiness.failure, seconds=300)
+        assert service.readiness.failure is None
         subjects = {s for s, *_ in truth["relations"]}
         number = 0
         for true_id in subjects:

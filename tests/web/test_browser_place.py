@@ -350,3 +350,40 @@ def test_with_a_token_the_page_opens_by_its_link_alone(browser, tmp_path, clip):
             context.close()
             server.should_exit = True
             run.join(20)
+
+
+def test_the_help_opens_at_its_beginning(person):
+    person.page.set_viewport_size({"width": 390, "height": 500})
+    person.press("?")
+    dialog = person.get("help-dialog")
+    expect(dialog).to_be_visible()
+    assert dialog.evaluate("(d) => d.scrollHeight > d.clientHeight && d.scrollTop") == 0
+
+
+def test_what_is_said_of_the_selection_and_where(person):
+    expect(person.get("threshold")).to_be_hidden()  # nothing is guessed yet
+    person.track_two(ADULT, DOG)
+    expect(person.get("threshold")).to_be_visible()
+    lane = person.get("relation-lane").first.locator(".lane-name")
+    expect(lane).to_have_text("1 adult holding 3 cup")
+    person.get("pick").first.click()
+    person.get("pick").last.click(modifiers=["Shift"])
+    expect(person.get("target")).to_contain_text("2 objects are selected")
+    # The timeline has no more to scroll than lanes.
+    for _ in range(8):
+        person.get("splitter").press("ArrowUp")
+    person.press("Control+z")  # what was tracked
+    person.objects(2)
+    rest = "(t) => t.scrollHeight - t.clientHeight"
+    assert person.get("timeline").evaluate(rest) == 0
+
+
+def test_the_row_of_the_selected_object_and_what_can_be_done_are_in_view(person):
+    for x, y in (ADULT, DOG, (160, 142), (90, 84), (250, 44), (20, 20), (300, 170)):
+        count = person.get("object").count()
+        person.press("n")
+        person.click(x, y)
+        person.objects(count + 1)
+    panel = person.page.locator("#objects-panel").bounding_box()
+    tools = person.get("relate").bounding_box()
+    assert tools["y"] + tools["height"] <= panel["y"] + panel["height"] + 1

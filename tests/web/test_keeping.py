@@ -1,6 +1,7 @@
 """State kept, reported and cleaned up when a file, the disk or a job fails."""
 
 import asyncio
+import contextlib
 import errno
 import logging
 import shutil
@@ -10,6 +11,7 @@ import time
 import pytest
 from starlette.testclient import TestClient
 
+from c2g_jax.media.outputs import DiskFull
 from c2g_jax.web import clips, sessions
 from c2g_jax.web.worker import Worker
 from tests.web.conftest import client_of
@@ -75,6 +77,7 @@ def test_a_full_disk_stops_neither_a_change_nor_the_stopping(
         monkeypatch.setattr(sessions, "write_text", full)
         assert client.post(f"{session}/prompts", json=ADULT).status_code == 200
     assert "could not be saved" in caplog.text
+    assert "Traceback" not in caplog.text
     monkeypatch.undo()
     with client_of(tmp_path / "state", video=clip) as client:
         assert len(client.get(session).json()["objects"]) == 1
@@ -116,3 +119,21 @@ def test_what_was_posted_is_done_before_the_worker_ends(caplog):
         asyncio.run(run())
     assert done == [1]
     assert "nobody waits for this" in caplog.text
+
+
+def test_a_posted_job_that_finds_no_room_is_one_sentence(tmp_path, caplog):
+    place = tmp_path / "session.c2g"
+
+    def save():
+        raise DiskFull(place, errno.ENOSPC)
+
+    async def run():
+        worker = Worker()
+        with contextlib.suppress(DiskFull):
+            await asyncio.wrap_future(worker.post(save))
+        worker.close()
+
+    asyncio.run(run())
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"{place}: No space left on device")
+    assert record.exc_info is None

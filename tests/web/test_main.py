@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 
 import pytest
@@ -56,6 +57,65 @@ def test_it_answers_on_this_machine_and_ends_with_ctrl_c(tmp_path):
         out, err = server.communicate(timeout=30)
         assert (server.returncode, out) == (0, "")
         assert "Traceback" not in err
+    finally:
+        server.kill()
+        server.wait()
+
+
+COMPILING = """
+import sys
+import threading
+
+from c2g_jax.cli import launch
+from c2g_jax.web import __main__, model_host, readiness
+from tests.web.fake_session import FakeModelHost
+
+readiness.QUIET = 0
+loading = sys.argv.pop() == "load"
+
+
+class Host(FakeModelHost):
+    def __init__(self, *_, **__):
+        super().__init__(hold=threading.Event() if loading else None)
+
+    def warm_up(self, report):
+        if loading:
+            print("compiling", flush=True)
+        super().warm_up(report)
+
+    def warm_tracking(self, report):
+        import jax
+
+        report("compiling tracking")
+        print("compiling", flush=True)
+        for n in range(1, 10**6):
+            jax.jit(lambda x: jax.numpy.sort(x) @ x)(jax.numpy.ones(n))
+
+
+model_host.ModelHost = Host
+launch.run(__main__.main)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("when", ["load", "beside"])
+def test_it_ends_at_once_whatever_is_compiled(tmp_path, when, number):
+    places = [f"--{name}={tmp_path / name}" for name in ("state", "projects")]
+    server = subprocess.Popen(
+        [sys.executable, "-c", COMPILING, *places, "--port=0", when],
+        cwd=ROOT,
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert server.stdout.readline().startswith("http://127.0.0.1")
+        assert server.stdout.readline() == "compiling\n"
+        time.sleep(1.0)  # in the middle of it
+        server.send_signal(number)
+        out, err = server.communicate(timeout=30)
+        assert (server.returncode, out, err) == (0, "", "")
     finally:
         server.kill()
         server.wait()

@@ -50,12 +50,28 @@ def test_a_prior_is_of_the_models_names(model_host, monkeypatch, clip, tmp_path)
         session.close()
 
 
+def test_what_the_weights_are_is_no_stage_and_no_warning(
+    model_host, monkeypatch, capsys
+):
+    model = bold_model()
+    monkeypatch.setattr(
+        "c2g_jax.web.model_host.load_model", lambda *_, **__: (model, "SAM2.1 alone")
+    )
+    stages, host = [], ModelHost(model_host.checkpoint)
+    assert host.load(stages.append) is None
+    assert stages == []
+    assert capsys.readouterr().err == f"{host.weights}\n"
+
+
 def test_from_a_click_to_files_and_back_from_disk(model_host, tmp_path, clip):
     state = tmp_path / "state"
     with client_of(state, model_host, video=clip) as client:
         session = opened(client)  # before the model is ready
-        until(lambda: client.service.ready or client.service.failure, seconds=200)
-        assert client.service.failure is None
+        until(
+            lambda: client.service.readiness.ready or client.service.readiness.failure,
+            seconds=200,
+        )
+        assert client.service.readiness.failure is None
         point = dict(kind="point", frame=0, x=60, y=80)
         view = client.post(f"{session}/prompts", json=point).json()["view"]
         assert view["objects"][0]["rle"]["size"] == [180, 320]

@@ -280,7 +280,7 @@ def test_a_disk_that_fills_while_saving_loses_nothing(
         with monkeypatch.context() as patch:
             patch.setattr(saving, "write_session", full)
             answer = client.patch(f"{session}/objects/1", json={"category": "dog"})
-        line = error(answer, 422)
+        line = error(answer, 507)
         assert "what was done stands, but could not be saved" in line
         assert "make room" in line
         assert entry.session_file.read_bytes() == before

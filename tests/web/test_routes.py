@@ -195,8 +195,8 @@ def test_the_graph_is_the_file_of_the_schema(client):
     [
         ("scene_graph", "kitchen_scene_graph.json", b"{"),
         ("coco", "kitchen_coco.json", b"{"),
-        ("graphml", "kitchen_graphml.graphml", b"<?xml"),
-        ("csv", "kitchen_csv.csv", b"subject"),
+        ("graphml", "kitchen.graphml", b"<?xml"),
+        ("csv", "kitchen.csv", b"subject"),
         ("overlay", "kitchen_overlay.mp4", b"\0\0\0"),
         ("open_pvsg", "kitchen_open_pvsg.zip", b"PK"),
     ],

@@ -335,6 +335,65 @@ def test_a_click_that_waits_is_answered_when_the_server_is_stopped(tmp_path, cli
         assert answers == [(503, "the server is stopping: start it again")]
         run.join(10)
         assert not run.is_alive(), "it waits for no compilation"
-        assert app.state.service.worker.busy
+        assert app.state.service.worker.idle_seconds() == 0
         assert not app.state.service.worker.posted
         hold.set()
+
+
+def test_the_end_waits_for_no_export_and_says_nothing(
+    tmp_path, clip, monkeypatch, capfd
+):
+    hold, begun = threading.Event(), threading.Event()
+    app = create_app(
+        FakeModelHost(), Settings(state=prepare(tmp_path / "state", clip), video=clip)
+    )
+    server = make_server(app)
+
+    def draw(*_):
+        begun.set()
+        hold.wait(30)
+
+    monkeypatch.setattr("c2g_jax.web.routes_export._write", draw)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        run = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        run.start()
+        try:
+            until(lambda: server.started)
+            wire = Wire(f"http://127.0.0.1:{listener.getsockname()[1]}")
+            session = wire.open()
+            wire.connection.request("GET", f"{session}/export?format=overlay")
+            assert begun.wait(10)
+            server.handle_exit(signal.SIGINT, None)
+            run.join(10)
+            assert not run.is_alive()
+            assert capfd.readouterr().err == ""
+        finally:
+            hold.set()
+            wire.connection.close()
+
+
+def test_what_is_compiled_beside_waits_until_nobody_uses_the_model(
+    tmp_path, clip, monkeypatch
+):
+    monkeypatch.setattr("c2g_jax.web.readiness.QUIET", 0.3)
+    monkeypatch.setattr("c2g_jax.web.readiness.ASK", 0.01)
+    with client_of(tmp_path / "state", video=clip) as client:
+        worker, readiness = client.service.worker, client.service.readiness
+        until(lambda: readiness.ready and not readiness.preparing)
+        hold, order = threading.Event(), []
+        client.model_host.warm_tracking = lambda report: (
+            report("tracking"),
+            order.append((worker.idle_seconds() >= 0.3, readiness.preparing)),
+        )
+        worker.post(lambda: hold.wait(30))
+        compiling = threading.Thread(target=readiness._warm_tracking)
+        compiling.start()
+        time.sleep(0.5)
+        assert order == [], "a click is served"
+        hold.set()
+        compiling.join(10)
+        assert order == [(True, "tracking")]
+        assert readiness.preparing is None
+    worker.close()
+    assert readiness._warm_tracking() is None, "a closed server compiles nothing"

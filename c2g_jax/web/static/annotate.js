@@ -1,7 +1,7 @@
 // Changes that a person makes by hand: relations, spans, who is who, suggestions, strokes.
 
 import { call } from "./api.js";
-import { note } from "./messages.js";
+import { BACK, note } from "./messages.js";
 import { change } from "./session.js";
 import { asked, emit, isSuggested, nameOf, sameRelation, store } from "./store.js";
 
@@ -23,7 +23,10 @@ export const relateNew = (subject_id, object_id, predicate, isNew = false) =>
 
 export const setSpans = (lane, spans) =>
   change(post("/spans", { action: "set", lane, spans }), () => {
-    if (!spans?.length && Array.isArray(lane)) store.chosen = null;
+    if (!spans?.length && Array.isArray(lane)) {
+      store.chosen = null;
+      note(`${nameOf(lane[0])} is not ${lane[2]} ${nameOf(lane[1])} any more. ${BACK}`);
+    } else if (!spans?.length) note(`${nameOf(lane)} is nowhere in view any more. ${BACK}`);
     emit("chosen");
   });
 
@@ -46,17 +49,27 @@ export const removeSeveral = (object_ids) =>
   change(post("/remove", { object_ids }), () => {
     store.several = new Set();
     store.selected = null;
-    note(`${object_ids.length} objects are removed.`);
+    note(`${object_ids.length} objects are removed. Undo (Ctrl+Z) brings them back.`);
   });
 
-export const stroke = (points, radius, erase, object_id) =>
-  change(
-    (frame, query) => call("POST", path("/brush"), { json: { frame, points, radius, erase, object_id }, query }),
-    (answer) => {
-      if (object_id === null) store.selected = Math.max(...answer.view.objects.map((o) => o.object_id));
+// On the object that is selected in its turn, when what was asked for before is answered.
+export function stroke(points, radius, erase, isNew) {
+  let known = null; // the objects before it makes one
+  const select = (objects) => {
+    const made = known && objects.find((o) => !known.has(o.object_id));
+    if (made) store.selected = made.object_id;
+  };
+  return change(
+    (frame, query) => {
+      const object_id = isNew ? null : store.selected;
+      if (object_id === null) known = new Set(store.objects.map((o) => o.object_id));
+      return call("POST", path("/brush"), { json: { frame, points, radius, erase, object_id }, query });
     },
+    (answer) => select(answer.view.objects),
     "painting",
+    () => select(store.objects),
   );
+}
 
 // Suggestions
 

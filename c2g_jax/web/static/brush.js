@@ -29,9 +29,9 @@ export function move(point) {
 export function end() {
   if (!painting) return false;
   const { points, erase } = painting;
-  const object = store.fresh ? null : store.selected;
+  const isNew = store.fresh;
   store.fresh = false;
-  stroke(points.map(({ x, y }) => [x, y]).slice(0, 5000), radius(), erase, object).finally(clear);
+  stroke(points.map(({ x, y }) => [x, y]).slice(0, 5000), radius(), erase, isNew).finally(clear);
   painting = null;
   return true;
 }

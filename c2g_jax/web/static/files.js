@@ -58,7 +58,11 @@ function onFile(id, act) {
 
 export function setUp() {
   onFile("import", (file) => take(file).catch(complain));
-  onFile("vocabulary", async (file) => setVocabulary(await file.text()));
+  onFile("vocabulary", async (file) => {
+    const text = await file.text();
+    if (text.includes("\uFFFD")) return complain(`${file.name}: the vocabulary is not UTF-8: save it so.`);
+    return setVocabulary(text);
+  });
   $("vocabulary-own").addEventListener("click", () => setVocabulary(null).then(refresh).catch(complain));
   $("export-all").addEventListener("click", () => exportAll($("leave-out").checked));
 }

@@ -9,7 +9,7 @@ import { pick, stopPicking } from "./picking.js";
 import { step, togglePlay } from "./playback.js";
 import { cursorKey, startCursor, stop } from "./pointing.js";
 import { acceptChosen, dismissChosen, next } from "./review.js";
-import { redo, undo } from "./session.js";
+import { redo, settled, undo } from "./session.js";
 import * as spans from "./spans.js";
 import { emit, objectOf, store } from "./store.js";
 import { cancel, track } from "./tracking.js";
@@ -60,6 +60,10 @@ async function escape() {
   emit("chosen", "selection");
 }
 
+// What is done with the selected object is done when the clicks so far are answered: they may have
+// made the one that is meant.
+const then = (act) => () => settled().then(act);
+
 const last = () => (store.video?.num_frames ?? 1) - 1;
 const plain = {
   " ": togglePlay,
@@ -71,9 +75,9 @@ const plain = {
   n: newSubject,
   x: flip,
   c: startCursor,
-  v: () => store.selected !== null && toggleHidden(store.selected),
-  Delete: () => (store.chosen ? spans.remove() : removeSelected()),
-  r: () => pick("relate"),
+  v: then(() => store.selected !== null && toggleHidden(store.selected)),
+  Delete: then(() => (store.chosen ? spans.remove() : removeSelected())),
+  r: then(() => pick("relate")),
   i: spans.begin,
   o: spans.end,
   s: spans.split,
@@ -89,7 +93,7 @@ const plain = {
   "=": () => zoomIn(1.4),
   "-": () => zoomIn(1 / 1.4),
   0: fit,
-  Enter: () => objectOf(store.selected) && correctObject(objectOf(store.selected)),
+  Enter: then(() => objectOf(store.selected) && correctObject(objectOf(store.selected))),
   "?": () => $("help-dialog").showModal(),
 };
 
@@ -105,7 +109,9 @@ function press(event) {
     return key === "y" || event.shiftKey ? redo() : undo();
   }
   if (target.id === "stage" && cursorKey(event)) return event.preventDefault();
-  const own = target.closest("button, a, select, [role=button], input[type=radio]") && [" ", "Enter"].includes(event.key);
+  // Enter on the row of the selected object names it; Space selects, and selects no more.
+  const naming = event.key === "Enter" && target.dataset.key === `pick-${store.selected}` && !store.picking;
+  const own = !naming && target.closest("button, a, select, [role=button], input[type=radio]") && [" ", "Enter"].includes(event.key);
   const choosing = target.closest("input[type=radio], select, #threshold") && /^(Arrow|Home|End)/.test(event.key);
   const act = plain[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!act || own || choosing) return;
@@ -116,8 +122,8 @@ function press(event) {
 export function setUp() {
   document.addEventListener("keydown", press);
   // A button pressed with the mouse must not receive the next Space or Enter.
-  document.querySelector("main").addEventListener("click", (event) => {
-    if (event.detail > 0 && event.target.closest(".transport button, .toolbar button, .toolbar label"))
+  document.addEventListener("click", (event) => {
+    if (event.detail > 0 && event.target.closest("main button, main [role=button], .toolbar label, .segments label, #undo, #redo"))
       $("stage").focus({ preventScroll: true });
   });
   $("keys").append(...KEYS.map(([keys, what]) =>

@@ -3,6 +3,7 @@
 import { $ } from "./dom.js";
 import { store } from "./store.js";
 
+export const BACK = "Undo (Ctrl+Z) brings it back.";
 let timer = null;
 
 export function note(text) {

@@ -38,8 +38,7 @@ export function removeSelected() {
 }
 
 function addTo(id) {
-  store.adding = id;
-  store.selected = null;
+  Object.assign(store, { adding: id, selected: null, fresh: false });
   emit("selection");
   note(`Click on an object related to ${nameOf(id)}.`);
 }
@@ -133,15 +132,20 @@ function rows() {
   return shown;
 }
 
-let known = { id: null, objects: new Set() }; // those that had a row before
+let known = { id: null, objects: new Set(), selected: null }; // those that had a row before
 
 function build() {
   $("no-objects").hidden = store.objects.length > 0;
   replace($("objects"), rows());
   const ids = store.objects.map((o) => o.object_id);
   const fresh = known.id === store.id ? ids.filter((id) => !known.objects.has(id)) : [];
-  known = { id: store.id, objects: new Set(ids) };
-  if (fresh.length) reveal(`[data-key="object-${fresh.at(-1)}"]`);
+  const chosen = store.selected !== known.selected ? [store.selected] : [];
+  known = { id: store.id, objects: new Set(ids), selected: store.selected };
+  // Of the one that was selected the row of what can be done with it too.
+  for (const id of [...fresh.slice(-1), ...chosen]) {
+    reveal(`[data-key="actions-${id}"]`);
+    reveal(`[data-key="object-${id}"]`);
+  }
 }
 
 // Scroll a row into the view of its list, without moving the page.

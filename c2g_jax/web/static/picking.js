@@ -22,8 +22,9 @@ function unpacked(rle) {
 
 // The smallest shown object at a pixel of the video; null if there is none. What is only
 // suggested is behind what a person has.
-export function objectAt({ x, y }, mine = false) {
-  const here = (view()?.objects ?? []).filter(({ object_id: id, rle }) => {
+export function objectAt({ x, y }, { mine = false, frame = store.frame } = {}) {
+  const seen = frame === store.frame ? view() : store.views.get(frame);
+  const here = (seen?.objects ?? []).filter(({ object_id: id, rle }) => {
     if (!rle || store.hidden.has(id)) return false;
     const { mask, width } = unpacked(rle);
     return mask[Math.floor(y) * width + Math.floor(x)];

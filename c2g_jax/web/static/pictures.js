@@ -1,13 +1,13 @@
 // Frames of the video, loaded ahead, and thumbnails of objects cropped from them.
 
-import { emit, store, view } from "./store.js";
+import { emit, objectOf, store, view } from "./store.js";
 import { unpack } from "./masks.js";
 
 const HELD = 60;
 const AHEAD = 6;
 const SIDE = 64;
 let loaded = new Map(); // frame -> image
-const small = new Map(); // object id -> {url, area}
+const small = new Map(); // object id -> {frame, counts, area, url}: a crop, and the mask that it shows
 
 export function forget() {
   loaded = new Map();
@@ -34,9 +34,19 @@ export function loadAhead(frame) {
 
 export const thumbnail = (id) => small.get(id)?.url ?? null;
 
+// Whether the mask that a crop shows is no more: another one is there, or the object is gone, or is
+// not in view there, as after undo, when an id is used again.
+function outdated(id, { frame, counts }) {
+  const seen = store.views.get(frame);
+  if (seen) return seen.objects.find((o) => o.object_id === id)?.rle?.counts !== counts;
+  return !objectOf(id)?.lanes.some(([a, b]) => a <= frame && frame <= b);
+}
+
 // Crop thumbnails of objects that are larger in this frame than in their current one.
 export function cutOut(image) {
-  let changed = false;
+  const old = [...small].filter(([id, crop]) => outdated(id, crop));
+  for (const [id] of old) small.delete(id);
+  let changed = old.length > 0;
   for (const object of view()?.objects ?? []) {
     if (!object.rle) continue;
     const known = small.get(object.object_id);
@@ -50,7 +60,7 @@ export function cutOut(image) {
     const top = (box.y0 + box.y1 - side) / 2;
     canvas.getContext("2d").drawImage(image, left, top, side, side, 0, 0, SIDE, SIDE);
     const url = canvas.toDataURL("image/jpeg", 0.85);
-    small.set(object.object_id, { url, area: box.area, counts: object.rle.counts });
+    small.set(object.object_id, { frame: store.frame, counts: object.rle.counts, area: box.area, url });
     changed = true;
   }
   if (changed) emit("thumbnails");

@@ -7,7 +7,7 @@ import { note, occupied } from "./messages.js";
 import { arrow, objectAt, picked } from "./picking.js";
 import { pause } from "./playback.js";
 import { prompt, settled } from "./session.js";
-import { at, scale } from "./stage.js";
+import { at, scale, withKey } from "./stage.js";
 import { emit, store } from "./store.js";
 
 const DRAG = 6; // screen pixels from which on a click is a drag
@@ -36,28 +36,39 @@ const inside = (x, y) => ({
 const near = (a, b) => Math.hypot(a.x - b.x, a.y - b.y) < TWIN * scale();
 
 // A click selects the object under it; `add`: it belongs to the selected one; `fresh`: it makes
-// a new one. Where there is no object it adds to the selected one, or makes a subject.
+// a new one. Where there is no object it adds to the selected one, or makes a subject. What is
+// there, and what is selected, is that of its turn, after the clicks before it.
 export function click({ x, y }, positive, { add = false, fresh = false } = {}) {
   if (occupied()) return undefined;
-  const hit = objectAt({ x, y });
-  if (store.picking) return pickAt(hit, { x, y });
-  if (!positive) {
-    if (store.selected === null) return note("Select the object in the list first, then exclude points from it.");
-    return prompt({ kind: "point", x, y, positive, object_id: store.selected });
+  const { picking, adding } = store;
+  if (positive && !picking) {
+    const twin = store.pending.some((one) => one.kind !== "box" && near(one, { x, y }));
+    const twice = last && near(last, { x, y }) && performance.now() - last.time < TWICE;
+    if (!add && (twin || twice)) return undefined;
+    if (adding === null) last = { x, y, time: performance.now() };
   }
-  const twin = store.pending.some((one) => one.kind !== "box" && near(one, { x, y }));
-  const twice = last && near(last, { x, y }) && performance.now() - last.time < TWICE;
-  if (!add && (twin || twice)) return undefined;
-  if (store.adding !== null) return prompt({ kind: "object", x, y, subject_id: store.adding });
-  last = { x, y, time: performance.now() };
-  const isNew = fresh || store.fresh;
-  store.fresh = false;
-  if (isNew) return prompt({ kind: "point", x, y, positive, object_id: null });
-  if (hit !== null && !add) {
-    if (hit !== store.selected) select(hit);
-    return undefined;
-  }
-  return prompt({ kind: "point", x, y, positive, object_id: store.selected });
+  const isNew = positive && !picking && (fresh || store.fresh);
+  if (isNew) store.fresh = false;
+  const mark = { kind: "point", x, y, positive };
+  return prompt(mark, (frame) => {
+    if (occupied()) return null;
+    const hit = objectAt({ x, y }, { frame });
+    if (picking) {
+      if (store.picking === picking) pickAt(hit, { x, y });
+      return null;
+    }
+    if (!positive && store.selected === null) {
+      note("Select the object in the list first, then exclude points from it.");
+      return null;
+    }
+    if (positive && adding !== null && store.adding === adding) return { kind: "object", x, y, subject_id: adding };
+    if (isNew) return { ...mark, object_id: null };
+    if (positive && hit !== null && !add) {
+      if (hit !== store.selected) select(hit);
+      return null;
+    }
+    return { ...mark, object_id: store.selected };
+  });
 }
 
 function select(id) {
@@ -82,8 +93,10 @@ function box(a, b) {
   if (occupied()) return undefined;
   const [x1, x2] = [Math.min(a.x, b.x), Math.max(a.x, b.x)];
   const [y1, y2] = [Math.min(a.y, b.y), Math.max(a.y, b.y)];
+  const isNew = store.fresh;
   store.fresh = false;
-  return prompt({ kind: "box", x1, y1, x2, y2, object_id: store.selected });
+  const mark = { kind: "box", x1, y1, x2, y2 };
+  return prompt(mark, () => (occupied() ? null : { ...mark, object_id: isNew ? null : store.selected }));
 }
 
 function rubber(a, b) {
@@ -111,11 +124,14 @@ function moved(event) {
   if (to === null) rubber(drag.from, place(event));
 }
 
+// A plain press on a dot deletes it; with a key, or the other button, it is a click at its place.
+const onDot = (event) => event.target.closest(".dot") && event.button === 0 && !withKey(event);
+
 function pointing() {
   const stage = $("stage");
   stage.addEventListener("contextmenu", (event) => event.preventDefault());
   stage.addEventListener("pointerdown", (event) => {
-    if (!store.video || event.target.closest(".dot") || event.button === 1) return;
+    if (!store.video || onDot(event) || event.button === 1) return;
     pause();
     stage.setPointerCapture(event.pointerId);
     const from = place(event);
@@ -123,7 +139,7 @@ function pointing() {
       if (!occupied()) brush.begin(from, tool() === "erase");
       return;
     }
-    drag = { from, at: [event.clientX, event.clientY], moved: false, right: event.button === 2, start: objectAt(from, true) };
+    drag = { from, at: [event.clientX, event.clientY], moved: false, right: event.button === 2, start: objectAt(from, { mine: true }) };
   });
   stage.addEventListener("pointermove", (event) => {
     if (store.video) brush.move(place(event));

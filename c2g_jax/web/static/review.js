@@ -66,6 +66,7 @@ function show() {
   const left = queue().length;
   const above = store.relations.filter((r) => isSuggested(r) && r.score >= store.threshold).length;
   $("review").hidden = !left;
+  $("confidence").hidden = store.guesses === "off" || !(store.tracked.length || store.relations.length);
   $("left-to-decide").textContent = `${left} to decide`;
   $("accept-all").hidden = !above;
   $("accept-all").textContent = `Accept all from ${percent(store.threshold)}`;

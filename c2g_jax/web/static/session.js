@@ -1,9 +1,9 @@
 // Actions on a session: each sends a request, then shows the answer.
 
 import { call } from "./api.js";
-import { complain, note, calm, occupied } from "./messages.js";
+import { BACK, complain, note, calm, occupied } from "./messages.js";
 import { forget } from "./pictures.js";
-import { asked, emit, endsOf, forgetViews, isSuggested, nameOf, store } from "./store.js";
+import { asked, emit, endsOf, forgetViews, isSuggested, nameOf, objectOf, store } from "./store.js";
 import { waitFor, waiting } from "./waiting.js";
 
 let chain = Promise.resolve();
@@ -79,7 +79,9 @@ export function goTo(frame) {
 
 // Send changes one at a time, in order. Each is of the frame that was shown when it was made,
 // and says which revision the person saw: another tab's change in between is not written over.
-export function change(ask, after = () => {}, text = "saving") {
+// `ask` may find in its turn that there is nothing to send: null. `kept`: of a change that stands,
+// but was not saved, as the disk is full.
+export function change(ask, after = () => {}, text = "saving", kept = () => {}) {
   if (!store.id) return Promise.resolve();
   const { id, frame } = store;
   const done = waitFor(text);
@@ -87,7 +89,7 @@ export function change(ask, after = () => {}, text = "saving") {
     try {
       if (store.id !== id) return;
       const answer = await ask(frame, { frame, revision: store.revision });
-      if (store.id !== id) return;
+      if (!answer || store.id !== id) return;
       calm();
       forgetViews();
       if (answer.view) store.views.set(answer.view.frame, answer.view);
@@ -99,6 +101,10 @@ export function change(ask, after = () => {}, text = "saving") {
       complain(error);
       // The change may be partly done, or another tab made one: show the server's state.
       if (error.status) await refresh().catch(() => {});
+      if (error.status === 507 && store.id === id) {
+        kept();
+        emit("selection");
+      }
     } finally {
       done();
     }
@@ -109,38 +115,65 @@ export function change(ask, after = () => {}, text = "saving") {
 // A promise that all changes so far are answered and shown.
 export const settled = () => chain;
 
-export function prompt(json) {
-  const before = new Set(store.objects.map((o) => o.object_id));
+// A prompt. It is shown at once where it was made, and decided in its turn: `decide` returns its
+// JSON, null for none, when what was asked for before is answered, as that may have made the object
+// that this one adds to.
+export function prompt(json, decide = () => json) {
   const mark = { ...json, frame: store.frame };
-  store.pending.push(mark); // shown at once where it was made
+  store.pending.push(mark);
   emit("pending");
+  let was = null; // {objects, selected, adding} in its turn
+  // What the person has chosen meanwhile stays.
+  const select = (made) => {
+    if (store.adding === was.adding) store.adding = null;
+    if (!made) return;
+    if (store.selected === was.selected) store.selected = made.object_id;
+    note(`${made.role === "subject" ? "Subject" : "Object"} ${made.object_id} is marked. Press K to track it, Enter to name it.`);
+  };
+  const isNew = (o) => !was.objects.has(o.object_id);
   return change(
-    (frame, { revision }) => call("POST", path("/prompts"), { json: { frame, ...json }, query: { revision } }),
-    (answer) => {
-      const made = answer.view.objects.filter((o) => !before.has(o.object_id) && o.prompts.length);
-      store.adding = null;
-      if (made.length) store.selected = made.at(-1).object_id;
-      if (made.length) note(`${made.at(-1).role === "subject" ? "Subject" : "Object"} ${store.selected} is marked. Press K to track it, Enter to name it.`);
+    (frame, { revision }) => {
+      const { selected, adding } = store;
+      const decided = decide(frame);
+      if (!decided) return null;
+      was = { objects: new Set(store.objects.map((o) => o.object_id)), selected, adding };
+      return call("POST", path("/prompts"), { json: { frame, ...decided }, query: { revision } });
     },
+    (answer) => select(answer.view.objects.findLast((o) => isNew(o) && o.prompts.length)),
     `finding the object on frame ${store.frame}`,
+    () => was && select(store.objects.findLast((o) => isNew(o) && o.prompted.length)),
   ).finally(() => {
     store.pending = store.pending.filter((one) => one !== mark);
     emit("pending");
   });
 }
 
-export const deletePrompt = (object_id, index) =>
-  change((frame, query) => call("DELETE", path("/prompts"), { query: { ...query, object_id, index } }));
+// What goes with an object, in words: its name, and how many relations.
+function withRelations(id) {
+  const own = store.relations.filter((r) => !isSuggested(r) && [r.subject_id, r.object_id].includes(id)).length;
+  return own ? `${nameOf(id)} and its ${own === 1 ? "relation" : `${own} relations`}` : nameOf(id);
+}
 
-export const removeObject = (id) =>
-  change(
+// The last prompt of an object takes the object with it.
+export async function deletePrompt(object_id, index, kind) {
+  const [name, all] = [nameOf(object_id), withRelations(object_id)];
+  let done = false;
+  await change((frame, query) => call("DELETE", path("/prompts"), { query: { ...query, object_id, index } }), () => { done = true; });
+  if (!done) return;
+  note(objectOf(object_id) ? `A ${kind} of ${name} is deleted. ${BACK}` : `That was its only ${kind}: ${all} went with it. ${BACK}`);
+}
+
+export function removeObject(id) {
+  const all = withRelations(id);
+  return change(
     (frame, query) => call("DELETE", path(`/objects/${id}`), { query }),
     () => {
       if (store.chosen && [store.chosen.subject_id, store.chosen.object_id].includes(id)) store.chosen = null;
-      note(`Object ${id} is removed.`);
+      note(`${all} ${all === nameOf(id) ? "is" : "are"} removed. ${BACK}`);
       emit("chosen");
     },
   );
+}
 
 export const rename = (id, category, kind = null) =>
   change(

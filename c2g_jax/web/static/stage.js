@@ -9,6 +9,8 @@ import { endsOf, isGiven, isSuggested, nameOf, objectOf, on, relationsNow, store
 
 let shown = -1; // the frame that is drawn
 
+export const withKey = (event) => event.shiftKey || event.ctrlKey || event.metaKey || event.altKey;
+
 export const scale = () => store.video.width / ($("stage").clientWidth || 1); // video pixels per screen pixel
 
 async function showFrame() {
@@ -95,9 +97,12 @@ function dots(object) {
   return object.prompts.flatMap((given, index) => {
     const act = (event) => {
       event.stopPropagation();
-      if (event.detail < 2) deletePrompt(id, index); // a double click made it, and keeps it
+      // A double click made it, and keeps it.
+      if (event.detail < 2 && !withKey(event)) deletePrompt(id, index, given.kind);
     };
-    const common = { type: "button", onclick: act, "data-key": `dot-${id}-${index}`, "data-testid": "dot", title: "Delete" };
+    const only = object.prompts.length === 1 && objectOf(id)?.prompted.length === 1;
+    const title = only ? `Delete, and ${nameOf(id)} with it` : "Delete";
+    const common = { type: "button", onclick: act, "data-key": `dot-${id}-${index}`, "data-testid": "dot", title };
     if (given.kind === "point") {
       const plus = given.label === 1;
       const label = `Delete the ${plus ? "include" : "exclude"} point of object ${id} at ${Math.round(given.x)}, ${Math.round(given.y)}`;
@@ -118,6 +123,7 @@ function target() {
   const text = store.adding !== null
     ? `Click on an object related to ${nameOf(store.adding)}.`
     : store.picking ? pickingText()
+    : store.several.size > 1 ? `${store.several.size} objects are selected: Delete removes them.`
     : chosen ? `${nameOf(chosen.object_id)} is selected: Shift-click adds to it, N begins a new one.`
     : store.fresh ? "The next click or box makes a new subject." : "Click on a subject.";
   $("target").textContent = text;

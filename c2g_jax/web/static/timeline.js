@@ -66,10 +66,10 @@ function relationLane(relation) {
     }, predicate);
   });
   const ends = relation.spans.flatMap((_, k) => handles(laneOf(relation), relation.spans, k, along, key));
-  return element("div", { class: "lane", "data-testid": "relation-lane", "data-key": `lane-${key}` },
+  return element("div", { class: "lane pair", "data-testid": "relation-lane", "data-key": `lane-${key}` },
     element("div", { class: "lane-name" },
       element("span", { class: "chip", style: { background: css(subject_id) } }), element("span", { class: "chip", style: { background: css(object_id) } }),
-      element("span", { title: text }, predicate),
+      element("span", { title: text }, text),
       element("button", {
         class: "bare icon", type: "button", "aria-label": `Correct: ${text}`, title: "Correct", "data-key": `edit-${key}`,
         "data-testid": "relation-edit", onclick: () => correctRelation(relation, relation.spans[0]),
@@ -122,7 +122,8 @@ function playhead() {
   const head = $("playhead");
   const left = room.left - $("timeline").getBoundingClientRect().left - $("timeline").clientLeft;
   head.style.left = `${left + (room.width * share(store.frame)) / 100}px`;
-  head.style.height = `${$("timeline").scrollHeight}px`;
+  // Not `scrollHeight`, which the head itself would hold where lanes go.
+  head.style.height = `${Math.max($("timeline").clientHeight, $("lanes").offsetTop + $("lanes").offsetHeight)}px`;
 }
 
 export function setUp() {

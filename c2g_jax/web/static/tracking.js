@@ -103,7 +103,7 @@ function offer() {
   $("stopped").hidden = !cut;
   if (!cut) return;
   $("direction").value = run.direction;
-  $("stopped-text").textContent = `Tracking stopped when the page was closed: ${store.tracked.length} of ${store.video.num_frames} frames are done.`;
+  $("stopped-text").textContent = `Tracking stopped: ${store.tracked.length} of ${store.video.num_frames} frames are done.`;
 }
 
 export async function cancel() {
