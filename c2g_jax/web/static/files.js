@@ -31,18 +31,19 @@ async function setVocabulary(text) {
 }
 
 // All projects as one OpenPVSG download, which `prepare` reads.
-async function exportAll(leave_out) {
+async function exportAll(leave_out, unfinished) {
   $("open-dialog").close();
   try {
     const { projects } = await call("GET", "/projects");
-    const query = [...projects.map(({ id }) => ["sessions", id]), ["leave_out", leave_out]];
+    const query = [...projects.map(({ id }) => ["sessions", id]), ["leave_out", leave_out], ["unfinished", unfinished]];
     const threshold = asked();
     if (threshold !== null) query.push(["threshold", threshold]);
     const found = await waiting("writing the data set", download("/export", query));
     const url = URL.createObjectURL(found.blob);
     element("a", { href: url, download: found.name }).click();
     setTimeout(() => URL.revokeObjectURL(url), 60000);
-    note(`${found.name} is saved: ${projects.length} videos.`);
+    const some = unfinished === "leave_out" ? ", but for those that are not tracked to the end" : "";
+    note(`${found.name} is saved: ${projects.length} videos${some}.`);
   } catch (error) {
     complain(error);
   }
@@ -64,5 +65,5 @@ export function setUp() {
     return setVocabulary(text);
   });
   $("vocabulary-own").addEventListener("click", () => setVocabulary(null).then(refresh).catch(complain));
-  $("export-all").addEventListener("click", () => exportAll($("leave-out").checked));
+  $("export-all").addEventListener("click", () => exportAll($("leave-out").checked, $("unfinished").value));
 }
