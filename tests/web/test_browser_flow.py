@@ -65,6 +65,7 @@ class Counted(Person):
 
     def place_of(self, object_id: int) -> tuple[float, float]:
         """Return where a person sees an object's mask, as shares of the frame."""
+        until(lambda: self.page.evaluate(PLACE, object_id) is not None, seconds=30)
         return self.page.evaluate(PLACE, object_id)
 
     def choose(self, name: str):
