@@ -96,12 +96,12 @@ def initial_state(config: OptimConfig, trained: Parameters) -> TrainState:
     """Return the state before the first step."""
     optimizer = optim.make_optimizer(config, trained)
     # Copies, because the state is donated to the step.
-    params, ema = (jax.tree.map(jnp.array, trained) for _ in range(2))
+    params = jax.tree.map(jnp.array, trained)
     return TrainState(
         jnp.zeros((), jnp.int32),
         params,
         jax.jit(optimizer.init)(params),
-        ema if config.ema else None,
+        jax.tree.map(jnp.array, trained) if config.ema else None,
     )
 
 
