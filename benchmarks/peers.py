@@ -1,7 +1,8 @@
 """Implementations of SAM2.1 to compare: each encodes a frame and tracks n objects.
 
 A clip (porting.pair.Clip) repeats one frame, and each implementation encodes it once,
-so that tracking is timed without the image encoder.
+so that tracking is timed without the image encoder. PyTorch computes where JAX does, on
+a GPU under autocast to the given type, as its users do.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from c2g_jax.media.images import resize_frame
 from c2g_jax.sam2.model import Sam2, for_inference
 from c2g_jax.sam2.predictors.video import Sam2VideoPredictor
 from c2g_jax.sam2.track import encode_frame
+from c2g_jax.types import InputError
 
 PEERS = ("sam2", "sam2-compiled", "transformers")
 
@@ -50,11 +52,29 @@ def ours(model: Sam2, frames: np.ndarray) -> Implementation:
     return Implementation(lambda: encode_frame(model, square), track)
 
 
-def peer(name: str, clip) -> Implementation:
-    """Return one of PEERS with the weights of the clip's pair."""
+def peer(name: str, clip, dtype: str = "float32") -> Implementation:
+    """Return one of PEERS with the weights of the clip's pair.
+
+    `dtype` is that of autocast on a GPU; on a CPU PyTorch computes in float32.
+    Raises InputError for a GPU that PyTorch cannot use.
+    """
     if name == "transformers":
         return _transformers(clip)
-    return _sam2(clip, compiled=name == "sam2-compiled")
+    return _sam2(clip, name == "sam2-compiled", dtype)
+
+
+def torch_device() -> str:
+    """Return "cuda" if JAX computes on a GPU, else "cpu".
+
+    Raises InputError if PyTorch cannot use that GPU.
+    """
+    import torch
+
+    if jax.default_backend() == "cpu":
+        return "cpu"
+    if not torch.cuda.is_available():
+        raise InputError("PyTorch finds no GPU: install its build for CUDA")
+    return "cuda"
 
 
 def _click(predictor, state, objects: int, size: tuple[int, int]) -> None:
@@ -64,27 +84,48 @@ def _click(predictor, state, objects: int, size: tuple[int, int]) -> None:
         )
 
 
-def _sam2(clip, compiled: bool) -> Implementation:
+def _sam2(clip, compiled: bool, dtype: str) -> Implementation:
     import torch
 
     from porting.reference import to_torch
 
     if compiled:
         clip = _compiled(clip)
-    reference, image = clip.pair.reference, to_torch(clip.images[:1])
+    device = torch_device()
+    half = device == "cuda" and dtype == "bfloat16"
+    reference = clip.pair.reference.to(device)
+    image = to_torch(clip.images[:1]).to(device)
+
+    def autocast():
+        return torch.autocast(device, torch.bfloat16, enabled=half)
+
+    def finish():
+        if device == "cuda":
+            torch.cuda.synchronize()
 
     @torch.inference_mode()
     def encode():
-        reference.forward_image(image)
+        with autocast():
+            reference.forward_image(image)
+        finish()
 
     def track(objects: int) -> Iterator:
-        clip.reference_levels(0)
+        with autocast():
+            clip.reference_levels(0)
         known = clip.reference_features
         known.update(dict.fromkeys(range(len(clip.frames)), known[0]))
         state = clip.open_reference()
-        _click(reference, state, objects, clip.size)
-        for _, _, masks in reference.propagate_in_video(state):
-            yield masks
+        with autocast():
+            _click(reference, state, objects, clip.size)
+        frames = reference.propagate_in_video(state)
+        while True:
+            # Not around the yield: autocast would stay on between frames.
+            with autocast():
+                result = next(frames, None)
+            if result is None:
+                return
+            finish()
+            yield result[2]
 
     return Implementation(encode, track)
 
@@ -121,6 +162,8 @@ def _transformers(clip) -> Implementation:
     from porting.reference import to_torch
     from porting.transformers_reference import build_transformers, open_session
 
+    if torch_device() != "cpu":
+        raise InputError("transformers is compared on a CPU only: leave it out")
     config, state = clip.pair.config, clip.pair.reference.state_dict()
     model = build_transformers(config.size, state, config.image_size)
     image = to_torch(clip.images[:1])

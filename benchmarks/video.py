@@ -3,12 +3,13 @@
     python -m benchmarks.video --size=tiny --objects=1,4 --rounds=5 \
         --against=sam2,sam2-compiled,transformers
 
-All implementations get the same seeded weights, prompts and frames, in float32; --dtype
-applies to ours only. Encoding a frame and tracking a frame (with a full memory bank)
+All implementations get the same seeded weights, prompts and frames. On a CPU --dtype
+applies to ours only, and PyTorch computes in float32; on a GPU it autocasts to the same
+type. Encoding a frame and tracking a frame (with a full memory bank)
 are timed separately, once per interleaved round, so --frames is an alias of --rounds.
 The table shows median (min-max) and the ratio of medians. The first calls, which
-compile, are timed separately. Peak memory is measured in one process per
-implementation.
+compile, are timed separately. Peak memory, of the GPU or else of the process, is
+measured in one process per implementation.
 """
 
 import json
@@ -17,6 +18,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 
+import jax
 import numpy as np
 from absl import flags
 from rich.console import Console
@@ -95,14 +97,25 @@ def measure_side(name: str, frames: np.ndarray) -> None:
 
         reference = build_reference(SIZE.value, IMAGE_SIZE.value)
         config = sam2_config(SIZE.value, IMAGE_SIZE.value)
-        side = peer(name, Clip(Pair(config, None, reference), frames))
+        side = peer(name, Clip(Pair(config, None, reference), frames), compute_dtype())
     masks = side.track(max(whole_numbers(OBJECTS)))
     for _ in range(_FULL):
         next(masks)
-    # Not getrusage: its peak is inherited from the parent process.
-    with open("/proc/self/status", encoding="ascii") as file:
-        peak = next(line for line in file if line.startswith("VmHWM"))
-    print(json.dumps({"gigabytes": int(peak.split()[1]) / 2**20}))
+    print(json.dumps({"gigabytes": _peak_bytes(name) / 2**30}))
+
+
+def _peak_bytes(name: str) -> int:
+    """Return this process's peak memory, on a GPU the device's."""
+    if jax.default_backend() == "cpu":
+        # Not getrusage: its peak is inherited from the parent process.
+        with open("/proc/self/status", encoding="ascii") as file:
+            peak = next(line for line in file if line.startswith("VmHWM"))
+        return int(peak.split()[1]) * 1024
+    if name == "ours":
+        return jax.devices()[0].memory_stats()["peak_bytes_in_use"]
+    import torch
+
+    return torch.cuda.max_memory_allocated()
 
 
 def peak_memory(side: str) -> float:
@@ -172,13 +185,14 @@ def main(argv) -> None:
     state = seeded_state(SIZE.value)
     pair = make_pair(SIZE.value, state, IMAGE_SIZE.value, port(state, config))
     side, clip = config.image_size, Clip(pair, frames)
-    mixed = "" if compute_dtype() == "float32" else " (the others: float32)"
+    same = compute_dtype() == "float32" or jax.default_backend() != "cpu"
+    mixed = "" if same else " (the others: float32)"
     title = (
         f"{SIZE.value} at {side}x{side}, {compute_dtype()}{mixed}, {processor()},"
         f" jax {version('jax')}, torch {version('torch')}, {ROUNDS.value} rounds"
     )
     sides = {"ours": ours(pair.ours, frames)}
-    sides |= {name: peer(name, clip) for name in AGAINST.value}
+    sides |= {name: peer(name, clip, compute_dtype()) for name in AGAINST.value}
     figures = {"title": title, **measure(sides)}
     figures["peak_gigabytes"] = {name: peak_memory(name) for name in sides}
     show(figures)

@@ -25,6 +25,7 @@ _CLASS_SHARPNESS = 16.0  # a probability of 0.99 among 126 classes needs 10
 _POINTER_SHARPNESS = 8.0  # of two cosines; 0.99 among 57 predicates needs 9 in all
 # Two cells are of one object with probability sigmoid(10 (cosine - 0.5)).
 _BODY_SHARPNESS, _BODY_MIDDLE = 10.0, 0.5
+_BODY_SIDE = 20  # most cells across, of which all pairs are compared
 _SIDE = 4  # pixels sampled in a cell, across and down, for its classes
 # Seeds of the fixed directions.
 _CLASSES, _HERE, _PREDICATES = 0, 1, 2
@@ -48,45 +49,37 @@ class AidWeights:
 def feature_losses(
     weights: AidWeights,
     features: FrameFeatures,
+    upscaled: Float[Array, "t 4h 4w c/8"],
     clip: dict[str, jax.Array],
     num_classes: int,
 ) -> dict[str, jax.Array]:
     """Return the losses of image features by name, unweighted.
 
     "features", the mean square over the three levels, is always there; the others only
-    where their weight is not 0. `clip` is a clip of the task "segments" (`data.clips`).
+    where their weight is not 0. `upscaled` is what the mask decoder makes of the
+    features (`MaskDecoder.upscale`), without a prompt; `clip` is a clip of the task
+    "segments" (`data.clips`).
+
+    A mask is read off `upscaled`, cell by cell, so classes and bodies are taught there
+    too. The level of stride 4 alone sees too little: two blocks, windows of 32 pixels.
     """
     levels = [jnp.mean(x.astype(jnp.float32) ** 2) for x in jax.tree.leaves(features)]
     terms = {"features": sum(levels) / len(levels)}
     embedding, segments = features.embed, clip["segments"]
+    _, middle = features.high_res
     if weights.classes:
-        terms["classes"] = class_loss(
-            features, segments, clip["categories"], num_classes
-        )
+        classes = segments, clip["categories"], num_classes
+        errors = [class_loss(x, *classes) for x in (embedding, middle, upscaled)]
+        terms["classes"] = sum(errors) / len(errors)
     if weights.bodies:
-        terms["bodies"] = body_loss(embedding, segments)
+        errors = [body_loss(embedding, segments), body_loss(upscaled, segments)]
+        terms["bodies"] = sum(errors) / len(errors)
     if weights.links:
         terms["links"] = link_loss(embedding, segments, clip["objects"], clip["holds"])
     return terms
 
 
 def class_loss(
-    features: FrameFeatures,
-    segments: UInt8[Array, "t S S"],
-    categories: Int[Array, "256"],
-    num_classes: int,
-) -> Float[Array, ""]:
-    """Return the mean of `level_loss` over the three feature levels.
-
-    The embedding separates objects; the finer levels learn the appearance of stuff and
-    of parts, which is where a mask gets its edge.
-    """
-    levels = jax.tree.leaves(features)
-    errors = [level_loss(x, segments, categories, num_classes) for x in levels]
-    return sum(errors) / len(errors)
-
-
-def level_loss(
     features: Float[Array, "t h w c"],
     segments: UInt8[Array, "t S S"],
     categories: Int[Array, "256"],
@@ -123,13 +116,16 @@ def body_loss(
     """Return the mean cross entropy of "same object" over all pairs of a frame's cells.
 
     A cell belongs to the id under its centre; cells of id 0, no object, are ignored.
+    Of more than 20 x 20 cells, every third is taken, or every fifth and so on: odd, so
+    that all places within a cell of the embedding have their turn.
     For each cell, its own object and the others together weigh the same; so does each
     of the others, whatever its area, and so do all objects in the mean. Otherwise stuff
     would count nine times as much as the bodies that touch each other.
     """
     t, h, w, c = embedding.shape
-    ids = cell_ids(segments, h)
-    x = unit(embedding.reshape(t, h * w, c))
+    step = -(-h // _BODY_SIDE) // 2 * 2 + 1
+    ids = cell_ids(segments, h).reshape(t, h, w)[:, ::step, ::step].reshape(t, -1)
+    x = unit(embedding[:, ::step, ::step].reshape(t, -1, c))
     logits = _BODY_SHARPNESS * (jnp.einsum("tic,tjc->tij", x, x) - _BODY_MIDDLE)
     known = ids > 0
     both = known[:, :, None] & known[:, None, :]

@@ -84,9 +84,7 @@ class MaskDecoder(nnx.Module):
         score_token, iou_token = tokens[:, 0], tokens[:, 1]
         mask_tokens = tokens[:, 2 : 2 + NUM_MASKS]
 
-        fine, middle = high_res
-        x = self.upscale1(source.reshape(n, h, w, c)) + middle
-        x = self.gelu(self.upscale2(self.gelu(self.upscale_norm(x))) + fine)
+        x = self.gelu(self.upscale(source.reshape(n, h, w, c), high_res))
         mlps = self.output_hypernetworks_mlps
         filters = [mlp(mask_tokens[:, i]) for i, mlp in enumerate(mlps)]
         logits = jnp.einsum("nmc,nhwc->nmhw", jnp.stack(filters, axis=1), x)
@@ -99,6 +97,17 @@ class MaskDecoder(nnx.Module):
             mask_tokens,
             score.astype(jnp.float32),
         )
+
+    def upscale(
+        self, image: jax.Array, high_res: tuple[jax.Array, jax.Array]
+    ) -> jax.Array:
+        """Return the image at stride 4, [n, 4h, 4w, c/8], before its last activation.
+
+        Masks are products of its activation and a token's filter.
+        """
+        fine, middle = high_res
+        x = self.upscale_norm(self.upscale1(image) + middle)
+        return self.upscale2(self.gelu(x)) + fine
 
 
 def stability(logits: jax.Array, delta: float) -> jax.Array:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from c2g_jax.from_scratch.aid_losses import (
+    AidWeights,
     body_loss,
     class_loss,
-    level_loss,
+    feature_losses,
     link_loss,
 )
 from c2g_jax.sam2.model import FrameFeatures
@@ -40,7 +41,7 @@ def test_a_cell_of_two_objects_has_both_classes_and_each_object_weighs_the_same(
     segments[:, :, 16:24] = 9  # half of the second, and the rest is nothing
     square = np.concatenate([segments, np.zeros_like(segments)], axis=1)
     embed = np.concatenate([embed, embed], axis=1)
-    got = level_loss(embed, square, class_table(i5=2, i9=0), NUM)
+    got = class_loss(embed, square, class_table(i5=2, i9=0), NUM)
     unit = embed[0, 0] / np.linalg.norm(embed[0, 0], axis=1, keepdims=True)
     logits = 16 * unit @ class_directions(8).T
     says = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
@@ -54,16 +55,16 @@ def test_only_the_direction_of_features_matters():
     codes = class_directions(128)
     segments = np.full((2, 8, 8), 7, np.uint8)
     embed = np.broadcast_to(codes[3], (2, 2, 2, 128))
-    right = level_loss(0.01 * embed, segments, class_table(i7=3), NUM)
+    right = class_loss(0.01 * embed, segments, class_table(i7=3), NUM)
     assert float(right) < 1e-4
-    assert float(level_loss(50.0 * embed, segments, class_table(i7=3), NUM)) < 1e-4
-    assert float(level_loss(embed, segments, class_table(i7=1), NUM)) > 8.0
+    assert float(class_loss(50.0 * embed, segments, class_table(i7=3), NUM)) < 1e-4
+    assert float(class_loss(embed, segments, class_table(i7=1), NUM)) > 8.0
 
 
 def test_without_classes_error_and_gradient_are_zero():
     embed = jnp.zeros((1, 2, 2, 8))
     segments = np.zeros((1, 8, 8), np.uint8)
-    value, gradient = jax.value_and_grad(level_loss)(
+    value, gradient = jax.value_and_grad(class_loss)(
         embed, segments, class_table(), NUM
     )
     assert float(value) == 0.0
@@ -71,17 +72,26 @@ def test_without_classes_error_and_gradient_are_zero():
     assert not np.asarray(gradient).any()
 
 
-def test_all_levels_weigh_the_same():
+def test_classes_and_bodies_are_taught_where_masks_are_read():
     rng = np.random.default_rng(1)
     segments = rng.integers(5, 7, (1, 64, 64)).astype(np.uint8)
-    embed, fine, middle = (
+    embed, fine, middle, upscaled = (
         jnp.asarray(rng.normal(size=(1, side, side, dim)), jnp.float32)
-        for side, dim in ((4, 32), (16, 4), (8, 8))
+        for side, dim in ((4, 32), (16, 4), (8, 8), (16, 4))
     )
-    known = class_table(i5=2, i6=1)
-    each = [level_loss(x, segments, known, NUM) for x in (embed, fine, middle)]
-    got = class_loss(FrameFeatures(embed, (fine, middle)), segments, known, NUM)
-    assert float(got) == pytest.approx(sum(map(float, each)) / 3, rel=1e-6)
+    clip = dict(segments=segments, categories=class_table(i5=2, i6=1))
+    terms = feature_losses(
+        AidWeights(classes=1.0, bodies=1.0),
+        FrameFeatures(embed, (fine, middle)),
+        upscaled,
+        clip,
+        NUM,
+    )
+    known = segments, clip["categories"], NUM
+    classes = [float(class_loss(x, *known)) for x in (embed, middle, upscaled)]
+    assert float(terms["classes"]) == pytest.approx(sum(classes) / 3, rel=1e-6)
+    bodies = [float(body_loss(x, segments)) for x in (embed, upscaled)]
+    assert float(terms["bodies"]) == pytest.approx(sum(bodies) / 2, rel=1e-6)
 
 
 def plain_body_loss(embedding: np.ndarray, ids: np.ndarray) -> float:
@@ -114,6 +124,15 @@ def test_the_body_error_equals_a_plain_loop():
     segments[:, 2::4, 2::4] = ids  # what lies under the centres, and nothing else
     got = body_loss(jnp.asarray(embedding), jnp.asarray(segments))
     assert float(got) == pytest.approx(plain_body_loss(embedding, ids), rel=1e-5)
+
+
+def test_of_many_cells_a_part_is_compared():
+    rng = np.random.default_rng(0)
+    embedding = rng.normal(size=(1, 24, 24, 4)).astype(np.float32)
+    ids = rng.integers(0, 4, (1, 24, 24)).astype(np.uint8)
+    got = body_loss(jnp.asarray(embedding), jnp.asarray(ids))
+    want = plain_body_loss(embedding[:, ::3, ::3], ids[:, ::3, ::3])
+    assert float(got) == pytest.approx(want, rel=1e-5)
 
 
 def test_the_body_error_is_least_for_one_direction_per_object():

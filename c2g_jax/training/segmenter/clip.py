@@ -4,6 +4,8 @@ The first frame is prompted and the others are tracked, as `recipe` has it. Grad
 flow through memory: a frame's memory has gradients from all later frames.
 """
 
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -15,11 +17,16 @@ from c2g_jax.data.masks import cell_shares, object_masks
 from c2g_jax.from_scratch.aid_losses import feature_losses, memory_loss, pointer_loss
 from c2g_jax.sam2.mask_decoder import DecodedMasks
 from c2g_jax.sam2.masks import NO_OBJECT, resize_logits
-from c2g_jax.sam2.memory import RECENT, Memories
 from c2g_jax.sam2.model import FrameFeatures, Sam2, normalize_frames
 from c2g_jax.sam2.prompts import Prompts, no_prompt
 from c2g_jax.sam2.track import LONG, segment_mask
 from c2g_jax.training.segmenter import clicks
+from c2g_jax.training.segmenter.clip_memory import (
+    FrameOutput,
+    clip_memories,
+    no_memory,
+    remember,
+)
 from c2g_jax.training.segmenter.loss import (
     FrameTargets,
     LossSums,
@@ -32,19 +39,16 @@ from c2g_jax.training.segmenter.recipe import Plan, Recipe
 from c2g_jax.types import ABSENT
 
 
-class FrameOutput(NamedTuple):
-    """The final prediction for n objects on a frame, which memory encodes."""
+class _Frame(NamedTuple):
+    """What tracking frame t of a clip is given."""
 
-    mask_logits: jax.Array  # float32 [n, 4h, 4w]
-    present: jax.Array  # bool [n]
-    obj_ptr: jax.Array  # [n, c]
-
-
-class ClipMemory(NamedTuple):
-    """Memories of all frames so far; clips are short, so none is overwritten."""
-
-    spatial: tuple[jax.Array, ...]  # each [n, h, w, m]
-    pointers: tuple[jax.Array, ...]  # each [n, c]
+    t: jax.Array  # int
+    before: FrameFeatures  # of frame t - 1
+    features: FrameFeatures
+    targets: FrameTargets
+    holds: jax.Array  # bool [n, n]
+    corrected: jax.Array  # bool
+    key: PRNGKeyArray
 
 
 def clip_sums(
@@ -68,7 +72,10 @@ def clip_sums(
     masks = object_masks(clip["segments"], clip["objects"])
     targets = frame_targets(masks, recipe.loss.mask_size, config.low_res_size)
     features = model.encode_image(normalize_frames(clip["frames"]))
-    logged = feature_losses(recipe.loss, features, clip, recipe.num_classes)
+    upscaled = model.sam_mask_decoder.upscale(
+        model.without_memory(features), features.high_res
+    )
+    logged = feature_losses(recipe.loss, features, upscaled, clip, recipe.num_classes)
     if not recipe.prompted:
         return zero_sums(), logged
     start, here = features.frame(0), FrameTargets(*(x[0] for x in targets))
@@ -91,13 +98,16 @@ def clip_sums(
             keys[0],
         )
 
-    def relation_loss(output: FrameOutput, t: int) -> tuple[jax.Array, jax.Array]:
-        seen = valid & targets.present[t] & output.present
-        return pointer_loss(output.obj_ptr, clip["holds"][:, :, t], seen)
+    def relation_loss(
+        output: FrameOutput, targets: FrameTargets, holds: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        seen = valid & targets.present & output.present
+        return pointer_loss(output.obj_ptr, holds, seen)
 
+    holds = jnp.moveaxis(clip["holds"], 2, 0)
     if length == 1:
         output, sums, iou = by_prompts()
-        logged["relations"] = _ratio(*relation_loss(output, 0))
+        logged["relations"] = _ratio(*relation_loss(output, here, holds[0]))
         return sums, logged | {"first_iou": _mean(iou, valid)}
 
     def by_masks() -> tuple[FrameOutput, LossSums, jax.Array]:
@@ -111,41 +121,72 @@ def clip_sums(
         output, sums, iou = by_prompts()
     conditioning = plan.corrected.at[0].set(True)
 
-    def track(last, now, before, memory, targets, corrected, key):
-        memory = _remember(model, memory, last, before)
+    def track(carry, frame: _Frame, slots: int):
+        memory, output = carry
+        memory = remember(model, memory, frame.t - 1, frame.before, output)
+        known = jax.tree.map(lambda x: x[:, :slots], memory)
         image = model.with_memory(
-            now, clip_memories(memory, conditioning, config.max_obj_ptrs), LONG
+            frame.features,
+            clip_memories(known, frame.t, conditioning, config.max_obj_ptrs),
+            LONG,
         )
-        outcome = _decode_frame(
-            recipe, model, image, now, None, targets, valid, corrected, key
+        output, sums, iou = _decode_frame(
+            recipe,
+            model,
+            image,
+            frame.features,
+            None,
+            frame.targets,
+            valid,
+            frame.corrected,
+            frame.key,
         )
-        shares = cell_shares(targets.coarse, config.feature_size)
-        return memory, outcome, memory_loss(image, shares, valid & targets.present)
+        shares = cell_shares(frame.targets.coarse, config.feature_size)
+        placed = memory_loss(image, shares, valid & frame.targets.present)
+        related = relation_loss(output, frame.targets, frame.holds)
+        return (memory, output), (sums, iou, placed, related)
 
-    if recipe.remat:
-        track = jax.checkpoint(track)
-    # Unrolled, not a scan: frame t attends to t memories, on average half of what a
-    # fixed size needs, and on a CPU XLA runs loop bodies on one core.
-    memory, ious, memory_sums = ClipMemory((), ()), [], []
-    pointer_sums = [relation_loss(output, 0)]
-    for t in range(1, length):
-        here = FrameTargets(*(x[t] for x in targets))
-        last, now = features.frame(t - 1), features.frame(t)
-        memory, (output, more, tracked), placed = track(
-            last, now, output, memory, here, plan.corrected[t], keys[t]
-        )
-        sums = add_sums(sums, more)
-        ious.append(tracked)
-        memory_sums.append(placed)
-        pointer_sums.append(relation_loss(output, t))
-    seen = valid & targets.present[1:]
+    apart = jax.tree.map(lambda x: x[:, None], features)
+    frames = _Frame(
+        jnp.arange(1, length),
+        jax.tree.map(lambda x: x[:-1], apart),
+        jax.tree.map(lambda x: x[1:], apart),
+        FrameTargets(*(x[1:] for x in targets)),
+        holds[1:],
+        plan.corrected[1:],
+        keys[1:length],
+    )
+    related = relation_loss(output, here, holds[0])
+    carry = no_memory(model, output, length - 1), output
+    if config.fused:
+        step = functools.partial(track, slots=length - 1)
+        _, each = jax.lax.scan(_saving(recipe, step), carry, frames)
+    else:
+        # Not a scan: frame t attends to t memories, on average half of what a fixed
+        # size needs, and on a CPU XLA runs loop bodies on one core.
+        outcomes = []
+        for t in range(1, length):
+            step = functools.partial(track, slots=t)
+            frame = jax.tree.map(lambda x, t=t: x[t - 1], frames)
+            carry, outcome = _saving(recipe, step)(carry, frame)
+            outcomes.append(outcome)
+        each = jax.tree.map(lambda *x: jnp.stack(x), *outcomes)
+    more, ious, placed, pointed = each
+    sums = add_sums(sums, jax.tree.map(lambda x: x.sum(axis=0), more))
     logged |= {
         "first_iou": _mean(iou, valid),
-        "tracked_iou": _mean(jnp.stack(ious), seen),
-        "places": _ratio(*map(sum, zip(*memory_sums, strict=True))),
-        "relations": _ratio(*map(sum, zip(*pointer_sums, strict=True))),
+        "tracked_iou": _mean(ious, valid & targets.present[1:]),
+        "places": _ratio(*(x.sum() for x in placed)),
+        "relations": _ratio(
+            *(x + y.sum() for x, y in zip(related, pointed, strict=True))
+        ),
     }
     return sums, logged
+
+
+def _saving(recipe: Recipe, step: Callable) -> Callable:
+    """Return the step of a frame, recomputed in the backward pass if so configured."""
+    return jax.checkpoint(step) if recipe.remat else step
 
 
 def _reversed(clip: dict[str, jax.Array], backward: jax.Array) -> dict[str, jax.Array]:
@@ -239,39 +280,6 @@ def _is_present(
 
 def _hide_absent(logits: Array, present: Array) -> Array:
     return jnp.where(present[:, None, None], logits, NO_OBJECT)
-
-
-def _remember(
-    model: Sam2, memory: ClipMemory, features: FrameFeatures, output: FrameOutput
-) -> ClipMemory:
-    """Append a frame. Masks are not binarised in training (sam2_base.py:700)."""
-    size = model.config.image_size
-    soft = jnp.zeros_like(output.present)
-    spatial = model.encode_memory(
-        features, resize_logits(output.mask_logits, size, size), output.present, soft
-    )
-    return ClipMemory((*memory.spatial, spatial), (*memory.pointers, output.obj_ptr))
-
-
-def clip_memories(
-    memory: ClipMemory, conditioning: Bool[Array, "t"], max_pointers: int
-) -> Memories:
-    """Return what the next frame attends to, as `sam2.memory.gather` does in use."""
-    frame, n = len(memory.pointers), memory.pointers[0].shape[0]
-    prompted = conditioning[:frame]
-    age = frame - jnp.arange(frame)
-
-    def each(x: Array) -> Array:
-        return jnp.broadcast_to(x, (n, frame))
-
-    return Memories(
-        spatial=jnp.stack(memory.spatial, axis=1),
-        spatial_time=each(jnp.where(prompted, RECENT, jnp.minimum(age, RECENT) - 1)),
-        spatial_valid=each(prompted | (age <= RECENT)),
-        pointers=jnp.stack(memory.pointers, axis=1),
-        pointer_time=each(age.astype(jnp.float32)),
-        pointer_valid=each(prompted | (age < max_pointers)),
-    )
 
 
 def _mean(values: Array, where: Array) -> Array:

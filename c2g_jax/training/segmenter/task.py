@@ -18,7 +18,7 @@ _FIXED = r"(?!.*(gaussian_matrix|no_mem_pos_enc)$)"
 TRAINABLE = {
     "all": (_FIXED + r".*",),
     # Without prompts, by the auxiliary losses of its features.
-    ENCODER: (r"image_encoder\..*", r"sam_mask_decoder\.conv_s[01]\..*"),
+    ENCODER: (r"image_encoder\..*", r"sam_mask_decoder\.(conv_s[01]|upscale).*"),
     "decoder": (_FIXED + r"sam_(mask_decoder|prompt_encoder)\..*",),
     "memory": (
         r"memory_(attention|encoder)\..*",

@@ -1,5 +1,6 @@
 """The segmenter's task: plans, memories, losses, and trainable parts."""
 
+import dataclasses
 import re
 import types
 
@@ -8,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from c2g_jax.checkpoints.safetensors import parameters
-from c2g_jax.sam2 import memory
+from c2g_jax.checkpoints.safetensors import initialise, parameters
+from c2g_jax.sam2 import fused_attention, memory
 from c2g_jax.sam2.mask_decoder import DecodedMasks
-from c2g_jax.training.segmenter.clip import ClipMemory, clip_memories
+from c2g_jax.sam2.model import abstract_sam2
+from c2g_jax.training.segmenter.clip_memory import ClipMemory, clip_memories
 from c2g_jax.training.segmenter.loss import SegmentLoss, frame_targets, mask_loss_sums
 from c2g_jax.training.segmenter.recipe import Recipe, draw_plan
 from c2g_jax.training.segmenter.task import TRAINABLE, segmenter_task
@@ -55,8 +57,15 @@ def test_memories_of_a_clip_are_those_of_the_bank(model):
         bank = push(bank, spatial[t], pointers[t], jnp.int32(t), everyone)
     features = jax.random.normal(keys[0], (1, side, side, config.d_model))
     features = types.SimpleNamespace(embed=features)
-    clip = ClipMemory(tuple(spatial), tuple(pointers))
-    ours = clip_memories(clip, conditioning, config.max_obj_ptrs)
+
+    def slots(x):
+        # Three slots that are not filled yet; what they hold counts for nothing.
+        empty = jnp.full((n, 3, *x.shape[2:]), 1e6)
+        return jnp.concatenate([x.swapaxes(0, 1), empty], axis=1)
+
+    clip = ClipMemory(slots(spatial), slots(pointers))
+    conditioning = jnp.append(conditioning, jnp.array([False, True]))
+    ours = clip_memories(clip, count, conditioning, config.max_obj_ptrs)
     banks = memory.gather(bank, jnp.int32(count), 1)
     assert int(ours.spatial_valid[0].sum()) == int(banks.spatial_valid[0].sum()) == 7
     see = jax.jit(lambda memories: model.with_memory(features, memories, 16))
@@ -142,6 +151,9 @@ def test_names_of_the_trainable_parts(model):
     assert {n.rpartition(".")[0] for n in shared} == {
         "sam_mask_decoder.conv_s0",
         "sam_mask_decoder.conv_s1",
+        "sam_mask_decoder.upscale1",
+        "sam_mask_decoder.upscale2",
+        "sam_mask_decoder.upscale_norm",
     }
 
 
@@ -165,6 +177,35 @@ def test_the_encoder_alone_has_the_losses_of_its_features_and_no_others(model):
     assert float(total) == pytest.approx(
         float(terms["classes"] + 0.5 * terms["bodies"]), rel=1e-5
     )
+
+
+def test_frames_as_a_loop_have_the_same_losses(model, monkeypatch):
+    """On a GPU the tracked frames are one compiled step, with slots for all frames."""
+    pytest.importorskip("tokamax", reason="fused attention comes with the extra cuda")
+    monkeypatch.setattr(fused_attention, "_IMPLEMENTATION", "xla")
+    config = dataclasses.replace(model.config, attention="fused")
+    fused = initialise(abstract_sam2(config), seed=0)
+    recipe = Recipe(
+        SegmentLoss(mask_size=32, places=0.3, relations=0.5),
+        num_classes=8,
+        corrections=1,
+        mask_prompts=0.0,
+        reverse=0.0,
+    )
+    clip = two_squares()
+    for name, axis in (("frames", 1), ("segments", 1), ("holds", 3)):
+        clip[name] = np.concatenate([clip[name], clip[name]], axis)
+    batch = {name: jnp.asarray(x) for name, x in clip.items()}
+    key = jax.random.key(0)
+
+    def terms(model):
+        task = segmenter_task(model, recipe, "all")
+        return task.loss(model, batch, key, jax.random.split(key, 1))[1]
+
+    unrolled, looped = jax.jit(terms)(model), jax.jit(terms)(fused)
+    assert unrolled["tracked_iou"] > 0
+    for name, value in unrolled.items():
+        assert float(looped[name]) == pytest.approx(float(value), rel=1e-4), name
 
 
 def test_a_part_may_train_alone(model):
