@@ -10,7 +10,8 @@ matrix products (those of fused attention included), temporary memory, arguments
 estimate: the sum over kernels of the longer of bytes / bandwidth and FLOPs / (60% of
 the peak), and 2 microseconds for each launch. It is an estimate, not a time. For the
 steps of a training these are the figures of one of its cards, and the gigabytes that
-the cards exchange are shown too; the estimate leaves that time out.
+the cards exchange are shown too; the estimate leaves that time out. Fine-tuning needs
+XLA_FLAGS=--xla_gpu_enable_triton_gemm=false (docs/training.md).
 """
 
 import contextlib
@@ -192,7 +193,8 @@ def main(argv) -> None:
     for name, row in found.items():
         table.add_row(name, *(f"{row.get(key, 0):,}" for key in headings))
     console.print(table)
-    record(CARD.value, found, device="compiled")
+    of = CARD.value if SIZE.value == "large" else f"{CARD.value}_{SIZE.value}"
+    record(of, found, device="compiled")
 
 
 if __name__ == "__main__":
