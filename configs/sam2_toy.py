@@ -103,7 +103,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
         )
     )
     config.sam2 = ConfigDict(
-        dict(size="mini", image_size=320, dtype="float32", checkpoint="")
+        dict(size="mini", image_size=448, dtype="float32", checkpoint="")
     )
     config.loss = ConfigDict(
         # Upstream has focal 20. From scratch that is too much: empty masks minimise
@@ -122,7 +122,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
             links=0.3,
             places=0.3,
             relations=0.5,
-            mask_size=160,
+            mask_size=224,
         )
     )
     config.recipe = ConfigDict(
@@ -149,7 +149,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
         config.loss.features, config.loss.links = 0.02, 0.0
         config.loss.classes, config.loss.bodies = 1.0, 0.5
     elif variant == "crops":
-        config.steps, config.batch_size = 2500, 8
+        config.steps, config.batch_size = 6000, 8
         # Muon's rate is ten times this. At 5e-4 the first 500 steps undid what the
         # encoder had learned: the loss of classes went from 0.65 to 1.05.
         config.lr = ConfigDict(dict.fromkeys(GROUPS, 2e-4))
@@ -210,6 +210,6 @@ def get_config(variant: str = "videos") -> ConfigDict:
     if variant in ("encoder", "crops", "memory"):
         # Half a frame on average, so that objects have their final size on average.
         config.clip.crop, config.clip.crop_to = 0.4, 0.6
-        config.sam2.image_size, config.loss.mask_size = 160, 80
+        config.sam2.image_size, config.loss.mask_size = 224, 112
         config.recipe.corrections = 0
     return config
