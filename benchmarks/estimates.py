@@ -49,7 +49,10 @@ def main(argv) -> None:
         raise InputError(
             f"--json={JSON.value}: nothing of size {SIZE.value} was measured on a GPU"
         )
-    cards = results.get("compiled", {})
+    # Named h100, or h100_base_plus for another size than Large.
+    of = "" if SIZE.value == "large" else SIZE.value
+    compiled = results.get("compiled", {})
+    cards = {k: row for k, row in compiled.items() if k.partition("_")[2] == of}
     table = Table(title=f"{SIZE.value}, bfloat16, milliseconds")
     table.add_column("program")
     for heading in ("measured", *(f"estimated, {card}" for card in cards)):

@@ -24,6 +24,6 @@ data=$(mktemp -d)
 trap 'rm -rf "$data"' EXIT
 $python -m c2g_jax.prepare --toy --toy_size=tiny --data_dir="$data"
 $python -m benchmarks.training --config=configs/open_pvsg.py --steps=10 \
-    --config.data.dir="$data" --config.data.name=toy_pvsg --config.sam2.size="$size" \
-    --json="$results"
+    --config.data.dir="$data" --config.data.name=toy_pvsg --config.data.held_out=0 \
+    --config.sam2.size="$size" --config.sam2.checkpoint= --json="$results"
 $python -m benchmarks.estimates --size="$size" --json="$results"

@@ -11,6 +11,7 @@ from absl.testing import flagsaver
 
 from benchmarks.compiled_training import abstract_batch, training_step
 from benchmarks.encodings import Encodings
+from benchmarks.estimates import measured
 from benchmarks.hlo_cost import Card, read_cost
 from benchmarks.measures import check_json, record, whole_numbers
 from c2g_jax.data.clips import ClipConfig
@@ -63,6 +64,20 @@ def test_figures_are_kept_beside_those_of_other_runs(tmp_path):
 )
 def test_bad_numbers_are_refused_before_the_work(module, word, says):
     assert refusal(f"benchmarks.{module}", word).startswith(says)
+
+
+def test_measured_times_have_the_names_of_the_estimates():
+    stages = {
+        "encode": {"ours": [0.03, 0.01, 0.02], "sam2": [1.0]},
+        "track, 1 object": {"ours": [0.002]},
+        "track, 4 objects": {"ours": [0.004]},
+    }
+    gpu = {"large_1024_bfloat16": {"video": {"seconds": stages}}}
+    times = measured({"gpu": gpu | {"training": {"step": 0.2}}}, "large")
+    expected = {"encode": 20, "track_1": 2, "track_4": 4, "click2graph_1": 200}
+    assert times == pytest.approx(expected)
+    assert not measured({"cpu": gpu}, "large")
+    assert not measured({"gpu": gpu}, "tiny")
 
 
 def test_lists_of_whole_numbers():
