@@ -43,8 +43,6 @@ GROUPS = dict(
     memory=r"(memory_|obj_ptr_|maskmem_|mask_downsample|no_).*",
 )
 
-# Parameters that a constant or nothing in SAM2.1 uses do not train.
-_LEARNS = r"(?!.*(gaussian_matrix|no_mem_pos_enc)$)"
 _ENCODER_AIDS = "classes", "bodies", "links"  # they train nothing but the encoder
 
 
@@ -53,7 +51,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
     config = ConfigDict()
     config.task = "segmenter"
     config.seed = 0
-    config.train = "all"  # or "encoder", "decoder", "memory"
+    config.train = "all"  # or "encoder", "decoder", "memory", "tracking"
 
     config.steps = 3000
     config.batch_size = 2
@@ -175,8 +173,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
         config.recipe.mask_prompts = 0.3
         # The encoder stays as images have made it: a higher rate for it cost 0.05 of
         # the IoU on images, and most of a step is its backward pass.
-        parts = GROUPS["decoder"], GROUPS["memory"]
-        config.trainable = tuple(_LEARNS + part for part in parts)
+        config.train = "tracking"
         config.lr = ConfigDict(dict(encoder=0.0, decoder=6e-5, memory=4e-4))
         config.lr_end = ConfigDict(dict(encoder=0.0, decoder=6e-6, memory=4e-5))
     elif variant == "finetune":

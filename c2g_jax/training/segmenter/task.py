@@ -15,17 +15,20 @@ ENCODER = "encoder"
 # Never trained: the first is a constant stored with the weights, the second is unused
 # in all published configurations.
 _FIXED = r"(?!.*(gaussian_matrix|no_mem_pos_enc)$)"
+_DECODER = (_FIXED + r"sam_(mask_decoder|prompt_encoder)\..*",)
+_MEMORY = (
+    r"memory_(attention|encoder)\..*",
+    r"obj_ptr_(proj|tpos_proj)\..*",
+    r"mask_downsample\..*",
+    r"maskmem_tpos_enc|no_mem_embed|no_obj_ptr|no_obj_embed_spatial",
+)
 TRAINABLE = {
     "all": (_FIXED + r".*",),
     # Without prompts, by the auxiliary losses of its features.
     ENCODER: (r"image_encoder\..*", r"sam_mask_decoder\.(conv_s[01]|upscale).*"),
-    "decoder": (_FIXED + r"sam_(mask_decoder|prompt_encoder)\..*",),
-    "memory": (
-        r"memory_(attention|encoder)\..*",
-        r"obj_ptr_(proj|tpos_proj)\..*",
-        r"mask_downsample\..*",
-        r"maskmem_tpos_enc|no_mem_embed|no_obj_ptr|no_obj_embed_spatial",
-    ),
+    "decoder": _DECODER,
+    "memory": _MEMORY,
+    "tracking": _DECODER + _MEMORY,  # all but the encoder
 }
 
 

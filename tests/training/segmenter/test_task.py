@@ -147,6 +147,7 @@ def test_names_of_the_trainable_parts(model):
     assert sets["all"] == names - fixed
     assert not sets["decoder"] & sets["memory"]
     assert sets["decoder"] | sets["memory"] | sets["encoder"] == sets["all"]
+    assert sets["tracking"] == sets["decoder"] | sets["memory"]
     shared = sets["encoder"] & sets["decoder"]  # they make the features for the decoder
     assert {n.rpartition(".")[0] for n in shared} == {
         "sam_mask_decoder.conv_s0",
