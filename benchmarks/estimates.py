@@ -1,6 +1,6 @@
 """Measured times beside the estimates of compiled programs, from one file of results.
 
-    python -m benchmarks.estimates --size=large --json=docs/performance.json
+    python -m benchmarks.estimates --json=docs/performance.json
 
 The file holds what `benchmarks.compiled` estimated for cards, and what
 `benchmarks.video` and `benchmarks.training` measured on one.
@@ -19,7 +19,6 @@ from c2g_jax.cli import launch
 from c2g_jax.sam2.config import SIZES, sam2_config
 from c2g_jax.types import InputError
 
-SIZE = flags.DEFINE_enum("size", "large", SIZES, "Size of SAM2.1.")
 flags.declare_key_flag("json")
 
 
@@ -34,7 +33,7 @@ def measured(results: dict, size: str) -> dict[str, float]:
     for stage, sides in (video or {"seconds": {}})["seconds"].items():
         name = "encode" if stage == "encode" else f"track_{stage.split()[1]}"
         found[name] = 1000 * statistics.median(sides["ours"])
-    if "training" in gpu:
+    if gpu.get("training", {}).get("size") == size:
         found["click2graph_1"] = 1000 * gpu["training"]["step"]
     return found
 
@@ -44,16 +43,18 @@ def main(argv) -> None:
     if not JSON.value or not Path(JSON.value).is_file():
         raise InputError("--json: name the file with the results")
     results = json.loads(Path(JSON.value).read_text("utf-8"))
-    times = measured(results, SIZE.value)
-    if not times:
-        raise InputError(
-            f"--json={JSON.value}: nothing of size {SIZE.value} was measured on a GPU"
-        )
+    sizes = {size: times for size in SIZES if (times := measured(results, size))}
+    if not sizes:
+        raise InputError(f"--json={JSON.value}: nothing was measured on a GPU")
+    for size, times in sizes.items():
+        show(size, times, results.get("compiled", {}))
+
+
+def show(size: str, times: dict[str, float], compiled: dict) -> None:
     # Named h100, or h100_base_plus for another size than Large.
-    of = "" if SIZE.value == "large" else SIZE.value
-    compiled = results.get("compiled", {})
+    of = "" if size == "large" else size
     cards = {k: row for k, row in compiled.items() if k.partition("_")[2] == of}
-    table = Table(title=f"{SIZE.value}, bfloat16, milliseconds")
+    table = Table(title=f"{size}, bfloat16, milliseconds")
     table.add_column("program")
     for heading in ("measured", *(f"estimated, {card}" for card in cards)):
         table.add_column(heading, justify="right")

@@ -26,4 +26,4 @@ $python -m c2g_jax.prepare --toy --toy_size=tiny --data_dir="$data"
 $python -m benchmarks.training --config=configs/open_pvsg.py --steps=10 \
     --config.data.dir="$data" --config.data.name=toy_pvsg --config.data.held_out=0 \
     --config.sam2.size="$size" --config.sam2.checkpoint= --json="$results"
-$python -m benchmarks.estimates --size="$size" --json="$results"
+$python -m benchmarks.estimates --json="$results"

@@ -105,7 +105,7 @@ def main(argv) -> None:
         figures = measure_step(run) | measure_loop(run)
     figures["overhead"] = figures["loop"] / figures["step"] - 1
     show(figures, f"{mesh.size} x {jax.devices()[0].device_kind}")
-    record("training", figures)
+    record("training", figures | {"size": config.sam2.size})
 
 
 def show(figures: dict[str, float], device: str) -> None:
