@@ -101,7 +101,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
         )
     )
     config.sam2 = ConfigDict(
-        dict(size="mini", image_size=448, dtype="float32", checkpoint="")
+        dict(size="mini", image_size=384, dtype="float32", checkpoint="")
     )
     config.loss = ConfigDict(
         # Upstream has focal 20. From scratch that is too much: empty masks minimise
@@ -120,7 +120,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
             links=0.3,
             places=0.3,
             relations=0.5,
-            mask_size=224,
+            mask_size=192,
         )
     )
     config.recipe = ConfigDict(
@@ -207,6 +207,6 @@ def get_config(variant: str = "videos") -> ConfigDict:
     if variant in ("encoder", "crops", "memory"):
         # Half a frame on average, so that objects have their final size on average.
         config.clip.crop, config.clip.crop_to = 0.4, 0.6
-        config.sam2.image_size, config.loss.mask_size = 224, 112
+        config.sam2.image_size, config.loss.mask_size = 192, 96
         config.recipe.corrections = 0
     return config
