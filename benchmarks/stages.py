@@ -31,6 +31,7 @@ from benchmarks.measures import (
     seconds,
     whole_numbers,
 )
+from benchmarks.peers import torch_device
 from c2g_jax.cli import launch
 from c2g_jax.cli.launch import IMAGE_SIZE, compute_dtype
 from c2g_jax.sam2 import attention, memory_attention, memory_encoder, track
@@ -281,7 +282,7 @@ def main(argv) -> None:
     state = seeded_state(SIZE.value)
     config = sam2_config(SIZE.value, IMAGE_SIZE.value, compute_dtype())
     pair = make_pair(SIZE.value, state, IMAGE_SIZE.value, port(state, config))
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch_device()
     pair.reference.to(device)
     title = (
         f"{SIZE.value} at {config.image_size}x{config.image_size}, {compute_dtype()}, "
