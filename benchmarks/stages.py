@@ -274,8 +274,6 @@ def main(argv) -> None:
     check_json()
     whole_numbers(OBJECTS)  # refuse bad input before building models
     with launch.needing("port"):
-        import torch
-
         from porting.official import port
         from porting.pair import make_pair
         from porting.seeded import seeded_state
