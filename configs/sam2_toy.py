@@ -101,7 +101,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
         )
     )
     config.sam2 = ConfigDict(
-        dict(size="mini", image_size=384, dtype="float32", checkpoint="")
+        dict(size="mini", image_size=352, dtype="float32", checkpoint="")
     )
     config.loss = ConfigDict(
         # Upstream has focal 20. From scratch that is too much: empty masks minimise
@@ -120,7 +120,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
             links=0.3,
             places=0.3,
             relations=0.5,
-            mask_size=192,
+            mask_size=176,
         )
     )
     config.recipe = ConfigDict(
@@ -205,7 +205,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
         for aid in _ENCODER_AIDS:
             config.loss[aid] = 0.0
     if variant in ("encoder", "crops", "memory"):
-        # Half a frame on average, so that objects have their final size on average.
+        # Half a frame on average: objects have about their final size.
         config.clip.crop, config.clip.crop_to = 0.4, 0.6
         config.sam2.image_size, config.loss.mask_size = 192, 96
         config.recipe.corrections = 0

@@ -71,7 +71,7 @@ def get_config(variant: str = "") -> ConfigDict:
         )
     )
     config.sam2 = ConfigDict(
-        dict(size="mini", image_size=384, dtype="float32", checkpoint="")
+        dict(size="mini", image_size=352, dtype="float32", checkpoint="")
     )
     config.didm = ConfigDict(
         dict(

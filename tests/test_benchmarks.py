@@ -73,7 +73,8 @@ def test_measured_times_have_the_names_of_the_estimates():
         "track, 4 objects": {"ours": [0.004]},
     }
     gpu = {"large_1024_bfloat16": {"video": {"seconds": stages}}}
-    times = measured({"gpu": gpu | {"training": {"step": 0.2, "size": "large"}}}, "large")
+    training = {"training": {"step": 0.2, "size": "large"}}
+    times = measured({"gpu": gpu | training}, "large")
     expected = {"encode": 20, "track_1": 2, "track_4": 4, "click2graph_1": 200}
     assert times == pytest.approx(expected)
     assert not measured({"cpu": gpu}, "large")

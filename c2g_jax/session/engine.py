@@ -5,6 +5,7 @@ It holds nothing but bounded caches: all outputs follow from the frames and from
 """
 
 import collections
+import contextlib
 import weakref
 from collections.abc import Mapping, Sequence
 
@@ -74,6 +75,12 @@ class Engine:
                 self._features.popitem(last=False)
         self._features.move_to_end(frame)
         return self._features[frame]
+
+    def encode_ahead(self, frame: int) -> None:
+        """Queue the encoding of a frame that `features` will be asked for next."""
+        # A frame that cannot be read is an error when its turn comes.
+        with contextlib.suppress(InputError):
+            self.features(frame)
 
     def close(self) -> None:
         self._features.clear()

@@ -6,6 +6,7 @@ masks of prompted objects are those shown to the person who prompted them.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Collection, Iterator, Mapping
 
 import jax
@@ -43,8 +44,8 @@ def track_frames(
     """Track the frames of a range of step 1 or -1; yield each with the state then."""
     state = dataclasses.replace(state, revision=state.revision + 1)
     tracking_pass = TrackingPass(engine, state, frames.start, frames.step)
-    for frame in frames:
-        state = tracking_pass.step(state)
+    for frame, following in itertools.zip_longest(frames, frames[1:]):
+        state = tracking_pass.step(state, following)
         yield frame, state
 
 
@@ -85,8 +86,11 @@ class TrackingPass:
             tracks=tracks,
         )
 
-    def step(self, state: SessionState) -> SessionState:
-        """Track the next frame and write it into the state."""
+    def step(self, state: SessionState, following: int | None = None) -> SessionState:
+        """Track the next frame and write it into the state.
+
+        `following` is the frame after it, if there is one: it is encoded meanwhile.
+        """
         engine, frame = self._engine, self._tracking.frame
         tracking = self._with_objects(state)
         if not tracking.slot_of():
@@ -103,6 +107,8 @@ class TrackingPass:
         if tracking.slot_of().keys() - given.keys():
             # Queued before the frame's one wait for the device, so it adds none.
             memories = latest_memory(pending.state.bank, np.int32(frame))
+        if following is not None:
+            engine.encode_ahead(following)
         earlier = EarlierObjects(engine, state)
         output = loop.finish_frame(engine.model, pending, earlier)
         self._tracking = output.after

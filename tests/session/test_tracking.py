@@ -200,6 +200,26 @@ def test_an_error_in_the_midst_keeps_what_is_done(session, monkeypatch):
     assert session.can_undo
 
 
+def test_the_next_frame_is_encoded_while_the_device_works(session, monkeypatch):
+    session.click(**SUBJECT)
+    waits, first = [], {}  # frames waited for; how many were when one was encoded
+    features, decide = session._engine.features, tracking.decide
+
+    def encode(frame):
+        first.setdefault(frame, len(waits))
+        return features(frame)
+
+    def wait(model, pending, known):
+        waits.append(pending.state.frame)
+        return decide(model, pending, known)
+
+    monkeypatch.setattr(session._engine, "features", encode)
+    monkeypatch.setattr(tracking, "decide", wait)
+    run(session.track(start=2, stop=4))
+    assert waits == [2, 3, 4]
+    assert first == {2: 0, 3: 0, 4: 1}
+
+
 def test_leaving_a_track_keeps_what_is_done(session):
     session.click(**SUBJECT)
     updates = session.track()

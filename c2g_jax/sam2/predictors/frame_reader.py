@@ -112,7 +112,12 @@ class FrameReader:
         if self._stream is None or not (near or self.one_way):
             self._open_at(index)
         while True:
-            frame = next(self._stream, None)
+            try:
+                frame = next(self._stream, None)
+            except InputError:
+                if not self.one_way:
+                    self._close_stream()  # reading again says the same again
+                raise
             if frame is None:
                 return None
             self._next = frame.index + 1

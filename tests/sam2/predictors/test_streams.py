@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from c2g_jax.media.video import open_video
 from c2g_jax.sam2.predictors.frame_reader import HELD, EndOfVideo, FrameReader
@@ -126,3 +127,16 @@ def test_a_short_stream_is_reversed_to_its_first_frame(predictor, frames):
     click(predictor, state, frame=6)
     assert list(follow(predictor, state)) == [6, 7, 8, 9]
     assert list(follow(predictor, state, reverse=True)) == [6, 5, 4, 3, 2, 1, 0]
+
+
+def test_a_damaged_frame_is_named_each_time_it_is_read(tmp_path):
+    for t in range(3):
+        Image.fromarray(np.full((8, 8, 3), t, np.uint8)).save(tmp_path / f"{t}.png")
+    reader = FrameReader(open_video(tmp_path), None)
+    (tmp_path / "1.png").write_bytes(b"no image")
+    assert reader.read(0).max() == 0
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"1\.png"):
+            reader.read(1)
+    assert reader.read(2).max() == 2
+    reader.close()
