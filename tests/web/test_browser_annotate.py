@@ -96,7 +96,7 @@ def test_relate_by_r_search_and_enter_and_spans_by_keys(person):
     person.press("Home", *5 * ["ArrowRight"])
     person.get("span-join").click()
     expect(person.get("relation-bar")).to_have_count(1)
-    person.press("Delete")
+    person.press("Backspace")
     expect(person.get("relation-lane")).to_have_count(0)
     person.press("Control+z")
     expect(person.get("relation-lane")).to_have_count(1)

@@ -178,6 +178,25 @@ SEEN = """() => new Promise((seen) => {
 })"""
 
 
+# An answer that breaks off, as when the server is killed.
+LOST = """() => {
+  const real = window.fetch;
+  const broken = { pull: (body) => body.error(new TypeError("network error")) };
+  window.fetch = (path, options) => path.endsWith("/track")
+    ? Promise.resolve(new Response(new ReadableStream(broken)))
+    : real(path, options);
+}"""
+
+
+def test_a_connection_that_is_lost_while_tracking_is_named(person):
+    person.click(*ADULT)
+    person.objects(1)
+    person.page.evaluate(LOST)
+    person.press("k")
+    expect(person.get("alert")).to_contain_text("The connection was lost during")
+    expect(person.get("track")).to_have_text("Track")
+
+
 def test_a_click_that_takes_long_is_seen_at_once(context, tmp_path, clip, monkeypatch):
     import time
 
@@ -287,6 +306,13 @@ def test_projects_are_named_copied_and_deleted_after_a_second_question(
         expect(person.get("projects")).to_contain_text("Delete breakfast copy and all")
         person.page.get_by_role("button", name="Keep").click()
         expect(person.get("project")).to_have_count(2)
+        refused = {"status": 409, "json": {"error": "the project is at work."}}
+        person.page.route("**/sessions/*", lambda route: route.fulfill(**refused))
+        copy.get_by_test_id("project-delete").click()
+        person.get("project-delete-yes").click()
+        expect(person.get("alert")).to_contain_text("The project is at work.")
+        expect(person.get("note")).not_to_contain_text("deleted")
+        person.page.unroute("**/sessions/*")
         copy.get_by_test_id("project-delete").click()
         person.get("project-delete-yes").click()
         # The newest that is left of the film.

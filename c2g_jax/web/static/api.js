@@ -20,13 +20,14 @@ export async function download(path, query) {
   return { blob: await response.blob(), name: decodeURIComponent(named?.[1] ?? "graph") };
 }
 
-// Call `take` with each line of a stream of JSON lines.
+// Call `take` with each line of a stream of JSON lines. A connection that is lost ends it: the
+// caller knows which line is the last.
 export async function stream(path, json, take) {
   const response = await send("POST", path, { json });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read().catch(() => ({ done: true }));
     if (done) return;
     const lines = (rest + value).split("\n");
     rest = lines.pop();

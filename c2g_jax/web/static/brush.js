@@ -31,7 +31,7 @@ export function end() {
   const { points, erase } = painting;
   const isNew = store.fresh;
   store.fresh = false;
-  stroke(points.map(({ x, y }) => [x, y]).slice(0, 5000), radius(), erase, isNew).finally(clear);
+  stroke(points.map(({ x, y }) => [x, y]).slice(0, 5000), radius(), erase, isNew).finally(() => painting || clear());
   painting = null;
   return true;
 }

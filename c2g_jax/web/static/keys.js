@@ -64,6 +64,8 @@ async function escape() {
 // made the one that is meant.
 const then = (act) => () => settled().then(act);
 
+const remove = then(() => (store.chosen ? spans.remove() : removeSelected()));
+
 const last = () => (store.video?.num_frames ?? 1) - 1;
 const plain = {
   " ": togglePlay,
@@ -76,7 +78,8 @@ const plain = {
   x: flip,
   c: startCursor,
   v: then(() => store.selected !== null && toggleHidden(store.selected)),
-  Delete: then(() => (store.chosen ? spans.remove() : removeSelected())),
+  Delete: remove,
+  Backspace: remove, // on a Mac, the key that is called delete
   r: then(() => pick("relate")),
   i: spans.begin,
   o: spans.end,

@@ -78,7 +78,14 @@ function ask(project, line) {
 }
 
 async function remove({ id, name }) {
-  await call("DELETE", `/sessions/${id}`).catch((error) => error.status === 404 || complain(error));
+  try {
+    await call("DELETE", `/sessions/${id}`);
+  } catch (error) {
+    if (error.status !== 404) {
+      complain(error);
+      return list();
+    }
+  }
   note(`${name} is deleted.`);
   if (id === store.id) open(null);
   else list();
