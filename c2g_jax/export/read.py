@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 from c2g_jax.export.names import ascii_stem, plain_stem
 from c2g_jax.export.scene_graph_json import read_scene_graph
+from c2g_jax.media.images import natural_order
 from c2g_jax.media.rle import (
     check_code,
     code_of_counts,
@@ -60,13 +61,14 @@ def read_any(
 def read_coco(path: Path, document: Mapping, video: VideoInfo) -> SceneGraph:
     """Return the graph of COCO instances, whose annotations have a `track_id`.
 
-    Frames are those of `frame_index`, else the images in the order of their file names.
+    Frames are those of `frame_index`, else the images in the natural order of their
+    file names.
     A segmentation is an RLE, compressed or not, or polygons.
     """
     try:
         images = document["images"]
         if not all("frame_index" in image for image in images):
-            images = sorted(images, key=lambda image: image["file_name"])
+            images = sorted(images, key=lambda one: natural_order(one["file_name"]))
             images = [image | {"frame_index": t} for t, image in enumerate(images)]
         if not images:
             raise InputError(f"{path}: it has no images: export them with the masks")
@@ -171,7 +173,8 @@ def read_open_pvsg(
     if not places:
         raise InputError(f"{folder}: there are no masks/{name}: unpack the masks there")
     masks: dict[int, dict[int, Mapping]] = {}
-    for frame, file in enumerate(sorted(places[0].glob("*.png"))):
+    files = [x for x in places[0].glob("*.png") if x.stem.isdecimal()]
+    for frame, file in sorted((int(x.stem), x) for x in files):
         pixels = _pixels(file, size)
         for i in np.unique(pixels[pixels > 0]).tolist():
             if i not in category:

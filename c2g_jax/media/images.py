@@ -27,14 +27,15 @@ _BAD_IMAGE = (
 )
 
 
+def natural_order(name: str) -> tuple[list, str]:
+    """Return a key that sorts file names by their numbers: 2.jpg before 10.jpg."""
+    parts: list = re.split(r"([0-9]+)", name)
+    parts[1::2] = map(int, parts[1::2])
+    return parts, name
+
+
 def frame_files(folder: Path) -> list[Path]:
-    """Return the image files of a folder in natural order: 2.jpg before 10.jpg."""
-
-    def natural(path):
-        parts = re.split(r"([0-9]+)", path.name)
-        parts[1::2] = map(int, parts[1::2])
-        return parts, path.name
-
+    """Return the image files of a folder in natural order."""
     files = [
         path
         for path in folder.iterdir()
@@ -44,7 +45,7 @@ def frame_files(folder: Path) -> list[Path]:
     ]
     if not files:
         raise InputError(f"{folder}: holds no jpg, png, bmp or webp frames: add some")
-    return sorted(files, key=natural)
+    return sorted(files, key=lambda path: natural_order(path.name))
 
 
 def check_frames(files: Sequence[Path]) -> None:

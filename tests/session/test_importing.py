@@ -168,6 +168,26 @@ def test_each_form_of_a_mask_in_coco(annotated, tmp_path):
             assert found.objects[0].masks[2] == forms[0]
 
 
+def test_frames_are_the_numbers_of_file_names(annotated, files, tmp_path):
+    graph = annotated.graph()
+    masks = next((files / "pvsg").glob("*/masks/*"))
+    # What macOS puts beside files, a frame without a mask, and one beyond 9999.
+    (masks / "._0000.png").write_bytes(b"not a picture")
+    (masks / "0003.png").unlink()
+    (masks / "0011.png").rename(masks / "10011.png")
+    found = read_any(files / "pvsg", graph.video)[0]
+    expected = {t: code for t, code in graph.objects[0].masks.items() if t != 3}
+    expected[10011] = expected.pop(11)
+    assert found.objects[0].masks == expected
+
+    document = json.loads((files / "coco.json").read_text())
+    for image in document["images"]:
+        image["file_name"] = f"frame_{image.pop('frame_index')}.jpg"
+    (tmp_path / "plain.json").write_text(json.dumps(document))
+    found = read_any(tmp_path / "plain.json", graph.video)[0]
+    assert found.objects[0].masks == graph.objects[0].masks
+
+
 INF, NAN = float("inf"), float("nan")
 GRAPHS = [
     (lambda d: d["objects"].pop(1), "holding 2 is of object 2, which has no mask"),
