@@ -1,7 +1,8 @@
-"""What the programs of a video or a training would cost a GPU that is not there.
+r"""What the programs of a video or a training would cost a GPU that is not there.
 
     python -m benchmarks.compiled --card=h100 --size=large --objects=1,4,16
-    python -m benchmarks.compiled --card=a100 --size=large --training --devices=1,8
+    XLA_FLAGS=--xla_gpu_enable_triton_gemm=false \
+        python -m benchmarks.compiled --card=a100 --size=large --training --devices=1,8
 
 XLA compiles for a described card (benchmarks/cards/), without a GPU and its driver; the
 compiled program is then read. Needs the extra `gpu-plan`. The table shows, for each
@@ -11,7 +12,8 @@ estimate: the sum over kernels of the longer of bytes / bandwidth and FLOPs / (6
 the peak), and 2 microseconds for each launch. It is an estimate, not a time. For the
 steps of a training these are the figures of one of its cards, and the gigabytes that
 the cards exchange are shown too; the estimate leaves that time out. Fine-tuning needs
-XLA_FLAGS=--xla_gpu_enable_triton_gemm=false (docs/training.md).
+that flag (docs/training.md). --json keeps each program's figures as soon as they are
+known, by the card, and whatever differs from the defaults: h100_base_plus_plain.
 """
 
 import contextlib
@@ -40,6 +42,7 @@ from benchmarks.hlo_cost import Card, Cost, read_cost
 from benchmarks.measures import check_json, record, whole_numbers
 from c2g_jax.cli import launch
 from c2g_jax.cli.paths import PATH
+from c2g_jax.media.outputs import check_output
 
 with launch.needing("gpu-plan"):
     import jax_plugins.xla_cuda12  # noqa: F401
@@ -52,9 +55,10 @@ with launch.needing("gpu-plan"):
     from c2g_jax.sam2.model import abstract_sam2, for_inference, normalize_frames
 
 _CARDS = {
-    "h100": Card("H100", peak=989e12, bandwidth=3.35e12),
-    "a100": Card("A100", peak=312e12, bandwidth=2.04e12),
+    "h100": Card("H100 SXM", peak=989e12, bandwidth=3.35e12),
+    "a100": Card("A100 80 GB SXM", peak=312e12, bandwidth=2.04e12),
 }
+_DTYPE = "bfloat16"  # the default on these cards
 CARD = flags.DEFINE_enum("card", "h100", _CARDS, "The card to compile for.")
 SIZE = flags.DEFINE_enum("size", "large", SIZES, "Size of SAM2.1.")
 for _name in ("image_size", "dtype", "json"):
@@ -71,6 +75,19 @@ DEVICES = flags.DEFINE_list(
 )
 TOP = flags.DEFINE_integer("top", 0, "Also list this many of the longest kernels.", 0)
 HLO = flags.DEFINE(PATH, "hlo", None, "Folder for the texts of the programs.")
+
+
+def setting(dtype: str) -> str:
+    """Return the key of the results: the card, and what is not as by default."""
+    side = launch.IMAGE_SIZE.value
+    parts = [
+        CARD.value,
+        SIZE.value * (SIZE.value != "large"),
+        str(side) if side else "",
+        dtype * (dtype != _DTYPE),
+        ATTENTION.value * (ATTENTION.value != FUSED),
+    ]
+    return "_".join(filter(None, parts))
 
 
 def mesh_of(card: str, devices: int = 1) -> jax.sharding.Mesh:
@@ -129,7 +146,6 @@ def compile_and_read(
     compiled = function.lower(*arguments).compile()
     text, held = compiled.as_text(), compiled.memory_analysis()
     if HLO.value:
-        Path(HLO.value).mkdir(parents=True, exist_ok=True)
         (Path(HLO.value) / f"{CARD.value}.{name}.hlo").write_text(text)
     cost = read_cost(text)
     exchanged = {k: round(v / 1e9, 3) for k, v in cost.collectives.items()}
@@ -161,23 +177,24 @@ def show_longest(cost: Cost, card: Card, console: Console) -> None:
 def main(argv) -> None:
     del argv
     check_json()
+    if HLO.value:
+        check_output(HLO.value, HLO.name)
+        Path(HLO.value).mkdir(parents=True, exist_ok=True)
     counts, devices = whole_numbers(OBJECTS), whole_numbers(DEVICES)
-    dtype = launch.DTYPE.value or "bfloat16"
-    config = sam2_config(
-        SIZE.value, launch.IMAGE_SIZE.value, dtype, attention=ATTENTION.value
-    )
-    card = _CARDS[CARD.value]
+    dtype, card = launch.DTYPE.value or _DTYPE, _CARDS[CARD.value]
+    form = SIZE.value, launch.IMAGE_SIZE.value, dtype, ATTENTION.value
+    config = sam2_config(*form)
     if TRAINING.value:
-        meshes = (mesh_of(CARD.value, n) for n in devices)
+        side = launch.IMAGE_SIZE.value or "the configurations' size"
         programs = itertools.chain.from_iterable(
-            training_programs(SIZE.value, dtype, mesh) for mesh in meshes
+            training_programs(mesh_of(CARD.value, n), *form) for n in devices
         )
     else:
+        side = config.image_size
         programs = video_programs(config, counts, mesh_of(CARD.value))
     title = (
-        f"{SIZE.value} at {config.image_size}x{config.image_size}, {dtype}, "
-        f"{ATTENTION.value} attention, compiled for {card.name}, not measured; "
-        f"jax {jax.__version__}"
+        f"{SIZE.value} at {side}, {dtype}, {ATTENTION.value} attention, compiled for "
+        f"{card.name}, not measured; jax {jax.__version__}"
     )
     table, console = Table(title=title), Console(width=150)
     table.add_column("program")
@@ -187,14 +204,13 @@ def main(argv) -> None:
             cost, found[name] = compile_and_read(name, function, arguments)
             console.print(f"{name}: {found[name]}", highlight=False, soft_wrap=True)
             show_longest(cost, card, console)
+            record(setting(dtype), {name: found[name]}, device="compiled")
     headings = list(dict.fromkeys(key for row in found.values() for key in row))
     for heading in headings:
         table.add_column(heading.replace("_", ", "), justify="right")
     for name, row in found.items():
         table.add_row(name, *(f"{row.get(key, 0):,}" for key in headings))
     console.print(table)
-    of = CARD.value if SIZE.value == "large" else f"{CARD.value}_{SIZE.value}"
-    record(of, found, device="compiled")
 
 
 if __name__ == "__main__":

@@ -27,15 +27,28 @@ _CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
 
 def training_programs(
-    size: str, dtype: str, mesh: jax.sharding.Mesh
+    mesh: jax.sharding.Mesh,
+    size: str,
+    image_size: int | None,
+    dtype: str,
+    attention: str,
 ) -> Iterator[tuple[str, Callable, tuple]]:
-    """Yield the name, step and abstract arguments of each training, a clip a device."""
+    """Yield the name, step and abstract arguments of each training, a clip a device.
+
+    Without an `image_size` it is that of each configuration.
+    """
     devices = mesh.size
+
+    def step(config: ConfigDict) -> tuple[Callable, tuple]:
+        if image_size is not None:
+            config.sam2.image_size = image_size
+        return training_step(config, size, dtype, mesh, attention)
+
     config = load_config(f"{_CONFIGS / 'open_pvsg.py'}:{devices}")
-    yield f"click2graph_{devices}", *training_step(config, size, dtype, mesh)
+    yield f"click2graph_{devices}", *step(config)
     config = load_config(f"{_CONFIGS / 'sam2_toy.py'}:finetune")
     config.batch_size = devices
-    yield f"finetune_{devices}", *training_step(config, size, dtype, mesh)
+    yield f"finetune_{devices}", *step(config)
 
 
 def training_step(

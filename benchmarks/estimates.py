@@ -6,7 +6,6 @@ The file holds what `benchmarks.compiled` estimated for cards, and what
 `benchmarks.video` and `benchmarks.training` measured on one.
 """
 
-import json
 import statistics
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from absl import flags
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measures import JSON
+from benchmarks.measures import JSON, read_results
 from c2g_jax.cli import launch
 from c2g_jax.sam2.config import SIZES, sam2_config
 from c2g_jax.types import InputError
@@ -41,8 +40,8 @@ def measured(results: dict, size: str) -> dict[str, float]:
 def main(argv) -> None:
     del argv
     if not JSON.value or not Path(JSON.value).is_file():
-        raise InputError("--json: name the file with the results")
-    results = json.loads(Path(JSON.value).read_text("utf-8"))
+        raise InputError(f"--json={JSON.value}: no such file: name that of the results")
+    results = read_results(Path(JSON.value))
     sizes = {size: times for size in SIZES if (times := measured(results, size))}
     if not sizes:
         raise InputError(f"--json={JSON.value}: nothing was measured on a GPU")

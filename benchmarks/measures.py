@@ -78,6 +78,25 @@ def check_json() -> None:
     """Raise InputError if --json cannot be written; call before measuring."""
     if JSON.value:
         check_output(JSON.value, JSON.name, kind="file")
+        read_results(Path(JSON.value))
+
+
+def read_results(file: Path) -> dict:
+    """Return the results in a file, none if it is missing; or InputError."""
+    if not file.exists():
+        return {}
+    try:
+        document = json.loads(file.read_text("utf-8"))
+        by_device = isinstance(document, dict) and all(
+            isinstance(part, dict) for part in document.values()
+        )
+    except (ValueError, RecursionError):
+        by_device = False
+    if not by_device:
+        raise InputError(
+            f"--json={file}: holds no results of benchmarks: name another file"
+        )
+    return document
 
 
 def record(setting: str, figures: dict, device: str | None = None) -> None:
@@ -88,7 +107,7 @@ def record(setting: str, figures: dict, device: str | None = None) -> None:
     if not JSON.value:
         return
     file, device = Path(JSON.value), device or jax.default_backend()
-    document = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    document = read_results(file)
     document.setdefault(device, {}).setdefault(setting, {}).update(figures)
     text = json.dumps(document, indent=2) + "\n"
     write_text(file, text)

@@ -87,7 +87,8 @@ IMAGE_SIZE = flags.DEFINE_integer(
 DTYPE = flags.DEFINE_string(
     "dtype",
     None,
-    "Computation type: float32 or bfloat16. Default: bfloat16 on a GPU, else float32.",
+    "Computation type: float32 or bfloat16. Default: bfloat16 on an NVIDIA GPU from "
+    "Ampere on, else float32.",
 )
 AUTO = flags.DEFINE_bool(
     "auto",
@@ -110,9 +111,9 @@ def compute_dtype() -> str:
 
 def computing() -> str:
     """Return what to add to the line about the weights: the type and the device."""
-    import jax
+    from jax.extend import backend
 
-    device = jax.devices()[0].device_kind
+    device = backend.get_default_device().device_kind
     return f"; computes in {compute_dtype()} on {device} (--dtype)"
 
 

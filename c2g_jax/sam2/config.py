@@ -5,7 +5,13 @@ import dataclasses
 import jax.numpy as jnp
 from jax.extend import backend
 
-from c2g_jax.sam2.fused_attention import AUTO, FUSED, PLAIN, resolve_attention
+from c2g_jax.sam2.fused_attention import (
+    AUTO,
+    FUSED,
+    PLAIN,
+    is_modern,
+    resolve_attention,
+)
 from c2g_jax.types import InputError
 
 
@@ -137,7 +143,7 @@ MAX_IMAGE_SIZE = 8192  # eight times the published one; beyond available memory
 
 def default_dtype() -> str:
     """Return the type to compute in where none is given, by JAX's default device."""
-    return "bfloat16" if backend.get_default_device().platform == "gpu" else "float32"
+    return "bfloat16" if is_modern(backend.get_default_device()) else "float32"
 
 
 def sam2_config(

@@ -22,7 +22,7 @@ _INSTALL = "pip install 'click2graph-jax[cuda]'"
 # Of tokamax's implementations the one that compiles for Ampere and later, and takes
 # values narrower than queries. Tests take "xla", which runs everywhere.
 _IMPLEMENTATION = "triton"
-_LEAST_CAPABILITY = 8.0  # that Triton's kernels run on: Ampere
+_AMPERE = 8.0  # compute capability: from there on Triton's kernels and bfloat16 run
 
 
 def resolve_attention(choice: str) -> str:
@@ -48,7 +48,7 @@ def _of_device(device: jax.Device) -> str:
     if device.platform != "gpu":
         return PLAIN
     reason = None
-    if _capability(device) < _LEAST_CAPABILITY:
+    if not is_modern(device):
         reason = f"{device.device_kind} has no fused attention"
     elif not _has_tokamax():
         reason = f"tokamax is not installed ({_INSTALL})"
@@ -58,12 +58,12 @@ def _of_device(device: jax.Device) -> str:
     return PLAIN
 
 
-def _capability(device: jax.Device) -> float:
-    """Return the compute capability, 0 for a GPU that is not NVIDIA's."""
+def is_modern(device: jax.Device) -> bool:
+    """Return whether a device is an NVIDIA GPU from Ampere on."""
     try:
-        return float(getattr(device, "compute_capability", 0))
-    except ValueError:
-        return 0.0
+        return float(getattr(device, "compute_capability", 0)) >= _AMPERE
+    except ValueError:  # of another maker
+        return False
 
 
 @functools.cache
