@@ -4,20 +4,22 @@ A kernel is an instruction of the entry computation, or of the body of a loop, t
 work. It is charged for its operands and results, once each, as traffic to and from the
 card's memory, and for the arithmetic of its matrix products. What stays in a cache
 between kernels is charged all the same. Of an operand that a kernel only slices, the
-slices are charged; of one that it updates in place, the update.
+slices are charged; of one that it updates in place, the update. Of the branches of a
+condition the one that moves most is charged.
 """
 
 import collections
 import dataclasses
 import math
 import re
+import warnings
 from collections.abc import Iterator
 
 _BYTES = dict(
     f64=8, s64=8, u64=8, f32=4, s32=4, u32=4, bf16=2, f16=2, s16=2, u16=2
 ) | dict(s8=1, u8=1, pred=1)
 _FREE = ("parameter", "constant", "get-tuple-element", "tuple", "bitcast", "after-all")
-_WRAPPERS = ("call", "conditional", "async-start", "async-done")
+_WRAPPERS = ("call", "async-start", "async-done")
 _COLLECTIVES = (
     "all-reduce",
     "all-gather",
@@ -68,7 +70,7 @@ class Cost:
 
     @property
     def moved(self) -> int:
-        return sum(k.times * k.moved for k in self.kernels)
+        return _moved(self.kernels)
 
     @property
     def flops(self) -> int:
@@ -89,6 +91,13 @@ class _Instruction:
 
     def called(self, *keys: str) -> list[str]:
         return re.findall(rf"(?:{'|'.join(keys)})=%?([\w.\-]+)", self.rest)
+
+    @property
+    def branches(self) -> list[str]:
+        listed = re.search(r"branch_computations=\{([^}]*)\}", self.rest)
+        if listed:
+            return re.findall(r"[\w.\-]+", listed.group(1))
+        return self.called("true_computation", "false_computation")
 
     @property
     def origin(self) -> str:
@@ -238,6 +247,10 @@ def _attention(item: _Instruction, shapes: list[tuple[int, ...]]) -> int:
     return pairs * (wide + narrow)
 
 
+def _moved(kernels: tuple[Kernel, ...]) -> int:
+    return sum(k.times * k.moved for k in kernels)
+
+
 def read_cost(text: str) -> Cost:
     """Return the cost of one call of a compiled program, from `as_text()`."""
     program = _Program(text)
@@ -251,8 +264,17 @@ def read_cost(text: str) -> Cost:
             if item.opcode == "while":
                 loops += times
                 trips = re.search(r'"known_trip_count":\{"n":"(\d+)"', item.rest)
+                if trips is None:
+                    warnings.warn(
+                        f"{item.name}: a loop of unknown length is counted once",
+                        stacklevel=2,
+                    )
                 (body,) = item.called("body")
                 yield from walk(body, times * (int(trips.group(1)) if trips else 1))
+                continue
+            if item.opcode == "conditional":
+                branches = [tuple(walk(name, times)) for name in item.branches]
+                yield from max(branches, key=_moved)
                 continue
             if item.opcode in _WRAPPERS:
                 for callee in item.called("to_apply", "calls"):

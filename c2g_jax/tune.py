@@ -15,6 +15,7 @@ same command resumes.
 """
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,6 +56,7 @@ def main(argv: Sequence[str]) -> None:
     model, trained = load_click2graph(folder, dtype=launch.compute_dtype())
     if not trained:
         raise InputError(f"{folder} holds SAM2.1 alone: train Click2Graph around it")
+    print(f"{folder}{launch.computing()}", file=sys.stderr)
     frames = config["clip"]["num_frames"]
     graphs, made_by = output / "graphs", manifest["sha256"]
     settings = tune(model, dataset, videos, frames, graphs, made_by)

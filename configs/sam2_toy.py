@@ -183,6 +183,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
         config.lr_end = ConfigDict(dict(encoder=3e-7, decoder=5e-7, memory=5e-7))
         config.weight_decay = 0.1
         config.sam2.image_size, config.loss.mask_size = 1024, 1024
+        config.sam2.dtype = "bfloat16"
         config.loss.focal, config.loss.iou, config.loss.shown = 20.0, 1.0, 0.0
         aids = "features", "classes", "bodies", "links", "places", "relations"
         for aid in aids:

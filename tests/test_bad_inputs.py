@@ -160,6 +160,7 @@ TABLE = [
     ("predict", prompts("mask_and_point"), "mixes a mask", "give one kind"),
     # The model.
     ("predict", (*CLICK, "--size=huge"), "unknown size 'huge'", "choose one of toy"),
+    ("web", ("--dtype=int8",), "unknown dtype 'int8'", "choose float32"),
     ("predict", (*CLICK, "--dtype=int8"), "unknown dtype 'int8'", "choose float32"),
     ("predict", (*CLICK, "--image_size=100"), "image size 100", "try 96"),
     ("predict", (*CLICK, "--image_size=0"), "image size 0", "try 32"),

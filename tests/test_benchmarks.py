@@ -13,7 +13,7 @@ from benchmarks.compiled_training import abstract_batch, training_step
 from benchmarks.encodings import Encodings
 from benchmarks.estimates import measured
 from benchmarks.hlo_cost import Card, read_cost
-from benchmarks.measures import check_json, record, whole_numbers
+from benchmarks.measures import check_json, read_results, record, whole_numbers
 from c2g_jax.data.clips import ClipConfig
 from c2g_jax.data.loader import clip_loader
 from c2g_jax.evaluation import trials
@@ -266,6 +266,44 @@ def test_the_cost_of_a_compiled_program_by_hand():
 
 
 @pytest.mark.parametrize("task", ["relations", "segments"])
+def test_of_a_condition_the_larger_branch_is_charged():
+    branches = """
+%small (p.1: f32[4]) -> f32[4] {
+  %p.1 = f32[4]{0} parameter(0)
+  ROOT %negated = f32[4]{0} negate(%p.1)
+}
+
+%large (p.2: f32[400]) -> f32[4] {
+  %p.2 = f32[400]{0} parameter(0)
+  ROOT %reduced = f32[4]{0} reduce(%p.2)
+}
+
+ENTRY %main.3 (i: s32[], x: f32[4], y: f32[400]) -> f32[4] {
+  %i = s32[] parameter(0)
+  %x = f32[4]{0} parameter(1)
+  %y = f32[400]{0} parameter(2)
+  ROOT %chosen = f32[4]{0} conditional(%i, %x, %y), BRANCHES
+}
+"""
+    for written in (
+        "branch_computations={%small, %large}",
+        "true_computation=%large, false_computation=%small",
+    ):
+        (kernel,) = read_cost(branches.replace("BRANCHES", written)).kernels
+        assert (kernel.name, kernel.moved) == ("reduced", 4 * (400 + 4))
+    with pytest.warns(UserWarning, match="loop: a loop of unknown length is counted"):
+        read_cost(HLO.replace("known_trip_count", "unknown"))
+
+
+def test_results_that_are_none_are_refused(tmp_path):
+    (file := tmp_path / "a.json").write_text("[1]")
+    for text in ("[1]", "{", '{"gpu": []}'):
+        file.write_text(text)
+        with pytest.raises(InputError, match=r"a\.json: holds no results of benchm"):
+            read_results(file)
+    assert read_results(tmp_path / "new.json") == {}
+
+
 def test_the_abstract_batch_has_the_shapes_of_a_real_one(task):
     config = ClipConfig(task, num_frames=3, image_size=32, max_subjects=2)
     real = next(iter(clip_loader(fake_dataset()[0], "train", config, 2)))

@@ -278,8 +278,8 @@ def load_model(
 ) -> tuple[Click2Graph, str | None]:
     """Return the model in a folder, with other heads if given, and a warning or None.
 
-    With fused attention its weights are as `for_inference` holds them. `named` is the
-    checkpoint as the user named it, for the warning.
+    Its weights are as `for_inference` holds them. `named` is the checkpoint as the user
+    named it, for the warning.
 
     The warning is for the user: there are no trained heads, or they were trained around
     another SAM2.1. With `heads`, `image_size` is by default theirs. The other arguments
@@ -290,11 +290,11 @@ def load_model(
             folder, size, image_size, dtype, rules, discover_every, seed
         )
         warning = None if trained else untrained(named or folder)
-        return _for_inference(model), warning
+        return for_inference(model), warning
     found = read_heads(heads)
     image_size = image_size or found.manifest[CLICK2GRAPH].get("image_size")
     sam2 = load_sam2(folder, size, image_size, dtype)
-    model = _for_inference(with_heads(sam2, found, rules, discover_every))
+    model = for_inference(with_heads(sam2, found, rules, discover_every))
     was, now = found.manifest["sam2"], describe_sam2(sam2)
     if was["sha256"] == now["sha256"]:
         return model, None
@@ -303,10 +303,6 @@ def load_model(
         f"{was['sha256'][:12]}) than {named or folder} ({now['size']}, "
         f"{now['sha256'][:12]}): objects and relations may be worse"
     )
-
-
-def _for_inference(model: Click2Graph) -> Click2Graph:
-    return for_inference(model) if model.config.sam2.fused else model
 
 
 def _rules(manifest: Mapping[str, Any], path: str | Path) -> TrackRules:

@@ -122,9 +122,15 @@ def save_weights(
 
     `manifest` has JSON values, at least `size`; the sha256 of the weights is added.
     With a `dtype` of "float16" in it values are rounded to that. InputError where a
-    value overflows it, or the folder cannot be written.
+    value overflows it, the folder cannot be written, or the weights are those that
+    `sam2.model.for_inference` made.
     """
     folder = Path(folder)
+    if getattr(module, "inference_only", False):
+        raise InputError(
+            f"{folder}: the model was made for inference, and its weights are rounded: "
+            "save the one that it was made from"
+        )
     dtype = np.dtype(manifest.get(DTYPE, "float32"))
     with np.errstate(over="ignore"):  # reported below, by name
         values = {k: np.asarray(v, dtype) for k, v in parameters(module).items()}

@@ -183,10 +183,14 @@ def for_inference(model: T) -> T:
     Those of products are held in the type that they are rounded to at each use: in
     bfloat16 half as much memory is held and read. For fused attention queries, keys and
     values have weights of their own, and what depends on no image is computed once.
-    Not to be trained or saved; of a copy made so it is an equal one.
+    Not to be trained or saved; of a copy made so it is an equal one. In float32, with
+    plain attention, it has the same weights.
     """
     model = nnx.clone(model)
     for _, module in list(nnx.iter_modules(model)):
+        if isinstance(module, Sam2):
+            config = module.config
+            model.inference_only = config.fused or config.dtype != "float32"
         if isinstance(module, _PRODUCTS) and module.dtype is not None:
             for name in ("kernel", "bias"):
                 weight = getattr(module, name)

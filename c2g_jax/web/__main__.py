@@ -37,6 +37,7 @@ flags.declare_key_flag("checkpoint")
 flags.declare_key_flag("fps")
 flags.declare_key_flag("heads")
 flags.declare_key_flag("prior_file")
+flags.declare_key_flag("dtype")
 flags.declare_key_flag("compilation_cache")
 HOST = flags.DEFINE_string(
     "host",
@@ -202,10 +203,12 @@ def serve(
 ) -> None:
     """Print the address and serve until Ctrl-C."""
     with interruptible_imports():
+        from c2g_jax.sam2.config import sam2_config
         from c2g_jax.web.access import access_for, link
         from c2g_jax.web.app import create_app, make_server
         from c2g_jax.web.model_host import ModelHost
 
+        sam2_config("toy", dtype=launch.DTYPE.value or "float32")  # refuses others
         model_host = ModelHost(
             checkpoint,
             # Also shared by servers with projects of their own: compiling takes long.
@@ -214,6 +217,7 @@ def serve(
             / processor(),
             heads=None if HEADS.value is None else Path(HEADS.value).resolve(),
             prior=prior,
+            dtype=launch.DTYPE.value,
         )
         address, port = listener.getsockname()[:2]
         access = access_for(HOST.value, address)

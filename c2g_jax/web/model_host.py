@@ -37,13 +37,15 @@ class ModelHost:
         cache: Path | None = None,
         heads: Path | None = None,
         prior: Prior | None = None,
+        dtype: str | None = None,
     ):
         """`heads`: a heads.safetensors, used in place of the checkpoint's.
 
-        `prior` ranks the names that the page offers.
+        `prior` ranks the names that the page offers. `dtype` is that of the
+        computation, by default the device's.
         """
         self.checkpoint, self.cache, self.heads = checkpoint, cache, heads
-        self.prior = prior
+        self.prior, self.dtype = prior, dtype
         self.vocabulary = load_vocabulary()
         self._model = self._source = self._other = None
         self.weights: str | None = None  # what they are, once they are loaded
@@ -58,9 +60,10 @@ class ModelHost:
             keep_compiled(self.cache)
         folder = find_checkpoint(self.checkpoint, report)
         self.weights = describe_weights(folder, self.heads, self.checkpoint)
-        report_on_stderr(self.weights)
+        dtype = self.dtype or default_dtype()
+        report_on_stderr(f"{self.weights}; computes in {dtype}")
         self._model, warning = load_model(
-            folder, self.heads, dtype=default_dtype(), named=self.checkpoint
+            folder, self.heads, dtype=dtype, named=self.checkpoint
         )
         if self.heads is None:  # that nothing is guessed, which `weights` says
             warning = None

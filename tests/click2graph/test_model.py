@@ -89,6 +89,7 @@ def test_a_frame_is_four_dispatches_at_most_and_one_wait(model, video, monkeypat
     for name in BOUNDS:
         count(name)
     monkeypatch.setattr(jax, "device_get", fetched)
+    monkeypatch.setattr(jax, "block_until_ready", lambda x: waits.append("block") or x)
     monkeypatch.setattr(type(jnp.zeros(1)), "_value", property(read))
     frames = iter(tracking.track_video(model, video, [click(0, 1, 20, 24)], resize, 4))
     for number in range(len(video)):

@@ -1,7 +1,9 @@
 """Tracking in a session: the frames, their order, cancelling and errors."""
 
+import sys
 import threading
 
+import jax
 import numpy as np
 import pytest
 
@@ -218,6 +220,26 @@ def test_the_next_frame_is_encoded_while_the_device_works(session, monkeypatch):
     run(session.track(start=2, stop=4))
     assert waits == [2, 3, 4]
     assert first == {2: 0, 3: 0, 4: 1}
+
+
+def test_what_a_frame_of_a_session_fetches_from_the_device(session, monkeypatch):
+    session.click(**SUBJECT)
+    fetch, fetched = jax.device_get, []
+
+    def counted(tree):
+        fetched.append(sys._getframe(1).f_code.co_name)
+        return fetch(tree)
+
+    monkeypatch.setattr(jax, "device_get", counted)
+    frames = []
+    for _ in session.track():
+        # Rows of what was fetched before are no fetch.
+        frames.append([name for name in fetched if name != "object_output"])
+        fetched.clear()
+    # The scene, the memories, which are ready by then, and the names of the pairs; on
+    # the first frame the memory of what is found, too.
+    assert frames[0] == ["decide", "_keep_found", "_written", "_classified"]
+    assert frames[1:] == [["decide", "_written", "_classified"]] * 9
 
 
 def test_leaving_a_track_keeps_what_is_done(session):

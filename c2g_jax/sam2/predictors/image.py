@@ -68,7 +68,7 @@ class Sam2ImagePredictor:
 
         Holes and isolated regions of at most that area are removed; 0 keeps them.
         """
-        self.model = for_inference(model) if model.config.fused else model
+        self.model = for_inference(model)
         self.mask_threshold = mask_threshold
         self.max_hole_area = max_hole_area
         self.max_sprinkle_area = max_sprinkle_area

@@ -1,5 +1,6 @@
 """Tracking of prompted objects through the state of a video."""
 
+import contextlib
 from collections.abc import Iterator
 
 import jax
@@ -19,6 +20,7 @@ from c2g_jax.sam2.predictors.video_state import (
 )
 from c2g_jax.sam2.prompts import Prompts, pad_points
 from c2g_jax.sam2.track import ObjectOutput, encode_frame
+from c2g_jax.types import InputError
 
 _FEATURES_KEPT = 2  # frames whose features are cached
 
@@ -54,7 +56,7 @@ class VideoTracker:
     """Run the model for a video predictor. The tracker itself has no state."""
 
     def __init__(self, model: Sam2, fill_hole_area: int):
-        self.model = for_inference(model) if model.config.fused else model
+        self.model = for_inference(model)
         self.fill_hole_area = fill_hole_area
 
     def propagate(
@@ -66,9 +68,16 @@ class VideoTracker:
         """
         bank, key = None, None
         frame = start
-        while frame >= 0 and (state.num_frames is None or frame < state.num_frames):
-            if limit is not None and abs(frame - start) > limit:
-                return
+
+        def is_asked_for(frame: int) -> bool:
+            ended = state.num_frames is not None and frame >= state.num_frames
+            return (
+                frame >= 0
+                and not ended
+                and (limit is None or abs(frame - start) <= limit)
+            )
+
+        while is_asked_for(frame):
             if not state.objects:
                 return
             try:
@@ -80,7 +89,12 @@ class VideoTracker:
                     if state.bank_key(frame, tracked) != key:
                         key = state.bank_key(frame, tracked)
                         bank = state.bank_before(frame, direction)
-                    bank = self._track(state, bank, frame, direction)
+                    following = frame + direction
+                    # The next frame of a stream may not have come yet.
+                    ahead = state.num_frames is not None and is_asked_for(following)
+                    bank = self._track(
+                        state, bank, frame, direction, following if ahead else None
+                    )
             except EndOfVideo:
                 # Where a stream ends is known when it has ended.
                 if frame == start or state.num_frames is not None:
@@ -90,9 +104,17 @@ class VideoTracker:
             frame += direction
 
     def _track(
-        self, state: VideoState, bank: MemoryBank, frame: int, direction: int
+        self,
+        state: VideoState,
+        bank: MemoryBank,
+        frame: int,
+        direction: int,
+        following: int | None,
     ) -> MemoryBank:
-        """Track one frame into the state; return the new bank."""
+        """Track one frame into the state; return the new bank.
+
+        `following` is encoded while the device works.
+        """
         active = np.zeros(len(bank.recent_frames), bool)
         active[list(state.tracked_slots(frame, direction))] = True
         features = self.features(state, frame)
@@ -106,6 +128,10 @@ class VideoTracker:
             np.int32(length),
             np.int32(direction),
         )
+        if following is not None:
+            # A frame that cannot be read is an error when its turn comes.
+            with contextlib.suppress(InputError):
+                self.features(state, following)
         output, memory = jax.device_get((output, memory))
         logits = fill_holes(output.mask_logits, self.fill_hole_area)
         for record in state.objects.values():
