@@ -265,7 +265,6 @@ def test_the_cost_of_a_compiled_program_by_hand():
     assert cost.seconds(Card("", 1e18, 1e18)) == pytest.approx(8 * 2e-6, rel=1e-4)
 
 
-@pytest.mark.parametrize("task", ["relations", "segments"])
 def test_of_a_condition_the_larger_branch_is_charged():
     branches = """
 %small (p.1: f32[4]) -> f32[4] {
@@ -304,6 +303,7 @@ def test_results_that_are_none_are_refused(tmp_path):
     assert read_results(tmp_path / "new.json") == {}
 
 
+@pytest.mark.parametrize("task", ["relations", "segments"])
 def test_the_abstract_batch_has_the_shapes_of_a_real_one(task):
     config = ClipConfig(task, num_frames=3, image_size=32, max_subjects=2)
     real = next(iter(clip_loader(fake_dataset()[0], "train", config, 2)))

@@ -18,7 +18,7 @@ from absl.testing import flagsaver
 from flax import nnx
 from jax.extend import backend
 
-from c2g_jax.checkpoints.safetensors import initialise
+from c2g_jax.checkpoints.safetensors import initialise, save_weights
 from c2g_jax.cli import launch
 from c2g_jax.sam2 import fused_attention, memory
 from c2g_jax.sam2.attention import attend, merge_heads, split_heads
@@ -201,11 +201,19 @@ def test_the_programs_for_gpus_find_what_the_plain_ones_do(portable, dtype, held
     close(got.obj_ptr[kept], want.obj_ptr[kept])
 
 
-def test_weights_for_inference_are_half_as_large():
-    model = fused_twin(small_model("bfloat16"))
+def test_weights_for_inference_are_half_as_large(tmp_path):
+    plain, model = small_model("bfloat16"), fused_twin(small_model("bfloat16"))
     held = for_inference(model)
-    sizes = [sum(x.nbytes for x in jax.tree.leaves(m)) for m in (held, model)]
-    assert sizes[0] < 0.6 * sizes[1]
+    sizes = [
+        sum(x.nbytes for x in jax.tree.leaves(m))
+        for m in (held, for_inference(plain), model)
+    ]
+    assert max(sizes[:2]) < 0.6 * sizes[2]
+    for rounded in (held, for_inference(plain), for_inference(held)):
+        with pytest.raises(InputError, match="made for inference, and its weights are"):
+            save_weights(rounded, tmp_path / "held", {"size": "toy"})
+    same = for_inference(small_model("float32"))
+    save_weights(same, tmp_path / "same", {"size": "toy"})
     # The model itself is as it was, and a copy of a copy is equal to it.
     kinds = {x.dtype for x in jax.tree.leaves(nnx.state(model))}
     assert kinds == {jnp.dtype("float32")}

@@ -60,7 +60,7 @@ def test_what_the_weights_are_is_no_stage_and_no_warning(
     stages, host = [], ModelHost(model_host.checkpoint)
     assert host.load(stages.append) is None
     assert stages == []
-    assert capsys.readouterr().err == f"{host.weights}\n"
+    assert capsys.readouterr().err == f"{host.weights}; computes in float32\n"
 
 
 def test_from_a_click_to_files_and_back_from_disk(model_host, tmp_path, clip):

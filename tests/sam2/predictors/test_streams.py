@@ -2,11 +2,13 @@
 
 import itertools
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 from c2g_jax.media.video import open_video
+from c2g_jax.sam2.predictors import video_tracker
 from c2g_jax.sam2.predictors.frame_reader import HELD, EndOfVideo, FrameReader
 from c2g_jax.types import InputError
 from tests.sam2.predictors.clicks import POINT, click, follow
@@ -140,3 +142,28 @@ def test_a_damaged_frame_is_named_each_time_it_is_read(tmp_path):
             reader.read(1)
     assert reader.read(2).max() == 2
     reader.close()
+
+
+def test_the_next_frame_is_encoded_before_one_is_waited_for(
+    predictor, frames, monkeypatch
+):
+    encoded, events = video_tracker.encode_frame, []
+
+    def encode(model, frame):
+        events.append("encode")
+        return encoded(model, frame)
+
+    fetch = jax.device_get
+    monkeypatch.setattr(video_tracker, "encode_frame", encode)
+    monkeypatch.setattr(jax, "device_get", lambda x: events.append("wait") or fetch(x))
+    for given, expected in (
+        (frames[:4], ["encode", "encode", "wait", "encode", "wait", "wait"]),
+        # The next frame of a stream may not have come.
+        (iter(frames[:4]), ["encode", "wait"] * 3),
+    ):
+        state = predictor.init_state(given)
+        click(predictor, state)
+        events.clear()
+        follow(predictor, state)
+        # First the memory of the prompted frame is fetched.
+        assert events == ["wait", *expected]
