@@ -11,6 +11,7 @@ import os
 import re
 import select
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import TextIO
@@ -199,6 +200,8 @@ def _quietly(main: Callable, argv: Sequence[str]) -> int | None:
     # writes to its logger, and JAX the backends that it could not start.
     for name in ("absl", "jax"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # Without the line of source that Python adds.
+    warnings.formatwarning = lambda message, *_, **__: f"{message}\n"
     return main(argv)
 
 

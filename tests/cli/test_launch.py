@@ -47,6 +47,9 @@ def main(argv):
         for name in ("absl", "jax", "jax._src.xla_bridge", None):
             logging.getLogger(name).info("%s reads a folder", name or "ours")
             logging.getLogger(name).warning("%s warns", name or "ours")
+    if NUMBER.value == 12:
+        import warnings
+        warnings.warn("attention is plain")
     print("done", NUMBER.value)
 launch.run(main, lower="--number")
 '''
@@ -151,6 +154,10 @@ def test_what_cannot_be_printed_for_a_full_disk(tmp_path):
     assert done.stderr == (
         "the output: No space left on device: make room there, or write elsewhere\n"
     )
+
+
+def test_a_warning_is_a_line(tmp_path):
+    assert launch(tmp_path, "--number=12").stderr == "attention is plain\n"
 
 
 def test_others_tell_of_no_more_than_warnings(tmp_path):
