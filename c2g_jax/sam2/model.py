@@ -190,7 +190,8 @@ def for_inference(model: T) -> T:
     for _, module in list(nnx.iter_modules(model)):
         if isinstance(module, Sam2):
             config = module.config
-            model.inference_only = config.fused or config.dtype != "float32"
+            if config.fused or config.dtype != "float32":
+                model.inference_only = True  # told where it would be saved
         if isinstance(module, _PRODUCTS) and module.dtype is not None:
             for name in ("kernel", "bias"):
                 weight = getattr(module, name)
