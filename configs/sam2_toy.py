@@ -174,8 +174,8 @@ def get_config(variant: str = "videos") -> ConfigDict:
         # The encoder stays as images have made it: a higher rate for it cost 0.05 of
         # the IoU on images, and most of a step is its backward pass.
         config.train = "tracking"
-        config.lr = ConfigDict(dict(encoder=0.0, decoder=6e-5, memory=4e-4))
-        config.lr_end = ConfigDict(dict(encoder=0.0, decoder=6e-6, memory=4e-5))
+        config.lr.decoder, config.lr.memory = 6e-5, 4e-4
+        config.lr_end.decoder, config.lr_end.memory = 6e-6, 4e-5
     elif variant == "finetune":
         config.batch_size, config.ema, config.clip_norm = 1, 0.0, 0.1
         config.muon = ""

@@ -48,6 +48,14 @@ def test_the_segmenter_s_task_and_weights(prepared_toy, tmp_path):
     assert (whole.config.sam2.image_size, taught) == (64, False)
 
 
+@pytest.mark.parametrize(
+    "variant", "encoder crops images memory videos clicks finetune tiny".split()
+)
+def test_every_stage_of_the_segmenter_has_rates_that_are_accepted(variant):
+    optim = tasks.optim_config(load("sam2_toy", Path("data"), variant))
+    assert set(optim.groups) == {"encoder", "decoder", "memory"}
+
+
 def test_click2graph_is_built_around_a_segmenter(prepared_toy, tmp_path, caplog):
     config = load("sam2_toy", prepared_toy)
     segmenter = tasks.prepare_task(config, local_batch=1)
