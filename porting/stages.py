@@ -19,7 +19,7 @@ from c2g_jax.sam2.prompts import Prompts, pad_points
 from porting.compare import Row, compare, compare_masks, worst
 from porting.pair import Clip, Pair
 from porting.reference import float32_memory, to_numpy
-from porting.runs import OurSession, Run, VideoPrompt, run_reference
+from porting.runs import OurSession, ReferenceSession, Run, VideoPrompt, run_reference
 
 STRIDES = (4, 8, 16, 32)
 
@@ -202,6 +202,23 @@ def tracking_rows(clip: Clip, prompts: Iterable[VideoPrompt], **propagate) -> li
     if len({prompt.obj_id for prompt in prompts}) == 1 and not propagate:
         state, outputs = session.state, attention.outputs
         rows.insert(1, _memory_attention_row(clip, prompts, state, outputs))
+    return rows
+
+
+def prompt_both(
+    ours: OurSession, theirs: ReferenceSession, prompts: Sequence[VideoPrompt]
+) -> list[Row]:
+    """Prompt one object on both sides, and compare the masks.
+
+    Both sides continue from the reference's masks: see `tracking_rows`.
+    """
+    for side in (ours, theirs):
+        side.prompt(prompts)
+    rows = []
+    for prompt in prompts:
+        mask = theirs.prompted_mask(prompt.frame)
+        own = ours.replace_mask(prompt.frame, prompt.obj_id, mask)
+        rows.append(compare_masks(f"prompt on frame {prompt.frame}", own, mask))
     return rows
 
 

@@ -25,19 +25,21 @@ def trained_pair(tmp_path_factory):
     import torch
 
     from c2g_jax.checkpoints.pretrained import TOY_CHECKPOINT
+    from c2g_jax.checkpoints.safetensors import read_manifest
     from porting.pair import make_pair
     from porting.reverse import reverse
 
     path = tmp_path_factory.mktemp("exported") / "toy.pt"
     reverse(TOY_CHECKPOINT, path)
-    return make_pair("toy", torch.load(path)["model"], 256)
+    size = read_manifest(TOY_CHECKPOINT)["size"]
+    return make_pair(size, torch.load(path)["model"], 256)
 
 
 @pytest.fixture(scope="module")
 def pair_of(request, tmp_path_factory):
     """A cached function: the pair of a size, with seeded weights.
 
-    The size "trained" is the toy checkpoint that is shipped, at its 256 pixels.
+    The size "trained" is the toy checkpoint that is shipped, at 256 pixels.
     """
     from porting.pair import make_pair
 

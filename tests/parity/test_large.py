@@ -5,12 +5,12 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("sam2")
 
-from porting.compare import assert_within, compare_masks
+from porting.compare import assert_within
 from porting.pair import Clip
 from porting.reference import float32_memory
 from porting.runs import OurSession, ReferenceSession, VideoPrompt
 from porting.scenes import disc_centre, draw_video
-from porting.stages import image_rows, prompt_rows, run_rows, tracking_rows
+from porting.stages import image_rows, prompt_both, prompt_rows, run_rows, tracking_rows
 from porting.suite import standard_prompts
 
 pytestmark = [pytest.mark.parity, pytest.mark.large]
@@ -37,17 +37,12 @@ def test_large_image_and_video(clip):
 
 
 def test_large_correction_and_reverse(clip, monkeypatch):
-    """A correction on tracked frame 2, then reverse. Prompted masks are compared first,
-    and both sides continue from the reference's, as in `tracking_rows`."""
+    """A correction on tracked frame 2, then reverse."""
     monkeypatch.setattr(clip.pair.reference, "add_all_frames_to_correct_as_cond", True)
     ours, theirs, rows = OurSession(clip), ReferenceSession(clip), []
     with float32_memory():
         for frame, arguments in ((0, POINT), (2, CORRECTION)):
-            for side in (ours, theirs):
-                side.prompt([VideoPrompt(frame, 1, arguments)])
-            mask = theirs.prompted_mask(frame)
-            own = ours.replace_mask(frame, 1, mask)
-            rows.append(compare_masks(f"prompt on frame {frame}", own, mask))
+            rows += prompt_both(ours, theirs, [VideoPrompt(frame, 1, arguments)])
             rows += run_rows(ours.propagate(), theirs.propagate())
         back = dict(start_frame_idx=2, reverse=True)
         rows += run_rows(ours.propagate(**back), theirs.propagate(**back))

@@ -19,7 +19,7 @@ from porting.runs import (
     run_reference,
 )
 from porting.scenes import disc_centre
-from porting.stages import run_rows, tracking_rows
+from porting.stages import prompt_both, run_rows, tracking_rows
 
 pytestmark = pytest.mark.parity
 
@@ -124,12 +124,15 @@ def test_reverse(clip_of, size):
 def test_an_object_that_joins_late_is_tracked_as_if_alone(clip_of, size):
     clip = clip_of(size, SIDE)
     late = VideoPrompt(3, 9, dict(box=BOX))
-    both = run_ours(clip, [*PROMPTS["point"], late])
+    ours, alone, rows = OurSession(clip), {}, []
     with float32_memory():
-        first = run_reference(clip, PROMPTS["point"])
-        second = run_reference(clip, [late])
-    assert {key for key in both if key[1] == 9} == set(second)
-    assert_within(run_rows(both, first | second))
+        for prompts in (PROMPTS["point"], [late]):
+            theirs = ReferenceSession(clip)
+            rows += prompt_both(ours, theirs, prompts)
+            alone |= theirs.propagate()
+    both = ours.propagate()
+    assert {key for key in alone if key[1] == 9} == {(t, 9) for t in range(3, 10)}
+    assert_within(rows + run_rows(both, alone))
 
 
 @pytest.mark.parametrize("size", ["toy", "tiny", "trained"])
@@ -138,14 +141,13 @@ def test_corrections(clip_of, size, monkeypatch):
     clip = clip_of(size, SIDE)
     reference = clip.pair.reference
     monkeypatch.setattr(reference, "add_all_frames_to_correct_as_cond", True)
-    runs = []
+    ours, theirs = OurSession(clip), ReferenceSession(clip)
     with float32_memory():
-        for side in (OurSession(clip), ReferenceSession(clip)):
-            side.prompt(PROMPTS["point"])
-            side.propagate()
-            side.prompt([VideoPrompt(4, 1, POINTS)])
-            runs.append(side.propagate())
-    assert_within(run_rows(*runs))
+        rows = prompt_both(ours, theirs, PROMPTS["point"])
+        rows += run_rows(ours.propagate(), theirs.propagate())
+        rows += prompt_both(ours, theirs, [VideoPrompt(4, 1, POINTS)])
+        rows += run_rows(ours.propagate(), theirs.propagate())
+    assert_within(rows)
 
 
 @pytest.mark.parametrize("size", ["toy", "tiny"])

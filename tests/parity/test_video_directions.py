@@ -13,10 +13,10 @@ pytest.importorskip("torch")
 pytest.importorskip("sam2")
 
 from c2g_jax.sam2.predictors import track_history
-from porting.compare import assert_within, compare_masks
+from porting.compare import assert_within
 from porting.reference import float32_memory
 from porting.runs import OurSession, ReferenceSession, VideoPrompt
-from porting.stages import run_rows
+from porting.stages import prompt_both, run_rows
 
 pytestmark = pytest.mark.parity
 
@@ -57,12 +57,8 @@ def test_both_directions(example_of, box_on, size, num_frames, order):
     prompt = VideoPrompt(START, 1, dict(box=box_on(START)))
     ours, theirs = OurSession(clip), ReferenceSession(clip)
     with float32_memory():
-        for side in (ours, theirs):
-            side.prompt([prompt])
-        mask = theirs.prompted_mask(START)
-        own = ours.replace_mask(START, 1, mask)
+        rows = prompt_both(ours, theirs, [prompt])
         both = [passes_of(side, ORDERS[order]) for side in (ours, theirs)]
-    rows = [compare_masks("prompt", own, mask)]
     rows += itertools.chain(*map(run_rows, *both))
     assert_within(rows)
     if size == "trained":

@@ -5,10 +5,10 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("sam2")
 
-from porting.compare import assert_within, compare_masks
+from porting.compare import assert_within
 from porting.reference import float32_memory
 from porting.runs import OurSession, ReferenceSession, VideoPrompt
-from porting.stages import run_rows, tracking_rows
+from porting.stages import prompt_both, run_rows, tracking_rows
 
 pytestmark = pytest.mark.parity
 
@@ -33,12 +33,7 @@ def both_ways(clip, prompts, start, **options):
     """Forward over all frames, then in reverse from `start`, through both sides."""
     ours, theirs, rows = OurSession(clip, **options), ReferenceSession(clip), []
     with float32_memory():
-        for side in (ours, theirs):
-            side.prompt(prompts)
-        for prompt in prompts:
-            mask = theirs.prompted_mask(prompt.frame)
-            own = ours.replace_mask(prompt.frame, prompt.obj_id, mask)
-            rows.append(compare_masks(f"prompt on frame {prompt.frame}", own, mask))
+        rows += prompt_both(ours, theirs, prompts)
         rows += run_rows(ours.propagate(), theirs.propagate())
         back = dict(start_frame_idx=start, reverse=True)
         rows += run_rows(ours.propagate(**back), theirs.propagate(**back))
