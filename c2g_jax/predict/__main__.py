@@ -42,11 +42,8 @@ from c2g_jax.export.report import print_relations, progress_bar
 from c2g_jax.media.images import resize_frame
 from c2g_jax.media.rle import encode_mask
 from c2g_jax.predict import flags as predict_flags
-from c2g_jax.predict.flags import (
-    VIDEOS,
-    Job,
-    read_jobs,
-)
+from c2g_jax.predict.flags import VIDEOS
+from c2g_jax.predict.job import Job, read_jobs
 from c2g_jax.predict.results import (
     check_new_folder,
     done_before,

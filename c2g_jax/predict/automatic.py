@@ -8,7 +8,7 @@ from c2g_jax.click2graph.model import Click2Graph
 from c2g_jax.export.report import progress_bar
 from c2g_jax.media.images import resize_frame
 from c2g_jax.media.rle import encode_mask
-from c2g_jax.predict.flags import Job
+from c2g_jax.predict.job import Job
 from c2g_jax.predict.results import (
     provenance,
     recording_times,

@@ -22,7 +22,8 @@ from c2g_jax.export.overlay import write_overlay
 from c2g_jax.export.scene_graph_json import write_scene_graph
 from c2g_jax.media.outputs import output_folder
 from c2g_jax.predict.films import is_done
-from c2g_jax.predict.flags import END, FPS, RESULTS, SPANS, START, Job
+from c2g_jax.predict.flags import END, FPS, SPANS, START
+from c2g_jax.predict.job import RESULTS, Job
 from c2g_jax.predict.prompts_file import prompts_to_json
 from c2g_jax.tracking.scene_graph import UNKNOWN
 from c2g_jax.types import InputError, SceneGraph, VideoInfo
