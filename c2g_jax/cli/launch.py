@@ -215,6 +215,7 @@ def _parse(main: Callable, argv: Sequence[str], check: Callable | None) -> list[
         raise SystemExit(0)
     if check is not None:
         argv = check(argv)
+        sys.argv[:] = argv  # there config_flags looks for the fields that are given
     try:
         rest = flags.FLAGS(argv)
     except flags.Error as error:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import runpy
+import shlex
+import subprocess
 
 import pytest
 from ml_collections import ConfigDict
@@ -14,7 +16,7 @@ from c2g_jax.from_scratch.sch import FromScratchSchConfig, sch_config
 from c2g_jax.training import tasks
 from c2g_jax.training.config_files import check_overrides, differences, to_json
 from c2g_jax.types import InputError
-from tests.commands import ROOT
+from tests.commands import ROOT, refusal
 
 CONFIGS = ROOT / "configs"
 TOY = f"--config={CONFIGS / 'toy_pvsg.py'}"
@@ -60,6 +62,39 @@ def test_overrides_may_come_in_any_order():
         assert check_overrides(["train", *words]) == ["train", TOY, field, rest]
     with pytest.raises(InputError, match="--config=: no such file"):
         check_overrides(["train", field, "--config"])
+
+
+def test_the_stages_of_the_toy_follow_each_other(tmp_path):
+    words = [
+        "make",
+        "-n",
+        "toy",
+        f"TOY={tmp_path / 'runs'}",
+        "TOY_ARGS=--config.seed=1",
+    ]
+    printed = subprocess.check_output(words, cwd=ROOT, text=True)
+    lines = printed.replace("\\\n", " ").splitlines()
+    stages = [shlex.split(line)[2:] for line in lines if "c2g_jax.train" in line]
+    before = None
+    for words in stages:
+        told = dict(w.lstrip("-").split("=", 1) for w in words if w.startswith("--"))
+        check_overrides(["train", *words])
+        assert told["config.seed"] == "1"
+        assert told.get("config.sam2.checkpoint") == before
+        before = f"{told['workdir']}/weights"
+    assert len(stages) == 7
+    assert f"c2g_jax.tune --checkpoint={before} " in printed.replace('"', "")
+
+
+def test_the_command_takes_them_in_any_order(tmp_path):
+    line = refusal(
+        "c2g_jax.train",
+        f"--workdir={tmp_path / 'run'}",
+        "--config.seed=1",
+        f"--config={CONFIGS / 'toy_pvsg.py'}:tiny",
+        f"--config.data.dir={tmp_path}",
+    )
+    assert "no prepared data set" in line
 
 
 def test_differences_name_fields_and_both_values():
