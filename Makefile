@@ -101,15 +101,10 @@ $(TOY)/videos/.done: $(TOY)/memory/.done
 	  --config.sam2.checkpoint="$(TOY)/memory/weights"
 	@touch "$@"
 
-$(TOY)/clicks/.done: $(TOY)/videos/.done
-	$(TRAIN) --config=configs/sam2_toy.py:clicks \
-	  --config.sam2.checkpoint="$(TOY)/videos/weights"
-	@touch "$@"
-
-$(TOY)/trained/.done: $(TOY)/clicks/.done
+$(TOY)/trained/.done: $(TOY)/videos/.done
 	$(BIN)/python -m c2g_jax.train --workdir="$(TOY)" $(TOY_ARGS) \
 	  --config.data.dir="$(TOY_DATA)" --config=configs/toy_pvsg.py \
-	  --config.sam2.checkpoint="$(TOY)/clicks/weights"
+	  --config.sam2.checkpoint="$(TOY)/videos/weights"
 	@mkdir -p "$(@D)" && touch "$@"
 
 $(TOY)/.done: $(TOY)/trained/.done

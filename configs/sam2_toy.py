@@ -14,18 +14,15 @@
     python -m c2g_jax.train --config=configs/sam2_toy.py:videos \
         --workdir=runs/toy/videos \
         --config.sam2.checkpoint=runs/toy/memory/weights
-    python -m c2g_jax.train --config=configs/sam2_toy.py:clicks \
-        --workdir=runs/toy/clicks \
-        --config.sam2.checkpoint=runs/toy/videos/weights
 
 Stages: first the encoder alone, which learns what each cell of an image shows, and
 which cells are of one body, without any prompt; on crops, at the scale of whole images
 but with a quarter of the pixels. Then prompts, on crops and on whole images; crops of
-clips, to train memory; whole clips; last the decoder alone, for the mask that a single
-click selects. An encoder that learns from prompts alone learns the same far more slowly
-(see docs/results.md). SAM2's recipe (sam2/configs/sam2.1_training): simulated points
-and boxes, correction clicks, masks; the best of three masks, the IoU of all, the object
-score. Comments mark the differences.
+clips, to train memory; last whole clips. An encoder that learns from prompts alone
+learns the same far more slowly (see docs/results.md). SAM2's recipe
+(sam2/configs/sam2.1_training): simulated points and boxes, correction clicks, masks;
+the best of three masks, the IoU of all, the object score. Comments mark the
+differences.
 
 To fine-tune a ported checkpoint instead, with upstream's values:
 
@@ -137,7 +134,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
             remat=False,
         )
     )
-    if variant in ("encoder", "crops", "images", "clicks"):
+    if variant in ("encoder", "crops", "images"):
         # Encoding the image is most of the cost: prompt nearly all of its objects.
         config.clip.num_frames, config.clip.max_objects = 1, 6
     if variant == "encoder":
@@ -157,10 +154,6 @@ def get_config(variant: str = "videos") -> ConfigDict:
         config.steps, config.batch_size = 3000, 4
         config.lr = ConfigDict(dict.fromkeys(GROUPS, 1.5e-4))
         config.lr_end = ConfigDict(dict.fromkeys(GROUPS, 1e-5))
-    elif variant == "clicks":
-        config.train, config.steps, config.batch_size = "decoder", 1000, 4
-        config.lr = ConfigDict(dict.fromkeys(GROUPS, 3e-4))
-        config.loss.shown = 0.7
     elif variant == "memory":
         config.train, config.steps = "memory", 1500
         # A clip of 8 frames fills the memory bank.
@@ -200,9 +193,9 @@ def get_config(variant: str = "videos") -> ConfigDict:
         config.log_every, config.save_every, config.eval_every = 1, 2, 2
         config.eval_batches, config.export_every, config.data.workers = 1, 0, 0
     else:
-        names = "encoder, crops, images, memory, videos, clicks, finetune, tiny"
+        names = "encoder, crops, images, memory, videos, finetune, tiny"
         raise ValueError(f"variant {variant!r}: use one of {names}")
-    if variant in ("memory", "videos", "clicks"):
+    if variant in ("memory", "videos"):
         for aid in _ENCODER_AIDS:
             config.loss[aid] = 0.0
     if variant in ("encoder", "crops", "memory"):

@@ -1,7 +1,7 @@
 """Click2Graph on the synthetic toy data, around the SAM2.1 of configs/sam2_toy.py.
 
     python -m c2g_jax.train --config=configs/toy_pvsg.py --workdir=runs/toy \
-        --config.sam2.checkpoint=runs/toy/clicks/weights
+        --config.sam2.checkpoint=runs/toy/videos/weights
 
 Losses, matching and freezing follow the paper, as in configs/open_pvsg.py. Comments
 mark the differences: the model is small, and trains briefly and from scratch.

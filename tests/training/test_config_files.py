@@ -82,7 +82,7 @@ def test_the_stages_of_the_toy_follow_each_other(tmp_path):
         assert told["config.seed"] == "1"
         assert told.get("config.sam2.checkpoint") == before
         before = f"{told['workdir']}/weights"
-    assert len(stages) == 7
+    assert len(stages) == 6
     assert f"c2g_jax.tune --checkpoint={before} " in printed.replace('"', "")
 
 

@@ -49,7 +49,7 @@ def test_the_segmenter_s_task_and_weights(prepared_toy, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "variant", "encoder crops images memory videos clicks finetune tiny".split()
+    "variant", ["encoder", "crops", "images", "memory", "videos", "finetune", "tiny"]
 )
 def test_every_stage_of_the_segmenter_has_rates_that_are_accepted(variant):
     optim = tasks.optim_config(load("sam2_toy", Path("data"), variant))
