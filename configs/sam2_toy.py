@@ -90,6 +90,7 @@ def get_config(variant: str = "videos") -> ConfigDict:
             thing_weight=2.0,
             crop=1.0,
             crop_to=0.0,
+            pasted=0,
             flip=0.5,
             brightness=0.1,
             contrast=0.03,

@@ -27,6 +27,7 @@ import numpy as np
 from c2g_jax.data import augmentation, prompts, sampling
 from c2g_jax.data.augmentation import Clip
 from c2g_jax.data.dataset import Dataset
+from c2g_jax.data.pasting import paste
 from c2g_jax.data.records import VideoRecord
 from c2g_jax.media.images import resize_frame
 from c2g_jax.types import NO_CLASS, InputError
@@ -48,6 +49,7 @@ class ClipConfig:
     thing_weight: float = 2.0  # weight of things against stuff in drawing "segments"
     crop: float = 1.0  # side of a random crop, as a share of the frame; "segments" only
     crop_to: float = 0.0  # if above 0, the side is drawn from [crop, crop_to]
+    pasted: int = 0  # at most as many things of another video; "segments" only
     prompt_mix: tuple[float, float, float] = prompts.TRAINING_MIX
     point_side: int | None = 128  # larger masks are subsampled before a point is drawn
     flip: float = 0.5  # probability of mirroring
@@ -85,6 +87,11 @@ class ClipConfig:
                 f"crop_to {self.crop_to} of a clip: give a share of the frame, from "
                 f"crop ({self.crop}) to 1"
             )
+        if self.pasted < 0 or (self.pasted and self.task != "segments"):
+            raise InputError(
+                f"pasted {self.pasted} of a clip of {self.task}: give 0 or more, and 0 "
+                "to relations"
+            )
         if not 0 <= self.thing_weight < np.inf:
             raise InputError(f"thing_weight {self.thing_weight}: give 0 or more")
 
@@ -99,8 +106,12 @@ def make_clip(
     start: int,
     config: ClipConfig,
     rng: np.random.Generator,
+    donor: tuple[VideoRecord, int] | None = None,
 ) -> Clip:
-    """Return the clip that starts at frame `start`, one of config.starts(video)."""
+    """Return the clip that starts at frame `start`, one of config.starts(video).
+
+    donor: another video and a start, of which things are pasted (`config.pasted`).
+    """
     times = start + config.stride * np.arange(config.num_frames)
     frames, segments = dataset.read_frames(video, times.tolist())
     if config.crop < 1:
@@ -113,8 +124,14 @@ def make_clip(
             video, times, clip["subjects"], clip["objects"], predicates
         )
     else:
-        chosen = _choose_segments(video, clip["segments"][0], config, rng)
-        clip["objects"], clip["categories"] = chosen, _categories(video)
+        clip["categories"], weights = _categories(video), _weights(video, config)
+        if donor is not None and config.pasted:
+            still = dict(flip=0, brightness=0, contrast=0, saturation=0, hue=0)
+            plain = replace(config, pasted=0, **still)
+            given = make_clip(dataset, *donor, plain, rng)
+            clip, weights = _paste_some(clip, given, video, donor[0], config, rng)
+        chosen = _choose_segments(clip["segments"][0], weights, config.max_objects, rng)
+        clip["objects"] = chosen
         pairs = np.tile(chosen, (len(chosen), 1))
         clip["holds"] = _predicates(video, times, chosen, pairs, predicates)
     clip["start"] = np.int32(start)
@@ -137,9 +154,7 @@ def _window(
     The object is on the first frame. The pixel may lie anywhere in the window, as far
     as the frame allows.
     """
-    (chosen,) = _choose_segments(
-        video, segments[0], replace(config, max_objects=1), rng
-    )
+    (chosen,) = _choose_segments(segments[0], _weights(video, config), 1, rng)
     there = segments[0] == chosen if chosen else np.ones(segments.shape[1:], bool)
     rows, columns = np.nonzero(there)
     at = int(rng.integers(len(rows)))
@@ -169,17 +184,48 @@ def _nearest(side: int, size: int) -> np.ndarray:
     return (2 * np.arange(size) + 1) * side // (2 * size)
 
 
+def _paste_some(
+    clip: Clip,
+    donor: Clip,
+    video: VideoRecord,
+    giver: VideoRecord,
+    config: ClipConfig,
+    rng: np.random.Generator,
+) -> tuple[Clip, np.ndarray]:
+    """Paste up to `config.pasted` things of the donor, a clip of the video `giver`.
+
+    Each gets an id that is free. Returns the clip, and the `_weights` with theirs.
+    """
+    categories, weights = clip["categories"].copy(), _weights(video, config)
+    things, givable = (
+        np.isin(np.arange(256), v.object_ids[v.is_thing]) for v in (video, giver)
+    )
+    shown = np.unique(donor["segments"][0])
+    shown = shown[givable[shown]]
+    unused = np.setdiff1d(np.arange(1, 256), video.object_ids)
+    count = min(int(rng.integers(config.pasted + 1)), len(shown), len(unused))
+    chosen = rng.choice(shown, count, replace=False) if count else ()
+    for thing, as_id in zip(chosen, unused, strict=False):
+        behind = bool(rng.integers(2))
+        clip = paste(clip, donor, thing, as_id, things, behind, rng)
+        categories[as_id], things[as_id] = donor["categories"][thing], True
+        weights[as_id] = config.thing_weight
+    return {**clip, "categories": categories}, weights
+
+
 def _choose_segments(
-    video: VideoRecord, first: np.ndarray, config: ClipConfig, rng: np.random.Generator
+    first: np.ndarray, weights: np.ndarray, most: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw objects with pixels on the square's first frame: int32 [N], 0 is padding."""
-    ids = np.intersect1d(np.unique(first), video.object_ids)
-    rows = [video.row(object_id) for object_id in ids]
-    weight = np.where(video.is_thing[rows], config.thing_weight, 1.0)
-    count = min(config.max_objects, int((weight > 0).sum()))
-    chosen = np.zeros(config.max_objects, np.int32)
+    """Draw objects with pixels on the square's first frame: int32 [most].
+
+    Each by its weight in `weights` [256]; 0 is padding.
+    """
+    ids = np.unique(first)
+    ids = ids[weights[ids] > 0]
+    count = min(most, len(ids))
+    chosen = np.zeros(most, np.int32)
     if count:
-        p = weight / weight.sum()
+        p = weights[ids] / weights[ids].sum()
         chosen[:count] = rng.choice(ids, count, replace=False, p=p)
     return chosen
 
@@ -188,6 +234,13 @@ def _categories(video: VideoRecord) -> np.ndarray:
     """Return the class of each id of `segments`, or NO_CLASS: int32 [256]."""
     table = np.full(256, NO_CLASS, np.int32)
     table[video.object_ids] = video.categories
+    return table
+
+
+def _weights(video: VideoRecord, config: ClipConfig) -> np.ndarray:
+    """Return how often each id of `segments` is drawn, 0 if never: float64 [256]."""
+    table = np.zeros(256)
+    table[video.object_ids] = np.where(video.is_thing, config.thing_weight, 1.0)
     return table
 
 

@@ -82,7 +82,12 @@ class ClipSource:
         # index + 1, because 0 seeds the order (NumPy pads seeds with zeros).
         rng = np.random.default_rng((self.seed, epoch, index + 1))
         start = int(rng.choice(self.starts[index]))
-        clip = make_clip(self.dataset, self.videos[index], start, self.config, rng)
+        donor = None
+        if self.config.pasted:
+            other = int(rng.choice(list(self.starts)))
+            donor = self.videos[other], int(rng.choice(self.starts[other]))
+        video = self.videos[index]
+        clip = make_clip(self.dataset, video, start, self.config, rng, donor)
         return {**clip, "video_index": np.int32(index)}
 
 

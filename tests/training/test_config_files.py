@@ -149,6 +149,7 @@ def test_every_choice_is_a_field(name):
         "thing_weight",
         "crop",
         "crop_to",
+        "pasted",
         "point_side",
     }
     tasks.loop_config(config)
