@@ -23,11 +23,13 @@ from c2g_jax.media.rle import encode_mask, mask_iou
 from c2g_jax.media.video import open_video
 from c2g_jax.sam2.predictors.video import Sam2VideoPredictor
 from c2g_jax.types import SceneGraph
-from tools.demo import CLIP, PACKAGE, TRUTH, click
+from tools.demo import PACKAGE, click
 
 flags.declare_key_flag("checkpoint")
 
 _TOY = PACKAGE / "toy_checkpoint"
+CLIP = PACKAGE / "example" / "example.mp4"
+TRUTH = CLIP.with_suffix(".json")
 
 
 def track_objects(dtype: str, truth: SceneGraph) -> dict[tuple[int, int], dict]:

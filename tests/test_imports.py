@@ -185,6 +185,40 @@ def test_folders_import_what_they_may():
             assert tops & ours <= allowed | {folder}, path
 
 
+def defined_names(path: Path) -> set[str]:
+    """What a file defines or imports at its top, within `if` and `with` too."""
+    names, waiting = set(), [ast.parse(path.read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(node.name)
+            continue
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            names |= {alias.asname or alias.name.split(".")[0] for alias in node.names}
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        waiting.extend(ast.iter_child_nodes(node))
+    return names
+
+
+def test_what_is_imported_by_name_exists():
+    """Benchmarks and tools are rarely run, and nothing else would notice."""
+    missing = []
+    for path in sorted(p for f in ("c2g_jax", *FOLDERS) for p in sources(f)):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.ImportFrom) or not is_module(node.module or ""):
+                continue
+            of = ROOT.joinpath(*node.module.split("."))
+            of = of / "__init__.py" if of.is_dir() else of.with_suffix(".py")
+            names = defined_names(of)
+            lazily = "__getattr__" in names  # the package itself
+            for alias in node.names:
+                there = alias.name in names or is_module(f"{node.module}.{alias.name}")
+                if not there and not lazily:
+                    missing.append(f"{path}: {node.module}.{alias.name}")
+    assert missing == []
+
+
 def test_rooms_and_folders_import_the_packages_they_may():
     found = [(room_of(m), m, names) for m, names in IMPORTS.items() if m != "c2g_jax"]
     for folder in PACKAGES.keys() & FOLDERS.keys():

@@ -7,6 +7,7 @@ sampling      the frames at which a video's clips can start
 clips         a clip as arrays: frames, segments, objects, relations, prompts
 prompts       points and boxes drawn from true masks
 augmentation  mirrored and colour-jittered clips
+pasting       things of other videos pasted onto a clip
 loader        endless batches in worker processes, resumable bit for bit
 masks         masks of a clip's objects, on the device
 graph         the annotation of a video as a scene graph
