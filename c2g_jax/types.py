@@ -99,6 +99,9 @@ class TrackRules:
     max_tracks: int = 12  # open object tracks of one subject
     # Masks of different subjects with at least this IoU are one object; None: never.
     share_iou: float | None = 0.7
+    # Of two tracks of one subject whose masks have at least this IoU, the younger ends:
+    # a mask that wandered onto another object, or a part that grew; None: both go on.
+    twin_iou: float | None = 0.7
     # A query or track whose mask has at least this IoU with its subject's is the
     # subject itself, and no object of it; None: it may be.
     subject_iou: float | None = 0.7

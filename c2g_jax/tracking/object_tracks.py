@@ -59,7 +59,8 @@ def link_queries(
     to nothing, nor do those that lie on the subject itself. A query links to the track
     with the highest IoU, if that is `link_iou` or more (an earlier query may have
     opened that track on this frame), or to nothing if that track lies on the subject
-    here. With a lower IoU it opens a track. New tracks are numbered from `next_id`. A
+    here. With a lower IoU it opens a track. New tracks are numbered from `next_id`. Of
+    tracks that have become one (`twin_iou`) the oldest stays, and has their queries. A
     track that is opened and closed by the cap at once is both in `opened` and in
     `closed`: its mask still counts on this frame.
     """
@@ -87,6 +88,12 @@ def link_queries(
         alive[object_id] = OpenTrack(object_id, subject_id, frame, confidence)
         linked.append(object_id)
 
+    twins = _twins(candidates, rows.iou, rules.twin_iou)
+    linked = [None if i is None else twins.get(i, i) for i in linked]
+    for twin, kept in twins.items():
+        last = max(alive[twin].last_linked, alive[kept].last_linked)
+        alive[kept] = replace(alive[kept], last_linked=last)
+    ended = [alive.pop(twin) for twin in twins]
     closed = [t for t in alive.values() if frame - t.last_linked >= rules.patience]
     for track in closed:
         del alive[track.object_id]
@@ -96,10 +103,26 @@ def link_queries(
     ]
     for track in least:
         del alive[track.object_id]
-    closed_ids = tuple(t.object_id for t in closed + least)
+    closed_ids = tuple(t.object_id for t in ended + closed + least)
     return SubjectLinks(
         tuple(alive.values()), tuple(linked), opened, closed_ids, dropped
     )
+
+
+def _twins(
+    row_of: Mapping[int, int], ious: np.ndarray, limit: float | None
+) -> dict[int, int]:
+    """Return the tracks that lie on an older one, {id: id of the oldest}.
+
+    `row_of` has the row of each track in `ious` [r, r].
+    """
+    twins: dict[int, int] = {}
+    for object_id in sorted(row_of):
+        for older in sorted(i for i in row_of if i < object_id and i not in twins):
+            if lies_on(ious, row_of[object_id], row_of[older], limit):
+                twins[object_id] = older
+                break
+    return twins
 
 
 def lies_on(ious: np.ndarray, row: int, other: int, limit: float | None) -> bool:
@@ -192,8 +215,9 @@ def share_ids(
     each track (None for a prompted object), `ious` [k, k] the IoUs of their masks,
     `shared` the merges of earlier frames. Of two masks with an IoU of `share_iou` or
     more, one object takes the other's id: a prompted object's id is kept rather than a
-    track's, a lower one rather than a higher one. Two prompted objects, or two tracks
-    of one subject, are never merged: they are distinct by construction.
+    track's, a lower one rather than a higher one. Two prompted objects are never
+    merged, they are distinct by construction, nor are two tracks of one subject: of
+    those the younger ends (`link_queries`).
     """
     if rules.share_iou is None:
         return {}

@@ -94,7 +94,7 @@ def test_an_overlap_of_exactly_half_links_and_less_does_not():
 
 
 def test_the_best_of_several_tracks_is_met():
-    seen = sight([strip(0, 10)], [strip(0, 6), strip(0, 9), strip(0, 7)])
+    seen = sight([strip(0, 10)], [strip(0, 6), strip(0, 9), strip(4, 10)])
     links = link([track(3), track(4), track(5)], 1, seen, 9)
     assert links.linked == (4,)
     assert [t.last_linked for t in links.tracks] == [0, 1, 0]
@@ -151,6 +151,27 @@ def test_nothing_links_to_a_track_that_lies_on_the_subject():
     assert links.linked == (None,)
     assert links.opened == {}
     assert links.tracks[0].last_linked == 2
+
+
+def test_of_tracks_that_became_one_the_oldest_stays_with_their_queries():
+    # Track 8 covers 7 of the 10 pixels of track 7; 9 is apart. The query met track 8.
+    tracks = [track(7, last_linked=3), track(8), track(9, last_linked=4)]
+    masks = [strip(0, 10), strip(0, 7), strip(20, 30)]
+    found = link(tracks, 5, sight([strip(0, 7)], masks), 10)
+    assert (ids(found.tracks), found.closed) == ([7, 9], (8,))
+    assert found.linked == (7,)
+    assert found.tracks[0].last_linked == 5
+    # With 6 of 10 pixels both go on.
+    masks[1] = strip(0, 6)
+    found = link(tracks, 5, sight([strip(0, 6)], masks), 10)
+    assert (ids(found.tracks), found.linked) == ([7, 8, 9], (8,))
+    # Three in one place, the first of which is the youngest in the list.
+    tracks = [track(9), track(7), track(8)]
+    found = link(tracks, 5, sight([], [strip(0, 10)] * 3), 10)
+    assert (ids(found.tracks), found.closed) == ([7], (8, 9))
+    # Tracks out of view are not in one place.
+    found = link(tracks, 5, sight([], [strip(0, 0)] * 3), 10)
+    assert sorted(ids(found.tracks)) == [7, 8, 9]
 
 
 def test_a_track_closes_after_ten_frames_without_a_meeting():
