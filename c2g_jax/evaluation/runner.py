@@ -134,7 +134,7 @@ def scoring_model(model: Click2Graph, protocol: Protocol) -> Click2Graph:
     """
     rules = dataclasses.replace(model.config.rules, max_tracks=protocol.max_tracks)
     if protocol.link == NONE:  # IoUs never reach 2
-        rules = TrackRules(link_iou=2.0, max_tracks=0)
+        rules = TrackRules(link_iou=2.0, max_tracks=0, twin_iou=None)
     rules = dataclasses.replace(
         rules, share_iou=None, subject_iou=protocol.subject_iou or None
     )

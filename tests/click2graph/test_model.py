@@ -194,7 +194,7 @@ def twin(model: Click2Graph, video: list[Frame], prompt: Prompt):
         subject = answers[prompt.object_id]
         seen = subject.mask_logits > 0
         points = discover(model.didm, features.embed, seen)
-        triplets = []
+        met = []
         for point in points[0]:
             fresh = segment_at(sam2, features, point[None])
             if not (np.asarray(fresh.mask_logits) > 0).any():
@@ -212,7 +212,20 @@ def twin(model: Click2Graph, video: list[Frame], prompt: Prompt):
                 banks[i] = remember(sam2, bank, features, fresh, at, one, one)
             best = name(features, subject, answers[i])
             confidences[i] = float(best.confidence[0])
-            triplets.append((i, *(int(x[0]) for x in best[:3]), confidences[i]))
+            met.append(i)
+        ended = {}  # of tracks in one place the oldest stays
+        for i in sorted(confidences):
+            for older in sorted(j for j in confidences if j < i and j not in ended):
+                if overlap(answers[i], answers[older]) >= CONFIG.rules.twin_iou:
+                    ended[i] = older
+                    break
+        triplets = []
+        for i in (ended.get(i, i) for i in met):
+            best = name(features, subject, answers[i])
+            values = (int(x[0]) for x in best[:3])
+            triplets.append((i, *values, float(best.confidence[0])))
+        for i in ended:
+            del confidences[i], banks[i]
         while len(confidences) > CONFIG.rules.max_tracks:
             least = min(confidences, key=confidences.get)
             del confidences[least], banks[least]
