@@ -124,7 +124,7 @@ _TOY = dict(
     memory_layers=2,
     memory_mlp_dim=512,
 )
-# What the shipped checkpoint is to be: deeper at strides 4 and 8, on a finer image. At
+# Of the shipped checkpoint: deeper at strides 4 and 8 than toy, on a finer image. At
 # stride 8 a window of 10 named the classes of things better than one of 4, at the same
 # cost. One layer of memory attention, and 352 pixels, for 8 frames/s on two CPU cores.
 _MINI = dict(
