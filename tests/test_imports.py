@@ -1,6 +1,7 @@
 """Rooms and their order; and that the library never needs torch or tensorflow."""
 
 import ast
+import functools
 import json
 import re
 import sys
@@ -185,6 +186,7 @@ def test_folders_import_what_they_may():
             assert tops & ours <= allowed | {folder}, path
 
 
+@functools.cache
 def defined_names(path: Path) -> set[str]:
     """What a file defines or imports at its top, within `if` and `with` too."""
     names, waiting = set(), [ast.parse(path.read_text(encoding="utf-8"))]

@@ -95,6 +95,12 @@ class ClipConfig:
         if not 0 <= self.thing_weight < np.inf:
             raise InputError(f"thing_weight {self.thing_weight}: give 0 or more")
 
+    def still(self) -> "ClipConfig":
+        """Return the settings without augmentation; a crop stays."""
+        return replace(
+            self, pasted=0, flip=0, brightness=0, contrast=0, saturation=0, hue=0
+        )
+
     def starts(self, video: VideoRecord) -> np.ndarray:
         """Return the frames at which a clip of the video can start: int32 [k]."""
         return STARTS[self.task](video, self.num_frames, self.stride)
@@ -126,9 +132,7 @@ def make_clip(
     else:
         clip["categories"], weights = _categories(video), _weights(video, config)
         if donor is not None and config.pasted:
-            still = dict(flip=0, brightness=0, contrast=0, saturation=0, hue=0)
-            plain = replace(config, pasted=0, **still)
-            given = make_clip(dataset, *donor, plain, rng)
+            given = make_clip(dataset, *donor, config.still(), rng)
             clip, weights = _paste_some(clip, given, video, donor[0], config, rng)
         chosen = _choose_segments(clip["segments"][0], weights, config.max_objects, rng)
         clip["objects"] = chosen

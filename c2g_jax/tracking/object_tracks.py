@@ -117,11 +117,13 @@ def _twins(
     `row_of` has the row of each track in `ious` [r, r].
     """
     twins: dict[int, int] = {}
-    for object_id in sorted(row_of):
-        for older in sorted(i for i in row_of if i < object_id and i not in twins):
-            if lies_on(ious, row_of[object_id], row_of[older], limit):
-                twins[object_id] = older
-                break
+    kept: list[int] = []
+    for i in sorted(row_of):
+        same = (o for o in kept if lies_on(ious, row_of[i], row_of[o], limit))
+        if (oldest := next(same, None)) is None:
+            kept.append(i)
+        else:
+            twins[i] = oldest
     return twins
 
 

@@ -77,10 +77,8 @@ def prepare_task(config: Any, local_batch: int) -> PreparedTask:
     export = save_sam2 if config.task == SEGMENTER else save_click2graph_and_heads
     shard = (jax.process_index(), jax.process_count())
     clips = clip_config(config, sam2.config.image_size)
-    whole = dict(crop=clips.crop_to or clips.crop, crop_to=0.0, pasted=0)
-    still = dataclasses.replace(
-        clips, flip=0, brightness=0, contrast=0, saturation=0, hue=0, **whole
-    )
+    whole = dict(crop=clips.crop_to or clips.crop, crop_to=0.0)
+    still = dataclasses.replace(clips.still(), **whole)
     args = (local_batch, config.seed)
     devices = jax.local_device_count()
     workers = config.data.workers * devices
