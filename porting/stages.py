@@ -4,6 +4,7 @@ Each function returns rows in the order of computation. Each implementation cont
 from its own earlier stages, so that errors accumulate as in use.
 """
 
+import dataclasses
 import functools
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -16,7 +17,7 @@ import torch
 from c2g_jax.sam2 import memory, track
 from c2g_jax.sam2.model import FrameFeatures, Sam2
 from c2g_jax.sam2.prompts import Prompts, pad_points
-from porting.compare import Row, compare, compare_masks, worst
+from porting.compare import ERROR_BOUND, Row, compare, compare_masks, worst
 from porting.pair import Clip, Pair
 from porting.reference import float32_memory, to_numpy
 from porting.runs import OurSession, ReferenceSession, Run, VideoPrompt, run_reference
@@ -227,7 +228,7 @@ def _prompted_masks(prompts: Iterable[VideoPrompt], run: Run) -> dict:
     return {key: run[key].mask_logits for key in sorted(keys)}
 
 
-def run_rows(ours: Run, theirs: Run) -> list[Row]:
+def run_rows(ours: Run, theirs: Run, bound: float = ERROR_BOUND) -> list[Row]:
     """Compare two runs; ValueError where their frames or objects differ."""
     if ours.keys() != theirs.keys():
         raise ValueError(f"ours has {sorted(ours)}, the reference {sorted(theirs)}")
@@ -253,7 +254,7 @@ def run_rows(ours: Run, theirs: Run) -> list[Row]:
         rows.append(
             worst(f"frame {frame}", (compare_masks("", *pair) for pair in masks))
         )
-    return rows
+    return [dataclasses.replace(row, bound=bound) for row in rows]
 
 
 class _AttentionOutputs:

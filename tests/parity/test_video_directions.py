@@ -4,8 +4,6 @@ A frame attends to what was stored last for its neighbours, whichever direction 
 tracked in. Seeded weights often see nothing; the trained toy tracks what it is shown.
 """
 
-import itertools
-
 import numpy as np
 import pytest
 
@@ -13,7 +11,7 @@ pytest.importorskip("torch")
 pytest.importorskip("sam2")
 
 from c2g_jax.sam2.predictors import track_history
-from porting.compare import assert_within
+from porting.compare import ERROR_BOUND, assert_within
 from porting.reference import float32_memory
 from porting.runs import OurSession, ReferenceSession, VideoPrompt
 from porting.stages import prompt_both, run_rows
@@ -21,6 +19,12 @@ from porting.stages import prompt_both, run_rows
 pytestmark = pytest.mark.parity
 
 START = 10
+# Of the trained toy, over a long run: tracking continues from its own rounding, and on
+# the frames where the child is nearly covered (30 to 45) it grows a hundredfold, then
+# falls again. With its features changed by half a unit in the last place, the reference
+# differs from itself on the same frames, by 3e-5 of the logits; ours by 7e-5, and
+# pointers by 1.3e-4.
+LONG_RUN_BOUND = 3e-4
 FORWARD, REVERSE = dict(), dict(start_frame_idx=START, reverse=True)
 EXTRA = dict(start_frame_idx=START, max_frame_num_to_track=1)
 ORDERS = {
@@ -59,7 +63,9 @@ def test_both_directions(example_of, box_on, size, num_frames, order):
     with float32_memory():
         rows = prompt_both(ours, theirs, [prompt])
         both = [passes_of(side, ORDERS[order]) for side in (ours, theirs)]
-    rows += itertools.chain(*map(run_rows, *both))
+    bound = LONG_RUN_BOUND if size == "trained" else ERROR_BOUND
+    for one, two in zip(*both, strict=True):
+        rows += run_rows(one, two, bound)
     assert_within(rows)
     if size == "trained":
         assert min(map(shown, both[0])) > 0.9
