@@ -20,6 +20,7 @@ class OpenTrack:
     subject_id: int
     last_linked: int  # the last time that a query linked to it, see TrackingState.clock
     confidence: float  # of its triplet on that frame
+    confirmed: bool = True  # whether a query linked to it after it was opened
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,12 @@ def link_queries(
     to nothing, nor do those that lie on the subject itself. A query links to the track
     with the highest IoU, if that is `link_iou` or more (an earlier query may have
     opened that track on this frame), or to nothing if that track lies on the subject
-    here. With a lower IoU it opens a track. New tracks are numbered from `next_id`. Of
-    tracks that have become one (`twin_iou`) the oldest stays, and has their queries. A
-    track that is opened and closed by the cap at once is both in `opened` and in
-    `closed`: its mask still counts on this frame.
+    here. With a lower IoU it opens a track. New tracks are numbered from `next_id`. A
+    track without a query closes after `patience` frames, or after `tentative` frames if
+    no query has linked to it since it was opened. Of tracks that have become one
+    (`twin_iou`) the oldest stays, and has their queries. A track that is opened and
+    closed by the cap at once is both in `opened` and in `closed`: its mask still counts
+    on this frame.
     """
     alive = {track.object_id: track for track in tracks}
     candidates = {object_id: row_of[object_id] for object_id in alive}
@@ -85,16 +88,26 @@ def link_queries(
             object_id = next_id + len(opened)
             opened[object_id] = candidates[object_id] = int(row)
         confidence = float(rows.confidence[candidates[object_id]])
-        alive[object_id] = OpenTrack(object_id, subject_id, frame, confidence)
+        alive[object_id] = OpenTrack(
+            object_id, subject_id, frame, confidence, object_id not in opened
+        )
         linked.append(object_id)
 
     twins = _twins(candidates, rows.iou, rules.twin_iou)
     linked = [None if i is None else twins.get(i, i) for i in linked]
     for twin, kept in twins.items():
-        last = max(alive[twin].last_linked, alive[kept].last_linked)
-        alive[kept] = replace(alive[kept], last_linked=last)
+        both = alive[twin], alive[kept]
+        alive[kept] = replace(
+            alive[kept],
+            last_linked=max(track.last_linked for track in both),
+            confirmed=any(track.confirmed for track in both),
+        )
     ended = [alive.pop(twin) for twin in twins]
-    closed = [t for t in alive.values() if frame - t.last_linked >= rules.patience]
+    closed = [
+        t
+        for t in alive.values()
+        if frame - t.last_linked >= (rules.patience if t.confirmed else rules.tentative)
+    ]
     for track in closed:
         del alive[track.object_id]
     dropped = max(0, len(alive) - rules.max_tracks)

@@ -117,7 +117,9 @@ def test_twelve_tracks_at_most_and_the_rest_is_counted(monkeypatch):
         return [1 + 3 * frame, 2 + 3 * frame, 3 + 3 * frame]
 
     world = World(masks, finds, confidence=lambda thing: 0.01 * (thing + 1))
-    results = track(world, [prompt(0, 0, thing=0)], 6, monkeypatch)
+    # Each is met once: as new tracks they would close before there are twelve.
+    rules = {"tentative": 10}
+    results = track(world, [prompt(0, 0, thing=0)], 6, monkeypatch, rules=rules)
     assert [r.dropped for r in results] == [0, 0, 0, 0, 3, 3]
     assert sum(r.dropped for r in results) == 6
     # Subject and twelve; the least confident were the first: things 1 to 3, then on.

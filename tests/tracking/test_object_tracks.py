@@ -68,7 +68,8 @@ def test_new_masks_open_tracks_in_the_order_of_the_queries():
     assert links.linked == (5, 6, 7)
     assert links.opened == {5: 0, 6: 1, 7: 2}
     assert links.tracks == tuple(
-        OpenTrack(5 + i, SUBJECT, 7, float(seen.confidence[i])) for i in range(3)
+        OpenTrack(5 + i, SUBJECT, 7, float(seen.confidence[i]), confirmed=False)
+        for i in range(3)
     )
     assert links.closed == ()
     assert links.dropped == 0
@@ -106,6 +107,34 @@ def test_queries_may_meet_one_track_and_one_that_just_opened():
     links = link([track(3)], 1, seen, 9)
     assert links.linked == (3, 3, 9, 9)
     assert links.opened == {9: 2}
+
+
+def test_a_new_track_closes_soon_unless_it_is_met_again():
+    a, nothing = strip(0, 8), strip(0, 0)
+    opened = link([], 5, sight([a]), 9).tracks
+    assert [t.confirmed for t in opened] == [False]
+    for frame in (6, 7):  # RULES.tentative is 3
+        assert link(opened, frame, sight([nothing], [a]), 10).tracks == opened
+    assert link(opened, 8, sight([nothing], [a]), 10).closed == (9,)
+    met = link(opened, 7, sight([a], [a]), 10).tracks
+    assert [t.confirmed for t in met] == [True]
+    assert link(met, 16, sight([nothing], [a]), 10).tracks == met
+    assert link(met, 17, sight([nothing], [a]), 10).closed == (9,)
+
+
+def test_two_queries_on_the_frame_that_opens_a_track_do_not_confirm_it():
+    a = strip(0, 8)
+    (opened,) = link([], 5, sight([a, a]), 9).tracks
+    assert not opened.confirmed
+
+
+def test_the_older_of_twins_is_confirmed_by_the_younger():
+    a = strip(0, 8)
+    new = dataclasses.replace(track(3, last_linked=4), confirmed=False)
+    for younger in (track(4), dataclasses.replace(track(4), confirmed=False)):
+        links = link([new, younger], 5, sight([strip(0, 0)], [a, a]), 9)
+        assert links.closed == (4,)
+        assert [t.confirmed for t in links.tracks] == [younger.confirmed]
 
 
 def test_a_query_without_a_mask_meets_nothing():
