@@ -96,7 +96,7 @@ class TrackRules:
 
     link_iou: float = 0.5  # a new mask with at least this IoU continues an open track
     patience: int = 10  # frames without a matching mask after which a track closes
-    tentative: int = 3  # the same, of a track that none has matched since it was opened
+    tentative: int = 2  # the same, of a track that none has matched since it was opened
     max_tracks: int = 12  # open object tracks of one subject
     # Masks of different subjects with at least this IoU are one object; None: never.
     share_iou: float | None = 0.7

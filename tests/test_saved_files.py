@@ -14,6 +14,7 @@ from c2g_jax.checkpoints.pretrained import load_click2graph
 from c2g_jax.checkpoints.safetensors import parameters
 from c2g_jax.export.scene_graph_json import graph_to_json, read_scene_graph
 from c2g_jax.media.rle import decode_mask
+from c2g_jax.session.session_state import SessionState
 from c2g_jax.types import TrackRules
 from tests.saved.small import FORMS, SAM2, frames, shown, small_model
 from tests.training import toy_run
@@ -46,9 +47,13 @@ def test_a_checkpoint_of_orbax_holds_the_same_module():
         np.testing.assert_array_equal(found[name], value)
 
 
-def test_a_session_shows_what_it_showed_and_goes_on_as_it_went_on(small_sizes):
-    # Tracks of one object have ended as twins since then.
-    rules = TrackRules(twin_iou=None)
+def test_a_session_shows_what_it_showed_and_goes_on_as_it_went_on(
+    small_sizes, monkeypatch
+):
+    # Since then, tracks of one object end as twins, new tracks end soon unless they are
+    # met again, and what was met on one frame alone is dropped.
+    rules = TrackRules(twin_iou=None, tentative=TrackRules.patience)
+    monkeypatch.setattr(SessionState, "_met_again", lambda state: set(state.objects))
     model, _ = load_click2graph(SAVED / "learned", rules=rules)
     session = c2g_jax.open_session(SAVED / "session.c2g", frames(), model=model)
     close_to(shown(session), was_shown("shown.json", stale=[1, 2, 3, 4, 5]))

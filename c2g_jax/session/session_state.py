@@ -5,6 +5,7 @@ Frame numbers count sampled frames; coordinates are pixels of the video.
 """
 
 import functools
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -67,19 +68,29 @@ class SessionState:
         return obj is not None and not obj.removed
 
     def without_lost(self) -> "SessionState":
-        """Return the state of a finished pass, without the objects that it lost.
+        """Return the state of a finished pass, without what it found and lost.
 
-        They were found in an earlier pass, no frame shows them any more, and no person
-        told anything of them.
+        No frame shows them any more, or a query met them on one frame alone and their
+        track has ended; and no person told anything of them.
         """
         pairs = [fix.pair for fix in self.fixes] + [d.triple[:2] for d in self.drawn]
         kept = {i for pair in (*pairs, *self.same) for i in pair}
+        met = self._met_again()
         lost = {
-            i: replace(obj, removed=True)
+            i: replace(obj, removed=True, observations={})
             for i, obj in self.objects.items()
-            if obj.lost and not obj.removed and i not in kept
+            if not (obj.removed or obj.told or i in kept)
+            and not (obj.seen and i in met)
         }
         return replace(self, objects={**self.objects, **lost}) if lost else self
+
+    def _met_again(self) -> set[int]:
+        """Return the objects met on two frames or more, or whose track may go on."""
+        records = self.records
+        met = Counter(i for r in records.values() for _, i in r.pairs)
+        last = [r for t, r in records.items() if t + r.direction not in records]
+        going_on = {track.object_id for record in last for track in record.tracks}
+        return {i for i, count in met.items() if count > 1} | going_on
 
     def shown_id(self, object_id: int) -> int:
         """Return the id of an object after all merges."""

@@ -90,11 +90,15 @@ class TrackedObject:
         return bool(self.prompts)
 
     @property
-    def lost(self) -> bool:
-        """Whether no frame shows it, and no person told anything of it alone."""
+    def told(self) -> bool:
+        """Whether a person told anything of it alone; subjects are a person's."""
         told = self.role == SUBJECT or self.prompts or self.category or self.accepted
-        seen = any(found.mask is not None for found in self.observations.values())
-        return not told and self.presence is None and not seen
+        return bool(told) or self.presence is not None
+
+    @property
+    def seen(self) -> bool:
+        """Whether a frame shows it."""
+        return any(found.mask is not None for found in self.observations.values())
 
     def begun(self, frame: int, direction: int) -> bool:
         """Whether tracking in a direction has reached a prompt of it by this frame."""

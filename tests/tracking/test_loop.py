@@ -140,7 +140,8 @@ def test_a_dropped_newcomer_still_answers_its_frame(monkeypatch):
 
 
 def test_slots_are_used_again(monkeypatch):
-    # A new thing every frame, met once: without reuse 30 tracks would take 32 slots.
+    # A new thing every frame, met once, is tracked on two frames: without reuse 30
+    # tracks would take 32 slots.
     def masks(thing, frame):
         return rectangle(
             thing // 2, thing // 2 + 1, 8 * (thing % 2), 8 + 8 * (thing % 2)
@@ -148,13 +149,12 @@ def test_slots_are_used_again(monkeypatch):
 
     world = World(masks, lambda subject, frame: [frame + 1, NOTHING, NOTHING])
     world.install(monkeypatch)
-    short = model(rules={"patience": 3})
     state = TrackingState(16, 16, next_id=1)
     for frame in range(30):
         prompts = [prompt(0, 0, thing=0)] if frame == 0 else []
-        state, _ = step(short, state, frame, prompts)
+        state, _ = step(model(), state, frame, prompts)
     assert len(state.slots) == 4
-    assert [t.object_id for t in state.tracks] == [28, 29, 30]
+    assert [t.object_id for t in state.tracks] == [29, 30]
     assert state.bank.things[state.slot_of()[30]] == 30
 
 
@@ -232,7 +232,8 @@ def test_what_is_out_of_view_is_in_no_answer(monkeypatch):
         return np.zeros((16, 16), bool) if gone else column(thing)
 
     world = World(masks, lambda subject, frame: [4, 5, -1])
-    results = track(world, [prompt(0, 1, thing=3)], 4, monkeypatch)
+    rules = {"tentative": 3}  # thing 4 is not met again until frame 3
+    results = track(world, [prompt(0, 1, thing=3)], 4, monkeypatch, rules=rules)
     assert objects(results[1]) == []  # no subject, no relation
     assert results[1].subjects[0].points.shape == (0, 2)
     assert sorted(results[1].masks) == [2, 3]

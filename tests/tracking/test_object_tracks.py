@@ -113,13 +113,13 @@ def test_a_new_track_closes_soon_unless_it_is_met_again():
     a, nothing = strip(0, 8), strip(0, 0)
     opened = link([], 5, sight([a]), 9).tracks
     assert [t.confirmed for t in opened] == [False]
-    for frame in (6, 7):  # RULES.tentative is 3
-        assert link(opened, frame, sight([nothing], [a]), 10).tracks == opened
-    assert link(opened, 8, sight([nothing], [a]), 10).closed == (9,)
-    met = link(opened, 7, sight([a], [a]), 10).tracks
+    # RULES.tentative is 2, RULES.patience 10.
+    assert link(opened, 6, sight([nothing], [a]), 10).tracks == opened
+    assert link(opened, 7, sight([nothing], [a]), 10).closed == (9,)
+    met = link(opened, 6, sight([a], [a]), 10).tracks
     assert [t.confirmed for t in met] == [True]
-    assert link(met, 16, sight([nothing], [a]), 10).tracks == met
-    assert link(met, 17, sight([nothing], [a]), 10).closed == (9,)
+    assert link(met, 15, sight([nothing], [a]), 10).tracks == met
+    assert link(met, 16, sight([nothing], [a]), 10).closed == (9,)
 
 
 def test_two_queries_on_the_frame_that_opens_a_track_do_not_confirm_it():
