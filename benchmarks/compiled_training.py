@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from c2g_jax.data.clips import ClipConfig
+from c2g_jax.data.clip_config import ClipConfig
 from c2g_jax.sam2.config import sam2_config
 from c2g_jax.sam2.fused_attention import FUSED
 from c2g_jax.sam2.model import abstract_sam2

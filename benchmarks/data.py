@@ -35,7 +35,7 @@ from c2g_jax.cli.launch import DATA_DIR, DEFAULT_NAME, IMAGE_SIZE, NAME
 from c2g_jax.vocabulary import load_vocabulary
 
 with launch.needing("train"):
-    from c2g_jax.data.clips import TASKS, ClipConfig
+    from c2g_jax.data.clip_config import TASKS, ClipConfig
     from c2g_jax.data.dataset import Dataset, open_dataset
     from c2g_jax.data.loader import clip_loader
 

@@ -14,7 +14,7 @@ from benchmarks.encodings import Encodings
 from benchmarks.estimates import measured
 from benchmarks.hlo_cost import Card, read_cost
 from benchmarks.measures import check_json, read_results, record, whole_numbers
-from c2g_jax.data.clips import ClipConfig
+from c2g_jax.data.clip_config import ClipConfig
 from c2g_jax.data.loader import clip_loader
 from c2g_jax.evaluation import trials
 from c2g_jax.sam2.fused_attention import PLAIN

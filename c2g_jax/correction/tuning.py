@@ -28,7 +28,7 @@ from c2g_jax.correction.span_scores import (
     predict_videos,
     ranked_settings,
 )
-from c2g_jax.data.clips import ClipConfig
+from c2g_jax.data.clip_config import ClipConfig
 from c2g_jax.data.dataset import Dataset, open_prepared
 from c2g_jax.data.loader import clip_loader
 from c2g_jax.data.records import VideoRecord

@@ -4,6 +4,7 @@ stored        the files of a prepared data set
 records       the annotations of a video
 dataset       videos and frames of a data set, at random or as a stream
 sampling      the frames at which a video's clips can start
+clip_config   the settings of a clip
 clips         a clip as arrays: frames, segments, objects, relations, prompts
 prompts       points and boxes drawn from true masks
 augmentation  mirrored and colour-jittered clips

@@ -21,7 +21,8 @@ import grain
 import numpy as np
 from absl import flags
 
-from c2g_jax.data.clips import Clip, ClipConfig, make_clip
+from c2g_jax.data.clip_config import ClipConfig
+from c2g_jax.data.clips import Clip, make_clip
 from c2g_jax.data.dataset import Dataset
 from c2g_jax.data.records import VideoRecord
 from c2g_jax.types import InputError

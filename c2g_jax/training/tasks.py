@@ -26,7 +26,7 @@ from c2g_jax.checkpoints.safetensors import read_manifest
 from c2g_jax.click2graph.model import click2graph_config
 from c2g_jax.click2graph.prior import read_prior
 from c2g_jax.click2graph.task import Click2GraphTask
-from c2g_jax.data.clips import ClipConfig
+from c2g_jax.data.clip_config import ClipConfig
 from c2g_jax.data.dataset import Dataset, open_dataset
 from c2g_jax.data.loader import ClipLoader, clip_loader
 from c2g_jax.data.records import VideoRecord

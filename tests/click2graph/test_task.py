@@ -16,7 +16,7 @@ from c2g_jax.click2graph.model import click2graph_config, follow, segment_points
 from c2g_jax.click2graph.pooling import pool_mask
 from c2g_jax.click2graph.targets import clip_targets
 from c2g_jax.click2graph.task import Click2GraphTask
-from c2g_jax.data.clips import ClipConfig
+from c2g_jax.data.clip_config import ClipConfig
 from c2g_jax.data.loader import clip_loader
 from c2g_jax.sam2 import memory, track
 from c2g_jax.sam2.prompts import Prompts

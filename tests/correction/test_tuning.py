@@ -19,7 +19,7 @@ from c2g_jax.click2graph.targets import ClipTargets
 from c2g_jax.correction import tuning
 from c2g_jax.correction.span_scores import VideoSpans, count
 from c2g_jax.correction.tuning import best_spans, held_out_videos
-from c2g_jax.data.clips import ClipConfig
+from c2g_jax.data.clip_config import ClipConfig
 from c2g_jax.data.loader import clip_loader
 from c2g_jax.data.sampling import hold_out
 from c2g_jax.sam2.track import Segmentation

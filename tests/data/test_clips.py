@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from c2g_jax.data import augmentation
-from c2g_jax.data.clips import ClipConfig, make_clip, square
+from c2g_jax.data.clip_config import ClipConfig
+from c2g_jax.data.clips import make_clip, square
 from c2g_jax.data.prompts import BOX, MASK, POINT
 from c2g_jax.media.images import resize_frame
 from c2g_jax.types import InputError

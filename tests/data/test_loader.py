@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from c2g_jax.data.clips import ClipConfig
+from c2g_jax.data.clip_config import ClipConfig
 from c2g_jax.data.dataset import Dataset
 from c2g_jax.data.loader import clip_loader
 from c2g_jax.types import InputError

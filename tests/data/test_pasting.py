@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from c2g_jax.data.clips import ClipConfig, make_clip
+from c2g_jax.data.clip_config import ClipConfig
+from c2g_jax.data.clips import make_clip
 from c2g_jax.data.loader import ClipSource
 from c2g_jax.data.pasting import paste
 from c2g_jax.types import InputError

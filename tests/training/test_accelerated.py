@@ -18,7 +18,7 @@ from c2g_jax.click2graph import clip
 from c2g_jax.click2graph.loss import RelationLoss
 from c2g_jax.click2graph.model import click2graph_config
 from c2g_jax.click2graph.task import Click2GraphTask
-from c2g_jax.data.clips import ClipConfig
+from c2g_jax.data.clip_config import ClipConfig
 from c2g_jax.data.loader import clip_loader
 from c2g_jax.sam2 import fused_attention
 from c2g_jax.training import sharding, state

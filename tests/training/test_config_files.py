@@ -9,7 +9,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from c2g_jax.click2graph.loss import RelationLoss
-from c2g_jax.data.clips import ClipConfig
+from c2g_jax.data.clip_config import ClipConfig
 from c2g_jax.from_scratch.didm import FromScratchDidmConfig, didm_config
 from c2g_jax.from_scratch.relation_loss import FromScratchRelationLoss
 from c2g_jax.from_scratch.sch import FromScratchSchConfig, sch_config
