@@ -166,6 +166,7 @@ def run_job(job: Job, track: Callable) -> SceneGraph:
                 builder.add(result)
                 dropped += result.dropped
                 progress.advance(tracking)
+        builder.drop_met_once()
         graph = builder.build(video_info(job, times), provenance(job, dropped))
         graph = annotate(graph, job, builder.kept_id)
         write_results(job, graph, progress)

@@ -5,7 +5,7 @@ Frame numbers count sampled frames; coordinates are pixels of the video.
 """
 
 import functools
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -70,27 +70,38 @@ class SessionState:
     def without_lost(self) -> "SessionState":
         """Return the state of a finished pass, without what it found and lost.
 
-        No frame shows them any more, or a query met them on one frame alone and their
-        track has ended; and no person told anything of them.
+        No frame shows it any more, or queries met it on one frame alone and its track
+        has ended; and no person told anything of it.
         """
         pairs = [fix.pair for fix in self.fixes] + [d.triple[:2] for d in self.drawn]
-        kept = {i for pair in (*pairs, *self.same) for i in pair}
+        told = {i for pair in (*pairs, *self.same) for i in pair}
         met = self._met_again()
         lost = {
             i: replace(obj, removed=True, observations={})
             for i, obj in self.objects.items()
-            if not (obj.removed or obj.told or i in kept)
-            and not (obj.seen and i in met)
+            if not (obj.removed or obj.told or i in told or (obj.seen and i in met))
         }
         return replace(self, objects={**self.objects, **lost}) if lost else self
 
     def _met_again(self) -> set[int]:
-        """Return the objects met on two frames or more, or whose track may go on."""
-        records = self.records
-        met = Counter(i for r in records.values() for _, i in r.pairs)
-        last = [r for t, r in records.items() if t + r.direction not in records]
-        going_on = {track.object_id for record in last for track in record.tracks}
-        return {i for i, count in met.items() if count > 1} | going_on
+        """Return the objects of all ids shown but those met once, whose tracks ended.
+
+        A track may go on where the next frame was not tracked since.
+        """
+        met, going_on = defaultdict(set), set()
+        for frame, record in self.records.items():
+            for _, i in record.pairs:
+                met[self.shown_id(i)].add(frame)
+            following = self.records.get(frame + record.direction)
+            if following is None or following.revision < record.revision:
+                going_on |= {track.object_id for track in record.tracks}
+        return {
+            obj.object_id
+            for i, group in self.shown.items()
+            if len(met[i]) > 1
+            or any(obj.told or obj.object_id in going_on for obj in group)
+            for obj in group
+        }
 
     def shown_id(self, object_id: int) -> int:
         """Return the id of an object after all merges."""

@@ -102,6 +102,26 @@ class GraphBuilder:
         frames = defaultdict(set)
         for i, masks in self._masks.items():
             frames[find_id(i, self._merged)] |= masks.keys()
+        self._keep_found(lambda i: len(frames[i]) >= least)
+
+    def drop_met_once(self) -> None:
+        """Remove the found objects that queries met on one frame alone.
+
+        What is met on the last frame stays: there may be more of it. So does all where
+        a relation may last for one frame. A session does the same at the end of each
+        pass (`SessionState.without_lost`).
+        """
+        if self._config.min_length <= 1:
+            return
+        met = defaultdict(set)
+        for entry in self._subjects:
+            for triplet in entry.triplets:
+                met[find_id(triplet.object_id, self._merged)].add(entry.frame)
+        last = max((entry.frame for entry in self._subjects), default=None)
+        self._keep_found(lambda i: len(met[i]) > 1 or last in met[i])
+
+    def _keep_found(self, keep: Callable[[int], bool]) -> None:
+        """Remove the found objects whose kept ids are not to `keep`."""
         prompted = {
             find_id(i, self._merged)
             for i, by in self._prompted_by.items()
@@ -110,8 +130,7 @@ class GraphBuilder:
         gone = {
             i
             for i in self.ids
-            if (kept := find_id(i, self._merged)) not in prompted
-            and len(frames[kept]) < least
+            if (kept := find_id(i, self._merged)) not in prompted and not keep(kept)
         }
         for i in gone:
             self._masks.pop(i, None)

@@ -162,31 +162,3 @@ def test_a_named_object_that_was_lost_is_found_under_its_name(make_session, worl
     run(session.track(start=0))
     assert lanes(session)[2] == ((0, 3), (7, 11))
     assert sorted(lanes(session)) == [1, 2]
-
-
-def test_an_object_that_was_met_once_and_whose_track_has_ended_is_dropped(
-    make_session, world
-):
-    session = make_session(model=scripted.model())
-    world.finds = lambda thing, frame: (11 if frame == 4 else 0, 0, 0)
-    session.click(**SUBJECT)
-    for update in session.track():
-        if update.frame == 5:  # it may be met again on this frame
-            assert [o.object_id for o in session.view(5).objects] == [1, 2]
-    assert [o.object_id for o in session.objects()] == [1]
-    assert [o.object_id for o in session.view(4).objects] == [1]
-    assert not session.graph().relations
-
-
-@pytest.mark.parametrize("frame", [4, 11])
-def test_an_object_that_was_met_once_stays_if_named_or_on_the_last_frame(
-    make_session, world, frame
-):
-    session = make_session(model=scripted.model())
-    world.finds = lambda thing, t: (11 if t == frame else 0, 0, 0)
-    session.click(**SUBJECT)
-    run(session.track(stop=4))
-    if frame == 4:
-        session.rename(2, "cup")
-    run(session.track(start=5))
-    assert [o.object_id for o in session.objects()] == [1, 2]

@@ -164,6 +164,22 @@ def test_nothing_relates_to_itself():
     assert [track.object_id for track in graph.objects] == [1]
 
 
+@pytest.mark.parametrize(("min_length", "kept"), [(5, [1, 2, 4, 6]), (1, range(1, 7))])
+def test_objects_that_were_met_once_are_left_out(min_length, kept):
+    # 3 merged into 2 is met twice with it; 4 on the last frame; 5 once; 6 is prompted.
+    met = {0: (2, 5, 6), 1: (3,), 2: (4,)}
+    by = {1: None, 2: 1, 3: 1, 4: 1, 5: 1, 6: None}
+    builder = GraphBuilder(lambda mask: {}, SpanConfig(min_length=min_length))
+    for t, ids in met.items():
+        triplets = [guess(i, "holding", 0.9) for i in ids]
+        merged = {3: 2} if t == 1 and min_length > 1 else {}
+        builder.add(result(t, *triplets, masks=by, prompted_by=by, merged=merged))
+    builder.drop_met_once()
+    graph = builder.build(video(3), {})
+    assert [o.object_id for o in graph.objects] == list(kept)
+    assert {t.object_id for f in graph.frames for t in f.triplets} == set(kept) - {1}
+
+
 def test_what_was_never_seen_has_its_entry():
     graph = build([result(0, guess(2, "on", 0.5), prompted_by={})], n=1)
     assert [(o.object_id, o.prompted_by, o.masks) for o in graph.objects] == [
