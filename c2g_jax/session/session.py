@@ -72,9 +72,9 @@ class Session(Prompting, Suggestions, Identity, LikelyNames, Saving):
         back from that prompt. By default it starts at new prompts that were not tracked
         yet, else at the first frame that is stale or was not tracked, else anew. A
         correction changes frames on both sides of it. However it ends, by `cancel`, an
-        error or a closed iterator, it is one action, and the frames done stay. At its end,
-        found objects that queries met on one frame alone are dropped, unless a person
-        told anything of them, or the next frame may meet them again.
+        error or a closed iterator, it is one action, and the frames done stay. When it
+        ends, found objects that queries met on one frame alone are dropped, unless a
+        person told anything of them, or the next frame may meet them again.
         """
         self._history.check_open()
         count, state = self.video.num_frames, self._history.now
