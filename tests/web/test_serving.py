@@ -378,9 +378,11 @@ def test_what_is_compiled_beside_waits_until_nobody_uses_the_model(
 ):
     monkeypatch.setattr("c2g_jax.web.readiness.QUIET", 0.3)
     monkeypatch.setattr("c2g_jax.web.readiness.ASK", 0.01)
-    with client_of(tmp_path / "state", video=clip) as client:
+    host, begun = FakeModelHost(), threading.Event()
+    host.warm_tracking = lambda report: begun.set()  # of the server's own thread
+    with client_of(tmp_path / "state", host, video=clip) as client:
         worker, readiness = client.service.worker, client.service.readiness
-        until(lambda: readiness.ready and not readiness.preparing)
+        assert begun.wait(30)
         hold, order = threading.Event(), []
         client.model_host.warm_tracking = lambda report: (
             report("tracking"),
