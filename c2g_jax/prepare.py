@@ -234,6 +234,13 @@ def count_prior(path: Path, folder: Path) -> None:
         named = [(kinds[s], kinds[o], predicate) for s, o, predicate in relations]
         videos.setdefault(video.split, []).append(name_indices(named, vocabulary))
     if not any(map(len, videos["train"])):
+        given = sum(v.num_relations for v in annotations.videos if v.split == "train")
+        if given:
+            raise InputError(
+                f"{path}: none of the {given:,} relations of its split train can be "
+                "used, as their names are not in its vocabulary, or for what --audit "
+                "tells: mend them"
+            )
         raise InputError(
             f"{path}: no relation in the videos of its split train, from which a prior "
             "is counted: give a pvsg.json with a split train and relations"

@@ -85,8 +85,8 @@ def test_without_validation_videos_there_are_no_scores(tmp_path, capsys):
         ({"split": {}}, "no relation in the videos of its split train"),
         ({"split": {"drawn": {"val": ["0001_1"]}}}, "no relation in the videos"),
         ({"data": []}, "no relation in the videos"),
-        ({"relations": []}, "no relation in the videos"),
-        ({"objects": {"thing": [], "stuff": []}}, "no relation in the videos"),
+        ({"objects": {"thing": [], "stuff": []}}, r"none of the \d+ relations .* used"),
+        ({"relations": []}, r"none of the \d+ relations of its split train"),
         ({"split": None}, "split is null, not a dictionary"),
     ],
 )

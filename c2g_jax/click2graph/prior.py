@@ -13,6 +13,7 @@ so that a pair that was seen often speaks for itself, and one never seen is judg
 its subject and its object. `c2g_jax.evaluation.prior` chooses the weights, and scores.
 """
 
+import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -210,6 +211,8 @@ class Prior:
         sizes = (size[0], size[0], size[1])
         if rows.ndim != 2 or rows.shape[1] != 4 or rows.dtype.kind != "i":
             raise ValueError("its counts are not rows of four whole numbers")
+        if (rows[:, 3] < 1).any():
+            raise ValueError("a count is below 1")
         if (rows < 0).any() or (rows[:, :3] >= sizes).any():
             raise ValueError("its counts are of names that its vocabulary lacks")
         table = np.zeros(sizes, np.int64)
@@ -245,9 +248,23 @@ def read_prior(path: str | Path, vocabulary: Vocabulary | None = None) -> Prior:
             "python -m c2g_jax.prepare --prior"
         ) from error
     if vocabulary is not None and prior.vocabulary != vocabulary:
+        first = _difference(prior.vocabulary, vocabulary)
         raise InputError(
-            f"{path} has another vocabulary ({len(prior.vocabulary.objects)} "
-            f"categories, {len(prior.vocabulary.predicates)} predicates): give a prior "
-            f"of the same {len(vocabulary.objects)} and {len(vocabulary.predicates)}"
+            f"{path} has another vocabulary ({first}): give a prior of the same "
+            f"{len(vocabulary.objects)} categories and {len(vocabulary.predicates)} "
+            "predicates, in the same order"
         )
     return prior
+
+
+def _difference(found: Vocabulary, wanted: Vocabulary) -> str:
+    """Say which name is the first that differs between two vocabularies."""
+    for kind in ("things", "stuff", "predicates"):
+        names = itertools.zip_longest(getattr(found, kind), getattr(wanted, kind))
+        for number, (name, other) in enumerate(names, 1):
+            if name != other:
+                there, here = (
+                    "nothing" if x is None else repr(x) for x in (name, other)
+                )
+                return f"{kind}, name {number}: {there}, not {here}"
+    return "of another form"

@@ -43,5 +43,6 @@ def test_it_is_saved_and_read(tmp_path, model, prior):
 def test_one_of_another_vocabulary_is_refused(tmp_path, prior):
     write_prior(tmp_path / "prior.json", prior)
     other = dataclasses.replace(VOCABULARY, predicates=("on", "under"))
-    with pytest.raises(InputError, match="has another vocabulary"):
+    first = "predicates, name 2: 'holding', not 'under'"
+    with pytest.raises(InputError, match=rf"has another vocabulary \({first}\)"):
         read_prior(tmp_path / "prior.json", other)
