@@ -60,7 +60,9 @@ class Protocol:
     # probability that the object is visible; or times SAM2's estimate of the mask IoU.
     confidence: str = PRODUCT
     queries: int = 3  # objects counted on each frame: the paper's N_q
-    ks: tuple[int, ...] = (3,)  # the K of R@K
+    # The K of R@K of one subject; one beyond its predictions takes all of them. Of all
+    # subjects of a video together they are 20, 50 and 100.
+    ks: tuple[int, ...] = (3,)
     # Each object gives one prediction for every predicate, all ranked together.
     multi_predicate: bool = False
     # A prediction hits at most one unit of its frame.
