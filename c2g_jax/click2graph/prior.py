@@ -259,12 +259,13 @@ def read_prior(path: str | Path, vocabulary: Vocabulary | None = None) -> Prior:
 
 def _difference(found: Vocabulary, wanted: Vocabulary) -> str:
     """Say which name is the first that differs between two vocabularies."""
-    for kind in ("things", "stuff", "predicates"):
-        names = itertools.zip_longest(getattr(found, kind), getattr(wanted, kind))
-        for number, (name, other) in enumerate(names, 1):
-            if name != other:
-                there, here = (
-                    "nothing" if x is None else repr(x) for x in (name, other)
-                )
-                return f"{kind}, name {number}: {there}, not {here}"
-    return "of another form"
+    pairs = (
+        (kind, number, names)
+        for kind in ("things", "stuff", "predicates")
+        for number, names in enumerate(
+            itertools.zip_longest(getattr(found, kind), getattr(wanted, kind)), 1
+        )
+    )
+    kind, number, names = next(pair for pair in pairs if len(set(pair[2])) > 1)
+    there, here = ("nothing" if name is None else repr(name) for name in names)
+    return f"{kind}, name {number}: {there}, not {here}"
