@@ -117,22 +117,24 @@ def count_subjects(
 def score_all_ways(
     truths: Sequence[TrueRelation],
     relations: Mapping[str, Sequence[PredictedRelation]],
-    triplets: Mapping[int, Sequence[PredictedTriplet]],
+    triplets: Mapping[int, Sequence[PredictedTriplet]] | None,
     subjects: Sequence[Hashable],
     overlap: Overlap,
 ) -> dict[str, Counter]:
     """Return the counts of each of `counting.WAYS`, and of SUBJECTS, by name.
 
     `relations` are those made with ONE predicate a pair on each frame, and with ALL;
-    `triplets` are all, by frame.
+    `triplets` are all, by frame. None, if a system does not predict single frames,
+    leaves out the ways by the frame.
     """
-    alone = {t: one_predicate(here) for t, here in triplets.items()}
     single = pvsg_official.one_predicate(relations[ONE])
     score = pvsg_official.score_video
-    return {
-        way_name(FRAME, ONE): score_frames(truths, alone, overlap),
-        way_name(FRAME, ALL): score_frames(truths, triplets, overlap),
-        way_name(WHOLE, ONE): score(truths, single, overlap),
-        way_name(WHOLE, ALL): score(truths, relations[ALL], overlap),
-        SUBJECTS: count_subjects(truths, subjects, overlap),
-    }
+    found = {}
+    if triplets is not None:
+        alone = {t: one_predicate(here) for t, here in triplets.items()}
+        found[way_name(FRAME, ONE)] = score_frames(truths, alone, overlap)
+        found[way_name(FRAME, ALL)] = score_frames(truths, triplets, overlap)
+    found[way_name(WHOLE, ONE)] = score(truths, single, overlap)
+    found[way_name(WHOLE, ALL)] = score(truths, relations[ALL], overlap)
+    found[SUBJECTS] = count_subjects(truths, subjects, overlap)
+    return found

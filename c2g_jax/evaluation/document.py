@@ -158,7 +158,7 @@ def _of_all_subjects(
         for system, kind in parts:
             found = systems[system][kind]
             values = found if source is None else found["sources"].get(source, {})
-            own = {way: keys for way, keys in ways.items() if keys.keys() & values}
+            own = ways if any(keys.keys() & values for keys in ways.values()) else {}
             if not own and f"{OFFICIAL}{names[0]}" in values:
                 own = {(WHOLE, some): {f"{OFFICIAL}{name}": name for name in names}}
             for way, keys in own.items():
@@ -171,6 +171,8 @@ def _of_all_subjects(
             "the relations have them. Not comparable with R@K above, which is of one "
             "subject."
         )
+        if any("-" in row for row in rows):
+            yield 'A dash: files without "frames", the predictions on single frames.'
         yield grid(heads, rows)
     found = "subjects found"
     having = [part for part in parts if _has(systems, part, [found])]

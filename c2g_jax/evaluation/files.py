@@ -4,12 +4,13 @@ Each file is a `scene_graph.json` whose only prompted object is the subject. SUB
 its object_id in the data set, RUN counts from 0. R@K, SpIR and PLR score "frames", the
 PVSG metric scores "relations"; "run" names the kind of prompt. The graph of a system
 without prompts is VIDEO/all/RUN.json: its subjects are scored together
-(`all_subjects`), frames from its "frames", whole relations from its "relations".
+(`all_subjects`), frames from its "frames", whole relations from its "relations". If
+the graphs of a kind of prompt have no "frames", only whole relations are scored.
 """
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,12 +98,12 @@ def score_files(
     """
     work = work or Throughput()
     files, names = find_files(folder), LabelIds(dataset.vocabulary)
-    _check_files(files, dataset, names, protocol, begin)
+    whole = _check_files(files, dataset, names, protocol, begin)
     runs = sorted({f.run for f in files})
     advance = begin("scored", sum(video.num_frames for video in videos))
     for video in videos:
         own = [f for f in files if f.video_id == video.video_id]
-        yield _score_video(dataset, video, own, runs, names, protocol, work)
+        yield _score_video(dataset, video, own, runs, names, protocol, whole, work)
         advance(video.num_frames)
 
 
@@ -112,10 +113,11 @@ def _check_files(
     names: LabelIds,
     protocol: Protocol,
     begin: Begin,
-) -> None:
+) -> set[str]:
     """Read all files once, also those of other videos; raises InputError for any fault.
 
-    Scores are kept with a hash of the folder: if a faulty file were found later, fixing
+    Returns the kinds of prompt whose files predict whole relations alone. Scores are
+    kept with a hash of the folder: if a faulty file were found later, fixing
     it would invalidate the scores of all others.
     """
     known = {v.video_id: v for v in dataset.videos(protocol.split)}
@@ -124,11 +126,22 @@ def _check_files(
             file, known.get(file.video_id), f"{protocol.split} of {dataset.name}"
         )
     advance = begin("checked", sum(known[f.video_id].num_frames for f in files))
+    by_frame, whole = set(), {}
     for file in files:
         graph, video = read_scene_graph(file.path), known[file.video_id]
         _check_video(graph, video, file)
         _check_parts(graph, names, file)
+        if graph.frames:
+            by_frame.add(_kind(graph))
+        elif graph.relations:
+            whole.setdefault(_kind(graph), file.path)
         advance(video.num_frames)
+    for kind in by_frame & whole.keys():
+        raise InputError(
+            f'{whole[kind]}: has "relations" but no "frames", which other files of the '
+            f"prompt {kind!r} have: write them in all of these files or in none"
+        )
+    return set(whole)
 
 
 def _check_place(file: PredictionFile, video: VideoRecord | None, split: str) -> None:
@@ -153,6 +166,7 @@ def _score_video(
     runs: Sequence[int],
     names: LabelIds,
     protocol: Protocol,
+    whole: Collection[str],
     work: Throughput,
 ) -> dict:
     truth = video_truth(video, protocol)
@@ -176,7 +190,7 @@ def _score_video(
                 missing[run] += subject_id is not None
                 continue
             graph = read_scene_graph(file.path)
-            kind = str(graph.run.get("prompt", UNNAMED))
+            kind = _kind(graph)
             relations[kind] += relations_of_graph(graph, names, subject_id)
             tracks |= {(subject_id, o.object_id): o.masks for o in graph.objects}
             shown[kind] += [(subject_id, i) for i in subjects_of_graph(graph)]
@@ -202,7 +216,7 @@ def _score_video(
             system[kind]["ways"][run] = score_all_ways(
                 records,
                 {ONE: predicted, ALL: predicted},
-                triplets[kind],
+                None if kind in whole else triplets[kind],
                 shown[kind],
                 overlap,
             )
@@ -214,6 +228,11 @@ def _score_video(
         "nothing": _nothing(video, subjects, records, runs, protocol),
         "systems": {"predictions": {k: dict(v) for k, v in system.items()}},
     }
+
+
+def _kind(graph: SceneGraph) -> str:
+    """The kind of prompt of a file."""
+    return str(graph.run.get("prompt", UNNAMED))
 
 
 def _nothing(video, subjects, records, runs, protocol) -> dict:

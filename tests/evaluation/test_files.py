@@ -1,6 +1,7 @@
 """Predictions from files: the truth scores 100, and missing files score 0."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -139,6 +140,36 @@ def test_a_graph_without_a_prompt_is_judged_by_pvsg_s_metric(
     assert found["point"]["R@3"]["mean"] == 100
     assert "R@3" not in found["prompt"]
     assert 0 < found["prompt"]["PVSG R@20"]["mean"] < 100
+
+
+def only_whole(path):
+    """Move a graph of one subject to `all`, without predictions on single frames."""
+    graph = path.parents[1] / "all" / path.name
+    graph.parent.mkdir(exist_ok=True)
+    path.rename(graph)
+    edit(graph, lambda document: document.pop("frames"))
+    return graph
+
+
+def test_graphs_without_frames_are_not_scored_by_the_frame(spoilt, toy_dataset, videos):
+    for path in sorted(spoilt.glob("*/*/*.json")):
+        if path.parent == first(spoilt).parent:
+            only_whole(path)
+        else:
+            path.unlink()
+    _, found = score(spoilt, toy_dataset, videos)
+    found = found["point"]
+    # One video has no file at all: its relations count, and none is found.
+    assert 0 < found["R@20 (whole relation, one)"]["mean"] < 100
+    assert 0 < found["subjects found"]["mean"] < 100
+    assert not [name for name in found if "(frame" in name]
+
+
+def test_either_all_files_of_a_prompt_have_frames_or_none(spoilt, toy_dataset, videos):
+    graph = only_whole(first(spoilt))
+    says = f'{graph}: has "relations" but no "frames", which other files of the prompt'
+    with pytest.raises(InputError, match=re.escape(says)):
+        score(spoilt, toy_dataset, videos)
 
 
 def test_folders_that_are_none(tmp_path, spoilt, toy_dataset, videos):

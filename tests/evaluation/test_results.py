@@ -297,6 +297,19 @@ def test_every_table_names_how_recall_is_counted():
     assert told["auto", "mR@50 (frame, all)"] == ("frame", "all")
 
 
+def test_what_files_without_frames_cannot_tell_is_a_dash():
+    way = {"relations 0": 4, "R@20 0": 3}
+    ways = {way_name(*w): way for w in WAYS if w[0] != "frame"}
+    whole = {"none": {"official": {"0": way}, "ways": {"0": ways}}}
+    scores = [{**s, "systems": {"predictions": whole}} for s in SCORES]
+    page = markdown(document(scores=scores), (2,))
+    says = 'A dash: files without "frames", the predictions on single frames.'
+    title = f"All subjects of a video together\n\n{PVSG_TEXT}\n\n{says}"
+    _, _, *rows = lines(page, title)
+    found = {tuple(r[4:6]): r[6] for r in rows if r[0] == "x"}
+    assert found == dict(zip(WAYS, ("-", "-", "75.00", "75.00"), strict=True))
+
+
 def test_the_csv_says_the_same_as_the_page():
     rows = list(csv.DictReader(io.StringIO(csv_text(document()))))
     (one,) = [r for r in rows if (r["source"], r["metric"]) == ("x", "R@3")]
