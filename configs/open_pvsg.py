@@ -99,6 +99,7 @@ def get_config(devices: str = "1") -> ConfigDict:
             checkpoint="weights/large",
         )
     )
+    config.heads = ""  # of trained DIDM and SCH to begin with; "": random values
     # Paper: "lightweight", about 5 M parameters with SCH: DETR's widths, three layers.
     config.didm = ConfigDict(
         dict(

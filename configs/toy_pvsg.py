@@ -73,6 +73,7 @@ def get_config(variant: str = "") -> ConfigDict:
     config.sam2 = ConfigDict(
         dict(size="mini", image_size=352, dtype="float32", checkpoint="")
     )
+    config.heads = ""  # of trained DIDM and SCH to begin with; "": random values
     config.didm = ConfigDict(
         dict(
             num_layers=3,

@@ -1,6 +1,7 @@
 """`tools/segmenter.py`: IoUs of known masks."""
 
 import runpy
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -53,6 +54,17 @@ def test_true_masks_score_one_and_a_click_takes_the_surest(
     assert (rows[:, 0] < 0.6).all()
     assert len(found["things"]) == sum(video.is_thing[video.row(i)] for i in seen)
     assert len(found["subjects"]) <= len(found["things"])
+    assert sum(len(found[kind]) for kind in tool["CROWDS"]) == len(found["things"])
+    tool["show_prompted"](found)
+
+
+def test_crowding_is_the_share_of_a_box_that_other_things_cover(tool):
+    segments = np.array([[1, 2, 3], [1, 1, 3], [4, 4, 4]], np.uint8)
+    video = SimpleNamespace(
+        object_ids=np.array([1, 2, 3, 4]), is_thing=np.array([True, True, True, False])
+    )
+    shares = [tool["crowding"](segments, video, i) for i in (1, 2, 3, 4)]
+    assert shares == [1 / 4, 0, 0, 0]
 
 
 def test_a_followed_mask_is_compared_with_one_left_behind(tool, toy_dataset, model):

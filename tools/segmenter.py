@@ -4,7 +4,8 @@
         --name=toy_pvsg
 
 Prompted: on the middle frame of every second validation video, each object is segmented
-separately, without memory, from a click on a random pixel and from its box. Tracked: in
+separately, without memory, from a click on a random pixel and from its box; things
+also by how much of their box other things cover. Tracked: in
 every tenth video, all objects that take part in a relation are tracked from their true
 masks on the first frame; the baseline keeps the mask of the first frame. All figures
 are mean IoUs.
@@ -36,6 +37,9 @@ with launch.needing("train"):
 for _name in ("checkpoint", "data_dir", "name"):
     flags.declare_key_flag(_name)
 AGES = ((1, 1), (2, 5), (6, 15), (16, 39))  # frames after the prompt, first to last
+# Things, by the share of their box that other things cover, which is less than this.
+CROWDS = {f"things, others below {x:.0%}": x for x in (0.01, 0.1, 0.25, 0.5, 1.0)}
+KINDS = "all", "things", *CROWDS, "subjects"
 MAX_OBJECTS = 16  # per frame; further objects are left out
 
 
@@ -86,9 +90,20 @@ def prompted_ious(model: Sam2, dataset: Dataset, videos) -> dict[str, list[np.nd
             found["all"].append(row)
             if video.is_thing[video.row(object_id)]:
                 found["things"].append(row)
+                share = crowding(frame.segments, video, object_id)
+                crowd = next(kind for kind, most in CROWDS.items() if share < most)
+                found[crowd].append(row)
             if object_id in subjects:
                 found["subjects"].append(row)
     return found
+
+
+def crowding(segments: np.ndarray, video: VideoRecord, object_id: int) -> float:
+    """Return the share of an object's box that other things cover."""
+    y, x = np.nonzero(segments == object_id)
+    box = segments[y.min() : y.max() + 1, x.min() : x.max() + 1]
+    others = np.setdiff1d(video.object_ids[video.is_thing], [object_id])
+    return float(np.isin(box, others).mean())
 
 
 def tracked_ious(model: Sam2, dataset: Dataset, videos) -> dict[int, list[tuple]]:
@@ -136,9 +151,10 @@ def own_ious(logits: np.ndarray, frame: TrueFrame, ids: list[int]) -> np.ndarray
 def show_prompted(found: dict[str, list[np.ndarray]]) -> None:
     """Print the means of `prompted_ious`."""
     table = Table("mean IoU", "masks", "click", "click, best of 3", "box")
-    for kind, rows in found.items():
-        means = (f"{x:.3f}" for x in np.mean(rows, axis=0))
-        table.add_row(kind, str(len(rows)), *means)
+    for kind in KINDS:
+        if rows := found.get(kind):
+            means = (f"{x:.3f}" for x in np.mean(rows, axis=0))
+            table.add_row(kind, str(len(rows)), *means)
     Console().print(table)
 
 

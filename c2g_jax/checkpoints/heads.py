@@ -264,6 +264,24 @@ def with_heads(
     return model
 
 
+def begin_with_heads(model: Click2Graph, path: str | Path) -> None:
+    """Replace DIDM and SCH of a model by trained ones of the same shape, to train on.
+
+    `path` is as for `read_heads`. InputError for other shapes or another vocabulary.
+    """
+    heads = read_heads(path)
+    vocabulary = read_heads_shape(heads.manifest[CLICK2GRAPH], heads.source)[2]
+    mend = "configure didm and sch as these heads have them, or give others"
+    check_names(_named(model.didm, model.sch), heads.parameters(), heads.source, mend)
+    if vocabulary != model.config.vocabulary:
+        raise InputError(
+            f"{path} has heads for another vocabulary than the data set: give heads "
+            "that were trained on its names"
+        )
+    model.didm = with_parameters(model.didm, parameters(heads.didm))
+    model.sch = with_parameters(model.sch, parameters(heads.sch))
+
+
 def load_model(
     folder: str | Path,
     heads: str | Path | None = None,

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from c2g_jax.checkpoints.heads import save_click2graph_and_heads
+from c2g_jax.checkpoints.heads import begin_with_heads, save_click2graph_and_heads
 from c2g_jax.checkpoints.pretrained import (
     abstract_click2graph,
     check_size,
@@ -140,6 +140,8 @@ def click2graph_task(
     model = abstract_click2graph(dataclasses.replace(paper, didm=didm, sch=sch))
     model.sam2 = sam2
     model = with_seeded_heads(model, config.seed)
+    if config.get("heads"):
+        begin_with_heads(model, config.heads)
     if sch.prior:
         own = Path(config.data.dir) / config.data.name / "prior.json"
         prior = read_prior(config.get("prior") or own, vocabulary)

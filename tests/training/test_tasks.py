@@ -92,6 +92,36 @@ def test_click2graph_is_built_around_a_segmenter(prepared_toy, tmp_path, caplog)
     assert {n.split(".")[0] for n in split_params(only).trained} == {"sch"}
 
 
+def test_training_begins_at_trained_heads(prepared_toy, tmp_path):
+    config = load("toy_pvsg", prepared_toy)
+    first = tasks.prepare_task(config, local_batch=1)
+    first.export(first.task.model, tmp_path / "whole", {})
+    config.seed += 1
+    for heads in ("", tmp_path / "whole", tmp_path / HEADS):
+        config.heads = str(heads)
+        model = tasks.prepare_task(config, local_batch=1).task.model
+        for part in ("didm", "sch"):
+            own, given = (getattr(m, part) for m in (model, first.task.model))
+            assert same_parameters(own, given) == bool(heads), (part, heads)
+        assert not same_parameters(model.sam2, first.task.model.sam2)
+    config.sch.hidden += 8
+    with pytest.raises(InputError, match=r"heads\.safetensors does not fit .*: confi"):
+        tasks.prepare_task(config, local_batch=1)
+
+
+def test_heads_of_other_names_are_refused(prepared_toy, tmp_path):
+    config = load("toy_pvsg", prepared_toy)
+    made = tasks.prepare_task(config, local_batch=1)
+    model = made.task.model
+    names = model.config.vocabulary
+    swapped = dataclasses.replace(names, predicates=names.predicates[::-1])
+    model.config = dataclasses.replace(model.config, vocabulary=swapped)
+    made.export(model, tmp_path / "whole", {})
+    config.heads = str(tmp_path / HEADS)
+    with pytest.raises(InputError, match="heads for another vocabulary than the data"):
+        tasks.prepare_task(config, local_batch=1)
+
+
 def test_held_out_clips_are_not_augmented(prepared_toy):
     config = load("sam2_toy", prepared_toy)
     made = tasks.prepare_task(config, local_batch=2)
