@@ -251,7 +251,8 @@ def count_prior(path: Path, folder: Path) -> None:
     annotated = sum(v.num_relations for v in annotations.videos)
     used = sum(len(relations) for group in videos.values() for relations in group)
     print(
-        f"\n{used:,} of {annotated:,} annotated relations are used: --audit tells why"
+        f"\n{used:,} of {annotated:,} annotated relations are used: the same command "
+        "with --audit in place of --prior tells why"
     )
     print(f"written to {folder}")
 

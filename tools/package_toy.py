@@ -55,10 +55,10 @@ def package_checkpoint(source: Path, folder: Path) -> None:
     if "training" not in manifest:
         raise InputError(f"{source} has no training configuration: give a run's")
     config = manifest["training"]["config"]
-    del (
-        config["data"]["dir"],
-        config["sam2"]["checkpoint"],
-    )  # local paths
+    # Paths of this machine.
+    del config["data"]["dir"], config["sam2"]["checkpoint"]
+    for name in ("heads", "prior"):
+        config.pop(name, None)
     with tempfile.TemporaryDirectory() as aside:
         made = Path(aside)
         save_click2graph(model, made, {**manifest, "dtype": "float16"})

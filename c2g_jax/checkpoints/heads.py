@@ -29,6 +29,7 @@ from c2g_jax.checkpoints.pretrained import (
     CLICK2GRAPH,
     SETTINGS,
     abstract_click2graph,
+    find_checkpoint,
     heads_shape,
     load_click2graph,
     load_sam2,
@@ -37,6 +38,7 @@ from c2g_jax.checkpoints.pretrained import (
     settings_of,
     untrained,
 )
+from c2g_jax.checkpoints.released.cache import is_released
 from c2g_jax.checkpoints.safetensors import (
     check_names,
     digest,
@@ -52,6 +54,7 @@ from c2g_jax.media.outputs import path_named, write_atomic
 from c2g_jax.sam2.layers import abstract
 from c2g_jax.sam2.model import Sam2, for_inference
 from c2g_jax.types import InputError, TrackRules
+from c2g_jax.vocabulary import Vocabulary, load_vocabulary
 
 HEADS = "heads.safetensors"
 _MANIFEST = "manifest"  # the entry of the file's metadata
@@ -200,6 +203,24 @@ def settings_in_use(
     if checkpoint is None:
         return None
     return settings_of(read_manifest(checkpoint), checkpoint)
+
+
+def vocabulary_in_use(
+    checkpoint: str | Path | None, heads: str | Path | None
+) -> Vocabulary:
+    """Return the vocabulary of the heads, if given, else of the checkpoint, or default.
+
+    SAM2.1 alone has OpenPVSG's; a released one is not converted for it.
+    """
+    if heads is not None:
+        manifest, source = heads_manifest(heads), heads
+    elif checkpoint is not None and is_released(Path(checkpoint)):
+        return load_vocabulary()
+    else:
+        source = find_checkpoint(checkpoint)
+        manifest = read_manifest(source)
+    shape = manifest.get(CLICK2GRAPH)
+    return load_vocabulary() if shape is None else read_heads_shape(shape, source)[2]
 
 
 def parse_heads(

@@ -248,7 +248,7 @@ def read_prior(path: str | Path, vocabulary: Vocabulary | None = None) -> Prior:
             "python -m c2g_jax.prepare --prior"
         ) from error
     if vocabulary is not None and prior.vocabulary != vocabulary:
-        first = _difference(prior.vocabulary, vocabulary)
+        first = difference(prior.vocabulary, vocabulary)
         raise InputError(
             f"{path} has another vocabulary ({first}): give a prior of the same "
             f"{len(vocabulary.objects)} categories and {len(vocabulary.predicates)} "
@@ -257,7 +257,7 @@ def read_prior(path: str | Path, vocabulary: Vocabulary | None = None) -> Prior:
     return prior
 
 
-def _difference(found: Vocabulary, wanted: Vocabulary) -> str:
+def difference(found: Vocabulary, wanted: Vocabulary) -> str:
     """Say which name is the first that differs between two vocabularies."""
     pairs = (
         (kind, number, names)

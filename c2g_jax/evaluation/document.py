@@ -232,8 +232,8 @@ def _ground_truth(document: Mapping[str, Any]) -> Iterator[str]:
     subjects, frames = truth["subjects"], truth["subject frames"]
     dropped = ", ".join(f"{n} {a:,}" for n, a in truth["dropped"].items() if a)
     yield (
-        f"{truth['videos']} video{'s' * (truth['videos'] != 1)}, {subjects:,} subjects "
-        f"on {frames:,} frames, "
+        f"{truth['videos']} video{'s' * (truth['videos'] != 1)}, {subjects:,} "
+        f"subject{'s' * (subjects != 1)} on {frames:,} frames, "
         f"{truth['units']:,} units (frame, subject, object, predicate) of "
         f"{truth['annotated']:,} annotated; left out: "
         f"{dropped or 'none'}."

@@ -16,6 +16,7 @@ FIRST_INTERACTION, FIRST_VISIBLE, RANDOM = (
 ANYWHERE, INTERIOR = "anywhere", "interior"
 FORWARD, BOTH = "forward", "both"
 TRACKS, NONE = "tracks", "none"
+MAX_K = 1_000_000  # beyond the predictions of any frame
 PRODUCT, TIMES_OBJECT, TIMES_IOU = "product", "times_object", "times_iou"
 PER_FRAME, TUBE_VOTE = "frame", "tube_vote"
 
@@ -87,8 +88,9 @@ class Protocol:
         for name, low in least.items():
             if getattr(self, name) < low:
                 raise InputError(f"--{name}={getattr(self, name)}: give {low} or more")
-        if not self.ks or min(self.ks) < 1:
-            raise InputError(f"--ks={','.join(map(str, self.ks))}: give numbers from 1")
+        if not self.ks or not 1 <= min(self.ks) <= max(self.ks) <= MAX_K:
+            given = ",".join(map(str, self.ks))
+            raise InputError(f"--ks={given}: give numbers from 1 to {MAX_K:,}")
         for name in ("tau", "tube_share"):
             if not 0 < getattr(self, name) <= 1:
                 raise InputError(f"--{name}={getattr(self, name)}: give 0 < x <= 1")

@@ -151,8 +151,9 @@ class _ProgressLines:
         self.printed = now
         rate = self.done / (now - self.began)
         left = max(self.total - self.done, 0) / rate / 60
+        digits = int(rate < 10)
         print(
-            f"{self.name}: {self.done:,} of {self.total:,} frames, {rate:.0f} per "
+            f"{self.name}: {self.done:,} of {self.total:,} frames, {rate:.{digits}f} per "
             f"second, {left:.0f} min left",
             file=sys.stderr,
         )

@@ -22,6 +22,8 @@ def films_of(folder: str | Path) -> dict[str, Path]:
     In the order of their names. InputError if there are none, or two of one name.
     """
     folder = Path(folder)
+    if folder.is_file():
+        raise InputError(f"--videos={folder}: is a file: give it as --video")
     if not folder.is_dir():
         raise InputError(f"--videos={folder}: no such folder: check the path")
     found: dict[str, Path] = {}

@@ -54,7 +54,9 @@ def read_annotated_prompts(path: str | Path) -> tuple[list[Prompt], Annotations]
     try:
         entries = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise InputError(f"{path}: no such prompts file: check the path") from None
+        raise InputError(
+            f"{path}: no such prompts file: check the path (--videos needs one for each film)"
+        ) from None
     except OSError as error:
         raise InputError(
             f"{path}: not readable ({error.strerror}): give a JSON file"

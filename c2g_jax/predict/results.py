@@ -49,11 +49,12 @@ def write_results(job: Job, graph: SceneGraph, progress: Any) -> None:
         with contextlib.closing(iter(video)) as frames:
             shown = progress.track(frames, task_id=drawing)
             write_overlay(folder, shown, graph)
+        certain = without_candidates(graph)
         if "coco" in job.formats:
-            write_coco(folder / "coco.json", graph, names)
+            write_coco(folder / "coco.json", certain, names)
         if "open_pvsg" in job.formats:
             with contextlib.closing(iter(video)) as frames:
-                named = name_others(graph)
+                named = name_others(certain)
                 write_open_pvsg(folder / OPEN_PVSG, named, frames, vocabulary=names)
 
 
@@ -62,6 +63,21 @@ def vocabulary_of(job: Job) -> Vocabulary | None:
     shape = ((job.heads_manifest or job.manifest) or {}).get("click2graph") or {}
     own = shape.get("vocabulary")
     return None if own is None else Vocabulary.from_json(own)
+
+
+def without_candidates(graph: SceneGraph) -> SceneGraph:
+    """Return the graph without objects that were found and are in no relation.
+
+    DIDM proposes objects on every frame; the exports are for annotations, as those of
+    a session, in which a proposal counts when it is accepted.
+    """
+    related = {i for r in graph.relations for i in (r.subject_id, r.object_id)}
+    objects = tuple(
+        track
+        for track in graph.objects
+        if track.prompted_by is None or track.object_id in related
+    )
+    return dataclasses.replace(graph, objects=objects)
 
 
 def name_others(graph: SceneGraph) -> SceneGraph:

@@ -79,11 +79,7 @@ def main(argv: Sequence[str]) -> None:
         for name in ("fastapi", "uvicorn"):
             importlib.import_module(name)
     settings, checkpoint = read_flags()
-    prior = None
-    if PRIOR.value is not None:
-        from c2g_jax.click2graph.prior import read_prior
-
-        prior = read_prior(PRIOR.value)
+    prior = None if PRIOR.value is None else prior_for(checkpoint)
     check_output(settings.projects, "projects")  # before another folder is made
     locks = [
         locked_folder(settings.state, "state"),
@@ -145,6 +141,32 @@ def read_flags():
         limits=Limits(bytes=MAX_UPLOAD_MB.value << 20, frames=MAX_UPLOAD_FRAMES.value),
     )
     return settings, checkpoint
+
+
+def prior_for(checkpoint: Path | None):
+    """Return the prior of --prior_file; InputError if it knows no name of the model.
+
+    Of a prior of another vocabulary only the names that both have are ranked, and the
+    user is told.
+    """
+    from c2g_jax.checkpoints.heads import vocabulary_in_use
+    from c2g_jax.checkpoints.released.cache import report_on_stderr
+    from c2g_jax.click2graph.prior import difference, read_prior
+    from c2g_jax.session.ranking import check_prior
+
+    prior = read_prior(PRIOR.value)
+    vocabulary = vocabulary_in_use(checkpoint, HEADS.value)
+    try:
+        check_prior(prior, vocabulary)
+    except InputError as error:
+        raise InputError(f"--prior_file={PRIOR.value}: {error}") from None
+    if prior.vocabulary != vocabulary:
+        first = difference(prior.vocabulary, vocabulary)
+        report_on_stderr(
+            f"{PRIOR.value} has another vocabulary than the model ({first}): only names "
+            "that both have are ranked"
+        )
+    return prior
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from c2g_jax.checkpoints.heads import (
     save_click2graph_and_heads,
     save_heads,
     settings_in_use,
+    vocabulary_in_use,
     write_heads_settings,
 )
 from c2g_jax.checkpoints.pretrained import save_sam2
@@ -27,6 +28,7 @@ from c2g_jax.checkpoints.safetensors import parameters
 from c2g_jax.click2graph.model import Click2Graph
 from c2g_jax.click2graph.settings import Settings
 from c2g_jax.types import InputError, TrackRules
+from c2g_jax.vocabulary import load_vocabulary
 from tests.equality import same_parameters
 from tests.small_click2graph import SAM2, VOCABULARY, build
 from tests.small_sam2 import one_block_config
@@ -67,6 +69,11 @@ def test_heads_around_the_sam2_they_were_trained_around(model, trained):
     assert settings_in_use(trained / "sam2", trained / HEADS) == SETTINGS
     assert settings_in_use(trained / "weights", None) == SETTINGS
     assert settings_in_use(trained / "sam2", None) is None
+    own = (trained / "sam2", trained / HEADS), (trained / "weights", None)
+    assert all(vocabulary_in_use(*places) == VOCABULARY for places in own)
+    released = trained / "sam2.1_hiera_tiny.pt"  # not converted, nor read
+    for alone in (trained / "sam2", released):
+        assert vocabulary_in_use(alone, None) == load_vocabulary()
     again, _ = load_model(trained / "sam2", trained / HEADS, rules=TrackRules())
     assert again.config.rules == TrackRules()
 

@@ -104,6 +104,8 @@ def test_when_didm_looks():
         ("heat_cells", 0),
         ("max_tracks", 0),
         ("ks", ()),
+        ("ks", (0, 3)),
+        ("ks", (10**20,)),
         ("tau", 0.0),
         ("tube_share", 1.5),
         ("mask_nms", -0.1),

@@ -12,12 +12,32 @@ from c2g_jax.media.rle import encode_mask
 from c2g_jax.predict import __main__ as predict
 from c2g_jax.predict import automatic
 from c2g_jax.predict.films import films_of
+from c2g_jax.predict.results import without_candidates
 from c2g_jax.tracking.automatic import FoundObject
-from c2g_jax.types import FrameResult, InputError
+from c2g_jax.types import (
+    FrameResult,
+    InputError,
+    ObjectTrack,
+    Relation,
+    SceneGraph,
+    VideoInfo,
+)
 from tests.clips import numbered_clip
 from tests.faked import fake_tracker, run_predict
 
 POINT = "--point=15,15"
+
+
+def test_exports_leave_out_what_is_in_no_relation():
+    tracks = [
+        ObjectTrack(i, "dog", 1.0, by, {})
+        for i, by in ((1, None), (2, None), (3, 1), (4, 1), (5, 2))
+    ]
+    relations = (Relation(1, 3, "on", ((0, 1),), 0.5), Relation(5, 2, "on", (), 0.5))
+    graph = SceneGraph(VideoInfo("v", 8, 8, 5.0, (0.0,)), tuple(tracks), relations)
+    kept = without_candidates(graph)
+    assert [track.object_id for track in kept.objects] == [1, 2, 3, 5]
+    assert kept.relations == relations
 
 
 @pytest.fixture
@@ -214,6 +234,8 @@ def test_refusals(tmp_path, clip, films, start, case):
 
 def test_two_films_of_one_name(films, clip):
     assert list(films_of(films)) == ["a", "b"]
+    with pytest.raises(InputError, match="a.mp4: is a file: give it as --video"):
+        films_of(films / "a.mp4")
     shutil.copy(clip, films / "a.mov")
     with pytest.raises(InputError, match=r"a\.mov and a\.mp4 would both be written"):
         films_of(films)

@@ -1,5 +1,6 @@
 """The command as users start it, and its errors."""
 
+import dataclasses
 import json
 import os
 import re
@@ -9,10 +10,14 @@ import sys
 import time
 import urllib.request
 
+import numpy as np
 import pytest
 from absl import flags
 from absl.testing import flagsaver
 
+from c2g_jax.click2graph.prior import Prior, count_relations, write_prior
+from c2g_jax.vocabulary import Vocabulary, load_vocabulary
+from c2g_jax.web.__main__ import prior_for
 from tests.commands import ROOT, refusal
 
 MODULE = "c2g_jax.web"
@@ -25,6 +30,27 @@ def test_what_cannot_be_served_is_one_line(tmp_path):
     assert "no.json: No such file" in refusal(MODULE, state, "--prior_file=no.json")
     assert "--fps is 0" in refusal(MODULE, state, "--fps=0")
     assert "--port is 70000" in refusal(MODULE, state, "--port=70000")
+
+
+def a_prior(path, names):
+    sizes = len(names.objects), len(names.predicates)
+    write_prior(path, Prior(names, count_relations(np.array([[0, 1, 0]]), *sizes)))
+    return path
+
+
+def test_a_prior_of_other_names_is_refused_or_told(tmp_path, capsys):
+    state = f"--state={tmp_path}"
+    foreign = Vocabulary(("lion", "hare"), (), ("eats",))
+    path = a_prior(tmp_path / "foreign.json", foreign)
+    line = refusal(MODULE, state, f"--prior_file={path}")
+    assert f"--prior_file={path}: the prior has no object category in common" in line
+    names = load_vocabulary()
+    for word, told in (("human", "(things, name 1: 'human', not 'adult')"), ("", "")):
+        other = dataclasses.replace(names, things=(word or "adult", *names.things[1:]))
+        path = a_prior(tmp_path / "prior.json", other)
+        with flagsaver.flagsaver(prior_file=str(path)):
+            assert prior_for(None).vocabulary == other
+        assert told in capsys.readouterr().err
 
 
 def test_it_answers_on_this_machine_and_ends_with_ctrl_c(tmp_path):
