@@ -153,7 +153,7 @@ class _ProgressLines:
         left = max(self.total - self.done, 0) / rate / 60
         digits = int(rate < 10)
         print(
-            f"{self.name}: {self.done:,} of {self.total:,} frames, {rate:.{digits}f} per "
-            f"second, {left:.0f} min left",
+            f"{self.name}: {self.done:,} of {self.total:,} frames, {rate:.{digits}f} "
+            f"per second, {left:.0f} min left",
             file=sys.stderr,
         )

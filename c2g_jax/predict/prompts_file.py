@@ -55,7 +55,8 @@ def read_annotated_prompts(path: str | Path) -> tuple[list[Prompt], Annotations]
         entries = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise InputError(
-            f"{path}: no such prompts file: check the path (--videos needs one for each film)"
+            f"{path}: no such prompts file: check the path (with --videos each film "
+            "has a file of its name)"
         ) from None
     except OSError as error:
         raise InputError(

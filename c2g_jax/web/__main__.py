@@ -163,8 +163,8 @@ def prior_for(checkpoint: Path | None):
     if prior.vocabulary != vocabulary:
         first = difference(prior.vocabulary, vocabulary)
         report_on_stderr(
-            f"{PRIOR.value} has another vocabulary than the model ({first}): only names "
-            "that both have are ranked"
+            f"{PRIOR.value} has another vocabulary than the model ({first}): only "
+            "names that both have are ranked"
         )
     return prior
 

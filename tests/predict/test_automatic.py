@@ -234,7 +234,7 @@ def test_refusals(tmp_path, clip, films, start, case):
 
 def test_two_films_of_one_name(films, clip):
     assert list(films_of(films)) == ["a", "b"]
-    with pytest.raises(InputError, match="a.mp4: is a file: give it as --video"):
+    with pytest.raises(InputError, match=r"a\.mp4: is a file: give it as --video"):
         films_of(films / "a.mp4")
     shutil.copy(clip, films / "a.mov")
     with pytest.raises(InputError, match=r"a\.mov and a\.mp4 would both be written"):
