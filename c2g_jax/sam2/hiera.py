@@ -10,7 +10,7 @@ from flax import nnx
 from c2g_jax.sam2.attention import attend
 from c2g_jax.sam2.config import Sam2Config
 from c2g_jax.sam2.fused_attention import attend_fused
-from c2g_jax.sam2.layers import Linear, Mlp, abstract, conv, gelu_for, layer_norm
+from c2g_jax.sam2.layers import Linear, Mlp, abstract, conv, gelu, layer_norm
 from c2g_jax.sam2.position import interpolate_bicubic
 
 
@@ -139,7 +139,7 @@ class MultiScaleBlock(nnx.Module):
             dim, dim_out, num_heads, pool, dtype, rngs, fused
         )
         self.norm2 = layer_norm(dim_out, dtype, rngs)
-        self.mlp = Mlp((dim_out, 4 * dim_out, dim_out), dtype, rngs, gelu_for(fused))
+        self.mlp = Mlp((dim_out, 4 * dim_out, dim_out), dtype, rngs, gelu)
         # No attribute otherwise: checkpoints have no such entry.
         if dim != dim_out:
             self.proj = Linear(dim, dim_out, dtype, rngs)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from c2g_jax.sam2.config import Sam2Config
-from c2g_jax.sam2.layers import Mlp, TransposedConv2x2, conv, gelu_for, layer_norm
+from c2g_jax.sam2.layers import Mlp, TransposedConv2x2, conv, gelu, layer_norm
 from c2g_jax.sam2.two_way_transformer import TwoWayTransformer
 
 NUM_MASKS = 4  # a single mask, and three (multimask) for an ambiguous prompt
@@ -38,7 +38,6 @@ class MaskDecoder(nnx.Module):
 
     def __init__(self, config: Sam2Config, rngs: nnx.Rngs):
         c, dtype = config.d_model, config.compute_dtype
-        self.gelu = gelu_for(config.fused)
         self.transformer = TwoWayTransformer(config, rngs)
         self.obj_score_token = nnx.Embed(1, c, rngs=rngs)
         self.iou_token = nnx.Embed(1, c, rngs=rngs)
@@ -84,7 +83,7 @@ class MaskDecoder(nnx.Module):
         score_token, iou_token = tokens[:, 0], tokens[:, 1]
         mask_tokens = tokens[:, 2 : 2 + NUM_MASKS]
 
-        x = self.gelu(self.upscale(source.reshape(n, h, w, c), high_res))
+        x = gelu(self.upscale(source.reshape(n, h, w, c), high_res))
         mlps = self.output_hypernetworks_mlps
         filters = [mlp(mask_tokens[:, i]) for i, mlp in enumerate(mlps)]
         logits = jnp.einsum("nmc,nhwc->nmhw", jnp.stack(filters, axis=1), x)
@@ -107,7 +106,7 @@ class MaskDecoder(nnx.Module):
         """
         fine, middle = high_res
         x = self.upscale_norm(self.upscale1(image) + middle)
-        return self.upscale2(self.gelu(x)) + fine
+        return self.upscale2(gelu(x)) + fine
 
 
 def stability(logits: jax.Array, delta: float) -> jax.Array:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from c2g_jax.sam2.config import Sam2Config
-from c2g_jax.sam2.layers import DepthwiseConv, Linear, conv, gelu_for, layer_norm
+from c2g_jax.sam2.layers import DepthwiseConv, Linear, conv, gelu, layer_norm
 
 # Masks are encoded in groups of at most this many pixels, one mask at least: the
 # activations of one mask at 1024 pixels stay in a processor's cache.
@@ -31,12 +31,11 @@ class MaskDownsampler(nnx.Module):
         )
         self.convs = nnx.List(convs)
         self.norms = nnx.List(layer_norm(m, dtype, rngs) for m in widths[1:])
-        self.gelu = gelu_for(config.fused)
 
     def __call__(self, masks: jax.Array) -> jax.Array:
         x = masks
         for layer, norm in zip(list(self.convs)[:-1], self.norms, strict=True):
-            x = self.gelu(norm(layer(x)))
+            x = gelu(norm(layer(x)))
         return self.convs[-1](x)
 
 
@@ -46,7 +45,6 @@ class CXBlock(nnx.Module):
     def __init__(
         self, channels: int, dtype: jnp.dtype, rngs: nnx.Rngs, fused: bool = False
     ):
-        self.gelu = gelu_for(fused)
         self.dwconv = DepthwiseConv(channels, 7, dtype, rngs, fused)
         self.norm = layer_norm(channels, dtype, rngs)
         self.pwconv1 = Linear(channels, 4 * channels, dtype, rngs)
@@ -54,7 +52,7 @@ class CXBlock(nnx.Module):
         self.gamma = nnx.Param(jnp.full(channels, 1e-6, jnp.float32))
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        y = self.pwconv2(self.gelu(self.pwconv1(self.norm(self.dwconv(x)))))
+        y = self.pwconv2(gelu(self.pwconv1(self.norm(self.dwconv(x)))))
         return x + self.gamma[...].astype(y.dtype) * y
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from c2g_jax.sam2.config import Sam2Config
-from c2g_jax.sam2.layers import conv, gelu_for, layer_norm
+from c2g_jax.sam2.layers import conv, gelu, layer_norm
 from c2g_jax.sam2.position import RandomFourierEncoding
 from c2g_jax.sam2.prompts import Prompts
 from c2g_jax.types import ABSENT, NOT_A_POINT
@@ -19,7 +19,6 @@ class MaskDownscaling(nnx.Module):
 
     def __init__(self, config: Sam2Config, rngs: nnx.Rngs):
         dtype, width = config.compute_dtype, config.mask_in_chans
-        self.gelu = gelu_for(config.fused)
         self.conv1 = conv(1, width // 4, 2, dtype, rngs, stride=2)
         self.norm1 = layer_norm(width // 4, dtype, rngs)
         self.conv2 = conv(width // 4, width, 2, dtype, rngs, stride=2)
@@ -27,8 +26,8 @@ class MaskDownscaling(nnx.Module):
         self.conv3 = conv(width, config.d_model, 1, dtype, rngs)
 
     def __call__(self, logits: jax.Array) -> jax.Array:
-        x = self.gelu(self.norm1(self.conv1(logits)))
-        x = self.gelu(self.norm2(self.conv2(x)))
+        x = gelu(self.norm1(self.conv1(logits)))
+        x = gelu(self.norm2(self.conv2(x)))
         return self.conv3(x)
 
 

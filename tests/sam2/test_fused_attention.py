@@ -24,7 +24,7 @@ from c2g_jax.sam2 import fused_attention, memory
 from c2g_jax.sam2.attention import attend, merge_heads, split_heads
 from c2g_jax.sam2.config import default_dtype, sam2_config
 from c2g_jax.sam2.fused_attention import attend_fused, attend_tokens, resolve_attention
-from c2g_jax.sam2.layers import PointwiseConv, conv, gelu, gelu_at_once
+from c2g_jax.sam2.layers import PointwiseConv, conv
 from c2g_jax.sam2.model import Sam2, abstract_sam2, for_inference, normalize_frames
 from c2g_jax.sam2.track import track_step
 from c2g_jax.types import InputError
@@ -125,21 +125,6 @@ def test_heads_lie_side_by_side_in_the_channels(portable):
     heads = (split_heads(x, 3) for x in (q, k, v))
     want = merge_heads(attend(*heads, valid))
     np.testing.assert_allclose(attend_tokens(q, k, v, 3, valid), want, atol=EXACT)
-
-
-def test_gelu_at_once_is_exact_and_so_is_its_gradient():
-    x = np.linspace(-9, 9, 1001, dtype=np.float32)
-    # 1 + erf loses the tail below -4, of which 1e-5 is left.
-    np.testing.assert_allclose(gelu_at_once(x), gelu(x), atol=1e-6)
-    got, want = (
-        jax.grad(lambda x, f=f: jnp.sum(f(x)))(x) for f in (gelu_at_once, gelu)
-    )
-    np.testing.assert_array_equal(got, want)
-    half = jnp.asarray(x, jnp.bfloat16)
-    wide = np.asarray(gelu(half.astype(jnp.float32)))
-    # One rounding to 8 bits.
-    got = np.asarray(gelu_at_once(half), np.float32)
-    np.testing.assert_allclose(got, wide, rtol=2**-8, atol=1e-6)
 
 
 def test_a_pointwise_convolution_is_a_product():
