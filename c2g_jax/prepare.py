@@ -354,7 +354,7 @@ def draw_toy(root: Path, begin: Callable) -> None:
     world = load("toy_pvsg.generate")
     run = functools.partial(load("open_pvsg.workers").run_tasks, workers=workers())
     size = world.SIZES[TOY_SIZE.value]
-    frames = sum(getattr(size, s) * size.frames_of(s) for s in ("train", "val"))
+    frames = (size.train + size.val) * size.frames
     advance, before = None, 0
 
     def drawn(done: int, videos: int) -> None:  # called after each video

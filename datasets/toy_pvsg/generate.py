@@ -27,12 +27,6 @@ class Size(NamedTuple):
     val: int
     frames: int  # per video
     pictures: tuple  # (width, height) of the videos, used in rotation
-    train_frames: int | None = None  # per training video, if not `frames`
-
-    def frames_of(self, split: str) -> int:
-        return (
-            self.train_frames if split == "train" and self.train_frames else self.frames
-        )
 
 
 _SMALL = ((128, 96), (128, 96), (96, 128), (112, 112))
@@ -41,8 +35,7 @@ SIZES = {
     "train": Size(600, 0, 40, ((256, 256),)),
     "val": Size(0, 120, 40, ((256, 256),)),
     "full": Size(600, 120, 40, ((256, 256),)),
-    # More variety for the same time: few frames of many videos.
-    "large": Size(3000, 120, 40, ((256, 256),), train_frames=16),
+    "large": Size(3000, 120, 40, ((256, 256),)),
 }
 
 
@@ -110,7 +103,7 @@ def _size(size: str) -> Size:
 def _film(size: str, seed: int, split: str, index: int) -> film.Film:
     wanted = _size(size)
     picture = wanted.pictures[index % len(wanted.pictures)]
-    return film.make(seed, split, index, picture, wanted.frames_of(split))
+    return film.make(seed, split, index, picture, wanted.frames)
 
 
 def truth(size: str, split: str, index: int, seed: int = 0) -> Truth:

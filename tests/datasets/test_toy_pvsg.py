@@ -130,12 +130,13 @@ def test_validation_videos_are_frozen():
     )
 
 
-def test_a_large_set_has_few_frames_of_many_videos():
-    size = SIZES["large"]
-    assert (size.train, size.frames_of("train")) == (3000, 16)
-    assert (size.val, size.frames_of("val")) == (120, 40)
-    short, long = (generate._film(name, 0, "train", 3) for name in ("large", "train"))
-    assert (len(short.frames), len(long.frames)) == (16, 40)
+def test_a_large_set_has_the_videos_of_the_others_and_more():
+    assert SIZES["large"][:3] == (3000, 120, 40)
+    large, train, val = (generate.videos(name) for name in ("large", "train", "val"))
+    assert large[:600] == train and large[3000:] == val
+    films = [generate._film(name, 0, "train", 3) for name in ("large", "train")]
+    first, second = (film.record for film in films)
+    assert first == second
 
 
 def test_another_seed_split_or_index_is_another_video():
