@@ -133,7 +133,8 @@ def test_validation_videos_are_frozen():
 def test_a_large_set_has_the_videos_of_the_others_and_more():
     assert SIZES["large"][:3] == (3000, 120, 40)
     large, train, val = (generate.videos(name) for name in ("large", "train", "val"))
-    assert large[:600] == train and large[3000:] == val
+    assert large[:600] == train
+    assert large[3000:] == val
     films = [generate._film(name, 0, "train", 3) for name in ("large", "train")]
     first, second = (film.record for film in films)
     assert first == second
