@@ -80,6 +80,7 @@ def get_config(devices: str = "1") -> ConfigDict:
             stride=1,  # not specified; consecutive frames, as in SAM2's fine-tuning
             max_subjects=3,  # not specified; SAM2's max_num_objects
             max_objects=8,  # per subject; more are dropped, and counted as overflow
+            bystanders=0,  # not in the paper, see loss.unrelated
             prompt_mix=(0.49, 0.49, 0.02),  # paper: section 6; point, box, mask
             # Not specified; SAM2's augmentations, weaker. No predicate depends on
             # left and right, so flips preserve labels.
@@ -146,9 +147,11 @@ def get_config(devices: str = "1") -> ConfigDict:
             # Paper: plain cross entropy, though "on" is a third of all predicates.
             logit_adjustment=0.0,
             effective_beta=0.0,
-            # Not in the paper: classes at ground-truth points too; a cap on point
-            # errors, and where pointed queries start (c2g_jax/from_scratch).
+            # Not in the paper: classes at ground-truth points too, and "none" there for
+            # things beside the objects (clip.bystanders); a cap on point errors, and
+            # where pointed queries start (c2g_jax/from_scratch).
             true_points=0.0,
+            unrelated=0.0,
             point_cap=0.0,
             pointing=0.0,
         )

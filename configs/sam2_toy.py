@@ -164,9 +164,9 @@ def get_config(variant: str = "videos") -> ConfigDict:
         config.lr = ConfigDict(dict.fromkeys(GROUPS, 5e-4))
         config.lr_end = ConfigDict(dict.fromkeys(GROUPS, 1e-4))
     elif variant == "videos":
-        # Three frames apart, a clip shows what memory is for: occlusions, and masks of
-        # 15 frames before (docs/results.md).
-        config.clip.num_frames, config.clip.stride = 6, 3
+        # Six frames apart, a clip shows what memory is for: occlusions, and masks of 30
+        # frames before (docs/results.md).
+        config.clip.num_frames, config.clip.stride = 6, 6
         config.clip.pasted = 2
         config.recipe.mask_prompts = 0.3
         # The encoder stays as images have made it: a higher rate for it cost 0.05 of

@@ -49,6 +49,10 @@ class RelationLoss(MatchingCost):
     # Weight of classifying the objects at ground-truth points as well. Not in the
     # paper; for short trainings, where points that miss teach no classes.
     true_points: float = 0.0
+    # There, the weight of objects that are in no relation with the subject on a frame,
+    # whose predicate is "none"; 1: that of an object which is. Not in the paper: its
+    # queries, too, meet such objects, but rarely those that a track still follows.
+    unrelated: float = 0.0
     # Long tails: subtract this share of the log frequency (logit adjustment, arXiv
     # 2007.07314), or weight by effective numbers with this beta (arXiv 1901.05555).
     logit_adjustment: float = 0.0
@@ -96,9 +100,10 @@ class RelationLoss(MatchingCost):
         )
         if at_truth is not None:
             each = jnp.broadcast_to(jnp.arange(active.shape[-1]), active.shape)
-            weight = (active & seen).astype(jnp.float32)
+            shown = jnp.any(targets.object_masks > 0, axis=(-2, -1))
+            weight = jnp.where(active, 1.0, self.unrelated * shown) * seen
             taught = class_terms(
-                self, at_truth, targets, each, active, weight, keys[1], counts
+                self, at_truth, targets, each, active, weight, keys[1], counts, shown
             )
             terms |= {f"shown_{name}": value for name, value in taught.items()}
         total = sum(weights[name] * terms[name] for name in weights if name in terms)
@@ -197,11 +202,13 @@ def class_terms(
     weight: Float[Array, "t k q"],
     key: jax.Array,
     counts: Float[Array, "p"] | None,
+    named: Bool[Array, "t k q"] | None = None,
 ) -> dict[str, jax.Array]:
     """Return L_obj and L_rel; the target of unmatched queries is "none".
 
-    `weight` is that of each query. Queries for which SAM2.1 predicts that no object is
-    present are excluded: they have no object pointer.
+    `weight` is that of each query; those in `named`, by default the matched ones, have
+    the class of their assigned object. Queries for which SAM2.1 predicts that no object
+    is present are excluded: they have no object pointer.
     """
     weight = weight * (queries.object_score > 0)
     labels = jnp.broadcast_to(
@@ -209,7 +216,8 @@ def class_terms(
     )
     labels = jnp.take_along_axis(labels, assigned, axis=-1)
     logits = queries.class_logits.object
-    labels = jnp.where(matched, labels, logits.shape[-1] - 1)  # the last is "none"
+    named = matched if named is None else matched | named
+    labels = jnp.where(named, labels, logits.shape[-1] - 1)  # the last is "none"
     error = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
     terms = {"object": _weighted_mean(error, weight)}
 

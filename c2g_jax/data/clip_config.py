@@ -22,6 +22,7 @@ class ClipConfig:
     image_size: int = 1024
     max_subjects: int = 3
     max_objects: int | None = None  # None: 8 for "relations", 3 for "segments"
+    bystanders: int = 0  # at most as many things beside a subject's objects, unrelated
     thing_weight: float = 2.0  # weight of things against stuff in drawing "segments"
     crop: float = 1.0  # side of a random crop, as a share of the frame; "segments" only
     crop_to: float = 0.0  # if above 0, the side is drawn from [crop, crop_to]
@@ -62,6 +63,11 @@ class ClipConfig:
             raise InputError(
                 f"crop_to {self.crop_to} of a clip: give a share of the frame, from "
                 f"crop ({self.crop}) to 1"
+            )
+        if self.bystanders < 0 or (self.bystanders and self.task != "relations"):
+            raise InputError(
+                f"bystanders {self.bystanders} of a clip of {self.task}: give 0 or "
+                "more, and 0 to segments"
             )
         if self.pasted < 0 or (self.pasted and self.task != "segments"):
             raise InputError(

@@ -6,7 +6,8 @@ the square. Object ids are the video's own, 0 is padding; masks are `segments ==
 "relations", for Click2Graph:
     frames uint8 [t, S, S, 3], segments uint8 [t, S, S]
     subjects, subject_labels int32 [K]: visible on the first frame, in a valid relation
-    objects, object_labels int32 [K, O]: the objects of the subject's valid relations
+    objects, object_labels int32 [K, O]: the objects of the subject's valid relations,
+        then bystanders: things in view on the clip that are in no relation with it
     predicates bool [K, O, t, P]: the relation holds and both masks have pixels
     points float32 [K, O, t, 2], point_valid bool [K, O, t]: inside the object, (x, y)
         in [0, 1]; 0 where it is not visible
@@ -188,7 +189,8 @@ def _relations(
     rng: np.random.Generator,
 ) -> Clip:
     """Return the arrays of "relations", except pixels and predicates."""
-    k, o, t = config.max_subjects, config.max_objects, config.num_frames
+    k, t = config.max_subjects, config.num_frames
+    o = config.max_objects + config.bystanders
     size = native.shape[2], native.shape[1]
     clip = {
         "subjects": np.zeros(k, np.int32),
@@ -205,10 +207,14 @@ def _relations(
     clip["prompt_labels"][:, 0] = prompts.NOT_A_POINT
     found, possible = sampling.valid_subjects(video, t, config.stride)
     live = video.relations[video.valid_relations[:, times].any(axis=1)]
+    seen = video.object_ids[video.is_thing & video.visible_table[:, times].any(axis=1)]
     for i, subject in enumerate(_pick(found[possible[:, times[0]]], k, rng)):
         related = np.unique(live[live[:, 0] == subject, 1])
-        others = _pick(related, o, rng)
+        others = _pick(related, config.max_objects, rng)
         clip["overflow"] += np.int32(len(related) - len(others))
+        if config.bystanders:
+            beside = np.setdiff1d(seen, [subject, *related])
+            others = np.append(others, _pick(beside, config.bystanders, rng))
         clip["subjects"][i] = subject
         clip["subject_labels"][i] = video.category(subject)
         clip["objects"][i, : len(others)] = others

@@ -170,6 +170,27 @@ def test_the_total_is_the_sum_the_paper_writes():
     assert RelationLoss(true_points=0.5).weights()["shown_predicate"] == 10.0
 
 
+def test_a_bystander_has_its_name_and_no_predicate():
+    """At the true points of an object, and of a thing that is in no relation."""
+    points = [(0.2, 0.2), (0.8, 0.8)]
+    true = targets(points, [[1, 0], [0, 0]])
+    names, predicates = np.log([0.5, 0.2, 0.1, 0.2]), np.log([0.7, 0.1, 0.2])
+    shown = with_logits(queries(points), names, predicates)
+    clip = prediction(queries(points))._replace(at_truth=shown)
+
+    def taught(true, **options) -> tuple[float, float]:
+        config = RelationLoss(true_points=1.0, **options)
+        _, terms = config(clip, true, jax.random.key(0))
+        return float(terms["shown_object"]), float(terms["shown_predicate"])
+
+    alone = -np.log([0.5, 0.7])
+    assert taught(true) == pytest.approx(alone, abs=1e-6)
+    both = (alone - 0.5 * np.log([0.2, 0.2])) / 1.5  # class 1, and "none"
+    assert taught(true, unrelated=0.5) == pytest.approx(both, abs=1e-6)
+    hidden = true._replace(object_masks=true.object_masks.at[:, :, 1].set(0.0))
+    assert taught(hidden, unrelated=0.5) == pytest.approx(alone, abs=1e-6)
+
+
 def test_every_layer_is_matched_for_itself():
     found = queries([(0.2, 0.2), (0.8, 0.8)])
     true = targets([(0.2, 0.2), (0.8, 0.8)], [[1, 0], [1, 0]])

@@ -117,6 +117,30 @@ def test_subjects_objects_and_predicates_by_hand():
     assert overflows > 0
 
 
+def test_bystanders_follow_the_objects_and_are_in_no_relation():
+    found = 0
+    for video, times, _, clip in clips(dataclasses.replace(PLAIN, bystanders=2)):
+        assert clip["objects"].shape[1] == 4
+        live = video.relations[video.valid_relations[:, times].any(axis=1)]
+        for subject, others in zip(clip["subjects"], clip["objects"], strict=True):
+            own = live[live[:, 0] == subject, 1]
+            others = others[others > 0].tolist()
+            beside = [i for i in others if i not in own]
+            assert others[len(others) - len(beside) :] == beside
+            assert len({subject, *others}) == 1 + len(others)
+            rows = [video.row(i) for i in beside]
+            assert video.is_thing[rows].all()
+            assert video.visible_table[rows][:, times].any(axis=1).all()
+            found += len(beside)
+    assert found > 20
+
+
+@pytest.mark.parametrize("change", [{"bystanders": -1}, {"task": "segments"}])
+def test_bystanders_are_none_or_more_and_of_relations(change):
+    with pytest.raises(InputError, match="bystanders"):
+        ClipConfig(**{"bystanders": 1, **change})
+
+
 def test_points_lie_in_their_object_at_the_video_s_size():
     points = 0
     for _, times, segments, clip in clips():
