@@ -7,8 +7,9 @@ Every subject of a video is clicked on its first frame with a relation and track
 for each video; the graphs are kept in DIR/graphs and reused. Spans are then made from
 their predictions with every setting of a grid, and compared with the true spans: F1 of
 spans (a predicted and a true span of the same pair and predicate match if their IoU is
-at least a half, each once) and F1 of frames. Prints the best settings and the defaults,
-and writes all to DIR/spans.json.
+at least a half, each once) and F1 of frames. Prints the best settings and those of the
+checkpoint, what is wrong with the spans under the last, and writes all to
+DIR/spans.json.
 """
 
 import dataclasses
@@ -29,7 +30,7 @@ from c2g_jax.cli.launch import (
     NAME,
     OUTPUT,
 )
-from c2g_jax.click2graph.settings import SpanConfig
+from c2g_jax.click2graph.settings import RANKED, SpanConfig
 from c2g_jax.media.outputs import check_output, write_text
 from c2g_jax.types import InputError
 
@@ -39,6 +40,7 @@ with launch.needing("train"):
         GRID,
         Counts,
         count,
+        faults,
         predict_videos,
         ranked_settings,
     )
@@ -63,7 +65,7 @@ def main(argv: Sequence[str]) -> None:
     videos = dataset.videos(split)[: MAX_VIDEOS.value]
     protocol = Protocol(split=split, runs=1)
     # JAX is not needed before.
-    from c2g_jax.checkpoints import pretrained, safetensors
+    from c2g_jax.checkpoints import heads, pretrained, safetensors
 
     def load() -> Click2Graph:
         return pretrained.load_click2graph(CHECKPOINT.value)[0]
@@ -73,8 +75,12 @@ def main(argv: Sequence[str]) -> None:
     own = predict_videos(dataset, videos, protocol, folder, made_by, load)
     predicted = list(own)
     found = ranked_settings(predicted)
-    default = (count(predicted, SpanConfig()), SpanConfig())
-    show([*found[:SHOWN], default], len(predicted))
+    settings = heads.settings_in_use(CHECKPOINT.value, None)
+    config = settings.spans if settings else RANKED
+    wrong = faults(predicted, config)
+    used = (count(predicted, config), config)
+    show([*found[:SHOWN], used], len(predicted))
+    print("spans shown under these: " + ", ".join(f"{n} {k}" for k, n in wrong.items()))
     rows = [
         {
             **dataclasses.asdict(config),
@@ -82,12 +88,13 @@ def main(argv: Sequence[str]) -> None:
             "span F1": counts.f1()[0],
             "frame F1": counts.f1()[1],
         }
-        for counts, config in (default, *found)
+        for counts, config in (used, *found)
     ]
     document = {
         "data": f"{dataset.name}/{split}",
         "videos": len(predicted),
-        "default": rows[0],
+        "checkpoint": rows[0],
+        "shown": wrong,
         "settings": rows[1:],
     }
     text = json.dumps(document, indent=1, allow_nan=False)
@@ -96,12 +103,12 @@ def main(argv: Sequence[str]) -> None:
 
 
 def show(rows: Sequence[tuple[Counts, SpanConfig]], videos: int) -> None:
-    """Print the rows as a table; the last row has the defaults."""
+    """Print the rows as a table; the last row has the checkpoint's settings."""
     table = Table("", *GRID, "F1 of spans", "F1 of frames", title=f"{videos} videos")
     for place, (counts, config) in enumerate(rows, 1):
         values = (f"{getattr(config, field):g}" for field in GRID)
         spans, frames = counts.f1()
-        name = "default" if place == len(rows) else str(place)
+        name = "checkpoint" if place == len(rows) else str(place)
         table.add_row(name, *values, f"{spans:.3f}", f"{frames:.3f}")
     Console().print(table)
 

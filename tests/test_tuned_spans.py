@@ -8,14 +8,16 @@ from absl import flags
 from absl.testing import flagsaver
 
 from benchmarks import spans as tool
-from c2g_jax.checkpoints import pretrained
+from c2g_jax.checkpoints import heads, pretrained
 from c2g_jax.checkpoints import safetensors as weights
+from c2g_jax.click2graph.settings import Settings
 from c2g_jax.correction.simulate import read_truth
 from c2g_jax.correction.span_scores import (
     Counts,
     VideoSpans,
     count,
     count_matches,
+    faults,
     grid,
     video_spans,
 )
@@ -60,6 +62,29 @@ def test_counts_by_hand():
     assert Counts().f1() == (0, 0)
 
 
+def test_what_is_wrong_with_spans_by_hand():
+    """Objects 2 and 3 are in relations with 1; of 9 no true one is known."""
+    long, short = dict.fromkeys(range(9), 0.5), dict.fromkeys(range(3), 0.5)
+    said = {
+        (1, 2, "holding"): long | {15: 0.5},
+        (1, 3, "holding"): short,
+        (1, 2, "riding"): long,
+        (4, 2, "holding"): long,
+        (1, -9, "holding"): short,
+        (-4, 2, "holding"): short,
+    }
+    video = VideoSpans(20, said, {KEY: [(0, 8)], (1, 3, "holding"): [(0, 8)]})
+    assert faults([video, video], SpanConfig(0, 1, 0.0, 0.0)) == {
+        "right": 2,
+        "other times": 4,
+        "other predicate": 2,
+        "another's object": 2,
+        "no true object": 4,
+    }
+    strict = SpanConfig(0, 4, 0.0, 0.0)
+    assert sum(faults([video], strict).values()) == count([video], strict).said_spans
+
+
 def test_the_grid_has_the_defaults_and_nothing_twice():
     settings = list(grid())
     assert SpanConfig() in settings
@@ -94,6 +119,7 @@ def test_guesses_go_by_true_ids(data):
 def test_a_run_and_the_same_from_its_graphs(data, tmp_path, monkeypatch):
     monkeypatch.setattr(tool, "open_dataset", lambda folder, name: data)
     monkeypatch.setattr(weights, "read_manifest", lambda folder: {"sha256": folder})
+    monkeypatch.setattr(heads, "settings_in_use", lambda *_: Settings(SpanConfig()))
     loaded = []
 
     def load(folder):
@@ -112,9 +138,11 @@ def test_a_run_and_the_same_from_its_graphs(data, tmp_path, monkeypatch):
     assert (tmp_path / "spans.json").read_text() == first
     found = json.loads(first)
     # Clicked on frame 2, said to the end, true up to frame 9.
-    assert found["default"]["said_frames"] == 2 * 10
-    assert found["default"]["met_frames"] == found["default"]["true_frames"] == 2 * 8
-    assert found["default"]["span F1"] == 1
+    used = found["checkpoint"]
+    assert used["said_frames"] == 2 * 10
+    assert used["met_frames"] == used["true_frames"] == 2 * 8
+    assert used["span F1"] == 1
+    assert found["shown"]["right"] == sum(found["shown"].values()) == 2
     assert len(found["settings"]) == len(list(grid()))
     other = flagsaver.flagsaver(checkpoint="two", **options)
     with other, pytest.raises(InputError, match="other weights"):

@@ -32,6 +32,15 @@ GRID = dict(
     start_confidence=(0.0, 0.1, 0.2, 0.3, 0.5, 0.7),
 )
 OVERLAP = 0.5  # least intersection over union of two matching spans
+# What is wrong with a span: its times; its predicate, the pair having another; that there
+# is a relation at all, between objects of other relations or not.
+FAULTS = RIGHT, TIMES, PREDICATE, UNRELATED, UNMATCHED = (
+    "right",
+    "other times",
+    "other predicate",
+    "another's object",
+    "no true object",
+)
 
 Key = tuple[int, int, str]  # subject, object, predicate
 Span = tuple[int, int]
@@ -91,6 +100,26 @@ def count(videos: Iterable[VideoSpans], config: SpanConfig) -> Counts:
             counts.true_frames += len(true_frames)
             counts.met_frames += len(predicted_frames & true_frames)
     return counts
+
+
+def faults(videos: Iterable[VideoSpans], config: SpanConfig) -> dict[str, int]:
+    """Return how many of the spans made with a setting are right, and why not."""
+    found = dict.fromkeys(FAULTS, 0)
+    for video in videos:
+        pairs = {key[:2] for key in video.spans}
+        for key, confidences in video.confidences.items():
+            predicted = held_spans(confidences, config, video.num_frames)
+            right = count_matches(predicted, video.spans.get(key, ()))
+            subject_id, object_id, _ = key
+            if key in video.spans:
+                fault = TIMES
+            elif (subject_id, object_id) in pairs:
+                fault = PREDICATE
+            else:
+                fault = UNRELATED if min(subject_id, object_id) > 0 else UNMATCHED
+            found[RIGHT] += right
+            found[fault] += len(predicted) - right
+    return found
 
 
 def count_matches(predicted: Sequence[Span], true: Sequence[Span]) -> int:
