@@ -32,8 +32,8 @@ GRID = dict(
     start_confidence=(0.0, 0.1, 0.2, 0.3, 0.5, 0.7),
 )
 OVERLAP = 0.5  # least intersection over union of two matching spans
-# What is wrong with a span: its times; its predicate, the pair having another; that there
-# is a relation at all, between objects of other relations or not.
+# What is wrong with a span: its times; its predicate, the pair having another; that
+# there is a relation at all, between objects of other relations or not.
 FAULTS = RIGHT, TIMES, PREDICATE, UNRELATED, UNMATCHED = (
     "right",
     "other times",
