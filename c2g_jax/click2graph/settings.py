@@ -26,9 +26,9 @@ class SpanConfig:
     above min_confidence, weaker predictions extend a span but do not start one.
     top: only so many relations of each subject are kept, the best by score; None: all.
 
-    The defaults are the toy checkpoint's: the best on 24 training videos of the drawn
-    world, with an F1 of spans of 0.31, against 0.12 for every relation predicted on 2
-    frames.
+    The defaults were the best of the first toy checkpoint on 24 training videos of the
+    drawn world, with an F1 of spans of 0.31, against 0.12 for every relation predicted
+    on 2 frames. Those of a checkpoint are in its manifest.
     """
 
     max_gap: int = 2
@@ -66,8 +66,8 @@ class AdaptConfig:
     vectors. margin: by how many logits a corrected class leads on its own example.
     examples: most frames of one track that become prototypes.
 
-    The defaults are the toy checkpoint's: the width is the best of 0.08, 0.15 and 0.3
-    on 12 drawn training videos.
+    The defaults are the first toy checkpoint's: the width was the best of 0.08, 0.15
+    and 0.3 on 12 drawn training videos.
     """
 
     width: float = 0.08

@@ -102,18 +102,9 @@ def tune(
 
 
 def best_spans(videos: Sequence[VideoSpans]) -> SpanConfig:
-    """Return the settings with the best F1 of spans; `RANKED` where none has any.
-
-    First come those under which at least half of the spans shown are right: the best F1
-    of all can lie where most of them are wrong, and nobody trusts such a graph.
-    """
-    ranked = ranked_settings(videos)
-    if not ranked[0][0].met_spans:
-        return RANKED
-    mostly_right = (
-        x for c, x in ranked if c.met_spans and 2 * c.met_spans >= c.said_spans
-    )
-    return next(mostly_right, ranked[0][1])
+    """Return the settings with the best F1 of spans; `RANKED` where none has any."""
+    counts, best = ranked_settings(videos)[0]
+    return best if counts.met_spans else RANKED
 
 
 def best_adaptation(
