@@ -62,8 +62,8 @@ def get_config(variant: str = "") -> ConfigDict:
             # Frames rarely have more than two subjects with relations.
             max_subjects=2,
             max_objects=3,
-            # Who holds the cup, and who stands by: of the untrue relations shown, two
-            # in five were of another's object (docs/results.md).
+            # Who holds the cup, and who stands by: of the untrue relations shown, half
+            # were of another's object. These taught little so far (docs/results.md).
             bystanders=2,
             prompt_mix=(0.49, 0.49, 0.02),
             flip=0.5,
