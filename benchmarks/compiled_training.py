@@ -97,7 +97,7 @@ def abstract_batch(
         "video_index": ((), jnp.int32),
     }
     if config.task == "relations":
-        k, o = config.max_subjects, config.max_objects
+        k, o = config.max_subjects, config.object_slots
         arrays |= {
             "subjects": ((k,), jnp.int32),
             "subject_labels": ((k,), jnp.int32),

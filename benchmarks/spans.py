@@ -30,7 +30,7 @@ from c2g_jax.cli.launch import (
     NAME,
     OUTPUT,
 )
-from c2g_jax.click2graph.settings import RANKED, SpanConfig
+from c2g_jax.click2graph.settings import Settings, SpanConfig
 from c2g_jax.media.outputs import check_output, write_text
 from c2g_jax.types import InputError
 
@@ -75,8 +75,7 @@ def main(argv: Sequence[str]) -> None:
     own = predict_videos(dataset, videos, protocol, folder, made_by, load)
     predicted = list(own)
     found = ranked_settings(predicted)
-    settings = heads.settings_in_use(CHECKPOINT.value, None)
-    config = settings.spans if settings else RANKED
+    config = (heads.settings_in_use(CHECKPOINT.value, None) or Settings()).spans
     wrong = faults(predicted, config)
     used = (count(predicted, config), config)
     show([*found[:SHOWN], used], len(predicted))

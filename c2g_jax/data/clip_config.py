@@ -77,6 +77,11 @@ class ClipConfig:
         if not 0 <= self.thing_weight < np.inf:
             raise InputError(f"thing_weight {self.thing_weight}: give 0 or more")
 
+    @property
+    def object_slots(self) -> int:
+        """The size of the axis of a subject's objects, O of `data.clips`."""
+        return self.max_objects + self.bystanders
+
     def still(self) -> "ClipConfig":
         """Return the settings without augmentation; a crop stays."""
         return replace(

@@ -189,8 +189,7 @@ def _relations(
     rng: np.random.Generator,
 ) -> Clip:
     """Return the arrays of "relations", except pixels and predicates."""
-    k, t = config.max_subjects, config.num_frames
-    o = config.max_objects + config.bystanders
+    k, o, t = config.max_subjects, config.object_slots, config.num_frames
     size = native.shape[2], native.shape[1]
     clip = {
         "subjects": np.zeros(k, np.int32),
@@ -207,13 +206,14 @@ def _relations(
     clip["prompt_labels"][:, 0] = prompts.NOT_A_POINT
     found, possible = sampling.valid_subjects(video, t, config.stride)
     live = video.relations[video.valid_relations[:, times].any(axis=1)]
-    seen = video.object_ids[video.is_thing & video.visible_table[:, times].any(axis=1)]
     for i, subject in enumerate(_pick(found[possible[:, times[0]]], k, rng)):
         related = np.unique(live[live[:, 0] == subject, 1])
         others = _pick(related, config.max_objects, rng)
         clip["overflow"] += np.int32(len(related) - len(others))
         if config.bystanders:
-            beside = np.setdiff1d(seen, [subject, *related])
+            in_view = video.visible_table[:, times].any(axis=1)
+            things = video.object_ids[video.is_thing & in_view]
+            beside = np.setdiff1d(things, [subject, *related])
             others = np.append(others, _pick(beside, config.bystanders, rng))
         clip["subjects"][i] = subject
         clip["subject_labels"][i] = video.category(subject)
