@@ -148,10 +148,12 @@ def get_config(devices: str = "1") -> ConfigDict:
             logit_adjustment=0.0,
             effective_beta=0.0,
             # Not in the paper: classes at ground-truth points too, and "none" there for
-            # things beside the objects (clip.bystanders); a cap on point errors, and
-            # where pointed queries start (c2g_jax/from_scratch).
+            # things beside the objects (clip.bystanders); no names for points that
+            # miss; a cap on point errors, and where pointed queries start
+            # (c2g_jax/from_scratch).
             true_points=0.0,
             unrelated=0.0,
+            hit_iou=0.0,
             point_cap=0.0,
             pointing=0.0,
         )

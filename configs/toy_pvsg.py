@@ -92,7 +92,7 @@ def get_config(variant: str = "") -> ConfigDict:
     )
     # SCH overfits to 600 videos, hence the dropout. Predicates from pointers alone were
     # right for 0.60 of validation pairs, from features too for 0.68.
-    config.sch = ConfigDict(dict(hidden=256, dropout=0.3, predicate="features"))
+    config.sch = ConfigDict(dict(hidden=256, dropout=0.3, predicate="geometry"))
     config.loss = ConfigDict(
         dict(
             bce=10.0, dice=1.0, iou=1.0, point=20.0, point_cap=0.006, pointing=5.0,
@@ -106,6 +106,7 @@ def get_config(variant: str = "") -> ConfigDict:
             # none, and the run is short.
             true_points=1.0,
             unrelated=1.0,
+            hit_iou=0.1,
             logit_adjustment=0.0, effective_beta=0.0,
         )
     )  # fmt: skip

@@ -32,6 +32,7 @@
 
 `dropout` serves DIDM and SCH. `settings`, of a checkpoint: how its confidences become
 relations, on which the paper is silent. `prior`, not of the paper: which relations are
-likely between two named things. What departs from the paper to train a model
-from scratch is in `c2g_jax.from_scratch`.
+likely between two named things; `geometry`, not of the paper: how the two masks of a
+pair lie to each other, for an SCH that reads it. What departs from the paper to train a
+model from scratch is in `c2g_jax.from_scratch`.
 """

@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float, UInt8
 
 from c2g_jax.click2graph.didm import DidmOutput
 from c2g_jax.click2graph.dropout import split_key
+from c2g_jax.click2graph.geometry import mask_moments
 from c2g_jax.click2graph.model import Click2Graph, apply_prompts, segment_points
 from c2g_jax.click2graph.pooling import pool_mask
 from c2g_jax.click2graph.sch import SchLogits
@@ -164,13 +165,14 @@ def classify_points(
     def pairs(of_subjects: jax.Array) -> jax.Array:
         return jnp.repeat(of_subjects, shape[1], axis=0)
 
-    subject_feature = pool_mask(features.embed, subjects.mask_logits > 0)
-    object_feature = pool_mask(features.embed, rows.mask_logits > 0)
+    subject_masks, found_masks = subjects.mask_logits > 0, rows.mask_logits > 0
     class_logits = model.sch(
-        pairs(subject_feature),
-        object_feature,
+        pairs(pool_mask(features.embed, subject_masks)),
+        pool_mask(features.embed, found_masks),
         pairs(subjects.obj_ptr),
         pointers,
+        pairs(mask_moments(subject_masks)),
+        mask_moments(found_masks),
         key,
     )
     found = (rows.mask_logits, rows.iou, rows.object_score, class_logits)

@@ -44,6 +44,10 @@ class RelationLoss(MatchingCost):
     # pointers that SCH reads. Paper 3.5 has one loss for all, so both flow.
     detach_points: bool = False  # True: neither
     detach_pointers: bool = False  # True: the classes of a pair do not move points
+    # Matched queries whose mask overlaps their object less than this (IoU) have missed
+    # it, and are taught "none" as unmatched ones are, not the names of what they do not
+    # see. The paper has no such rule: 0.
+    hit_iou: float = 0.0
     # A pair with several predicates: False draws one, True spreads the target evenly.
     soft_predicates: bool = False
     # Weight of classifying the objects at ground-truth points as well. Not in the
@@ -94,9 +98,10 @@ class RelationLoss(MatchingCost):
             if self.mean_layers:
                 weights["point"] /= len(layer_points)
                 weights["layer_points"] /= len(layer_points)
-        weight = jnp.where(matched, 1.0, self.none_weight) * seen
+        hit = matched & (assigned_iou(found, targets, assigned) >= self.hit_iou)
+        weight = jnp.where(hit, 1.0, self.none_weight) * seen
         terms |= class_terms(
-            self, found, targets, assigned, matched, weight, keys[0], counts
+            self, found, targets, assigned, hit, weight, keys[0], counts
         )
         if at_truth is not None:
             each = jnp.broadcast_to(jnp.arange(active.shape[-1]), active.shape)
@@ -153,6 +158,14 @@ def squared_distance(
     """Return ||p - p*||^2 between each point and that of its assigned object."""
     true = jnp.take_along_axis(targets.points, assigned[..., None], axis=2)
     return jnp.sum((points - true) ** 2, axis=-1)
+
+
+def assigned_iou(
+    found: Queries, targets: ClipTargets, assigned: Int[Array, "t k q"]
+) -> Float[Array, "t k q"]:
+    """Return the IoU of each query's mask with its assigned object."""
+    true = jnp.take_along_axis(targets.object_masks, assigned[..., None, None], axis=2)
+    return mask_iou(found.mask_logits, true)
 
 
 def object_mask_terms(

@@ -15,6 +15,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from c2g_jax.click2graph.didm import Didm, DidmConfig
+from c2g_jax.click2graph.geometry import mask_moments
 from c2g_jax.click2graph.pooling import pool_mask
 from c2g_jax.click2graph.sch import BestTriplet, Sch, SchConfig, best_triplets
 from c2g_jax.click2graph.settings import (
@@ -116,6 +117,7 @@ class Scene(NamedTuple):
     iou: jax.Array  # float32 [r, r], between masks
     triplets: BestTriplet  # [r], each row as the object of its subject
     pooled: jax.Array | None = None  # float32 [r, c], mask-pooled features
+    moments: jax.Array | None = None  # float32 [r, 5], of `mask_moments`
 
 
 def segment_points(
@@ -298,9 +300,12 @@ def _classify(
 ) -> Scene:
     masks = rows.mask_logits > 0
     area, iou = mask_ious(masks)
-    pooled = pool_mask(features.embed, masks)
-    logits = sch(pooled[owner], pooled, rows.obj_ptr[owner], rows.obj_ptr)
-    return Scene(points, rows, area, iou, best_triplets(logits), pooled)
+    pooled, moments = pool_mask(features.embed, masks), mask_moments(masks)
+    pointers = rows.obj_ptr
+    logits = sch(
+        pooled[owner], pooled, pointers[owner], pointers, moments[owner], moments
+    )
+    return Scene(points, rows, area, iou, best_triplets(logits), pooled, moments)
 
 
 def choose_rows(

@@ -5,7 +5,7 @@ of their SAM2 object pointers gives the predicate r_ij.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +30,11 @@ class SchConfig:
     # Initial weight of what annotations say of the named pair (`PairPrior`); 0: none,
     # as in the paper.
     prior: float = 0.0
+
+    @property
+    def pair_channels(self) -> int:
+        """Length of what `Sch.pair` returns."""
+        return 2 * self.d_model
 
     def build(self, *, rngs: nnx.Rngs) -> "Sch":
         """Create the randomly initialised module of this configuration."""
@@ -106,8 +111,6 @@ class PairPrior(nnx.Module):
 class Sch(nnx.Module):
     """Classifies the subject, the object and the predicate of pairs."""
 
-    pair_size: ClassVar[int] = 2  # vectors of d_model channels that `pair` concatenates
-
     def __init__(self, config: SchConfig, *, rngs: nnx.Rngs):
         c, hidden, rate = config.d_model, config.hidden, config.dropout
         self.config = config
@@ -117,7 +120,7 @@ class Sch(nnx.Module):
         self.subject = Classifier(c, hidden, config.num_objects, rate, rngs)
         self.object = Classifier(c, hidden, config.num_objects + 1, rate, rngs)
         self.predicate = Classifier(
-            self.pair_size * c, hidden, config.num_predicates + 1, rate, rngs
+            config.pair_channels, hidden, config.num_predicates + 1, rate, rngs
         )
         if config.prior:
             self.prior = PairPrior(config)
@@ -128,15 +131,23 @@ class Sch(nnx.Module):
         object_feature: Float[Array, "*n c"],
         subject_pointer: Float[Array, "*n c"],
         object_pointer: Float[Array, "*n c"],
+        subject_moments: Float[Array, "*n 5"] | None = None,
+        object_moments: Float[Array, "*n 5"] | None = None,
         key: jax.Array | None = None,
     ) -> SchLogits:
         """Return the logits of n pairs, from mask-pooled features and object pointers.
 
-        Dropout is applied only with a `key`.
+        The moments, of `mask_moments`, are for heads that read them; the paper's does
+        not. Dropout is applied only with a `key`.
         """
         keys = split_key(key, 3)
         pair = self.pair(
-            subject_feature, object_feature, subject_pointer, object_pointer
+            subject_feature,
+            object_feature,
+            subject_pointer,
+            object_pointer,
+            subject_moments,
+            object_moments,
         )
         logits = SchLogits(
             self.subject(subject_feature, keys[0]),
@@ -161,9 +172,11 @@ class Sch(nnx.Module):
         object_feature: Float[Array, "*n c"],
         subject_pointer: Float[Array, "*n c"],
         object_pointer: Float[Array, "*n c"],
+        subject_moments: Float[Array, "*n 5"] | None = None,
+        object_moments: Float[Array, "*n 5"] | None = None,
     ) -> Float[Array, "*n d"]:
         """Return the pair representation: the two object pointers, concatenated."""
-        del subject_feature, object_feature
+        del subject_feature, object_feature, subject_moments, object_moments
         return jnp.concatenate([subject_pointer, object_pointer], axis=-1)
 
 
@@ -190,9 +203,18 @@ def pair_confidences(
     object_feature: Float[Array, "n c"],
     subject_pointer: Float[Array, "n c"],
     object_pointer: Float[Array, "n c"],
+    subject_moments: Float[Array, "n 5"],
+    object_moments: Float[Array, "n 5"],
 ) -> Float[Array, "n p"]:
     """Return for all predicates what `best_triplets` gives for the best one."""
-    logits = sch(subject_feature, object_feature, subject_pointer, object_pointer)
+    logits = sch(
+        subject_feature,
+        object_feature,
+        subject_pointer,
+        object_pointer,
+        subject_moments,
+        object_moments,
+    )
     subject = jax.nn.softmax(logits.subject).max(axis=-1, keepdims=True)
     other = jax.nn.softmax(logits.object)[..., :-1].max(axis=-1, keepdims=True)
     return subject * other * jax.nn.softmax(logits.predicate)[..., :-1]

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import jax
 import numpy as np
 
+from c2g_jax.click2graph.geometry import mask_moments
 from c2g_jax.click2graph.model import Click2Graph, Scene
 from c2g_jax.click2graph.pooling import pool_mask
 from c2g_jax.media.images import resize_frame, resize_mask
@@ -193,6 +194,7 @@ class Engine:
             answer.object_score,
             np.asarray(feature, np.float32),
             answer.pointer,
+            mask_moments(answer.logits[None] > 0)[0],
             direction,
             made,
         )

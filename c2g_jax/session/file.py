@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from c2g_jax import __version__
+from c2g_jax.click2graph.geometry import MOMENTS
 from c2g_jax.media.outputs import write_atomic
 from c2g_jax.media.video import Video
 from c2g_jax.sam2.config import Sam2Config
@@ -38,6 +39,7 @@ _READABLE = (1, VERSION)
 _STRIDE = 4  # pixels of the model's image to one of the logits
 _DOCUMENT = "session.json"
 _ARRAYS = ("features", "pointers", "logits", "logits_of")
+_MOMENTS = "moments"  # older files are without: their masks tell
 _VIDEO = dict(name=str, width=int, height=int, num_frames=int)
 _SOURCE = dict.fromkeys(("path", "checkpoint", "sha256"), (str, type(None)))
 _HEADS = ("heads", "heads_sha256")  # of the source, from version 0.1.0 on
@@ -166,6 +168,7 @@ def write_session(
     arrays = {
         "features": _stack([o.feature for o in found], (session.width,)),
         "pointers": _stack([o.pointer for o in found], (session.width,)),
+        _MOMENTS: _stack([o.moments for o in found], (MOMENTS,)),
         "logits": _stack([x for _, x in held], (session.side, session.side)),
         "logits_of": np.array([k for k, _ in held], np.int64),
     }
@@ -191,11 +194,12 @@ def read_session(path: Path) -> SavedSession:
             document = json.loads(archive.read(_DOCUMENT))
             version = document["version"]
             if version in _READABLE:
+                there = f"{_MOMENTS}.npy" in archive.namelist()
                 arrays = {
                     name: np.load(
                         io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False
                     )
-                    for name in _ARRAYS
+                    for name in (*_ARRAYS, *([_MOMENTS] if there else []))
                 }
                 return _parsed(path, document, arrays)
     except FileNotFoundError:
@@ -235,7 +239,7 @@ def _parsed(path: Path, document: dict, arrays: dict[str, np.ndarray]) -> SavedS
         raise TypeError
     features, size = arrays["features"], (video["height"], video["width"])
     states, observations = read_states(
-        document["rows"], features, arrays["pointers"], size
+        document["rows"], features, arrays["pointers"], arrays.get(_MOMENTS), size
     )
     pairs = zip(arrays["logits_of"], arrays["logits"], strict=True)
     size = document.get("model", {}).get("size")

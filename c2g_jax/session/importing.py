@@ -19,6 +19,7 @@ from c2g_jax.session.state_parts import (
     Observation,
     PromptItem,
     TrackedObject,
+    moments_of,
 )
 from c2g_jax.tracking.spans import check_spans
 from c2g_jax.types import InputError, ObjectTrack, SceneGraph, VideoInfo
@@ -180,6 +181,7 @@ def _with_track(
             _SURE,
             np.array(first.feature),
             np.array(first.pointer),
+            moments_of(track.masks[t]),
             0 if fixed or t == frames[0] else 1,
             revision,
         )

@@ -1,7 +1,7 @@
 """Classify the pairs of a session: the trained SCH, adapted logits, a person's fixes.
 
-All labels follow from the features and pointers of observations, so a correction
-changes them without the video.
+All labels follow from the features, pointers and moments of observations, so that a
+correction changes them without the video.
 """
 
 from collections.abc import Iterable, Sequence
@@ -174,10 +174,9 @@ class Labeller:
             batch = missing[start : start + _BATCH]
             rows = batch + batch[:1] * (_BATCH - len(batch))
             inputs = (
-                np.stack([s.feature for s, _ in rows]),
-                np.stack([o.feature for _, o in rows]),
-                np.stack([s.pointer for s, _ in rows]),
-                np.stack([o.pointer for _, o in rows]),
+                np.stack([getattr(observation, part) for observation in side])
+                for part in ("feature", "pointer", "moments")
+                for side in zip(*rows, strict=True)
             )
             logits = jax.device_get(_classify(self._sch, *inputs))
             for row, pair in enumerate(batch):

@@ -20,6 +20,7 @@ from c2g_jax.session.state_parts import (
     PredicateFix,
     PromptItem,
     TrackedObject,
+    moments_of,
 )
 from c2g_jax.tracking.object_tracks import OpenTrack
 from c2g_jax.tracking.spans import Spans
@@ -124,25 +125,26 @@ def read_states(
     rows: Mapping[str, list],
     features: np.ndarray,
     pointers: np.ndarray,
+    moments: np.ndarray | None,
     size: list[int],
 ) -> tuple[list[SessionState], list[Observation]]:
     """Return the states and observations of `StateRows`.
 
-    `features` and `pointers` [n, c] are those of the observations, `size` is [H, W].
-    Raises KeyError and the like for rows that are damaged.
+    `features` and `pointers` [n, c] and `moments` [n, 5] are those of the observations,
+    None for the moments of their masks. `size` is [H, W]. Raises KeyError and the like
+    for rows that are damaged.
     """
+    written = rows.get("observations", [])
+    masks = [
+        None if counts is None else _mask({"size": list(size), "counts": counts})
+        for counts, *_ in written
+    ]
+    if moments is None:
+        moments = [moments_of(mask) for mask in masks]
     observations = [
-        Observation(
-            None if counts is None else _mask({"size": list(size), "counts": counts}),
-            iou,
-            score,
-            feature,
-            pointer,
-            direction,
-            made,
-        )
-        for (counts, iou, score, direction, made), feature, pointer in zip(
-            rows.get("observations", []), features, pointers, strict=True
+        Observation(mask, iou, score, feature, pointer, at, direction, made)
+        for (_, iou, score, direction, made), mask, feature, pointer, at in zip(
+            written, masks, features, pointers, moments, strict=True
         )
     ]
     frame_prompts = [

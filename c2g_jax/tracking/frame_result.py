@@ -80,6 +80,6 @@ def scene_confidences(
     # Padded to a multiple of 4, so that few shapes are compiled.
     padded = [*rows, *[subject] * (-len(rows) % 4)]
     subjects = [subject] * len(padded)
-    pooled, pointers = scene.pooled, scene.rows.obj_ptr
-    pairs = pooled[subjects], pooled[padded], pointers[subjects], pointers[padded]
+    read = scene.pooled, scene.rows.obj_ptr, scene.moments
+    pairs = (x[which] for x in read for which in (subjects, padded))
     return np.asarray(pair_confidences(sch, *pairs), float)[: len(rows)]

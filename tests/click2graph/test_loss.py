@@ -191,6 +191,26 @@ def test_a_bystander_has_its_name_and_no_predicate():
     assert taught(hidden, unrelated=0.5) == pytest.approx(alone, abs=1e-6)
 
 
+def test_a_query_that_misses_its_object_is_taught_none():
+    true = targets([(0.2, 0.2), (0.8, 0.8)], [[1, 0], [1, 0]])
+    found = queries([(0.2, 0.2), (0.8, 0.8)])
+    names, predicates = np.log([0.5, 0.2, 0.1, 0.2]), np.log([0.7, 0.1, 0.2])
+    # The first mask is its object, the second is nowhere on its own.
+    away = 1.0 - jnp.minimum(true.object_masks[0, 0, 1], 1.0)
+    masks = jnp.stack([true.object_masks[0, 0, 0] > 0.5, away > 0.5])
+    logits = jnp.where(masks, 5.0, -5.0)[None, None]
+    found = with_logits(found._replace(mask_logits=logits), names, predicates)
+
+    def taught(**options) -> tuple[float, float]:
+        _, terms = RelationLoss(**options)(prediction(found), true, jax.random.key(0))
+        return float(terms["object"]), float(terms["predicate"])
+
+    both = -np.log([0.5 * 0.2, 0.7 * 0.7]) / 2  # of classes 0 and 1, and predicate 0
+    assert taught() == pytest.approx(both, abs=1e-6)
+    alone = -(np.log([0.5, 0.7]) + 0.1 * np.log([0.2, 0.2])) / 1.1
+    assert taught(hit_iou=0.1) == pytest.approx(alone, abs=1e-6)
+
+
 def test_every_layer_is_matched_for_itself():
     found = queries([(0.2, 0.2), (0.8, 0.8)])
     true = targets([(0.2, 0.2), (0.8, 0.8)], [[1, 0], [1, 0]])

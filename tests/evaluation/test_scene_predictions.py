@@ -8,6 +8,7 @@ import pytest
 from flax import nnx
 from scipy import ndimage
 
+from c2g_jax.click2graph.geometry import mask_moments
 from c2g_jax.click2graph.model import Scene
 from c2g_jax.click2graph.sch import BestTriplet, Sch, SchConfig, best_triplets
 from c2g_jax.evaluation.ground_truth import SubjectTruth
@@ -59,6 +60,7 @@ def scene(seed: int = 0, sch: Sch | None = None) -> Scene:
     logits = np.full((4, 8, 8), -5, np.float32)
     logits[0, :, :3], logits[1, :4, 4:], logits[2, :, 6:] = 5, 5, 5
     pooled, pointers = rng.normal(size=(2, 4, 16)).astype(np.float32)
+    moments = mask_moments(logits > 0)
     best = BestTriplet(
         np.array([0, 0, 0, 0]),
         np.array([0, 2, 1, 0]),
@@ -68,11 +70,12 @@ def scene(seed: int = 0, sch: Sch | None = None) -> Scene:
     if sch is not None:
         owner = [0] * 4
         pairs = pooled[owner], pooled, pointers[owner], pointers
+        pairs += moments[owner], moments
         named = jax.jit(lambda sch, *pairs: best_triplets(sch(*pairs)))
         best = BestTriplet(*map(np.asarray, named(sch, *pairs)))
     own_iou, odds = np.array([0.9, 0.5, 0.25, 0.0]), np.array([3, 1, 3, 1])
     rows = Segmentation(logits, own_iou, np.log(odds), pointers, None, None)
-    return Scene(None, rows, (logits > 0).sum((1, 2)), np.eye(4), best, pooled)
+    return Scene(None, rows, (logits > 0).sum((1, 2)), np.eye(4), best, pooled, moments)
 
 
 def segments() -> np.ndarray:

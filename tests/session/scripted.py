@@ -185,7 +185,9 @@ class World:
         best = BestTriplet(things, things, things % 57, np.full(len(things), 0.5))
         return Scene(points, rows, area, iou, best, pooled)
 
-    def classify(self, sch, subject, other, subject_pointer, pointer) -> SchLogits:
+    def classify(
+        self, sch, subject, other, subject_pointer, pointer, *moments
+    ) -> SchLogits:
         def logits(things, count, most):
             out = np.zeros((len(things), count), np.float32)
             out[np.arange(len(things)), things] = most

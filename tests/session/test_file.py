@@ -12,6 +12,7 @@ import pytest
 
 import c2g_jax
 from c2g_jax.session.file import read_session
+from c2g_jax.session.state_parts import Observation, moments_of
 from c2g_jax.types import InputError
 from tests.commands import ROOT
 from tests.session import scripted
@@ -123,6 +124,29 @@ def test_another_video_of_the_same_size_is_refused(worked_on, tmp_path):
     assert everything(open_again(old)) == before
     again = c2g_jax.open_session(old, black, model=scripted.model())
     again.close()
+
+
+def observations(path) -> list[Observation]:
+    objects = read_session(path).now.objects.values()
+    return [o for obj in objects for o in obj.observations.values()]
+
+
+def test_moments_are_kept_and_an_older_files_are_those_of_its_masks(
+    worked_on, tmp_path
+):
+    path, old = tmp_path / "a.c2g", tmp_path / "old.c2g"
+    worked_on.save(path)
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(old, "w") as older:
+        for name in archive.namelist():
+            if name != "moments.npy":
+                older.writestr(name, archive.read(name))
+    kept, masks = observations(path), [o.mask for o in observations(path)]
+    assert {m is None for m in masks} == {True, False}
+    for one, other in zip(kept, observations(old), strict=True):
+        np.testing.assert_array_equal(other.moments, moments_of(other.mask))
+        # The logits have cells of four pixels, the masks pixels.
+        np.testing.assert_allclose(one.moments, other.moments, atol=0.02)
+    assert everything(open_again(old)) == everything(worked_on)
 
 
 def test_a_model_of_another_shape_is_refused(worked_on, tmp_path):

@@ -12,6 +12,8 @@ from c2g_jax.export.open_pvsg import write_open_pvsg
 from c2g_jax.export.read import read_any
 from c2g_jax.media.rle import decode_mask, encode_mask, run_lengths
 from c2g_jax.session.dataset import default_splits, export_sessions
+from c2g_jax.session.file import read_session
+from c2g_jax.session.state_parts import moments_of
 from c2g_jax.types import InputError
 from c2g_jax.vocabulary import Vocabulary
 from tests.session import scripted
@@ -83,6 +85,17 @@ def test_what_was_exported_is_taken_over_to_go_on_from(
     )
     assert everything(again) == everything(session)
     again.close()
+
+
+def test_moments_are_of_the_masks_of_the_file(annotated, files, make_session):
+    session = make_session(model=scripted.model(trained=False))
+    session.import_annotations(files / "graph.json")
+    session.save(files / "a.c2g")
+    for obj in read_session(files / "a.c2g").now.objects.values():
+        assert len(obj.observations) > 1
+        for observation in obj.observations.values():
+            expected = moments_of(observation.mask)
+            np.testing.assert_allclose(observation.moments, expected, atol=1e-6)
 
 
 def test_masks_of_a_graph_can_be_fixed_too(annotated, files, make_session):
