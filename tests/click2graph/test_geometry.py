@@ -27,7 +27,8 @@ def test_moments_by_hand():
     x = np.array([0.25, 0.35, 0.85])
     expected = [x.mean(), 0.375, x.std(), 0.0, 3 / 40]
     found = mask_moments(np.stack([mask, np.zeros_like(mask)]))
-    assert found.dtype == np.float32 and found.shape == (2, MOMENTS)
+    assert found.dtype == np.float32
+    assert found.shape == (2, MOMENTS)
     np.testing.assert_allclose(found[0], expected, atol=1e-6)
     np.testing.assert_array_equal(found[1], 0)
 
@@ -60,7 +61,8 @@ def test_the_geometry_of_two_rectangles_by_hand():
 def test_waves_follow_the_numbers_and_what_is_far_is_just_far():
     pairs = np.random.default_rng(1).random((2, 7, MOMENTS)).astype(np.float32)
     found = np.asarray(pair_geometry(*pairs))
-    assert found.shape == (7, PAIR) and np.abs(found).max() <= 2
+    assert found.shape == (7, PAIR)
+    assert np.abs(found).max() <= 2
     plain = found[:, :16]
     for place, multiple in enumerate((0.5, 1, 2, 4)):
         waves = found[:, 16 + 32 * place :][:, :32]
