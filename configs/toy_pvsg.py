@@ -104,10 +104,9 @@ def get_config(variant: str = "") -> ConfigDict:
             # Early in training, wrong masks give points misleading gradients.
             detach_points=True, detach_pointers=False,
             # Classes are trained at ground-truth points too: points that miss teach
-            # none, and the run is short.
-            true_points=1.0,
+            # "none", and the run is short.
+            true_points=1.0, hit_iou=0.1,
             unrelated=1.0,
-            hit_iou=0.1,
             logit_adjustment=0.0, effective_beta=0.0,
         )
     )  # fmt: skip

@@ -22,7 +22,8 @@ def mask_moments(masks: Bool[Array, "n h w"] | np.ndarray) -> Float[Array, "n 5"
     """Return where masks lie: centre x and y, spread x and y, and area.
 
     In units of the image's sides; the spread is the standard deviation of the mask's
-    pixels along an axis. All zeros for an empty mask. NumPy for NumPy.
+    pixels along an axis, each pixel a point: 0 for a line of one. All zeros for an
+    empty mask. NumPy for NumPy.
     """
     xp = jnp if isinstance(masks, jax.Array) else np
     area = xp.sum(masks, axis=(1, 2), dtype=np.float32)
@@ -46,8 +47,9 @@ def pair_geometry(
 
     16 numbers: offset x and y of the centres; width and height of both boxes; x and y
     from either edge of the subject's box to either edge of the other's: all in units of
-    the sum of the square roots of the two areas. Half the logarithms of the ratio of
-    these roots, and of the unit. Then sines and cosines of their multiples, as in
+    the sum of the square roots of the two areas (and a little, as one may be empty),
+    and at most 2. Half the logarithms of the ratio of these roots, and of the unit.
+    Then sines and cosines of their multiples, as in
     position encodings: a network is slow to learn from the numbers alone. A box is that
     of the rectangle with the spread of the mask, which stray pixels hardly move.
     """

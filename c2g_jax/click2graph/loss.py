@@ -21,6 +21,7 @@ from c2g_jax.click2graph.losses import (
 )
 from c2g_jax.click2graph.matching import MatchingCost, assign, assign_points
 from c2g_jax.click2graph.targets import ClipTargets
+from c2g_jax.types import InputError
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class RelationLoss(MatchingCost):
             if self.mean_layers:
                 weights["point"] /= len(layer_points)
                 weights["layer_points"] /= len(layer_points)
-        hit = matched & (assigned_iou(found, targets, assigned) >= self.hit_iou)
+        hit = self.hits(found, targets, assigned, matched)
         weight = jnp.where(hit, 1.0, self.none_weight) * seen
         terms |= class_terms(
             self, found, targets, assigned, hit, weight, keys[0], counts
@@ -114,6 +115,23 @@ class RelationLoss(MatchingCost):
         total = sum(weights[name] * terms[name] for name in weights if name in terms)
         terms["matched"] = jnp.sum(matched) / jnp.maximum(jnp.sum(active), 1)
         return total, terms
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not 0 <= self.hit_iou <= 1:
+            raise InputError(f"hit_iou {self.hit_iou}: give an IoU, from 0 to 1")
+
+    def hits(
+        self,
+        found: Queries,
+        targets: ClipTargets,
+        assigned: Int[Array, "t k q"],
+        matched: Bool[Array, "t k q"],
+    ) -> Bool[Array, "t k q"]:
+        """Return the matched queries that have not missed their object (`hit_iou`)."""
+        if not self.hit_iou:
+            return matched
+        return matched & (assigned_iou(found, targets, assigned) >= self.hit_iou)
 
     def weights(self) -> dict[str, float]:
         """Return the weight of each term in the total.
@@ -164,8 +182,15 @@ def assigned_iou(
     found: Queries, targets: ClipTargets, assigned: Int[Array, "t k q"]
 ) -> Float[Array, "t k q"]:
     """Return the IoU of each query's mask with its assigned object."""
-    true = jnp.take_along_axis(targets.object_masks, assigned[..., None, None], axis=2)
+    true = assigned_masks(targets, assigned)
     return mask_iou(found.mask_logits, true)
+
+
+def assigned_masks(
+    targets: ClipTargets, assigned: Int[Array, "t k q"]
+) -> Float[Array, "t k q h w"]:
+    """Return the true mask of each query's assigned object."""
+    return jnp.take_along_axis(targets.object_masks, assigned[..., None, None], axis=2)
 
 
 def object_mask_terms(
@@ -178,7 +203,7 @@ def object_mask_terms(
 
     Masks for which SAM2.1 predicts that no object is present are excluded.
     """
-    true = jnp.take_along_axis(targets.object_masks, assigned[..., None, None], axis=2)
+    true = assigned_masks(targets, assigned)
     where = matched & (found.object_score > 0)
     logits = found.mask_logits
     return {

@@ -63,7 +63,10 @@ class FromScratchSch(Sch):
         subject_moments: Float[Array, "*n 5"] | None = None,
         object_moments: Float[Array, "*n 5"] | None = None,
     ) -> Float[Array, "*n d"]:
-        """Return the pointers, the pooled features and the geometry, concatenated."""
+        """Return the pointers, the pooled features and the geometry, concatenated.
+
+        The moments may be None where the geometry is not read.
+        """
         parts = [subject_pointer, object_pointer, subject_feature, object_feature]
         if self.config.predicate == GEOMETRY:
             parts.append(pair_geometry(subject_moments, object_moments))

@@ -27,11 +27,16 @@ def coco_code(code: Mapping) -> dict:
 
 
 def check_code(code: Mapping) -> None:
-    """Raise ValueError unless an RLE is valid; `decode_mask` does not check.
+    """Raise ValueError unless an RLE is valid; `decode_mask` does not check."""
+    code_counts(code)
 
-    The run lengths must add up to the mask's area. From the fourth on, each is stored
-    as the difference to the one two before, in 5-bit groups, lowest first, one per
-    character, whose sixth bit says that more follow (pycocotools/common/maskApi.c).
+
+def code_counts(code: Mapping) -> np.ndarray:
+    """Return the run lengths of an RLE, int [n], of zeros first; ValueError if invalid.
+
+    They must add up to the mask's area. From the fourth on, each is stored as the
+    difference to the one two before, in 5-bit groups, lowest first, one per character,
+    whose sixth bit says that more follow (pycocotools/common/maskApi.c).
     """
     area = _area(code["size"])
     letters = np.frombuffer(code["counts"].encode("ascii"), np.uint8).astype(np.int64)
@@ -51,6 +56,7 @@ def check_code(code: Mapping) -> None:
     # Each at most the area, so that their sum cannot overflow.
     if counts.min() < 0 or counts.max() > area or counts.sum() != area:
         raise ValueError("run lengths that do not add up to the mask")
+    return counts
 
 
 def code_of_counts(size: Sequence[int], counts: Sequence[int]) -> dict:

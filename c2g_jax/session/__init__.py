@@ -13,6 +13,7 @@
   of objects found on these frames before. `frame_ranges`: which frames `track` covers.
 - `engine`: the model on one video. `memory_cache`, `observation_arrays`: what it
   computed, in memory as far as it fits, and in a temporary file.
+- `moments`: where the masks of files lie, which `labels` reads.
 - `labels`: classify pairs. `pairs`: the pairs of a frame and their fixed predicates.
   `adapt`: let corrected labels change the labels of similar objects.
 - `viewer`: views of a state, from any thread. `views`: their types. `session_graph`:

@@ -28,6 +28,7 @@ from c2g_jax.sam2.predictors.postprocess import enlarge_logits, window_above
 from c2g_jax.sam2.prompts import Prompts, pad_points
 from c2g_jax.sam2.track import ObjectOutput
 from c2g_jax.session.memory_cache import MemoryCache
+from c2g_jax.session.moments import moments_of
 from c2g_jax.session.observation_arrays import ObservationArrays
 from c2g_jax.session.state_parts import (
     FramePrompts,
@@ -194,7 +195,9 @@ class Engine:
             answer.object_score,
             np.asarray(feature, np.float32),
             answer.pointer,
-            mask_moments(answer.logits[None] > 0)[0],
+            mask_moments(answer.logits[None] > 0)[0]
+            if mask is None
+            else moments_of(mask),
             direction,
             made,
         )

@@ -39,7 +39,7 @@ _READABLE = (1, VERSION)
 _STRIDE = 4  # pixels of the model's image to one of the logits
 _DOCUMENT = "session.json"
 _ARRAYS = ("features", "pointers", "logits", "logits_of")
-_MOMENTS = "moments"  # older files are without: their masks tell
+_MOMENTS = "moments"  # not in older files, whose masks tell, in finer pixels
 _VIDEO = dict(name=str, width=int, height=int, num_frames=int)
 _SOURCE = dict.fromkeys(("path", "checkpoint", "sha256"), (str, type(None)))
 _HEADS = ("heads", "heads_sha256")  # of the source, from version 0.1.0 on
@@ -238,8 +238,13 @@ def _parsed(path: Path, document: dict, arrays: dict[str, np.ndarray]) -> SavedS
     if not all(isinstance(options[name], _OPTIONS[name]) for name in options):
         raise TypeError
     features, size = arrays["features"], (video["height"], video["width"])
+    moments = arrays.get(_MOMENTS)
+    if moments is not None:
+        shape = len(features), MOMENTS
+        if moments.shape != shape or not np.isfinite(moments).all():
+            raise ValueError
     states, observations = read_states(
-        document["rows"], features, arrays["pointers"], arrays.get(_MOMENTS), size
+        document["rows"], features, arrays["pointers"], moments, size
     )
     pairs = zip(arrays["logits_of"], arrays["logits"], strict=True)
     size = document.get("model", {}).get("size")

@@ -11,6 +11,7 @@ from c2g_jax.media.outputs import path_named
 from c2g_jax.media.video import Video
 from c2g_jax.session.edits import check_name, segmented
 from c2g_jax.session.engine import Engine
+from c2g_jax.session.moments import moments_of
 from c2g_jax.session.session_state import SessionState
 from c2g_jax.session.state_parts import (
     SUBJECT,
@@ -19,7 +20,6 @@ from c2g_jax.session.state_parts import (
     Observation,
     PromptItem,
     TrackedObject,
-    moments_of,
 )
 from c2g_jax.tracking.spans import check_spans
 from c2g_jax.types import InputError, ObjectTrack, SceneGraph, VideoInfo

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from c2g_jax.click2graph.geometry import mask_moments
-from c2g_jax.media.rle import decode_mask
 from c2g_jax.tracking.object_tracks import OpenTrack
 from c2g_jax.tracking.spans import Spans
 
@@ -32,16 +30,9 @@ class Observation:
     object_score: float  # a logit: above 0 the object is in view
     feature: np.ndarray  # float32 [c], the frame's features under the mask
     pointer: np.ndarray  # float32 [c]
-    moments: np.ndarray  # float32 [5], of `mask_moments`: where the mask lies
+    moments: np.ndarray  # float32 [5], where the mask lies: `geometry.mask_moments`
     direction: int
     revision: int
-
-
-def moments_of(mask: Mapping | None) -> np.ndarray:
-    """Return an observation's `moments`, from its mask."""
-    if mask is None:
-        return np.zeros(5, np.float32)
-    return mask_moments(decode_mask(mask)[None])[0]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from c2g_jax.media.rle import check_code
+from c2g_jax.session.moments import moments_of
 from c2g_jax.session.session_state import SessionState
 from c2g_jax.session.state_parts import (
     DrawnRelation,
@@ -20,7 +21,6 @@ from c2g_jax.session.state_parts import (
     PredicateFix,
     PromptItem,
     TrackedObject,
-    moments_of,
 )
 from c2g_jax.tracking.object_tracks import OpenTrack
 from c2g_jax.tracking.spans import Spans

@@ -25,8 +25,9 @@ from c2g_jax.click2graph.targets import clip_targets
 
 # Candidates; 1, which changes nothing, is one of them.
 TEMPERATURES = tuple(round(float(t), 3) for t in 2.0 ** np.arange(-2, 2.51, 0.25))
-# Every query counts alike, and a pair with several predicates has a share of each.
-_LOSS = RelationLoss(soft_predicates=True)
+# Every query counts alike, and a pair with several predicates has a share of each. A
+# query that misses its object has found none, whatever its training taught (`hit_iou`).
+_LOSS = RelationLoss(soft_predicates=True, hit_iou=0.1)
 
 
 def best_temperatures(
@@ -59,6 +60,7 @@ def _errors(
 def class_errors(prediction, targets) -> Float[Array, "temperatures 3"]:
     """Return the cross entropies of a `ClipPrediction` at each of `TEMPERATURES`."""
     assigned, matched = assign(_LOSS, prediction.found, targets)
+    hit = _LOSS.hits(prediction.found, targets, assigned, matched)
     visible = visible_subjects(prediction, targets)
     weight = jnp.broadcast_to(visible[..., None], matched.shape).astype(jnp.float32)
 
@@ -67,7 +69,7 @@ def class_errors(prediction, targets) -> Float[Array, "temperatures 3"]:
         found = prediction.found._replace(class_logits=logits)
         terms = subject_terms(prediction._replace(found=found), targets, visible)
         terms |= class_terms(
-            _LOSS, found, targets, assigned, matched, weight, jax.random.key(0), None
+            _LOSS, found, targets, assigned, hit, weight, jax.random.key(0), None
         )
         return jnp.stack([terms[name] for name in ("subject", "object", "predicate")])
 

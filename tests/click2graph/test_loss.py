@@ -12,6 +12,7 @@ from c2g_jax.click2graph.didm import DidmOutput
 from c2g_jax.click2graph.loss import RelationLoss, class_terms
 from c2g_jax.click2graph.matching import CLIP, assign
 from c2g_jax.click2graph.targets import ClipTargets, clip_targets
+from c2g_jax.types import InputError
 from tests.click2graph.by_hand import (
     CLASSES,
     PREDICATES,
@@ -209,6 +210,9 @@ def test_a_query_that_misses_its_object_is_taught_none():
     assert taught() == pytest.approx(both, abs=1e-6)
     alone = -(np.log([0.5, 0.7]) + 0.1 * np.log([0.2, 0.2])) / 1.1
     assert taught(hit_iou=0.1) == pytest.approx(alone, abs=1e-6)
+    for wrong in (-0.1, 2, float("nan")):
+        with pytest.raises(InputError, match=f"hit_iou {wrong}: give an IoU, from 0"):
+            RelationLoss(hit_iou=wrong)
 
 
 def test_every_layer_is_matched_for_itself():

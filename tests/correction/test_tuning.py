@@ -195,3 +195,10 @@ def test_temperatures_have_the_least_cross_entropy():
     best = [TEMPERATURES[i] for i in np.argmin(errors, axis=0)]
     assert best == pytest.approx([1, 2, 4], rel=0.2)
     assert 1.0 in TEMPERATURES
+    # With masks that are nowhere on their objects, what is true is "none".
+    missed = targets._replace(object_masks=masks[:, :, None] + 1)
+    errors = np.asarray(class_errors(prediction, missed))
+    for column, said in ((1, class_logits.object), (2, class_logits.predicate)):
+        scaled = [said.reshape(k, 4) / t for t in TEMPERATURES]
+        none = [np.mean(np.log(np.exp(x).sum(-1)) - x[:, 3]) for x in scaled]
+        np.testing.assert_allclose(errors[:, column], none, rtol=1e-4)

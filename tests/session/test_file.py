@@ -1,5 +1,6 @@
 import contextlib
 import dataclasses
+import io
 import json
 import os
 import signal
@@ -12,7 +13,8 @@ import pytest
 
 import c2g_jax
 from c2g_jax.session.file import read_session
-from c2g_jax.session.state_parts import Observation, moments_of
+from c2g_jax.session.moments import moments_of
+from c2g_jax.session.state_parts import Observation
 from c2g_jax.types import InputError
 from tests.commands import ROOT
 from tests.session import scripted
@@ -131,15 +133,40 @@ def observations(path) -> list[Observation]:
     return [o for obj in objects for o in obj.observations.values()]
 
 
+def with_moments(path, other, moments) -> None:
+    """Write the same file with other moments, or without."""
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(other, "w") as changed:
+        for name in archive.namelist():
+            if name != "moments.npy":
+                changed.writestr(name, archive.read(name))
+        if moments is not None:
+            data = io.BytesIO()
+            np.save(data, moments)
+            changed.writestr("moments.npy", data.getvalue())
+
+
+def test_moments_of_another_kind_are_refused(worked_on, tmp_path):
+    path, other = tmp_path / "a.c2g", tmp_path / "other.c2g"
+    worked_on.save(path)
+    count = len(observations(path))
+    for moments in (
+        np.zeros((count, 3), np.float32),
+        np.zeros(count, np.float32),
+        np.zeros((count - 1, 5), np.float32),
+        np.full((count, 5), np.nan, np.float32),
+        np.full((count, 5), "text"),
+    ):
+        with_moments(path, other, moments)
+        with pytest.raises(InputError, match="not a whole session file"):
+            read_session(other)
+
+
 def test_moments_are_kept_and_an_older_files_are_those_of_its_masks(
     worked_on, tmp_path
 ):
     path, old = tmp_path / "a.c2g", tmp_path / "old.c2g"
     worked_on.save(path)
-    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(old, "w") as older:
-        for name in archive.namelist():
-            if name != "moments.npy":
-                older.writestr(name, archive.read(name))
+    with_moments(path, old, None)
     kept, masks = observations(path), [o.mask for o in observations(path)]
     assert {m is None for m in masks} == {True, False}
     for one, other in zip(kept, observations(old), strict=True):

@@ -13,7 +13,7 @@ from c2g_jax.export.read import read_any
 from c2g_jax.media.rle import decode_mask, encode_mask, run_lengths
 from c2g_jax.session.dataset import default_splits, export_sessions
 from c2g_jax.session.file import read_session
-from c2g_jax.session.state_parts import moments_of
+from c2g_jax.session.moments import moments_of
 from c2g_jax.types import InputError
 from c2g_jax.vocabulary import Vocabulary
 from tests.session import scripted
