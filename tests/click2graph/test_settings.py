@@ -105,8 +105,8 @@ def test_settings_that_are_none_are_refused_in_a_line(folder, change):
 def test_the_toy_checkpoint_states_what_its_results_were_made_with():
     settings = settings_of(read_manifest(TOY_CHECKPOINT), TOY_CHECKPOINT)
     assert settings == Settings(
-        SpanConfig(5, 5, 0.2, 0.3),
+        SpanConfig(5, 5, 0.3, 0.0),
         AdaptConfig(0.05, 2.0, 8),
-        (0.841, 1.682, 1.682),
+        (0.841, 1.682, 1.414),
     )
     assert dataclasses.asdict(settings.spans)["top"] is None
