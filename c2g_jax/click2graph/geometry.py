@@ -49,9 +49,9 @@ def pair_geometry(
     from either edge of the subject's box to either edge of the other's: all in units of
     the sum of the square roots of the two areas (and a little, as one may be empty),
     and at most 2. Half the logarithms of the ratio of these roots, and of the unit.
-    Then sines and cosines of their multiples, as in
-    position encodings: a network is slow to learn from the numbers alone. A box is that
-    of the rectangle with the spread of the mask, which stray pixels hardly move.
+    Then sines and cosines of their multiples, as in position encodings: a network is
+    slow to learn from the numbers alone. A box is that of the rectangle with the spread
+    of the mask, which stray pixels hardly move.
     """
     sizes = [jnp.sqrt(x[..., 4:]) + _SMALL for x in (subject, other)]
     unit = sizes[0] + sizes[1]

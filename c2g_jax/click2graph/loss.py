@@ -131,7 +131,8 @@ class RelationLoss(MatchingCost):
         """Return the matched queries that have not missed their object (`hit_iou`)."""
         if not self.hit_iou:
             return matched
-        return matched & (assigned_iou(found, targets, assigned) >= self.hit_iou)
+        iou = mask_iou(found.mask_logits, assigned_masks(targets, assigned))
+        return matched & (iou >= self.hit_iou)
 
     def weights(self) -> dict[str, float]:
         """Return the weight of each term in the total.
@@ -176,14 +177,6 @@ def squared_distance(
     """Return ||p - p*||^2 between each point and that of its assigned object."""
     true = jnp.take_along_axis(targets.points, assigned[..., None], axis=2)
     return jnp.sum((points - true) ** 2, axis=-1)
-
-
-def assigned_iou(
-    found: Queries, targets: ClipTargets, assigned: Int[Array, "t k q"]
-) -> Float[Array, "t k q"]:
-    """Return the IoU of each query's mask with its assigned object."""
-    true = assigned_masks(targets, assigned)
-    return mask_iou(found.mask_logits, true)
 
 
 def assigned_masks(

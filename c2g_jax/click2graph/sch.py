@@ -197,24 +197,12 @@ def best_triplets(logits: SchLogits) -> BestTriplet:
 
 
 @jax.jit
-def pair_confidences(
-    sch: Sch,
-    subject_feature: Float[Array, "n c"],
-    object_feature: Float[Array, "n c"],
-    subject_pointer: Float[Array, "n c"],
-    object_pointer: Float[Array, "n c"],
-    subject_moments: Float[Array, "n 5"],
-    object_moments: Float[Array, "n 5"],
-) -> Float[Array, "n p"]:
-    """Return for all predicates what `best_triplets` gives for the best one."""
-    logits = sch(
-        subject_feature,
-        object_feature,
-        subject_pointer,
-        object_pointer,
-        subject_moments,
-        object_moments,
-    )
+def pair_confidences(sch: Sch, *pairs: jax.Array) -> Float[Array, "n p"]:
+    """Return for all predicates what `best_triplets` gives for the best one.
+
+    `pairs` are the arguments of `Sch.__call__`, without its key.
+    """
+    logits = sch(*pairs)
     subject = jax.nn.softmax(logits.subject).max(axis=-1, keepdims=True)
     other = jax.nn.softmax(logits.object)[..., :-1].max(axis=-1, keepdims=True)
     return subject * other * jax.nn.softmax(logits.predicate)[..., :-1]

@@ -19,7 +19,8 @@ def moments_of(mask: Mapping | None) -> np.ndarray:
     ends = np.cumsum(code_counts(mask))
     sums = _sums_before(ends.astype(np.float64), height)
     # The runs of ones are every second one; they begin where that before them ends.
-    area, *rest = sum(sums[1::2] - sums[: len(ends) - 1 : 2], np.zeros(len(sums.T)))
+    runs = sums[1::2] - sums[: len(ends) - 1 : 2]
+    area, *rest = runs.sum(axis=0)
     if not area:
         return np.zeros(MOMENTS, np.float32)
     x, y, square_x, square_y = np.array(rest) / area
